@@ -1,0 +1,189 @@
+"""The environment, read once and aloud: a wrong value stops the start with a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+BASE = Path(__file__).resolve().parent.parent
+SOCKET_PATH_LIMIT = 100  # the kernel's is 108 bytes
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What was said by the environment, with the embedded defaults filled in."""
+
+    var: Path
+    debug: bool
+    secret_key: str
+    encryption_keys: list[str]
+    allowed_hosts: list[str]
+    trusted_origins: list[str]
+    bind: str
+    is_https: bool
+    time_zone: str
+    database_url: str
+    redis_url: str
+    artifact_store: str
+    s3_endpoint_url: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_region: str
+    kedro_project_path: str
+    demo_api_url: str
+    admin_user: str
+    admin_password: str
+    worker_slots: int
+    worker_queues: list[str]
+    anonymous_api: str
+
+    @property
+    def is_embedded_redis(self) -> bool:
+        return (self.redis_url.startswith("unix://") and str(self.var) in self.redis_url) or "/kc-" in self.redis_url
+
+
+class Reader:
+    """Reads names out of an environment; every problem is an ImproperlyConfigured with the name in it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str = "") -> str:
+        """NAME, or the content of the file that NAME_FILE names."""
+        if file := self._environ.get(f"{name}_FILE"):
+            try:
+                return Path(file).read_text().strip()
+            except OSError as error:
+                raise ImproperlyConfigured(f"{name}_FILE={file}: {error.strerror}; name a readable file.") from error
+        return self._environ.get(name, "") or default
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value not in ("", "true", "false"):
+            raise ImproperlyConfigured(f"{name}={self.text(name)}: write true or false.")
+        return default if value == "" else value == "true"
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = self.text(name) or str(default)
+        if not value.isdigit() or not least <= int(value) <= most:
+            raise ImproperlyConfigured(f"{name}={value}: write a whole number from {least} to {most}.")
+        return int(value)
+
+    def words(self, name: str, default: str) -> list[str]:
+        return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            raise ImproperlyConfigured(f"{name}={value}: write one of {', '.join(choices)}.")
+        return value
+
+    def url(self, name: str, default: str, schemes: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value and not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
+            raise ImproperlyConfigured(f"{name} has to begin with {' or '.join(f'{s}://' for s in schemes)}.")
+        return value
+
+    def zone(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ImproperlyConfigured(f"{name}={value}: write a zone such as Europe/Berlin or UTC.") from error
+        return value
+
+
+def kept_secret(file: Path, make: Callable[[], str]) -> str:
+    """The secret in this file, made the first time; readable by its owner alone. Two makers agree on one value."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            handle.write(make())
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass  # another process was faster: its value counts
+        finally:
+            draft.unlink()
+    return file.read_text().strip()
+
+
+def embedded_socket(var: Path) -> Path:
+    """Where the embedded Redis listens: in var/, or at a short path when var/ lies too deep for a Unix socket."""
+    path = var / "redis.sock"
+    if len(str(path)) <= SOCKET_PATH_LIMIT:
+        return path
+    digest = hashlib.sha256(str(var).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"kc-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def read(environ: Mapping[str, str]) -> Environment:
+    """The settings in this environment; ImproperlyConfigured says what is wrong with which."""
+    reader = Reader(environ)
+    var = Path(reader.text("CONSOLE_VAR", str(BASE / "var"))).resolve()
+    bind = reader.text("CONSOLE_BIND", "127.0.0.1")
+    hosts = reader.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+    is_local = bind in LOOPBACK and not reader.text("ALLOWED_HOSTS")
+    keys = reader.words("CONSOLE_ENCRYPTION_KEYS", "") or [
+        kept_secret(var / "encryption_key", lambda: Fernet.generate_key().decode())
+    ]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes in URL-safe base64, as Fernet.generate_key() makes them."
+            ) from error
+    return Environment(
+        var=var,
+        debug=reader.flag("DEBUG", False),
+        secret_key=reader.text("SECRET_KEY") or kept_secret(var / "secret_key", lambda: secrets.token_urlsafe(50)),
+        encryption_keys=keys,
+        allowed_hosts=hosts,
+        trusted_origins=reader.words("CSRF_TRUSTED_ORIGINS", ""),
+        bind=bind,
+        is_https=reader.flag("CONSOLE_HTTPS", False),
+        time_zone=reader.zone("TIME_ZONE", "UTC"),
+        database_url=reader.url(
+            "DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", ("sqlite", "postgres", "postgresql")
+        ),
+        redis_url=reader.url("REDIS_URL", f"unix://{embedded_socket(var)}", ("redis", "rediss", "unix")),
+        artifact_store=reader.text("ARTIFACT_STORE", str(var / "artifacts")),
+        s3_endpoint_url=reader.url("S3_ENDPOINT_URL", "", ("http", "https")),
+        aws_access_key_id=reader.text("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=reader.text("AWS_SECRET_ACCESS_KEY"),
+        aws_region=reader.text("AWS_DEFAULT_REGION", "us-east-1"),
+        kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
+        demo_api_url=reader.url("DEMO_API_URL", "", ("http", "https")),
+        admin_user=reader.text("CONSOLE_ADMIN_USER", "admin"),
+        admin_password=reader.text("CONSOLE_ADMIN_PASSWORD"),
+        worker_slots=reader.number("CONSOLE_WORKER_SLOTS", 4, least=1, most=256),
+        worker_queues=reader.words("CONSOLE_WORKER_QUEUES", "default"),
+        anonymous_api=reader.choice(
+            "CONSOLE_ANONYMOUS_API", "operator" if is_local else "off", ("operator", "viewer", "off")
+        ),
+    )
+
+
+ENV = read(os.environ)
+
+
+def passed_on(names: tuple[str, ...]) -> dict[str, str]:
+    """Those of our own environment variables that a project's process may see."""
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def tree_environment(**changes: str) -> dict[str, str]:
+    """Our whole environment with these changes, for the processes of our own tree."""
+    return {**os.environ, **changes}

@@ -1,0 +1,49 @@
+"""The four roles, each with what it may do beyond the one before it."""
+
+from typing import Final
+
+from django.db import models
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer", "viewer"
+    ANALYST = "analyst", "analyst"
+    OPERATOR = "operator", "operator"
+    ADMIN = "admin", "admin"
+
+
+_SEE = [
+    f"jobs.view_{model}"
+    for model in (
+        "artifact", "event", "logchunk", "noderun", "pipeline", "project", "run", "snapshot", "step",
+        "transition", "worker",
+    )
+]  # fmt: skip
+_SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
+
+PERMISSIONS: Final[dict[Role, list[str]]] = {
+    Role.VIEWER: _SEE,
+    Role.ANALYST: ["jobs.download_artifact"],
+    Role.OPERATOR: [
+        "jobs.start_pipeline",
+        "jobs.cancel_run",
+        "jobs.retry_run",
+        "django_celery_results.view_taskresult",
+        *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
+    ],
+    Role.ADMIN: [
+        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline")],
+        *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
+        *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
+        *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],
+    ],
+}
+
+
+def permissions(role: str) -> set[str]:
+    """All permissions of a role, `app.codename`; those of the lesser roles included."""
+    order = list(Role)
+    held: set[str] = set()
+    for lesser in order[: order.index(Role(role)) + 1]:
+        held.update(PERMISSIONS[lesser])
+    return held

@@ -1,0 +1,30 @@
+"""Stop a run: what is queued ends at once, what runs is told to end by its supervisor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs.advance import end_if_done
+from jobs.errors import IllegalMove
+from jobs.models import Run
+from jobs.states import Status
+
+
+def cancel(run: Run, *, at: datetime, by: str) -> Run:
+    """Ask the run to stop; CANCELLED is written when none of its processes is left. IllegalMove after its end."""
+    with transaction.atomic():
+        run.ask_to_stop(at=at, by=by)
+        for step in run.steps.filter(status=Status.QUEUED):
+            _cancel_queued(step, at=at, by=by)
+        end_if_done(run, at=at, by=by)
+    run.refresh_from_db()
+    return run
+
+
+def _cancel_queued(step, *, at: datetime, by: str) -> None:  # type: ignore[no-untyped-def]
+    try:
+        step.end(Status.CANCELLED, None, at=at, by=by)
+    except IllegalMove:
+        return  # a worker claimed it in this moment and will see the request

@@ -1,0 +1,1 @@
+"""System checks: what an operator has to put right before the first run."""

@@ -1,0 +1,47 @@
+"""Errors sorted by who can put them right; each reads aloud as a sentence that says what to do."""
+
+from collections.abc import Mapping
+
+
+class ConsoleError(Exception):
+    """What every error of ours is: its text is meant for a person."""
+
+
+class RequestError(ConsoleError):
+    """The person who asked can put it right."""
+
+
+class UnknownPipeline(RequestError):
+    """There is no such pipeline; `nearest` names the ones that were probably meant."""
+
+    def __init__(self, name: str, nearest: list[str]) -> None:
+        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " `GET /api/v1/pipelines` lists them."
+        super().__init__(f"There is no pipeline “{name}”.{hint}")
+        self.nearest = nearest
+
+
+class BadParameters(RequestError):
+    """Some parameters cannot be used; `fields` has one sentence for each, by its dotted name."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in fields.items()))
+        self.fields = dict(fields)
+
+
+class IllegalMove(RequestError):
+    """A row was asked to become what it cannot become; an answer, not a fault."""
+
+    def __init__(self, noun: str, status: str, to: str) -> None:
+        super().__init__(f"A {status} {noun} cannot become {to}.")
+
+
+class ProjectError(ConsoleError):
+    """The Kedro project's owner can put it right."""
+
+
+class PlatformError(ConsoleError):
+    """Ops can put it right: broker, store, worker."""
+
+
+class LeaseLost(ConsoleError):
+    """This supervisor no longer owns its step; whatever it still wanted to write is refused."""

@@ -1,0 +1,132 @@
+"""Start a run: its row, its steps and its nodes are committed first, the Celery message is only a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, transaction
+from kedro_console.wire import SnapshotNode
+
+from jobs import parameters as runtime
+from jobs.dispatch import send
+from jobs.errors import ProjectError, UnknownPipeline
+from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
+from jobs.plan import PlannedStep, plan
+from jobs.selection import Selection, choose
+from jobs.states import Cause, Runner
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+WHOLE = Selection()
+
+
+def find_pipeline(name: str, project: str = "") -> Pipeline:
+    """The pipeline of that name (`project/pipeline` also names the project); UnknownPipeline with the nearest names."""
+    wanted, _, rest = name.rpartition("/")
+    rows = Pipeline.objects.select_related("project").filter(is_registered=True)
+    if project or wanted:
+        rows = rows.filter(project__name=project or wanted)
+    found = rows.filter(name=rest).order_by("project_id").first()
+    if found is None:
+        names = sorted(set(rows.values_list("name", flat=True)))
+        raise UnknownPipeline(name, get_close_matches(rest, names, 3, 0.4))
+    return found
+
+
+def launch(
+    pipeline: Pipeline,
+    *,
+    at: datetime,
+    cause: Cause,
+    by: User | None = None,
+    by_name: str = "",
+    parameters: dict[str, Any] | None = None,
+    selection: Selection = WHOLE,
+    runner: str = "",
+    idempotency_key: str | None = None,
+    **facts: Any,
+) -> Run:
+    """A queued run of this pipeline; with a known idempotency key the run that it made before.
+
+    Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all.
+    """
+    if idempotency_key and (known := Run.objects.filter(idempotency_key=idempotency_key).first()):
+        return known
+    snapshot = _snapshot(pipeline)
+    nodes = _nodes(pipeline, snapshot, selection)
+    asked = runtime.merge(pipeline.default_parameters, parameters or {})
+    structure = snapshot.pipeline(pipeline.name)
+    run = Run(
+        pipeline=pipeline,
+        snapshot=snapshot,
+        cause=cause,
+        requested_by=by,
+        requested_by_name=by_name or (by.get_username() if by else ""),
+        parameters=runtime.check(asked, picture=snapshot.picture, pipeline=structure),
+        runner=runner or pipeline.runner,
+        nodes=[] if selection.is_whole else [node.name for node in nodes],
+        idempotency_key=idempotency_key,
+        created_at=at,
+        revision=snapshot.revision,
+        nodes_total=len(nodes),
+        **facts,
+    )
+    try:
+        _commit(run, nodes, at=at)
+    except IntegrityError:
+        if idempotency_key:  # two asked at once: the first one's run is the answer to both
+            return Run.objects.get(idempotency_key=idempotency_key)
+        raise
+    return run
+
+
+def _snapshot(pipeline: Pipeline) -> Snapshot:
+    snapshot = pipeline.project.snapshot
+    if snapshot is None:
+        raise ProjectError(
+            f"The project {pipeline.project.name} was never read: "
+            f"`python manage.py project check {pipeline.project.name}` does it."
+        )
+    return snapshot
+
+
+def _nodes(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> list[SnapshotNode]:
+    structure = snapshot.pipeline(pipeline.name)
+    if structure is None:
+        raise UnknownPipeline(pipeline.name, [])
+    return choose(structure, selection)
+
+
+def _commit(run: Run, nodes: list[SnapshotNode], *, at: datetime) -> None:
+    by = run.requested_by_name or run.cause
+    with transaction.atomic():
+        run.save(force_insert=True)
+        run.begin(at=at, by=by, reason=run.cause_detail)
+        steps = [_step(run, planned, at) for planned in plan(nodes, Runner(run.runner))]
+        NodeRun.objects.bulk_create(
+            NodeRun(run=run, name=node.name, position=position) for position, node in enumerate(nodes)
+        )
+        _send_after_commit(step for step in steps if step.ready_at)
+
+
+def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
+    return Step.objects.create(
+        run=run,
+        position=planned.position,
+        nodes=planned.nodes,
+        needs=planned.needs,
+        queue=run.pipeline.queue,
+        priority=run.pipeline.priority,
+        ready_at=None if planned.needs else at,
+    )
+
+
+def _send_after_commit(steps: Iterable[Step]) -> None:
+    hints: list[Callable[[], None]] = [partial(send, step.pk) for step in steps]
+    for hint in hints:
+        transaction.on_commit(hint)

@@ -1,0 +1,25 @@
+from jobs.models.artifact import Artifact
+from jobs.models.event import Event
+from jobs.models.log_chunk import LogChunk
+from jobs.models.node_run import NodeRun
+from jobs.models.pipeline import Pipeline
+from jobs.models.project import Project
+from jobs.models.run import Run
+from jobs.models.snapshot import Snapshot
+from jobs.models.step import Step
+from jobs.models.transition import Transition
+from jobs.models.worker import Worker
+
+__all__ = [
+    "Artifact",
+    "Event",
+    "LogChunk",
+    "NodeRun",
+    "Pipeline",
+    "Project",
+    "Run",
+    "Snapshot",
+    "Step",
+    "Transition",
+    "Worker",
+]

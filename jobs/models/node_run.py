@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from django.db import models
+
+from jobs.models.run import Run
+from jobs.models.step import Step
+from jobs.states import NodeStatus
+
+
+class NodeRun(models.Model):
+    """One execution of one node inside a run; its attempts are the attempts of its steps."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="node_runs")
+    step = models.ForeignKey(Step, models.SET_NULL, null=True, blank=True, related_name="node_runs")
+    name = models.CharField(max_length=500)
+    position = models.PositiveIntegerField(default=0, help_text="Its place in topological order.")
+    status = models.CharField(max_length=20, choices=NodeStatus, default=NodeStatus.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True)
+    error = models.TextField(blank=True)
+    failure = models.JSONField(null=True, blank=True, help_text="A wire.Failure: exception, message, frames.")
+    progress = models.JSONField(null=True, blank=True, help_text="The newest progress bar: label, done, total, unit.")
+
+    class Meta:
+        ordering = ["run", "position"]
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="node_once_in_run")]
+
+    def __str__(self) -> str:
+        return self.name

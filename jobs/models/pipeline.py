@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from kedro_console.wire import SnapshotPipeline
+
+from jobs.models.project import Project
+from jobs.states import Runner
+
+DEFAULT_QUEUE = "default"
+
+
+class Pipeline(models.Model):
+    """A name registered in a project, with our settings for it."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pipelines")
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    is_registered = models.BooleanField(default=True, help_text="Still there in the project's newest snapshot.")
+    default_parameters = models.JSONField(
+        default=dict, blank=True, help_text="Runtime parameters that every run of this pipeline starts from."
+    )
+    runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)
+    max_workers = models.PositiveSmallIntegerField(default=4, validators=[MinValueValidator(1)])
+    queue = models.CharField(max_length=80, default=DEFAULT_QUEUE, help_text="The Celery queue that its steps go to.")
+    priority = models.PositiveSmallIntegerField(default=5, help_text="0 goes first, 9 last.")
+    crash_retries = models.PositiveSmallIntegerField(
+        default=1, help_text="How often a step is started again when its process or worker is lost."
+    )
+    time_limit_seconds = models.PositiveIntegerField(default=0, help_text="0: no limit.")
+    memory_limit_mb = models.PositiveIntegerField("memory limit (MB)", default=0, help_text="0: no limit.")
+    grace_seconds = models.PositiveSmallIntegerField(
+        default=10, help_text="Between the interrupt of a cancelled run and its kill."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["project", "name"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="pipeline_once_in_project")]
+        permissions = [("start_pipeline", "Can start runs of pipelines")]
+
+    def __str__(self) -> str:
+        return f"{self.project.name} / {self.name}"
+
+    @property
+    def structure(self) -> SnapshotPipeline | None:
+        """Its nodes and datasets in the newest snapshot, None when the project has none of that name."""
+        snapshot = self.project.snapshot
+        return snapshot.pipeline(self.name) if snapshot else None

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from jobs.encryption import EncryptedJSONField
+
+if TYPE_CHECKING:
+    from jobs.models.snapshot import Snapshot
+
+
+class Project(models.Model):
+    """A Kedro project that we know: where it lies and which Python runs it."""
+
+    name = models.SlugField(unique=True, max_length=80)
+    path = models.CharField(max_length=1000, help_text="The folder that holds the project's pyproject.toml.")
+    interpreter = models.CharField(max_length=1000, help_text="The Python that has the project's dependencies.")
+    kedro_env = models.CharField(
+        "Kedro environment", max_length=80, blank=True, help_text="Empty: the project's default (local)."
+    )
+    environment = EncryptedJSONField(
+        "environment variables", default=dict, blank=True, help_text="Given to the project's processes; kept encrypted."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest picture of this project, None before the first check."""
+        return self.snapshots.order_by("-id").first()

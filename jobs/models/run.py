@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+
+from jobs.errors import IllegalMove
+from jobs.models.pipeline import Pipeline
+from jobs.models.snapshot import Snapshot
+from jobs.models.transition import Moving, final_has_finished_at
+from jobs.states import FINAL, LIVE, Cause, Runner, Status
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def live(self) -> RunQuerySet:
+        return self.filter(status__in=sorted(LIVE))
+
+    def final(self) -> RunQuerySet:
+        return self.filter(status__in=sorted(FINAL))
+
+    def newest(self) -> RunQuerySet:
+        return self.select_related("pipeline__project").order_by("-id")
+
+    def before(self, number: int | None) -> RunQuerySet:
+        """The page of older runs that follows run `number`: lists page by key, never by offset."""
+        return self.filter(id__lt=number) if number else self
+
+    def wanting_to_stop(self) -> RunQuerySet:
+        return self.live().filter(cancel_requested_at__isnull=False)
+
+
+class Run(Moving):
+    """One execution of a pipeline; “job” is the API's word for the same row."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    pipeline = models.ForeignKey(Pipeline, models.PROTECT, related_name="runs")
+    snapshot = models.ForeignKey(Snapshot, models.SET_NULL, null=True, blank=True, related_name="+")
+    cause = models.CharField(max_length=20, choices=Cause, default=Cause.MANUAL)
+    cause_detail = models.CharField(max_length=300, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="runs"
+    )
+    requested_by_name = models.CharField(max_length=150, blank=True)
+    parameters = models.JSONField(default=dict, blank=True)
+    resolved_parameters = models.JSONField(null=True, blank=True)
+    runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)
+    nodes = models.JSONField(default=list, blank=True, help_text="Chosen nodes; empty: the whole pipeline.")
+    tags = models.JSONField(default=list, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
+    retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
+
+    created_at = models.DateTimeField()
+    eligible_at = models.DateTimeField(null=True, blank=True)
+    wait_reason = models.CharField(max_length=300, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_by = models.CharField(max_length=150, blank=True)
+
+    results = models.JSONField(null=True, blank=True)
+    error = models.TextField(blank=True, help_text="Why it failed or crashed, as one sentence.")
+    revision = models.CharField(max_length=80, blank=True)
+    versions = models.JSONField(default=dict, blank=True)
+    peak_memory_bytes = models.BigIntegerField(default=0)
+    nodes_total = models.PositiveIntegerField(default=0)
+    nodes_done = models.PositiveIntegerField(default=0)
+    seq = models.BigIntegerField(default=0, editable=False, help_text="The last number given to a log line or event.")
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [final_has_finished_at("run")]
+        indexes = [
+            models.Index(fields=["pipeline", "-id"], name="run_of_pipeline"),
+            models.Index(fields=["status", "-id"], name="run_by_status"),
+            models.Index(fields=["-created_at"], name="run_by_created"),
+            models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),
+        ]
+        permissions = [
+            ("cancel_run", "Can cancel runs"),
+            ("retry_run", "Can run again"),
+        ]
+
+    def __str__(self) -> str:
+        return f"run #{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.pk])
+
+    def _history(self) -> dict[str, Any]:
+        return {"run": self}
+
+    @property
+    def duration(self) -> timedelta | None:
+        return self.finished_at - self.started_at if self.finished_at and self.started_at else None
+
+    def begin(self, *, at: datetime, by: str, reason: str = "") -> None:
+        self._begin(at, by, reason)
+
+    def start(self, *, at: datetime, by: str) -> Run:
+        """queued → running, when its first step is claimed."""
+        return self._move(Status.RUNNING, at=at, by=by, started_at=at, wait_reason="", eligible_at=None)
+
+    def end(self, status: Status, *, at: datetime, by: str, reason: str = "", **facts: Any) -> Run:
+        """Move to one of the four ends."""
+        return self._move(status, at=at, by=by, reason=reason, **facts)
+
+    def ask_to_stop(self, *, at: datetime, by: str) -> None:
+        """Write down that the run should stop; IllegalMove when it has ended. Asking twice changes nothing."""
+        asked = Run.objects.live().filter(pk=self.pk, cancel_requested_at__isnull=True)
+        asked.update(cancel_requested_at=at, cancel_requested_by=by)
+        self.refresh_from_db(fields=["status", "cancel_requested_at", "cancel_requested_by"])
+        if self.is_final:
+            raise IllegalMove("run", self.status, Status.CANCELLED)

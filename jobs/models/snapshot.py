@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from functools import cached_property
+
+from django.db import models
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, parse_snapshot
+
+from jobs.models.project import Project
+
+
+class Snapshot(models.Model):
+    """A read-only picture of a project's pipelines, nodes, datasets and parameters at one code revision."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="snapshots")
+    revision = models.CharField(max_length=80)
+    kedro_version = models.CharField(max_length=40, blank=True)
+    python_version = models.CharField(max_length=40, blank=True)
+    content = models.JSONField()
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["project", "-id"], name="snapshot_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.project} at {self.revision}"
+
+    @cached_property
+    def picture(self) -> ProjectSnapshot:
+        return parse_snapshot(self.content)
+
+    def pipeline(self, name: str) -> SnapshotPipeline | None:
+        return next((pipeline for pipeline in self.picture.pipelines if pipeline.name == name), None)
+
+    @property
+    def errors(self) -> list[str]:
+        """What stands in the way of any run, a sentence each."""
+        return [problem.sentence for problem in self.picture.problems if problem.severity == "error"]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+
+from jobs.errors import IllegalMove, LeaseLost
+from jobs.models.run import Run
+from jobs.models.transition import Moving, final_has_finished_at
+from jobs.states import Status
+
+
+class StepQuerySet(models.QuerySet["Step"]):
+    def ready(self, at: datetime) -> StepQuerySet:
+        """Queued steps that nothing holds back at this time."""
+        rows = self.filter(status=Status.QUEUED, ready_at__isnull=False)
+        return rows.filter(models.Q(eligible_at__isnull=True) | models.Q(eligible_at__lte=at))
+
+    def unheard(self, at: datetime, *, patience: timedelta) -> StepQuerySet:
+        """Ready steps whose Celery message was sent long ago, or never."""
+        rows = self.ready(at)
+        return rows.filter(models.Q(sent_at__isnull=True) | models.Q(sent_at__lt=at - patience))
+
+    def silent(self, at: datetime) -> StepQuerySet:
+        """Running steps whose lease ran out: their worker is gone or cannot reach the database."""
+        return self.filter(status=Status.RUNNING, lease_expires_at__lt=at)
+
+    def renew(self, tokens: Iterable[uuid.UUID], until: datetime) -> int:
+        return self.filter(status=Status.RUNNING, lease_token__in=list(tokens)).update(lease_expires_at=until)
+
+    def newest_attempts(self) -> StepQuerySet:
+        """Of each position only the newest attempt."""
+        newer = Step.objects.filter(
+            run=models.OuterRef("run"), position=models.OuterRef("position"), attempt__gt=models.OuterRef("attempt")
+        )
+        return self.filter(~models.Exists(newer))
+
+
+class Step(Moving):
+    """The nodes of a run that one worker executes in one process; each attempt is a row of its own."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="steps")
+    position = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=1)
+    nodes = models.JSONField(default=list, blank=True, help_text="Node names; empty: all nodes of the run.")
+    needs = models.JSONField(default=list, blank=True, help_text="Positions of the steps that have to succeed first.")
+    task_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="The Celery task's id.")
+    queue = models.CharField(max_length=80)
+    priority = models.PositiveSmallIntegerField(default=5)
+
+    ready_at = models.DateTimeField(null=True, blank=True, help_text="Empty: waits for other steps of its run.")
+    eligible_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True, unique=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    worker_name = models.CharField(max_length=200, blank=True)
+
+    mode = models.CharField(max_length=20, blank=True, help_text="fork, standby or cold: how its process was made.")
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    exit_signal = models.IntegerField(null=True, blank=True)
+    peak_memory_bytes = models.BigIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    objects = StepQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["run", "position", "attempt"]
+        constraints = [
+            final_has_finished_at("step"),
+            models.UniqueConstraint(fields=["run", "position", "attempt"], name="step_attempt_once"),
+            models.CheckConstraint(
+                condition=~models.Q(status=Status.RUNNING) | models.Q(lease_token__isnull=False),
+                name="step_running_has_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["status", "lease_expires_at"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="step_live",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"step {self.position} of run #{self.run_id}"
+
+    def _history(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "step": self}
+
+    def begin(self, *, at: datetime, by: str, reason: str = "") -> None:
+        self._begin(at, by, reason)
+
+    def claim(self, *, at: datetime, worker_name: str, lease: timedelta) -> uuid.UUID:
+        """queued → running under a new lease token; IllegalMove when another was faster or nothing is to be done."""
+        token = uuid.uuid4()
+        self._move(
+            Status.RUNNING,
+            at=at,
+            by=worker_name,
+            only={"ready_at__isnull": False, "run__cancel_requested_at__isnull": True},
+            started_at=at,
+            lease_token=token,
+            lease_expires_at=at + lease,
+            worker_name=worker_name,
+        )
+        return token
+
+    def record(self, token: uuid.UUID, **facts: Any) -> None:
+        """Write facts as the holder of this lease; LeaseLost when it is another's by now."""
+        held = Step.objects.filter(pk=self.pk, status=Status.RUNNING, lease_token=token)
+        if not held.update(**(facts or {"lease_token": token})):
+            raise LeaseLost(f"The lease of {self} was given to another: this worker was silent for too long.")
+
+    def end(self, status: Status, token: uuid.UUID | None, *, at: datetime, by: str, **facts: Any) -> None:
+        """Move to an end; with a token only as its holder (LeaseLost otherwise)."""
+        only = {"lease_token": token} if token else {}
+        try:
+            self._move(status, at=at, by=by, only=only, reason=facts.get("error", ""), **facts)
+        except IllegalMove as refusal:
+            if token is None:
+                raise
+            raise LeaseLost(str(refusal)) from refusal

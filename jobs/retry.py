@@ -1,0 +1,34 @@
+"""Run again: a new run that names the one it repeats."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from jobs.errors import IllegalMove
+from jobs.launch import WHOLE, launch
+from jobs.models import Run
+from jobs.selection import Selection
+from jobs.states import Cause
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def retry(run: Run, *, at: datetime, by: User | None = None, by_name: str = "") -> Run:
+    """A new run with the same pipeline, parameters, nodes and runner; IllegalMove while the old one is under way."""
+    if not run.is_final:
+        raise IllegalMove("run", run.status, "another attempt before it has ended")
+    return launch(
+        run.pipeline,
+        at=at,
+        cause=Cause.RETRY,
+        by=by,
+        by_name=by_name,
+        parameters=run.parameters,
+        selection=Selection(nodes=run.nodes) if run.nodes else WHOLE,
+        runner=run.runner,
+        retry_of=run,
+        cause_detail=f"again after run #{run.pk}",
+        tags=run.tags,
+    )

@@ -1,0 +1,62 @@
+"""What may follow what: one table for runs and steps, one for node runs."""
+
+from typing import Final
+
+from django.db import models
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    CRASHED = "crashed", "crashed"
+
+
+NEXT: Final[dict[Status, frozenset[Status]]] = {
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.CRASHED}),
+    Status.RUNNING: frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.CRASHED}),
+    Status.SUCCEEDED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.CRASHED: frozenset(),
+}
+
+LIVE: Final = frozenset(status for status, following in NEXT.items() if following)
+FINAL: Final = frozenset(status for status, following in NEXT.items() if not following)
+
+
+def sources(to: Status) -> frozenset[Status]:
+    """The statuses from which a row may move to `to`."""
+    return frozenset(status for status, following in NEXT.items() if to in following)
+
+
+class NodeStatus(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    CRASHED = "crashed", "crashed"
+    BLOCKED = "blocked", "blocked"
+    REUSED = "reused", "reused"
+
+
+NODE_LIVE: Final = frozenset({NodeStatus.WAITING, NodeStatus.RUNNING})
+NODE_DONE: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.REUSED})
+
+
+class Cause(models.TextChoices):
+    MANUAL = "manual", "manual"
+    API = "api", "API"
+    SCHEDULE = "schedule", "schedule"
+    RULE = "rule", "rule"
+    RETRY = "retry", "retry"
+    BACKFILL = "backfill", "backfill"
+
+
+class Runner(models.TextChoices):
+    SEQUENTIAL = "sequential", "sequential (one process)"
+    THREADS = "threads", "threads (one process)"
+    DISTRIBUTED = "distributed", "distributed (many workers)"

@@ -1,0 +1,162 @@
+"""Where Kedro 0.18.14 to 1.x differ, in one place. Kedro is imported late: this module itself loads nothing."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Json = Any
+COPIED_BY_MEMORY_DATASET = ("pandas", "numpy")  # MemoryDataset tries to import them at every use
+BAD_PARAMETERS = ("ParameterValidationError", "ModelInstantiationError")
+MISSING_DATASET = ("DatasetNotFoundError", "DataSetNotFoundError")
+
+
+def kedro_version() -> str:
+    import kedro
+
+    return str(kedro.__version__)
+
+
+def create_session(project_path: Path, env: str, parameters: dict[str, Json]) -> Any:
+    """A KedroSession that has not run; the runtime parameters go in here in every version."""
+    from kedro.framework.session import KedroSession
+
+    known = inspect.signature(KedroSession.create).parameters
+    name = "runtime_params" if "runtime_params" in known else "extra_params"
+    arguments = {"project_path": project_path, "save_on_close": False, "env": env or None, name: parameters or None}
+    with _known_plugins():
+        return KedroSession.create(**arguments)
+
+
+def run(session: Any, pipeline: str, **arguments: Any) -> Any:
+    """`session.run` of one pipeline by name."""
+    is_plural = "pipeline_names" in inspect.signature(session.run).parameters
+    named = {"pipeline_names": [pipeline]} if is_plural else {"pipeline_name": pipeline}
+    return session.run(**named, **arguments)
+
+
+def force_version(session: Any, version: str) -> None:
+    """Makes `version` the save version of every versioned dataset, and Kedro's run id."""
+    session._store["session_id"] = version
+
+
+def runner(name: str, max_workers: int) -> Any:
+    from kedro.runner import SequentialRunner, ThreadRunner
+
+    return ThreadRunner(max_workers=max_workers) if name == "threads" else SequentialRunner()
+
+
+def dataset_of(catalog: Any, name: str) -> Any:
+    """The dataset object of that name; None when the catalog has none (an in-memory one of old versions)."""
+    find: Callable[[str], Any] = catalog.get if hasattr(catalog, "get") else catalog._get_dataset
+    try:
+        return find(name)
+    except Exception as error:
+        if type(error).__name__ in MISSING_DATASET:
+            return None
+        raise
+
+
+def put_dataset(catalog: Any, name: str, dataset: Any) -> None:
+    """Replaces (or adds) a dataset of the catalog."""
+    if hasattr(catalog, "__setitem__"):
+        catalog[name] = dataset
+    else:
+        catalog.add(name, dataset, replace=True)
+
+
+def is_registered(catalog: Any, name: str) -> bool:
+    return name in catalog
+
+
+def is_ephemeral(dataset: Any) -> bool:
+    return dataset is None or bool(getattr(dataset, "_EPHEMERAL", False)) or "Memory" in type(dataset).__name__
+
+
+def dataset_class() -> Any:
+    from kedro import io
+
+    return getattr(io, "AbstractDataset", None) or io.AbstractDataSet
+
+
+def dataset_classes(catalog_config: dict[str, Json]) -> Iterator[tuple[str, Exception | None]]:
+    """Imports the class of every catalog entry without making a dataset; yields (name, what went wrong)."""
+    from kedro.io.core import parse_dataset_definition
+
+    for name, entry in catalog_config.items():
+        if not isinstance(entry, dict) or "type" not in entry:
+            continue
+        try:
+            parse_dataset_definition(_without_credentials(entry))
+            yield name, None
+        except Exception as error:  # noqa: BLE001  (reported by the run or the snapshot that needs it)
+            yield name, error
+
+
+def _without_credentials(entry: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in entry.items() if key not in ("credentials", "validator")}
+
+
+def catalog_config(project_path: Path, env: str, parameters: dict[str, Json]) -> dict[str, Json]:
+    """The resolved catalog configuration, read with the project's own config loader."""
+    return dict(config_loader(project_path, env, parameters)["catalog"])
+
+
+def config_loader(project_path: Path, env: str, parameters: dict[str, Json]) -> Any:
+    from kedro.framework.project import settings
+
+    return settings.CONFIG_LOADER_CLASS(
+        conf_source=str(project_path / settings.CONF_SOURCE),
+        env=env or None,
+        runtime_params=parameters or None,
+        **settings.CONFIG_LOADER_ARGS,
+    )
+
+
+# ---- what a session does anew each time, remembered from the warm-up -----------------------------
+
+_plugins: list[Any] | None = None
+
+
+def remember_plugins() -> None:
+    """Finds the installed distributions with Kedro hooks, and loads the hooks, once."""
+    import importlib.metadata
+
+    global _plugins
+    _plugins = []
+    for distribution in importlib.metadata.distributions():
+        points = [point for point in distribution.entry_points if point.group == "kedro.hooks"]
+        for point in points:
+            point.load()
+        if points:
+            _plugins.append(distribution)
+
+
+@contextmanager
+def _known_plugins() -> Iterator[None]:
+    """While a session is made, pluggy sees only the distributions that have Kedro hooks: it reads each of them."""
+    import importlib.metadata
+
+    if _plugins is None:
+        yield
+        return
+    known, original = _plugins, importlib.metadata.distributions
+    importlib.metadata.distributions = lambda **_: iter(known)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        importlib.metadata.distributions = original
+
+
+def remember_git(project_path: Path) -> None:
+    """`git describe` once instead of two processes for each session; a new commit makes a new host."""
+    module = sys.modules.get("kedro.framework.session.session")
+    describe = getattr(module, "_describe_git", None)
+    if module is None or describe is None:
+        return
+    known = describe(project_path)
+    module._describe_git = lambda _: known  # type: ignore[attr-defined]

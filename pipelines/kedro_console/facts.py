@@ -1,0 +1,148 @@
+"""What can be said cheaply about a value and its dataset, without importing what made them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from kedro_console import wire
+
+MAX_VALUE_BYTES = 20_000
+SAMPLE_ROWS = 5
+SAMPLE_COLUMNS = 50
+MAX_CELL = 200
+CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
+
+
+def shape(data: object) -> tuple[int | None, int | None]:
+    """(rows, columns) of a table, an array or a collection; (None, None) when it has no such thing."""
+    if data is None or isinstance(data, (str, bytes, int, float)):
+        return None, None
+    if isinstance(data, (list, tuple, dict, set)):
+        return len(data), None
+    try:
+        found = getattr(data, "shape", None)
+    except Exception:  # noqa: BLE001  (an attribute of a foreign class may do anything)
+        return None, None
+    if not isinstance(found, tuple) or not all(isinstance(size, int) for size in found[:2]):
+        return None, None
+    return (found[0] if found else None), (found[1] if len(found) > 1 else None)
+
+
+def sample(data: object) -> list[dict[str, Any]]:
+    """The first rows of a table (pandas, polars, pyarrow, a list of dicts) as plain JSON; [] for anything else."""
+    try:
+        return [_cells(row) for row in _first_rows(data)]
+    except Exception:  # noqa: BLE001  (a preview never harms a run)
+        return []
+
+
+def _first_rows(data: Any) -> list[dict[Any, Any]]:
+    if isinstance(data, list):
+        return [row for row in data[:SAMPLE_ROWS] if isinstance(row, dict)]
+    library = type(data).__module__.partition(".")[0]
+    if library == "pandas" and type(data).__name__ == "DataFrame":
+        head = data.iloc[:SAMPLE_ROWS, :SAMPLE_COLUMNS].astype(object)
+        return [dict(zip(head.columns, row)) for row in head.to_numpy().tolist()]  # noqa: B905  (Python 3.9)
+    if library == "polars" and type(data).__name__ == "DataFrame":
+        return list(data[:SAMPLE_ROWS, :SAMPLE_COLUMNS].to_dicts())
+    if library == "pyarrow" and type(data).__name__ == "Table":
+        return list(data.slice(0, SAMPLE_ROWS).to_pylist())
+    return []
+
+
+def _cells(row: dict[Any, Any]) -> dict[str, Any]:
+    cells = list(row.items())[:SAMPLE_COLUMNS]
+    return {str(name)[:MAX_CELL]: _cell(value) for name, value in cells}
+
+
+def _cell(value: Any) -> Any:
+    safe = wire.json_safe(value, depth=2, items=20)
+    if isinstance(safe, (bool, int, float)) or safe is None:
+        return safe
+    return str(safe)[:MAX_CELL]
+
+
+def small_value(data: object) -> tuple[Any, bool]:
+    """(`data` as plain JSON, True) when it is small and JSON can hold it unchanged, else (None, False)."""
+    item = getattr(data, "item", None)
+    if type(data).__module__ == "numpy" and callable(item) and getattr(data, "ndim", 1) == 0:
+        data = item()
+    if not isinstance(data, (type(None), bool, int, float, str, list, dict)):
+        return None, False
+    if isinstance(data, (str, list, dict)) and len(data) > MAX_VALUE_BYTES:
+        return None, False
+    try:
+        text = json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None, False
+    return (data, True) if len(text) <= MAX_VALUE_BYTES else (None, False)
+
+
+def plain(value: Any) -> Any:
+    """Parameters as plain JSON: the models that Kedro made of typed ones become dicts again."""
+    if isinstance(value, dict):
+        return {str(name): plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return wire.json_safe(value.model_dump(mode="json"))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return wire.json_safe(dataclasses.asdict(value))
+    return wire.json_safe(value)
+
+
+# ---- the dataset ---------------------------------------------------------------------------------
+
+
+def type_name(dataset: object) -> str:
+    """The class as a catalog writes it, e.g. "pandas.CSVDataset"; "MemoryDataset" for what is not in the catalog."""
+    if dataset is None:
+        return "MemoryDataset"
+    cls = type(_inner(dataset))
+    parts = cls.__module__.split(".")
+    if parts[0] == "kedro_datasets" and len(parts) > 1:
+        return f"{parts[1]}.{cls.__qualname__}"
+    if parts[0] == "kedro":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def location(dataset: object, *, is_save: bool) -> tuple[str, str]:
+    """(path or URL without credentials, version) of what was just loaded or saved; "" where there is none."""
+    dataset = _inner(dataset)
+    path = getattr(dataset, "_filepath", None)
+    if path is None:
+        return "", ""
+    version = ""
+    if getattr(dataset, "_version", None) is not None:
+        path, version = _versioned(dataset, is_save)
+    protocol = getattr(dataset, "_protocol", "file")
+    if not isinstance(protocol, str) or protocol in ("", "file", "local") or "://" in str(path):
+        return CREDENTIALS_IN_URL.sub("//", str(path)), version
+    return CREDENTIALS_IN_URL.sub("//", f"{protocol}://{path}"), version
+
+
+def _versioned(dataset: Any, is_save: bool) -> tuple[Any, str]:
+    """The path with its version; not `_get_save_path`, which refuses a path that exists by now."""
+    version = str((dataset.resolve_save_version() if is_save else dataset.resolve_load_version()) or "")
+    return (dataset._get_versioned_path(version) if version else dataset._filepath), version
+
+
+def _inner(dataset: Any) -> Any:
+    """The dataset that does the work inside a CachedDataset."""
+    return getattr(dataset, "_dataset", None) or dataset if type(dataset).__name__.startswith("Cached") else dataset
+
+
+def local_size(path: str) -> int | None:
+    """Bytes of that local file; None for a folder, a URL or nothing."""
+    if not path or "://" in path:
+        return None
+    try:
+        return os.stat(path).st_size if Path(path).is_file() else None
+    except OSError:
+        return None

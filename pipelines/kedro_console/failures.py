@@ -1,0 +1,117 @@
+"""An exception as people need it: one line, and the frames with the project's own marked."""
+
+from __future__ import annotations
+
+import linecache
+import sysconfig
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from kedro_console import wire
+
+MAX_FRAMES = 60
+MAX_MESSAGE = 4_000
+MAX_CODE = 300
+MAX_TRACEBACK = 40_000
+OURS = str(Path(__file__).parent)
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def describe(error: BaseException, project_path: Path) -> wire.Failure:
+    """The failure in `error`; never raises, and never longer than about 80 kB."""
+    return wire.Failure(
+        exception=name_of(type(error)),
+        message=_cut(message_of(error), MAX_MESSAGE),
+        frames=_frames(error, project_path.resolve()),
+        traceback=_cut(_traceback(error), MAX_TRACEBACK),
+    )
+
+
+def name_of(cls: type) -> str:
+    """The class's name with its module, without "builtins."."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def message_of(error: BaseException) -> str:
+    """What the exception says; its class's name when it says nothing or cannot say it."""
+    try:
+        text = str(error).strip()
+    except Exception as broken:  # noqa: BLE001  (project code: its __str__ may do anything)
+        return f"(its message cannot be read: {type(broken).__name__})"
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        return f"Key {text} is missing."
+    return text or name_of(type(error))
+
+
+def _frames(error: BaseException, project_path: Path) -> list[wire.Frame]:
+    """The frames of `error`, or of what caused it when only that passed through the project's code."""
+    seen: set[int] = set()
+    first: list[wire.Frame] = []
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = _frames_of(current, project_path)
+        if any(frame.is_project for frame in frames):
+            return frames
+        first = first or frames
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return first
+
+
+def _frames_of(error: BaseException, project_path: Path) -> list[wire.Frame]:
+    frames = [
+        _frame(file, line, function, project_path)
+        for file, line, function in _places(error.__traceback__)
+        if not file.startswith(OURS)
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append(_frame(error.filename, error.lineno or 0, "", project_path))
+    if len(frames) > MAX_FRAMES:
+        frames = [*frames[: MAX_FRAMES // 3], *frames[-MAX_FRAMES * 2 // 3 :]]
+    return frames
+
+
+def _places(current: TracebackType | None) -> list[tuple[str, int, str]]:
+    places = []
+    while current is not None:
+        code = current.tb_frame.f_code
+        places.append((code.co_filename, current.tb_lineno, code.co_name))
+        current = current.tb_next
+    return places
+
+
+def _frame(file: str, line: int, function: str, project_path: Path) -> wire.Frame:
+    is_project = _is_project(file, project_path)
+    return wire.Frame(
+        file=_short(file, project_path, is_project),
+        line=line,
+        function=function,
+        code=_cut(linecache.getline(file, line).strip(), MAX_CODE),
+        is_project=is_project,
+    )
+
+
+def _is_project(file: str, project_path: Path) -> bool:
+    is_inside = file.startswith(f"{project_path}/")
+    return is_inside and "/site-packages/" not in file and not file.startswith(LIBRARIES)
+
+
+def _short(file: str, project_path: Path, is_project: bool) -> str:
+    if is_project:
+        return file[len(str(project_path)) + 1 :]
+    return file.rpartition("/site-packages/")[2]
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    except Exception as broken:  # noqa: BLE001  (a __str__ of the project's may do anything)
+        return f"(the traceback cannot be written: {type(broken).__name__})"
+
+
+def _cut(text: str, limit: int) -> str:
+    """`text`, its middle left out when it is longer than `limit`: both ends of a traceback matter."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 3]}\n… ({len(text) - limit:,} characters left out)\n{text[-limit * 2 // 3 :]}"

@@ -1,0 +1,427 @@
+"""What the console and a project's host say to each other. Standard library only: both sides import it.
+
+Two streams share one Unix socket, told apart by the first byte of a frame:
+`J` a JSON message (one of the classes below), `L` raw bytes of the child's log pipe.
+
+The child writes log lines into that pipe as
+`\\x1e{level}\\x1f{stream}\\x1f{node}\\x1f{text}\\n`; a line without the mark was written by something that
+is not Python (a C library, a program that a node started) and belongs to the step as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import struct
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Final
+
+HEADER: Final = struct.Struct("!cI")
+JSON_FRAME: Final = b"J"
+LOG_FRAME: Final = b"L"
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 150_000  # an event is one packet between child and host; the kernel's limit is ~208 kB
+MAX_LINE_BYTES: Final = 64 * 1024
+MARK: Final = "\x1e"
+SPLIT: Final = "\x1f"
+
+Json = Any
+"""A value that json can write: None, bool, int, float, str, list or dict of those."""
+
+
+class WireError(Exception):
+    """The other side sent something that is not a message of ours."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A typed JSON message; `kind` names its class on the wire."""
+
+    kind: ClassVar[str] = ""
+
+    def to_json(self) -> bytes:
+        return json.dumps({"kind": self.kind, **asdict(self)}, default=str, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
+
+
+# ---- asked by the supervisor -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StepStarted(Message):
+    """Run these nodes of this pipeline in one child. `nodes` empty = all of the pipeline."""
+
+    kind: ClassVar[str] = "step_started"
+    run_id: str
+    step_id: str
+    pipeline: str
+    nodes: list[str] = field(default_factory=list)
+    runner: str = "sequential"  # or "threads"
+    max_workers: int = 4
+    parameters: dict[str, Json] = field(default_factory=dict)  # runtime parameters, nested
+    save_version: str = ""  # Kedro version id for versioned datasets; "" = Kedro's own timestamp
+    load_versions: dict[str, str] = field(default_factory=dict)
+    folder: str = ""  # the step's own folder: kept artifacts are staged below it
+    store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
+    free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
+    memory_limit_bytes: int = 0  # 0 = none
+    artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
+    expected_revision: str = ""  # "" = whatever the host has
+
+
+@dataclass(frozen=True)
+class StopAsked(Message):
+    """Stop the child: `interrupt` (SIGINT), `terminate` (SIGTERM) or `kill` (SIGKILL), to its process group."""
+
+    kind: ClassVar[str] = "stop_asked"
+    stage: str
+
+
+# ---- reported by the host or the child -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event(Message):
+    """An immutable fact; `at` is seconds since the epoch, UTC."""
+
+    at: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    file: str
+    line: int
+    function: str
+    code: str
+    is_project: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as people need it: one line, and the frames with the project's own marked."""
+
+    exception: str  # qualified class name, e.g. "ValueError", "kedro.io.core.DatasetError"
+    message: str
+    frames: list[Frame] = field(default_factory=list)
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class StepRefused(Event):
+    """The host did not start a child. reason: `stale` (the code changed: start a new host), `broken` (the project
+    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`."""
+
+    kind: ClassVar[str] = "step_refused"
+    reason: str
+    sentence: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class ChildStarted(Event):
+    kind: ClassVar[str] = "child_started"
+    pid: int
+    mode: str  # fork | standby | cold
+    revision: str
+    kedro_version: str
+    python_version: str
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """Kedro is about to run: what it resolved. `nodes` in execution order."""
+
+    kind: ClassVar[str] = "run_started"
+    nodes: list[str]
+    parameters: dict[str, Json]
+    versions: dict[str, str]  # package name → version, of what the project imports
+
+
+@dataclass(frozen=True)
+class NodeStarted(Event):
+    kind: ClassVar[str] = "node_started"
+    node: str
+
+
+@dataclass(frozen=True)
+class NodeFinished(Event):
+    kind: ClassVar[str] = "node_finished"
+    node: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class NodeFailed(Event):
+    kind: ClassVar[str] = "node_failed"
+    node: str
+    seconds: float
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A file staged below the step's folder, complete and hashed; `name` is what people should see."""
+
+    path: str
+    name: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True)
+class DatasetLoaded(Event):
+    kind: ClassVar[str] = "dataset_loaded"
+    dataset: str
+    node: str
+    type: str
+    seconds: float
+    rows: int | None = None
+    columns: int | None = None
+    size_bytes: int | None = None
+    path: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetSaved(Event):
+    kind: ClassVar[str] = "dataset_saved"
+    dataset: str
+    node: str
+    type: str
+    seconds: float
+    rows: int | None = None
+    columns: int | None = None
+    size_bytes: int | None = None
+    path: str = ""
+    version: str = ""
+    value: Json = None  # a small JSON value of a free output, else None
+    has_value: bool = False
+    sample: list[dict[str, Json]] = field(default_factory=list)  # the first rows of a table
+    kept: KeptFile | None = None
+    note: str = ""  # why a file was not kept, in one sentence
+
+
+@dataclass(frozen=True)
+class ProgressMade(Event):
+    kind: ClassVar[str] = "progress_made"
+    node: str
+    label: str
+    done: float
+    total: float | None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    kind: ClassVar[str] = "run_finished"
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunFailed(Event):
+    """Kedro ended with an exception (also one outside any node: configuration, catalog, parameters)."""
+
+    kind: ClassVar[str] = "run_failed"
+    seconds: float
+    node: str  # "" when no node was running
+    failure: Failure
+    reason: str = ""  # bad_parameters | missing_dataset | interrupted | ""
+
+
+@dataclass(frozen=True)
+class MemoryMeasured(Event):
+    kind: ClassVar[str] = "memory_measured"
+    used_bytes: int
+
+
+@dataclass(frozen=True)
+class ChildExited(Event):
+    """The last message of a step: the process (group) is gone."""
+
+    kind: ClassVar[str] = "child_exited"
+    exit_code: int | None
+    signal: int | None
+    peak_memory_bytes: int
+    cpu_seconds: float
+    memory_limit_bytes: int = 0  # not 0: the host killed it for using more than this
+    is_hung: bool = False  # no first event in time, in every mode
+
+
+MESSAGES: Final[dict[str, type[Message]]] = {
+    cls.kind: cls
+    for cls in (
+        StepStarted, StopAsked, StepRefused, ChildStarted, RunStarted, NodeStarted, NodeFinished, NodeFailed,
+        DatasetLoaded, DatasetSaved, ProgressMade, RunFinished, RunFailed, MemoryMeasured, ChildExited,
+    )
+}  # fmt: skip
+
+NESTED: Final[dict[str, type[Any]]] = {"failure": Failure, "kept": KeptFile}
+
+
+def parse(data: bytes) -> Message:
+    """The message in these bytes; WireError when it is none of ours. Unknown fields of a newer side are dropped."""
+    try:
+        raw = json.loads(data)
+        cls = MESSAGES[raw.pop("kind")]
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: _nested(name, value) for name, value in raw.items() if name in known})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WireError(f"Not a message: {data[:200]!r} ({error})") from error
+
+
+def _nested(name: str, value: Json) -> Any:
+    if name not in NESTED or value is None:
+        return value
+    if name == "failure":
+        value = {**value, "frames": [Frame(**frame) for frame in value.get("frames", [])]}
+    return NESTED[name](**value)
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    return HEADER.pack(kind, len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a byte stream into (kind, payload) frames; feed it what arrives."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= HEADER.size:
+            kind, length = HEADER.unpack_from(self._buffer)
+            if kind not in (JSON_FRAME, LOG_FRAME) or length > MAX_FRAME_BYTES:
+                raise WireError(f"Not a frame: {bytes(self._buffer[:40])!r}")
+            end = HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append((kind, bytes(self._buffer[HEADER.size : end])))
+            del self._buffer[:end]
+        return frames
+
+
+def send(connection: socket.socket, message: Message) -> None:
+    connection.sendall(frame(JSON_FRAME, message.to_json()))
+
+
+@dataclass(frozen=True)
+class LogLine:
+    level: str  # DEBUG INFO WARNING ERROR CRITICAL
+    stream: str  # stdout | stderr | logging | raw
+    node: str  # "" = the step as a whole
+    text: str
+
+
+def mark_line(level: str, stream: str, node: str, text: str) -> bytes:
+    """One log line as the child writes it into the pipe; newlines inside `text` stay continuation lines."""
+    head = f"{MARK}{level}{SPLIT}{stream}{SPLIT}{node}{SPLIT}"
+    body = "\n".join(head + part for part in text.split("\n"))
+    return (body + "\n").encode("utf-8", "backslashreplace")
+
+
+def read_line(raw: bytes) -> LogLine:
+    """The opposite of `mark_line`, for one line without its newline; any bytes are accepted."""
+    cut = raw[:MAX_LINE_BYTES]
+    text = cut.decode("utf-8", "replace").replace("\x00", "�").rstrip("\r")
+    if len(raw) > MAX_LINE_BYTES:
+        text += f" … ({len(raw) - MAX_LINE_BYTES:,} further bytes of this line were not kept)"
+    if text.startswith(MARK):
+        parts = text[1:].split(SPLIT, 3)
+        if len(parts) == 4:
+            return LogLine(*parts)
+    return LogLine("INFO", "raw", "", text)
+
+
+def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
+    """`value` as plain JSON: NaN and infinities become text, foreign objects their repr, deep or long ones are cut."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {str(k): json_safe(v, depth=depth - 1, items=items) for k, v in list(value.items())[:items]}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [json_safe(v, depth=depth - 1, items=items) for v in list(value)[:items]]
+    return str(value)[:2_000]
+
+
+# ---- the snapshot: printed as one JSON object by `python -m kedro_console.snapshot` ---------------
+
+
+@dataclass(frozen=True)
+class SnapshotNode:
+    name: str
+    function: str  # qualified name
+    namespace: str
+    tags: list[str]
+    inputs: list[str]  # datasets, parameters ("params:x", "parameters") included
+    outputs: list[str]
+    file: str = ""  # relative to the project
+    line_start: int = 0
+    line_end: int = 0
+    source: str = ""  # the function's text, at most 20 kB
+
+
+@dataclass(frozen=True)
+class SnapshotPipeline:
+    name: str
+    nodes: list[SnapshotNode]  # in topological order
+    inputs: list[str]  # free inputs without parameters
+    outputs: list[str]  # free outputs
+    parameters: list[str]  # names without the "params:" prefix that its nodes read; "*" = all (node takes `parameters`)
+
+
+@dataclass(frozen=True)
+class SnapshotDataset:
+    name: str
+    type: str
+    path: str = ""  # without credentials
+    is_persisted: bool = False
+    is_versioned: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stands in the way of a run, as one sentence that says what to do."""
+
+    severity: str  # error | warning
+    subject: str  # e.g. "dependency:openpyxl", "credentials:dev_s3", "import", "pipeline:reporting"
+    sentence: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class ProjectSnapshot:
+    package_name: str
+    kedro_version: str
+    python_version: str
+    revision: str
+    pipelines: list[SnapshotPipeline]
+    datasets: list[SnapshotDataset]
+    parameters: dict[str, Json]  # merged parameters of the Kedro environment
+    schemas: dict[str, Json]  # parameter name → JSON schema of its type (pydantic or dataclass)
+    problems: list[Problem]
+    versions: dict[str, str] = field(default_factory=dict)
+    runtime_parameters: list[str] = field(
+        default_factory=list
+    )  # names that the configuration takes by ${runtime_params:…}
+
+
+def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
+    """The snapshot in this JSON object; WireError when a part is missing."""
+    try:
+        pipelines = [
+            SnapshotPipeline(**{**p, "nodes": [SnapshotNode(**n) for n in p["nodes"]]}) for p in raw["pipelines"]
+        ]
+        datasets = [SnapshotDataset(**d) for d in raw["datasets"]]
+        problems = [Problem(**{**p, "failure": _nested("failure", p.get("failure"))}) for p in raw["problems"]]
+        return ProjectSnapshot(**{**raw, "pipelines": pipelines, "datasets": datasets, "problems": problems})
+    except (KeyError, TypeError) as error:
+        raise WireError(f"Not a snapshot: {error}") from error

@@ -1,0 +1,98 @@
+"""Rows for tests, three lines each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+
+from jobs.launch import launch
+from jobs.models import Pipeline, Project, Run, Snapshot
+from jobs.states import Cause
+
+AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+
+
+def node(name: str, inputs: list[str], outputs: list[str], **facts: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "function": f"demo.{name}",
+        "namespace": "",
+        "tags": [],
+        "inputs": inputs,
+        "outputs": outputs,
+    } | facts
+
+
+def content(**changes: Any) -> dict[str, Any]:
+    """A snapshot's JSON: the pipeline `report` has three nodes (fetch → process → write) and typed parameters."""
+    nodes = [
+        node("fetch", ["params:api_url"], ["raw_data"], tags=["io"]),
+        node("process", ["raw_data", "params:options"], ["processed_data"]),
+        node("write", ["processed_data"], ["zip_file"], tags=["io"]),
+    ]
+    report = {
+        "name": "report",
+        "nodes": nodes,
+        "inputs": [],
+        "outputs": ["zip_file"],
+        "parameters": ["api_url", "options"],
+    }
+    options = {
+        "type": "object",
+        "title": "Options",
+        "properties": {
+            "top": {"type": "integer", "minimum": 1, "maximum": 30, "default": 10, "description": "How many groups."},
+            "kind": {"type": "string", "enum": ["bar", "line"], "default": "bar"},
+            "ratio": {"type": "number", "default": 0.5},
+            "title": {"type": "string", "default": "Report"},
+        },
+    }
+    return {
+        "package_name": "demo",
+        "kedro_version": "1.7.0",
+        "python_version": "3.11.7",
+        "revision": "files-00000001",
+        "pipelines": [report, {**report, "name": "__default__"}],
+        "datasets": [
+            {
+                "name": "raw_data",
+                "type": "pandas.CSVDataset",
+                "path": "data/raw.csv",
+                "is_persisted": True,
+                "is_versioned": True,
+            }
+        ],
+        "parameters": {
+            "api_url": "http://127.0.0.1:1/x",
+            "options": {"top": 10, "kind": "bar", "ratio": 0.5, "title": "Report"},
+            "dry": False,
+        },
+        "schemas": {"options": options},
+        "problems": [],
+    } | changes
+
+
+def make_project(name: str = "shop", folder: Path | str = "/srv/shop", **facts: Any) -> Project:
+    return Project.objects.create(name=name, path=str(folder), interpreter="/usr/bin/python3", **facts)
+
+
+def make_pipeline(name: str = "report", project: Project | None = None, **facts: Any) -> Pipeline:
+    project = project or Project.objects.filter(name="shop").first() or make_project()
+    if project.snapshot is None:
+        Snapshot.objects.create(project=project, revision="files-00000001", content=content(), taken_at=AT)
+    return Pipeline.objects.create(project=project, name=name, **facts)
+
+
+def make_run(pipeline: Pipeline | None = None, *, at: datetime = AT, **facts: Any) -> Run:
+    """A queued run with its step and nodes, as `launch` makes it."""
+    pipeline = pipeline or Pipeline.objects.filter(name="report").first() or make_pipeline()
+    return launch(pipeline, at=at, cause=facts.pop("cause", Cause.MANUAL), **facts)
+
+
+def make_user(name: str = "olga", role: str = "operator", **facts: Any) -> User:
+    user = User.objects.create_user(name, password="correct horse battery", is_staff=role == "admin", **facts)
+    user.groups.add(Group.objects.get(name=role))
+    return user
