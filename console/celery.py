@@ -1,11 +1,44 @@
 """The Celery app; its settings and the reason for each are in `console/settings.py`."""
 
 import os
+import threading
+from typing import Any, Final
 
 from celery import Celery
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+DRAIN_SECONDS: Final = 5.0
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+
+
+@worker_ready.connect
+def start_heartbeat(sender: Any, **_: Any) -> None:
+    """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
+    from jobs.heartbeat import Heartbeat
+
+    sender.console_heartbeat = Heartbeat(sender.hostname)
+    sender.console_heartbeat.start()
+
+
+@worker_shutting_down.connect
+def hand_back(**_: Any) -> None:
+    """SIGTERM: what runs gets a few seconds to end by itself, then goes back to the queue."""
+    from jobs.leases import LEASES
+
+    timer = threading.Timer(DRAIN_SECONDS, LEASES.hand_back)
+    timer.daemon = True
+    timer.start()
+
+
+@worker_shutdown.connect
+def stop_heartbeat(sender: Any, **_: Any) -> None:
+    from jobs.hosts import HOSTS
+
+    if heartbeat := getattr(sender, "console_heartbeat", None):
+        heartbeat.stop()
+    HOSTS.stop_all()

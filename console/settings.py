@@ -8,7 +8,7 @@ import environ as urls
 from csp.constants import SELF
 from django.urls import reverse_lazy
 
-from console.env import BASE, ENV
+from console.env import BASE, ENV, embedded_socket, passed_on
 
 VERSION = "0.1.0"
 BASE_DIR = BASE
@@ -81,6 +81,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
             "PRAGMA temp_store=MEMORY;PRAGMA journal_size_limit=67108864;"
         ),
     }
+    DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}  # a file: a test's worker opens it too
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -172,6 +173,10 @@ CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
 REDIS_URL = ENV.redis_url
+CONSOLE_SOCKETS = embedded_socket(VAR).parent
+CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own environment
+    ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "CONSOLE_TREE")
+)
 
 # ---- Celery: it carries hints, the rows are the truth (docs/operations.md gives the reason for each line)
 

@@ -1,9 +1,140 @@
-"""What follows when a step ends."""
+"""What follows when a step ends: its facts, the steps after it and the end of its run are one transaction."""
 
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import Any
 
-from jobs.models import Run
+from django.db import transaction
+
+from jobs.dispatch import send
+from jobs.models import Artifact, NodeRun, Run, Step
+from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
+
+BLOCKED = "A step that it needs did not succeed."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended, as its supervisor or the reconciler knows it."""
+
+    status: Status
+    error: str = ""
+    may_retry: bool = False
+    is_free: bool = False
+    """The next attempt does not count against the retries (the worker was stopped on purpose)."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+
+
+def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetime, by: str) -> None:
+    """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's."""
+    with transaction.atomic():
+        run = Run.objects.select_for_update().select_related("pipeline").get(pk=step.run_id)
+        step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
+        _record_results(run, outcome, at)
+        if outcome.status == Status.SUCCEEDED:
+            _queue_ready(run, at)
+        elif _may_try_again(run, step, outcome):
+            _queue_again(step, at=at, by=by, reason=outcome.error)
+        else:
+            _close_nodes(step, outcome, at)
+            _block_followers(step, at=at, by=by)
+        end_if_done(run, at=at, by=by)
+
+
+def _record_results(run: Run, outcome: Outcome, at: datetime) -> None:
+    known = set(run.artifacts.values_list("dataset", "name"))
+    rows = [row for row in outcome.artifacts if (row["dataset"], row["name"]) not in known]
+    made = Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in rows)
+    results = {**(run.results or {}), **outcome.results}
+    for artifact in made:
+        if artifact.dataset in results:
+            results[artifact.dataset]["artifact"] = str(artifact.uuid)
+    peak = max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))
+    Run.objects.filter(pk=run.pk).update(results=results, peak_memory_bytes=peak)
+
+
+def _queue_ready(run: Run, at: datetime) -> None:
+    """Release the steps whose needs have all succeeded."""
+    steps = list(run.steps.newest_attempts())
+    done = {step.position for step in steps if step.status == Status.SUCCEEDED}
+    for step in steps:
+        if step.status == Status.QUEUED and step.ready_at is None and set(step.needs) <= done:
+            Step.objects.filter(pk=step.pk).update(ready_at=at)
+            transaction.on_commit(partial(send, step.pk))
+
+
+def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
+    if outcome.status != Status.CRASHED or run.cancel_requested_at is not None:
+        return False
+    return outcome.is_free or (outcome.may_retry and step.attempt <= run.pipeline.crash_retries)
+
+
+def _queue_again(step: Step, *, at: datetime, by: str, reason: str) -> None:
+    """A new attempt is a new row; its nodes start over."""
+    again = Step.objects.create(
+        run_id=step.run_id,
+        position=step.position,
+        attempt=step.attempt + 1,
+        nodes=step.nodes,
+        needs=step.needs,
+        queue=step.queue,
+        priority=step.priority,
+        ready_at=at,
+    )
+    again.begin(at=at, by=by, reason=reason)
+    nodes = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)
+    done = nodes.filter(status=NodeStatus.SUCCEEDED).count()
+    nodes.update(status=NodeStatus.WAITING, started_at=None, finished_at=None, seconds=None, progress=None)
+    run = Run.objects.get(pk=step.run_id)
+    Run.objects.filter(pk=run.pk).update(nodes_done=max(0, run.nodes_done - done))
+    transaction.on_commit(partial(send, again.pk))
+
+
+def _close_nodes(step: Step, outcome: Outcome, at: datetime) -> None:
+    """No node of an ended step may look alive."""
+    alive = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes, status__in=sorted(NODE_LIVE))
+    running = alive.filter(status=NodeStatus.RUNNING)
+    running.update(status=NodeStatus(outcome.status), finished_at=at, error=outcome.error)
+    waiting = NodeStatus.CANCELLED if outcome.status == Status.CANCELLED else NodeStatus.BLOCKED
+    alive.filter(status=NodeStatus.WAITING).update(status=waiting)
+
+
+def _block_followers(step: Step, *, at: datetime, by: str) -> None:
+    """Steps that need this one, directly or through others, will not run."""
+    steps = [other for other in step.run.steps.newest_attempts() if other.status == Status.QUEUED]
+    blocked = {step.position}
+    for other in sorted(steps, key=lambda row: row.position):
+        if set(other.needs) & blocked:
+            blocked.add(other.position)
+            other.end(Status.CANCELLED, None, at=at, by=by, error=BLOCKED)
+            nodes = NodeRun.objects.filter(run_id=step.run_id, name__in=other.nodes, status=NodeStatus.WAITING)
+            nodes.update(status=NodeStatus.BLOCKED)
 
 
 def end_if_done(run: Run, *, at: datetime, by: str) -> None:
-    """End the run when none of its steps is left to run."""
+    """End the run when none of its steps is left to run; its status is the worst of theirs."""
+    steps = list(run.steps.newest_attempts())
+    if run.is_final or any(step.status not in FINAL for step in steps):
+        return
+    status, error = _verdict(run, steps)
+    NodeRun.objects.filter(run=run, status=NodeStatus.WAITING).update(
+        status=NodeStatus.CANCELLED if status == Status.CANCELLED else NodeStatus.BLOCKED
+    )
+    facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
+    run.end(status, at=at, by=by, reason=error, error=error, **facts)
+
+
+def _verdict(run: Run, steps: list[Step]) -> tuple[Status, str]:
+    by_status = {status: [step for step in steps if step.status == status] for status in FINAL}
+    if run.cancel_requested_at and by_status[Status.CANCELLED]:
+        return Status.CANCELLED, f"Cancelled by {run.cancel_requested_by or 'somebody'}."
+    for status in (Status.CRASHED, Status.FAILED):
+        if by_status[status]:
+            return status, next((step.error for step in by_status[status] if step.error), "")
+    return Status.SUCCEEDED, ""

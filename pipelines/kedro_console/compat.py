@@ -145,7 +145,7 @@ def _known_plugins() -> Iterator[None]:
         yield
         return
     known, original = _plugins, importlib.metadata.distributions
-    importlib.metadata.distributions = lambda **_: iter(known)  # type: ignore[assignment]
+    importlib.metadata.distributions = lambda **_: iter(known)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -143,6 +142,6 @@ def local_size(path: str) -> int | None:
     if not path or "://" in path:
         return None
     try:
-        return os.stat(path).st_size if Path(path).is_file() else None
+        return Path(path).stat().st_size if Path(path).is_file() else None
     except OSError:
         return None

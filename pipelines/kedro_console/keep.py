@@ -38,7 +38,7 @@ BLOCK = 1024 * 1024
 MAX_NAME = 200
 
 
-class NotKept(Exception):
+class KeepError(Exception):
     """Why a file is not kept, as a sentence."""
 
 
@@ -58,7 +58,7 @@ class Keeper:
             return None, ""
         try:
             return self._copy(self._guarded(named)), ""
-        except NotKept as reason:
+        except KeepError as reason:
             return None, str(reason)
         except OSError as error:
             return None, f"{named.name} was not kept: {error.strerror or error}."
@@ -85,15 +85,13 @@ class Keeper:
     def _guarded(self, path: Path) -> Path:
         real = (self.project_path / path).resolve()
         if real.is_dir():
-            raise NotKept(f"{path.name} was not kept: it is a folder; write one file, for example a zip, to keep it.")
+            raise KeepError(f"{path.name} was not kept: it is a folder; write one file, for example a zip, to keep it.")
         if not real.is_file():
-            raise NotKept(f"{path.name} was not kept: no such file after the save.")
+            raise KeepError(f"{path.name} was not kept: no such file after the save.")
         if not any(_is_below(real, root) for root in (self.project_path, self.folder, Path(tempfile.gettempdir()))):
-            raise NotKept(
-                f"{path.name} was not kept: it lies outside the project; write it below the project's folder."
-            )
+            raise KeepError(f"{path.name} was not kept: it lies outside the project's folder.")
         if _is_below(real, self.project_path / "conf"):
-            raise NotKept(f"{path.name} was not kept: files of conf/ may hold credentials.")
+            raise KeepError(f"{path.name} was not kept: files of conf/ may hold credentials.")
         return real
 
     def _copy(self, source: Path) -> wire.KeptFile:
@@ -125,17 +123,17 @@ class Keeper:
             os.fsync(write.fileno())
             after = os.fstat(read.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
-            raise NotKept(f"{source.name} was not kept: something wrote to it while it was being copied.")
+            raise KeepError(f"{source.name} was not kept: something wrote to it while it was being copied.")
         return size, digest.hexdigest()
 
     def _check_file(self, source: Path, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
-            raise NotKept(f"{source.name} was not kept: it is not a regular file.")
+            raise KeepError(f"{source.name} was not kept: it is not a regular file.")
         if found.st_size > self.limit_bytes:
             raise self._too_large(source, found.st_size)
 
-    def _too_large(self, source: Path, size: int) -> NotKept:
-        return NotKept(f"{source.name} was not kept: {size:,} bytes are more than the limit of {self.limit_bytes:,}.")
+    def _too_large(self, source: Path, size: int) -> KeepError:
+        return KeepError(f"{source.name} was not kept: {size:,} bytes are more than the limit of {self.limit_bytes:,}.")
 
 
 def media_type(name: str) -> str:

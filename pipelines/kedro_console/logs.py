@@ -188,7 +188,6 @@ def install(package: str, report: Callable[[str, Bar], None]) -> None:
     """Takes over stdout, stderr and logging of this process; every other log handler is removed."""
     progress = Progress(report)
     sys.stdout, sys.stderr = Stream("stdout", 1, progress), Stream("stderr", 2, progress)
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
     for logger in _loggers():
         for handler in list(logger.handlers):
             if isinstance(handler, (logging.StreamHandler, LineHandler)) or logger is logging.root:

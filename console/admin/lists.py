@@ -1,0 +1,176 @@
+"""How our lists behave: a page costs the same at a thousand rows and at a million."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger, Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
+
+STATUS_COLOURS = {
+    "queued": "info",
+    "running": "primary",
+    "succeeded": "success",
+    "failed": "danger",
+    "cancelled": "warning",
+    "crashed": "danger",
+}
+
+
+class UncountedPage(Page):  # type: ignore[type-arg] # the stubs are generic, the class is not
+    """Some rows, and whether any follow."""
+
+    def __init__(self, rows: Sequence[Any], number: int, paginator: UncountedPaginator, *, is_last: bool) -> None:
+        super().__init__(rows, number, paginator)
+        self.is_last = is_last
+
+    def has_next(self) -> bool:
+        return not self.is_last
+
+
+class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages that read one row more than they show instead of counting the table."""
+
+    template_name = "admin/pages_uncounted.html"
+    seen = 0
+
+    @property
+    def count(self) -> int:
+        """How many rows are known to be there; not how many there are."""
+        return self.seen
+
+    def validate_number(self, number: int | str) -> int:
+        try:
+            number = int(number)
+        except ValueError as error:
+            raise PageNotAnInteger("The page is not a number.") from error
+        if number < 1:
+            raise EmptyPage("Pages begin at 1.")
+        return number
+
+    def page(self, number: int | str) -> UncountedPage:
+        number = self.validate_number(number)
+        start = (number - 1) * self.per_page
+        rows = list(self.object_list[start : start + self.per_page + 1])
+        if not rows and number > 1:
+            raise EmptyPage("The list ends before this page.")
+        self.seen = start + len(rows)
+        return UncountedPage(rows[: self.per_page], number, self, is_last=len(rows) <= self.per_page)
+
+
+class UncountedList(ChangeList):
+    """A change list that asks for one page and nothing else."""
+
+    def get_queryset(self, request: HttpRequest, **kwargs: Any) -> QuerySet[Any]:
+        return super().get_queryset(request, **kwargs).defer(*self.model_admin.list_defer)
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+        try:
+            self.page = self.paginator.page(self.page_num)
+        except InvalidPage as error:
+            raise IncorrectLookupParameters from error
+        self.result_list = self.page.object_list
+        self.first_row = (self.page_num - 1) * self.list_per_page + 1
+        self.last_row = self.first_row + len(self.result_list) - 1
+        self.result_count = len(self.result_list)
+        self.full_result_count = self.result_count
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.result_list)
+        self.can_show_all = False
+        self.multi_page = False
+        self.model_admin.dress(self.result_list)
+
+
+class Admin(ModelAdmin):
+    """What all our admin pages share."""
+
+    paginator = UncountedPaginator
+    list_per_page = 50
+    list_defer: tuple[str, ...] = ()
+    list_disable_select_all = True
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    view_on_site = False
+    compressed_fields = True
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return UncountedList
+
+    def dress(self, rows: Sequence[Any]) -> None:
+        """Give the rows of one page what their columns need, in a fixed number of queries."""
+
+
+class Facts(Admin):
+    """Rows that our own processes write: people look at them and change nothing."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class FactsOfRun(Facts):
+    """Facts that belong to a run and are found by its number."""
+
+    ordering = ("-id",)
+    list_select_related = ("run",)
+    search_fields = ("run__id",)
+    search_help_text = "The number of a run"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        number = number_in(search_term)
+        if not search_term.strip():
+            return queryset, False
+        return (queryset.filter(run_id=number) if number is not None else queryset.none()), False
+
+
+class FactsInline(TabularInline):
+    """Facts of the row above, a page of them at a time."""
+
+    extra = 0
+    max_num = 0
+    can_delete = False
+    per_page = 50
+    tab = True
+    show_change_link = False
+    hide_title = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def number_in(text: str) -> int | None:
+    """The number that somebody typed as 12 or #12, None when it is something else."""
+    digits = text.strip().removeprefix("#")
+    return int(digits) if digits.isdecimal() and len(digits) < 19 else None
+
+
+def link(text: object, url: str) -> str:
+    """A link in a list or in a message; the text is escaped."""
+    return format_html('<a href="{}" class="text-primary-600 dark:text-primary-500">{}</a>', url, text)
+
+
+def run_link(number: int) -> str:
+    """A link to the page of a run."""
+    return link(f"#{number}", reverse("run", args=[number]))

@@ -1,0 +1,117 @@
+"""Every refusal as JSON: `{"detail": sentence}` with the right status, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+from uuid import uuid4
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import status
+from rest_framework.exceptions import (
+    APIException,
+    MethodNotAllowed,
+    NotAuthenticated,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from jobs.errors import BadParameters, IllegalMove, PlatformError, ProjectError, RequestError, UnknownPipeline
+
+logger = logging.getLogger(__name__)
+
+STATUS: Final[list[tuple[type[Exception], int]]] = [
+    (UnknownPipeline, status.HTTP_404_NOT_FOUND),
+    (BadParameters, status.HTTP_422_UNPROCESSABLE_ENTITY),
+    (IllegalMove, status.HTTP_409_CONFLICT),
+    (RequestError, status.HTTP_400_BAD_REQUEST),
+    (ProjectError, status.HTTP_409_CONFLICT),
+    (PlatformError, status.HTTP_503_SERVICE_UNAVAILABLE),
+    (RequestDataTooBig, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
+    (SuspiciousOperation, status.HTTP_400_BAD_REQUEST),
+]
+"""The first that fits counts."""
+
+
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "This body is too large: parameters are text, pass the name of a file instead."
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response:
+    """The answer to a request that ended in this exception."""
+    if isinstance(error, ValidationError):
+        return _invalid(error)
+    if isinstance(error, APIException | Http404):
+        return _named(error, context)
+    set_rollback()
+    for kind, code in STATUS:
+        if isinstance(error, kind):
+            return Response({"detail": _sentence(error), **_particulars(error)}, status=code)
+    if isinstance(error, OperationalError | InterfaceError):
+        logger.error("The database did not answer: %s", error)
+        return Response({"detail": "The database does not answer or is busy: try again."}, status=503)
+    return _unexpected(error)
+
+
+def _named(error: APIException | Http404, context: dict[str, Any]) -> Response:
+    """What the framework refuses, with our words where its own do not say what to do."""
+    response = exception_handler(error, context)
+    assert response is not None  # noqa: S101 - it answers every error of these two kinds
+    if isinstance(error, NotAuthenticated):
+        detail = "Log in, or send `Authorization: Bearer TOKEN` (`python manage.py token create USER` makes a token)."
+    elif isinstance(error, UnsupportedMediaType):
+        detail = "Send JSON: add the header `Content-Type: application/json`."
+    elif isinstance(error, MethodNotAllowed):
+        detail = f"{error.args[0] if error.args else 'This method'} is not possible here."
+    elif isinstance(error, Http404):
+        detail = str(error) or "There is nothing here."
+    else:
+        detail = str(error.detail)
+    response.data = {"detail": detail}
+    return response
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge.default_detail
+    return str(error) or "This request could not be read."
+
+
+def _particulars(error: Exception) -> dict[str, Any]:
+    if isinstance(error, BadParameters):
+        return {"errors": error.fields}
+    if isinstance(error, UnknownPipeline):
+        return {"nearest": error.nearest}
+    return {}
+
+
+def _invalid(error: ValidationError) -> Response:
+    fields = dict(_flat(error.detail))
+    if whole := fields.pop("non_field_errors", None):
+        return Response({"detail": whole, "errors": fields}, status=422)
+    return Response({"detail": str(BadParameters(fields)), "errors": fields}, status=422)
+
+
+def _flat(detail: Any, name: str = "") -> list[tuple[str, str]]:
+    """Nested messages as (dotted name, sentence); of several for one field the first."""
+    if isinstance(detail, dict):
+        parts = [_flat(inner, f"{name}.{key}" if name else str(key)) for key, inner in detail.items()]
+        return [pair for part in parts for pair in part]
+    if isinstance(detail, list):
+        return _flat(detail[0], name) if detail else []
+    return [(name or "non_field_errors", str(detail))]
+
+
+def _unexpected(error: Exception) -> Response:
+    mark = uuid4().hex[:8]
+    logger.error("Unexpected, answered as %s", mark, exc_info=error)
+    return Response({"detail": f"Something went wrong on our side; the log has it under {mark}."}, status=500)

@@ -1,0 +1,167 @@
+"""The form that starts a run of one pipeline."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.forms.boundfield import BoundField
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from console.schema_fields import NOT_GIVEN, field_for
+from console.schema_forms import Branch, Leaf, changed, initial, plant
+from jobs import parameters as runtime
+from jobs.errors import BadParameters
+from jobs.models import Pipeline
+from jobs.selection import Selection, choose
+from jobs.states import Runner
+
+PREFIX = "p:"
+
+
+@dataclass(frozen=True)
+class Fieldset:
+    """A group of parameters as the template draws it."""
+
+    name: str
+    help: str
+    fields: list[tuple[Leaf, BoundField]]
+    fieldsets: list[Fieldset]
+
+    @property
+    def has_errors(self) -> bool:
+        return any(field.errors for _, field in self.fields) or any(inner.has_errors for inner in self.fieldsets)
+
+
+class RunForm(forms.Form):
+    """Parameters as the pipeline's schemas ask for them, the choice of nodes, the runner.
+
+    When it is valid, `changes` holds only the parameters that differ from what counts anyway, by dotted name.
+    """
+
+    key = forms.UUIDField(widget=forms.HiddenInput, required=False)
+    runner = forms.ChoiceField(choices=Runner.choices, widget=UnfoldAdminSelectWidget(choices=Runner.choices))
+    from_nodes = forms.ChoiceField(label="From", required=False)
+    to_nodes = forms.ChoiceField(label="To", required=False)
+    tags = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    nodes = forms.MultipleChoiceField(label="Only these", required=False, widget=forms.CheckboxSelectMultiple)
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        structure: SnapshotPipeline,
+        picture: ProjectSnapshot,
+        *,
+        data: Any = None,
+        parameters: dict[str, Any] | None = None,
+        nodes: Iterable[str] = (),
+    ) -> None:
+        self.pipeline, self.structure, self.picture = pipeline, structure, picture
+        self.changes: dict[str, Any] = {}
+        self.tree = _tree(pipeline, structure, picture)
+        super().__init__(data, initial={**self._start(parameters or {}), "nodes": list(nodes)})
+        for leaf in self.tree:
+            self.fields[PREFIX + leaf.name] = field_for(leaf)
+        self._offer_nodes()
+
+    def _start(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        values = {PREFIX + name: value for name, value in initial(self.tree, parameters).items()}
+        return {"key": uuid.uuid4(), "runner": self.pipeline.runner, **values}
+
+    def _offer_nodes(self) -> None:
+        names = [node.name for node in self.structure.nodes]
+        for name, first in (("from_nodes", "the first node"), ("to_nodes", "the last node")):
+            offered = [("", first), *((node, node) for node in names)]
+            self.fields[name] = forms.ChoiceField(
+                label=self.fields[name].label,
+                required=False,
+                choices=offered,
+                widget=UnfoldAdminSelectWidget(choices=offered),
+            )
+        self._choices("nodes", names)
+        self._choices("tags", sorted({tag for node in self.structure.nodes for tag in node.tags}))
+
+    def _choices(self, name: str, values: list[str]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - narrows the type
+        field.choices = [(value, value) for value in values]
+
+    @property
+    def root(self) -> Fieldset:
+        return self._fieldset(self.tree)
+
+    def _fieldset(self, branch: Branch) -> Fieldset:
+        fields = [(leaf, self[PREFIX + leaf.name]) for leaf in branch.leaves]
+        return Fieldset(branch.name, branch.help, fields, [self._fieldset(inner) for inner in branch.branches])
+
+    @property
+    def selection(self) -> Selection:
+        chosen = self.cleaned_data
+        return Selection(
+            nodes=chosen.get("nodes", []),
+            from_nodes=[chosen["from_nodes"]] if chosen.get("from_nodes") else [],
+            to_nodes=[chosen["to_nodes"]] if chosen.get("to_nodes") else [],
+            tags=chosen.get("tags", []),
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the choice of nodes should be seen at once."""
+        return any(self[name].value() for name in ("nodes", "from_nodes", "to_nodes", "tags"))
+
+    def clean(self) -> dict[str, Any]:
+        given = {
+            name.removeprefix(PREFIX): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith(PREFIX) and value is not NOT_GIVEN
+        }
+        self.changes = changed(self.tree, given)
+        try:
+            asked = runtime.merge(self.pipeline.default_parameters, runtime.nest(self.changes))
+            runtime.check(asked, picture=self.picture, pipeline=self.structure)
+        except BadParameters as error:
+            self.refuse(error)
+        try:
+            choose(self.structure, self.selection)
+        except BadParameters as error:
+            self.refuse(error)
+        return self.cleaned_data
+
+    def refuse(self, error: BadParameters) -> None:
+        """Put each sentence on the field that it is about, once."""
+        for name, sentence in error.fields.items():
+            target = self._field_of(name)
+            if target is None:
+                self.add_error(None, f"{name}: {sentence}")
+            elif target not in self.errors:
+                self.add_error(target, sentence[:1].upper() + sentence[1:])
+
+    def _field_of(self, name: str) -> str | None:
+        """The field of a dotted name, of what it is a part of, or of its only part."""
+        if name in self.fields:
+            return name
+        for ancestor in _ancestors(name):
+            if PREFIX + ancestor in self.fields:
+                return PREFIX + ancestor
+        return None
+
+    @property
+    def bad_names(self) -> list[str]:
+        return [name.removeprefix(PREFIX) for name in self.errors if name != NON_FIELD_ERRORS]
+
+
+def _ancestors(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _tree(pipeline: Pipeline, structure: SnapshotPipeline, picture: ProjectSnapshot) -> Branch:
+    values = runtime.merge(picture.parameters, pipeline.default_parameters)
+    asked = [name for name in picture.runtime_parameters if name not in values]
+    return plant([*structure.parameters, *asked], values=values, schemas=picture.schemas, optional=asked)

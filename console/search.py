@@ -1,0 +1,169 @@
+"""What people write into the search box of the runs list, and the rows that it means."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Final
+
+from django.db.models import Q
+
+from jobs.models import Pipeline, Run
+from jobs.models.run import RunQuerySet
+from jobs.states import LIVE, Cause, Status
+
+DEFAULT_SINCE: Final = "7d"
+QUALIFIERS: Final = ("pipeline", "project", "status", "cause", "by", "since", "error")
+MOST_BRANCHES: Final = 12
+_SPAN = re.compile(r"(\d{1,4})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass
+class Search:
+    """A search in parts. `problems` are sentences about what could not be understood."""
+
+    text: str = ""
+    wanted: dict[str, list[str]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def since(self) -> str:
+        return self.wanted.get("since", [DEFAULT_SINCE])[-1]
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.words or self.wanted)
+
+
+def parse(text: str) -> Search:
+    """`status:failed pipeline:report since:30d "some words"`; several values of one qualifier: comma or repeat it."""
+    search = Search(text.strip()[:500])
+    for part in _parts(search.text):
+        name, colon, value = part.partition(":")
+        if colon and name.lower() in QUALIFIERS and value:
+            values = [value] if name == "error" else [one for one in value.split(",") if one]
+            search.wanted.setdefault(name.lower(), []).extend(values)
+        elif colon and name.isalpha() and value and not value.startswith("//"):
+            search.problems.append(f"There is no “{name}:”; write {', '.join(f'{q}:' for q in QUALIFIERS)}.")
+        else:
+            search.words.append(part)
+    _check(search)
+    return search
+
+
+def _parts(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote that is not closed yet
+        return text.replace('"', " ").replace("'", " ").split()
+
+
+def _check(search: Search) -> None:
+    for name, known in (("status", {*Status.values, "live"}), ("cause", set(Cause.values))):
+        for value in search.wanted.get(name, []):
+            if value.lower() not in known:
+                search.problems.append(f"There is no {name} “{value}”; write {', '.join(sorted(known))}.")
+    if beginning(search.since, datetime.now(UTC)) is None and search.since != "all":
+        search.problems.append(f"“{search.since}” is no time; write 24h, 7d, 2026-03-01 or all.")
+
+
+def beginning(since: str, at: datetime) -> datetime | None:
+    """The moment that `24h`, `7d`, `2w` or a date means at this time; None for anything else."""
+    if match := _SPAN.fullmatch(since):
+        return at - timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        day = datetime.fromisoformat(since)
+    except ValueError:
+        return None
+    return day if day.tzinfo else day.replace(tzinfo=UTC)
+
+
+def found(search: Search, at: datetime, narrow: Callable[[RunQuerySet], RunQuerySet], most: int) -> list[int]:
+    """The numbers of the matching runs, of each branch at most `most`, newest or oldest first as `narrow` orders.
+
+    A branch has one status and one pipeline, so that each is read from an index in order and none is sorted.
+    """
+    rows = _since(Run.objects.all(), search, at).filter(_rest(search))
+    branches = _branches(search)
+    numbers: set[int] = set()
+    for branch in branches:
+        numbers.update(narrow(rows.filter(**branch)).values_list("pk", flat=True)[:most])
+    return sorted(numbers)
+
+
+def _since(rows: RunQuerySet, search: Search, at: datetime) -> RunQuerySet:
+    """Runs are numbered as they are made, so a time is a number: the rows stay in the order of their key."""
+    start = beginning(search.since, at)
+    if start is None:
+        return rows
+    first = Run.objects.filter(created_at__gte=start).order_by("created_at").values_list("pk", flat=True).first()
+    return rows.filter(pk__gte=first) if first is not None else rows.none()
+
+
+def _branches(search: Search) -> list[dict[str, object]]:
+    statuses = _statuses(search)
+    pipelines = _pipelines(search)
+    if len(statuses or [0]) * len(pipelines or [0]) > MOST_BRANCHES:
+        return [_plain(statuses, pipelines)]
+    axes: list[list[dict[str, object]]] = [[{}], [{}]]
+    if statuses is not None:
+        axes[0] = [{"status": status} for status in statuses]
+    if pipelines is not None:
+        axes[1] = [{"pipeline": pipeline} for pipeline in pipelines]
+    return [{**left, **right} for left, right in product(*axes)]
+
+
+def _plain(statuses: list[str] | None, pipelines: list[int] | None) -> dict[str, object]:
+    chosen = {"status__in": statuses, "pipeline__in": pipelines}
+    return {name: values for name, values in chosen.items() if values is not None}
+
+
+def _statuses(search: Search) -> list[str] | None:
+    asked = [value.lower() for value in search.wanted.get("status", [])]
+    if not asked:
+        return None
+    return sorted({status for value in asked for status in (LIVE if value == "live" else {value})})
+
+
+def _pipelines(search: Search) -> list[int] | None:
+    """The pipelines that the qualifiers name; None when they name none, so that all are meant."""
+    names, projects = search.wanted.get("pipeline", []), search.wanted.get("project", [])
+    if not names and not projects:
+        return None
+    rows = Pipeline.objects.all()
+    if names:
+        rows = rows.filter(_any("name__icontains", [name.rpartition("/")[2] for name in names]))
+    if projects:
+        rows = rows.filter(_any("project__name__iexact", projects))
+    return list(rows.values_list("pk", flat=True))
+
+
+def _rest(search: Search) -> Q:
+    """What no index answers: it is looked at row by row, in the time asked for."""
+    rest = _any("cause", [value.lower() for value in search.wanted.get("cause", [])])
+    rest &= _any("requested_by_name__iexact", search.wanted.get("by", []))
+    for text in search.wanted.get("error", []):
+        rest &= Q(error__icontains=text)
+    for word in search.words:
+        rest &= _word(word)
+    return rest
+
+
+def _word(word: str) -> Q:
+    number = word.removeprefix("#")
+    if number.isdigit() and len(number) < 18:
+        return Q(pk=int(number))
+    return Q(pipeline__name__icontains=word) | Q(error__icontains=word) | Q(requested_by_name__icontains=word)
+
+
+def _any(lookup: str, values: list[str]) -> Q:
+    condition = Q()
+    for value in values:
+        condition |= Q(**{lookup: value})
+    return condition

@@ -1,0 +1,148 @@
+"""Words and marks that all pages share: durations, sizes, moments in the viewer's zone, status badges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+ICONS = {
+    "queued": "schedule",
+    "waiting": "schedule",
+    "running": "progress_activity",
+    "succeeded": "check_circle",
+    "failed": "cancel",
+    "cancelled": "block",
+    "crashed": "bolt",
+    "blocked": "do_not_disturb_on",
+    "reused": "recycling",
+}
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+@register.filter
+def duration(value: timedelta | float | None) -> str:
+    """`3m 10s`, `0.4s`, `2h 05m`; empty for None."""
+    if value is None:
+        return ""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds < 0.995:
+        return f"{max(seconds, 0) * 1000:.0f}ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours:02}h"
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+
+
+@register.filter
+def size(value: float | None) -> str:
+    """`1.2 MB`; empty for None."""
+    if value is None:
+        return ""
+    amount = float(value)
+    for unit in UNITS:
+        if amount < 999.5 or unit == UNITS[-1]:
+            break
+        amount /= 1000
+    digits = 1 if unit != "bytes" and amount < 99.5 else 0
+    return f"{amount:,.{digits}f} {unit}"
+
+
+@register.simple_tag
+def moment(value: datetime | float | None, look: str = "ago") -> SafeString | str:
+    """A time that the browser shows in the viewer's zone; `look` is ago, short, clock or full. Seconds are an epoch."""
+    if value is None:
+        return ""
+    at = (datetime.fromtimestamp(value, UTC) if isinstance(value, (int, float)) else value).astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" data-look="{}" title="{} UTC">{} UTC</time>',
+        at.isoformat(),
+        look,
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+        at.strftime("%H:%M:%S" if look == "clock" else "%Y-%m-%d %H:%M"),
+    )
+
+
+@register.simple_tag
+def elapsing(since: datetime | None, until: datetime | None = None, at: datetime | None = None) -> SafeString | str:
+    """The time between two moments; without an end the browser counts on from `at`."""
+    if since is None:
+        return ""
+    if until is not None:
+        return duration(until - since)
+    return format_html(
+        '<span data-since="{}">{}</span>', since.isoformat(), duration(at - since) if at is not None else ""
+    )
+
+
+@register.simple_tag
+def badge(status: str) -> SafeString:
+    """A status as icon and word, so that colour never carries it alone."""
+    return format_html(
+        '<span class="kc-badge kc-is-{0}"><span class="material-symbols-outlined" aria-hidden="true">{1}</span>{0}</span>',
+        status,
+        ICONS.get(status, "help"),
+    )
+
+
+@register.filter
+def short_parameters(value: Mapping[str, Any] | None, most: int = 3) -> str:
+    """The first few parameters in one line, nested ones by their dotted names."""
+    pairs = list(dotted(value or {}).items())
+    shown = [f"{name}={brief(content)}" for name, content in pairs[:most]]
+    return ", ".join(shown) + (f" +{len(pairs) - most}" if len(pairs) > most else "")
+
+
+def dotted(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one flat one with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, content in value.items():
+        if isinstance(content, Mapping) and content:
+            flat.update(dotted(content, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = content
+    return flat
+
+
+@register.filter(name="dotted")
+def dotted_items(value: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    return list(dotted(value or {}).items())
+
+
+@register.filter
+def brief(value: Any, most: int = 40) -> str:
+    """A value as JSON writes it, cut where it gets long; text without its quotes."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Indented JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def percent(part: float | None, whole: float | None) -> float:
+    """`part` of `whole` as 0–100; 0 when either is not known."""
+    return min(100.0, max(0.0, 100 * part / whole)) if part and whole else 0.0
+
+
+@register.filter
+def plural(count: int, words: str) -> str:
+    """`3|plural:"run,runs"` is “3 runs”."""
+    one, _, many = words.partition(",")
+    return f"{count:,} {one if count == 1 else many}"

@@ -1,0 +1,332 @@
+"""Turn what a child reports into rows: in order, in batches, and only while the lease is held."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import OperationalError, transaction
+from django.db.models import F
+from kedro_console import wire
+
+from jobs.artifacts import described, keep
+from jobs.errors import PlatformError
+from jobs.models import Event, LogChunk, NodeRun, Run, Step
+from jobs.states import NodeStatus
+
+FLUSH_SECONDS: Final = 0.25
+"""Rows are written at most four times a second for each step."""
+LINES_A_CHUNK: Final = 500
+LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
+UNWRITTEN: Final = ("memory_measured", "progress_made")
+"""Kinds that only move a value; as events they would be noise."""
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class Log:
+    """Cuts a child's raw log bytes into lines and keeps them up to a limit; counts what it does not keep."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.kept_bytes = 0
+        self.dropped_lines = 0
+        self.last_line = ""
+        self.lines: list[tuple[float, str, str, str, str]] = []
+
+    def feed(self, data: bytes, at: float) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > wire.MAX_LINE_BYTES * 4:
+            whole.append(self._rest)
+            self._rest = b""
+        for raw in whole:
+            self._take(raw, at)
+
+    def close(self, at: float) -> None:
+        if self._rest:
+            self._take(self._rest, at)
+            self._rest = b""
+        if self.dropped_lines:
+            text = (
+                f"{self.dropped_lines:,} further lines were not kept: a step keeps {LOG_LIMIT_BYTES // 2**20} MB. "
+                f"The last one was: {self.last_line[:500]}"
+            )
+            self.lines.append((at, "WARNING", "console", "", text))
+
+    def _take(self, raw: bytes, at: float) -> None:
+        if self.kept_bytes > LOG_LIMIT_BYTES:
+            self.dropped_lines += 1
+            self.last_line = raw[-500:].decode("utf-8", "replace").replace("\x00", "")
+            return
+        line = wire.read_line(raw)
+        self.kept_bytes += len(raw) + 1
+        self.last_line = line.text or self.last_line
+        self.lines.append((at, line.level, line.stream, line.node, line.text))
+
+    def take(self) -> list[tuple[float, str, str, str, str]]:
+        lines, self.lines = self.lines, []
+        return lines
+
+
+class Collector:
+    """Takes the messages of one step and writes them as rows with `flush`.
+
+    `outputs` are the run's final datasets: what is known of them goes into its results.
+    """
+
+    def __init__(self, step: Step, token: uuid.UUID, outputs: set[str]) -> None:
+        self.step, self.token, self.outputs = step, token, outputs
+        self.log = Log()
+        self.facts: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
+        self.artifacts: list[dict[str, Any]] = []
+        self.failure: wire.RunFailed | None = None
+        self.refusal: wire.StepRefused | None = None
+        self.exit: wire.ChildExited | None = None
+        self.is_finished = False
+        self.peak_memory_bytes = 0
+        self.store_error = ""
+        self._run_facts: dict[str, Any] = {}
+        self._events: list[wire.Event] = []
+        self._dirty: dict[str, NodeRun] = {}
+        self._unsaved: list[NodeRun] = []
+        self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
+        self._done = 0
+        self._flushed = 0.0
+        self._pending_lines: list[tuple[float, str, str, str, str]] = []
+
+    # ---- taking
+
+    def take(self, message: wire.Message) -> None:
+        """Remember one message; nothing is written before `flush`."""
+        if not isinstance(message, wire.Event):
+            return
+        handler: Callable[[Any], None] | None = getattr(self, f"_on_{message.kind}", None)
+        if handler:
+            handler(message)
+        if message.kind not in UNWRITTEN:
+            self._events.append(message)
+
+    def take_log(self, data: bytes, at: float) -> None:
+        self.log.feed(data, at)
+
+    def say(self, level: str, text: str, at: float) -> None:
+        """A line of the console itself in the run's log."""
+        self.log.lines.append((at, level, "console", "", text))
+
+    @property
+    def running_nodes(self) -> list[str]:
+        return [name for name, row in self._nodes.items() if row.status == NodeStatus.RUNNING]
+
+    def _on_step_refused(self, event: wire.StepRefused) -> None:
+        self.refusal = event
+
+    def _on_child_started(self, event: wire.ChildStarted) -> None:
+        self.facts |= {"pid": event.pid, "mode": event.mode}
+        self._run_facts["revision"] = event.revision
+
+    def _on_run_started(self, event: wire.RunStarted) -> None:
+        self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
+        for name in event.nodes:
+            self._node(name)
+
+    def _on_node_started(self, event: wire.NodeStarted) -> None:
+        row = self._node(event.node)
+        row.status, row.started_at, row.step = NodeStatus.RUNNING, moment(event.at), self.step
+        row.attempts += 1
+        row.finished_at = row.seconds = row.failure = row.progress = None
+        row.error = ""
+
+    def _on_node_finished(self, event: wire.NodeFinished) -> None:
+        row = self._node(event.node)
+        row.status, row.finished_at, row.seconds = NodeStatus.SUCCEEDED, moment(event.at), event.seconds
+        self._done += 1
+
+    def _on_node_failed(self, event: wire.NodeFailed) -> None:
+        row = self._node(event.node)
+        row.status, row.finished_at, row.seconds = NodeStatus.FAILED, moment(event.at), event.seconds
+        row.error, row.failure = one_line(event.failure), asdict(event.failure)
+
+    def _on_progress_made(self, event: wire.ProgressMade) -> None:
+        if event.node in self._nodes:
+            bar = {"label": event.label, "done": event.done, "total": event.total, "unit": event.unit}
+            self._node(event.node).progress = bar
+
+    def _on_dataset_saved(self, event: wire.DatasetSaved) -> None:
+        if event.has_value or event.dataset in self.outputs:
+            self.results[event.dataset] = result_of(event)
+        if event.kept:
+            try:
+                keep(event.kept)
+                self.artifacts.append(described(event, event.kept))
+            except PlatformError as error:
+                self.store_error = str(error)
+
+    def _on_memory_measured(self, event: wire.MemoryMeasured) -> None:
+        self._measure(event.used_bytes)
+
+    def _measure(self, used_bytes: int) -> None:
+        self.peak_memory_bytes = self.facts["peak_memory_bytes"] = max(used_bytes, self.peak_memory_bytes)
+
+    def _on_run_finished(self, event: wire.RunFinished) -> None:
+        self.is_finished = True
+
+    def _on_run_failed(self, event: wire.RunFailed) -> None:
+        self.failure = event
+
+    def _on_child_exited(self, event: wire.ChildExited) -> None:
+        self.exit = event
+        self.facts |= {"exit_code": event.exit_code, "exit_signal": event.signal}
+        self._measure(event.peak_memory_bytes)
+
+    def _node(self, name: str) -> NodeRun:
+        """The node's row, marked to be written; a node that the snapshot did not know gets one."""
+        row = self._nodes.get(name)
+        if row is None:
+            row = self._nodes[name] = NodeRun(run_id=self.step.run_id, name=name, position=len(self._nodes))
+            self._unsaved.append(row)
+        elif row.pk:
+            self._dirty[name] = row
+        return row
+
+    # ---- writing
+
+    @property
+    def is_due(self) -> bool:
+        return self._has_news and time.monotonic() - self._flushed >= FLUSH_SECONDS
+
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._events or self._dirty or self._unsaved or self.log.lines or self._pending_lines or self.facts)
+
+    def seconds_until_due(self, idle: float) -> float:
+        """How long a supervisor may wait for news before it has to flush."""
+        if not self._has_news:
+            return idle
+        return max(0.0, min(idle, self._flushed + FLUSH_SECONDS - time.monotonic()))
+
+    def flush(self) -> None:
+        """Write all that was taken in one transaction; LeaseLost when the step is another's by now.
+
+        When the database is away nothing is lost: the same rows are written by the next flush.
+        """
+        self._pending_lines += self.log.take()
+        self._flushed = time.monotonic()
+        with transaction.atomic():
+            self.step.record(self.token, **self.facts)
+            first = self._take_numbers(len(self._events) + len(self._pending_lines))
+            self._write_nodes()
+            self._write_events(first)
+            self._write_lines(first + len(self._events))
+        self._forget()
+
+    def _take_numbers(self, count: int) -> int:
+        """Reserve `count` sequence numbers of the run, and write what is known of it in the same UPDATE."""
+        done = F("nodes_done") + self._done
+        Run.objects.filter(pk=self.step.run_id).update(seq=F("seq") + count, nodes_done=done, **self._run_facts)
+        if not count:
+            return 0
+        last: int = Run.objects.values_list("seq", flat=True).get(pk=self.step.run_id)
+        return last - count + 1
+
+    def _write_nodes(self) -> None:
+        if self._unsaved:
+            for row in self._unsaved:
+                row.pk = None  # set by a flush that was rolled back
+            NodeRun.objects.bulk_create(self._unsaved)
+            total = NodeRun.objects.filter(run_id=self.step.run_id).count()
+            Run.objects.filter(pk=self.step.run_id).update(nodes_total=total)
+        if self._dirty:
+            columns = [
+                "step",
+                "status",
+                "attempts",
+                "started_at",
+                "finished_at",
+                "seconds",
+                "error",
+                "failure",
+                "progress",
+            ]
+            NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
+
+    def _write_events(self, first: int) -> None:
+        Event.objects.bulk_create(
+            [
+                Event(
+                    run_id=self.step.run_id,
+                    step=self.step,
+                    seq=first + place,
+                    at=moment(event.at),
+                    kind=event.kind,
+                    node=getattr(event, "node", ""),
+                    data=clean(asdict(event)),
+                )
+                for place, event in enumerate(self._events)
+            ],
+            batch_size=200,
+        )
+
+    def _write_lines(self, first: int) -> None:
+        numbered: list[list[Any]] = [[first + place, *line] for place, line in enumerate(self._pending_lines)]
+        chunks = [numbered[start : start + LINES_A_CHUNK] for start in range(0, len(numbered), LINES_A_CHUNK)]
+        LogChunk.objects.bulk_create(
+            LogChunk(
+                run_id=self.step.run_id, step=self.step, first_seq=chunk[0][0], last_seq=chunk[-1][0], content=chunk
+            )
+            for chunk in chunks
+        )
+
+    def _forget(self) -> None:
+        self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
+        self._done, self._run_facts, self.facts = 0, {}, {}
+
+
+def flush_patiently(collector: Collector, *, seconds: float) -> None:
+    """Flush, waiting for a database that is away for up to so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return collector.flush()
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def one_line(failure: wire.Failure) -> str:
+    """An exception as one line that people can read aloud."""
+    message = " ".join(failure.message.split())
+    name = failure.exception.rpartition(".")[2]
+    return f"{name}: {message}"[:1000] if message else name
+
+
+def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
+    """What the run's results say of one of its outputs; only what is known."""
+    known = {
+        "type": event.type,
+        "rows": event.rows,
+        "columns": event.columns,
+        "size_bytes": event.size_bytes,
+        "path": event.path or None,
+        "version": event.version or None,
+    }
+    result = {name: value for name, value in known.items() if value is not None}
+    return clean({**result, "value": event.value} if event.has_value else result)  # type: ignore[no-any-return]
+
+
+def clean(value: Any) -> Any:
+    """JSON that every database takes: no NUL characters, no lone surrogates, no NaN."""
+    if isinstance(value, str):
+        return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(str(name)): clean(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [clean(inner) for inner in value]
+    return wire.json_safe(value) if isinstance(value, float) else value

@@ -1,0 +1,123 @@
+"""Look whether everything that a run needs is there; each finding says what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.db import DatabaseError, transaction
+from django_celery_beat.models import PeriodicTask
+from redis import Redis
+from redis.exceptions import RedisError
+
+from jobs.models import Pipeline, Project, Worker
+from jobs.models.worker import SILENT_AFTER
+
+PATIENCE = timedelta(seconds=60)
+BROKER_TIMEOUT_SECONDS = 1.0
+START = "make up"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `mend` is the command that puts it right, empty when nothing is wrong."""
+
+    subject: str
+    is_ok: bool
+    sentence: str
+    mend: str = ""
+
+
+def examine(at: datetime) -> list[Finding]:
+    """All findings, the same subjects in the same order each time."""
+    return [_database(), _broker(), _store(), *_projects(), _workers(at), *_queues(at), _beat(at)]
+
+
+def _database() -> Finding:
+    try:
+        with transaction.atomic():
+            Worker.objects.filter(pk=-1).update(busy=0)
+    except DatabaseError as error:
+        return Finding("database", False, f"The database takes no writes: {error}.", "python manage.py migrate")
+    return Finding("database", True, "The database takes writes.")
+
+
+def _broker() -> Finding:
+    client = Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
+        socket_timeout=BROKER_TIMEOUT_SECONDS,
+        retry_on_timeout=False,
+    )
+    try:
+        client.ping()
+    except (RedisError, OSError) as error:
+        return Finding("broker", False, f"The broker does not answer, so new runs wait: {error}", START)
+    finally:
+        client.close()
+    return Finding("broker", True, "The broker answers.")
+
+
+def _store() -> Finding:
+    store = storages["artifacts"]
+    try:
+        store.delete(store.save(".examined", ContentFile(b"writable")))
+    except Exception as error:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
+        return Finding("artifact store", False, f"The artifact store takes no files: {error}", "ls -ld var/artifacts")
+    return Finding("artifact store", True, "The artifact store takes files.")
+
+
+def _projects() -> Iterator[Finding]:
+    projects = Project.objects.all()
+    if not projects:
+        yield Finding("projects", False, "No Kedro project is known yet.", "python manage.py project add PATH")
+    for project in projects:
+        yield _project(project)
+
+
+def _project(project: Project) -> Finding:
+    subject, mend = f"project {project.name}", f"python manage.py project check {project.name}"
+    snapshot = project.snapshot
+    if snapshot is None:
+        return Finding(subject, False, f"The project {project.name} was never read.", mend)
+    if errors := snapshot.errors:
+        return Finding(subject, False, f"{project.name}: {errors[0]}", mend)
+    count = Pipeline.objects.filter(project=project, is_registered=True).count()
+    return Finding(subject, True, f"{project.name} has {count} pipeline{'' if count == 1 else 's'}.")
+
+
+def _workers(at: datetime) -> Finding:
+    count = Worker.objects.alive(at).count()
+    if not count:
+        return Finding("workers", False, "No worker is alive, so runs stay queued.", START)
+    return Finding("workers", True, "One worker is alive." if count == 1 else f"{count} workers are alive.")
+
+
+def _queues(at: datetime) -> Iterator[Finding]:
+    """A finding for each queue that pipelines use and no living worker listens to."""
+    alive = list(Worker.objects.alive(at))
+    heard = {queue for worker in alive for queue in worker.queues}
+    used = set(Pipeline.objects.filter(is_registered=True).values_list("queue", flat=True).distinct())
+    for queue in sorted(used - heard) if alive else []:
+        yield Finding(f"queue {queue}", False, f"No worker listens to the queue {queue}.", listen(queue))
+
+
+def listen(queue: str) -> str:
+    """The command of a worker for this queue."""
+    return f"celery -A console worker --queues {queue}"
+
+
+def _beat(at: datetime) -> Finding:
+    """Alive when a task that is due every minute or oftener was sent lately."""
+    tasks = PeriodicTask.objects.filter(enabled=True, interval__isnull=False).select_related("interval")
+    frequent = [task for task in tasks if task.interval.schedule.run_every <= PATIENCE]
+    sent = [task.last_run_at for task in frequent if task.last_run_at]
+    if not frequent:
+        return Finding("beat", False, "Nothing proves that beat is alive: its own tasks are missing.", START)
+    if not sent or max(sent) < at - PATIENCE - SILENT_AFTER:
+        return Finding("beat", False, "Beat is silent, so no schedule fires.", START)
+    return Finding("beat", True, "Beat is alive.")

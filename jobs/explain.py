@@ -1,0 +1,72 @@
+"""Why a run waits, in plain sentences with live values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.examine import listen
+from jobs.models import Run, Step, Worker
+from jobs.states import Status
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing that holds a run back; `at` is the moment the sentence ends with, `mend` a command."""
+
+    sentence: str
+    is_bad: bool = False
+    at: datetime | None = None
+    mend: str = ""
+
+
+def why_waiting(run: Run, at: datetime) -> list[Reason]:
+    """The reasons, the worst first; empty when the run does not wait."""
+    if run.is_final:
+        return []
+    return sorted(_reasons(run, at), key=lambda reason: not reason.is_bad)
+
+
+def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
+    if run.cancel_requested_at:
+        yield Reason(
+            f"{run.cancel_requested_by or 'Someone'} asked it to stop; it ends when its processes are gone. Asked",
+            at=run.cancel_requested_at,
+        )
+    if run.wait_reason:
+        yield Reason(run.wait_reason, at=run.eligible_at)
+    if run.status != Status.QUEUED:
+        return
+    step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
+    if step is not None:
+        yield from _queue(step, at)
+        yield from _message(step)
+
+
+def _queue(step: Step, at: datetime) -> Iterator[Reason]:
+    alive = list(Worker.objects.alive(at))
+    listeners = [worker for worker in alive if step.queue in worker.queues]
+    if not alive:
+        yield Reason("No worker is alive.", is_bad=True, mend="make up")
+    elif not listeners:
+        yield Reason(f"No worker listens to the queue {step.queue}.", is_bad=True, mend=listen(step.queue))
+    else:
+        yield from _slots(step, listeners, at)
+
+
+def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason]:
+    busy, slots = sum(worker.busy for worker in listeners), sum(worker.slots for worker in listeners)
+    if busy < slots:
+        yield Reason(f"{slots - busy} of {slots} slots of the queue {step.queue} are free; it starts in a moment.")
+        return
+    ahead = Step.objects.ready(at).filter(queue=step.queue, pk__lt=step.pk, priority__lte=step.priority).count()
+    before = {0: "this run is next", 1: "one step is before it"}.get(ahead, f"{ahead} steps are before it")
+    yield Reason(f"All {slots} slots of the queue {step.queue} are busy; {before}.")
+
+
+def _message(step: Step) -> Iterator[Reason]:
+    if step.sent_at is None:
+        yield Reason("Its message was not sent yet; it is sent again until a worker takes the step.")
+    else:
+        yield Reason("Its message was sent", at=step.sent_at)

@@ -1,0 +1,110 @@
+"""The worker's pulse: it says that it lives, keeps its leases, hears stops, and reconciles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import Error, close_old_connections, connection
+
+from jobs import clock
+from jobs.leases import LEASES
+from jobs.models import Step, Worker
+from jobs.reconcile import close_lost, reconcile
+from jobs.states import Status
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 0.3
+RENEW_SECONDS: Final = 3.0
+RECONCILE_SECONDS: Final = 3.0
+
+
+class Heartbeat(threading.Thread):
+    """One thread per worker, with a database connection of its own."""
+
+    def __init__(self, worker_name: str) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self.worker_name = worker_name
+        self.started_at = clock.now()
+        self._stopping = threading.Event()
+        self._due: dict[str, float] = {}
+
+    def run(self) -> None:
+        self._try(self._first_beat)
+        while not self._stopping.wait(STOP_SECONDS):
+            self._try(LEASES.look_for_stops)
+            self._every("renew", RENEW_SECONDS, self._beat)
+            self._every("reconcile", RECONCILE_SECONDS, lambda: reconcile(clock.now()))
+            LEASES.fence()
+        connection.close()
+
+    def stop(self) -> None:
+        """Say goodbye: the next worker of this name starts at once."""
+        self._stopping.set()
+        self.join(5)
+        at = clock.now()
+        Worker.objects.filter(name=self.worker_name, pid=os.getpid()).update(stopped_at=at, heartbeat_at=at, busy=0)
+
+    def _every(self, what: str, seconds: float, do: Callable[[], object]) -> None:
+        if time.monotonic() >= self._due.get(what, 0):
+            self._due[what] = time.monotonic() + seconds
+            self._try(do)
+
+    def _try(self, do: Callable[[], object]) -> None:
+        """The pulse goes on when the database is away; the leases fence themselves meanwhile."""
+        try:
+            do()
+        except Error as error:
+            logger.warning("The heartbeat could not reach the database: %s", error)
+            close_old_connections()
+            connection.close()
+        except Exception:
+            logger.exception("The heartbeat met an error and goes on.")
+
+    def _first_beat(self) -> None:
+        """What an earlier worker process of this name left running is lost: nobody waits for its leases."""
+        at = clock.now()
+        self._write(at)
+        left = Step.objects.filter(status=Status.RUNNING, worker_name=self.worker_name)
+        for step in left.select_related("run__pipeline"):
+            close_lost(step, f"The worker {self.worker_name} ended while the step ran.", at=at)
+        reconcile(at)
+
+    def _beat(self) -> None:
+        at = clock.now()
+        LEASES.renew(at)
+        self._write(at)
+
+    def _write(self, at: datetime) -> None:
+        Worker.objects.update_or_create(
+            name=self.worker_name,
+            defaults={
+                "host": platform.node(),
+                "pid": os.getpid(),
+                "queues": settings.CONSOLE_WORKER_QUEUES,
+                "slots": settings.CONSOLE_WORKER_SLOTS,
+                "busy": len(LEASES),
+                "memory_bytes": resident_bytes(),
+                "version": settings.VERSION,
+                "heartbeat_at": at,
+                "stopped_at": None,
+                "started_at": self.started_at,
+            },
+        )
+
+
+def resident_bytes() -> int:
+    """This process's resident memory; 0 where the kernel does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,159 @@
+"""The warm hosts of this worker: one process per project as it is configured, started when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from django.conf import settings
+
+from jobs.errors import ProjectError
+from jobs.models import Project
+
+START_SECONDS: Final = 60
+"""How long a host may take to open its socket (it opens it before it imports the project)."""
+
+
+def child_environment(project: Project) -> dict[str, str]:
+    """What a project's processes see: a few names of ours and the project's own variables, no secret."""
+    return {
+        **settings.CONSOLE_PASSED_ON,
+        "PYTHONPATH": str(settings.BASE_DIR / "pipelines"),
+        "KEDRO_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "MPLBACKEND": "Agg",
+        **{str(name): str(value) for name, value in project.environment.items()},
+    }
+
+
+@dataclass
+class Host:
+    """A running host process and where it listens."""
+
+    process: subprocess.Popen[bytes]
+    socket_path: Path
+    log: IO[bytes]
+    started_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def connect(self) -> socket.socket:
+        """A connection for one step; ProjectError when the host ended before it could listen."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(str(self.socket_path))
+                return connection
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                connection.close()
+                if not self.is_alive:
+                    raise ProjectError(f"The project's Python could not start: {self.last_words()}") from error
+                if time.monotonic() > deadline:
+                    raise ProjectError(f"The project's Python did not answer within {START_SECONDS} s.") from error
+                time.sleep(0.01)
+
+    def last_words(self) -> str:
+        lines = Path(self.log.name).read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with exit code {self.process.returncode}."
+
+    def stop(self) -> None:
+        """Close the lifeline: the host kills its children and ends."""
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class Hosts:
+    """Hosts by project; safe to use from the worker's threads."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, Host] = {}
+        self._lock = threading.Lock()
+        # A host asks the kernel to kill it when the *thread* that started it ends: so one lasting thread starts all.
+        self._starter = ThreadPoolExecutor(1, "hosts")
+
+    def of(self, project: Project) -> Host:
+        key = _key(project)
+        with self._lock:
+            host = self._hosts.get(key)
+            if host is None or not host.is_alive:
+                host = self._hosts[key] = self._starter.submit(_start, project, key).result()
+            return host
+
+    def replace(self, project: Project, stale: Host) -> None:
+        """Forget this host (its code is no longer the project's); it finishes what it has and ends by itself."""
+        with self._lock:
+            if self._hosts.get(_key(project)) is stale:
+                del self._hosts[_key(project)]
+                _leave(stale)
+
+    def stop_all(self) -> None:
+        with self._lock:
+            for host in self._hosts.values():
+                host.stop()
+            self._hosts.clear()
+
+
+_leaving: list[Host] = []
+
+
+def _leave(host: Host) -> None:
+    """Keep the lifeline of a host that still has children; drop those that have ended."""
+    _leaving[:] = [other for other in _leaving if other.is_alive]
+    _leaving.append(host)
+
+
+def _key(project: Project) -> str:
+    what = [project.pk, project.path, project.interpreter, project.kedro_env, project.environment]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _start(project: Project, key: str) -> Host:
+    if not project.folder.is_dir():
+        raise ProjectError(
+            f"The project's folder {project.path} is not there: put it back, or change the path of {project.name}."
+        )
+    folder = settings.CONSOLE_SOCKETS / "hosts"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logs = settings.VAR / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{key[:8]}-{os.getpid()}-{time.monotonic_ns() % 10**8}.sock"
+    log = (logs / f"host-{project.name}.log").open("ab")
+    command = [project.interpreter, "-m", "kedro_console.host", "--socket", str(path), "--project", project.path]
+    if project.kedro_env:
+        command += ["--env", project.kedro_env]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=project.path,
+            env=child_environment(project),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProjectError(
+            f"The Python of {project.name} ({project.interpreter}) could not be started: {error.strerror}."
+        ) from error
+    return Host(process, path, log)
+
+
+HOSTS: Final = Hosts()

@@ -1,0 +1,122 @@
+"""The leases that this process holds: what keeps a supervisor the only one that may write about its step."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from jobs.models import Run, Step
+from jobs.states import Status
+
+logger = logging.getLogger(__name__)
+
+LEASE: Final = timedelta(seconds=20)
+"""A worker that is silent for longer has lost its steps."""
+
+
+@dataclass
+class Hold:
+    """One lease; the supervisor waits on `wake` and looks at the flags."""
+
+    step_id: int
+    run_id: int
+    token: uuid.UUID
+    is_lost: bool = False
+    is_stop_asked: bool = False
+    is_handed_back: bool = False
+    renewed: float = field(default_factory=time.monotonic)
+    _pair: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
+
+    @property
+    def wake(self) -> socket.socket:
+        return self._pair[0]
+
+    def poke(self) -> None:
+        self._pair[1].send(b"!")
+
+    def close(self) -> None:
+        for end in self._pair:
+            end.close()
+
+
+class Leases:
+    """All holds of this process; renewed by its heartbeat."""
+
+    def __init__(self) -> None:
+        self._holds: dict[uuid.UUID, Hold] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, step: Step, token: uuid.UUID) -> Iterator[Hold]:
+        hold = Hold(step.pk, step.run_id, token)
+        with self._lock:
+            self._holds[token] = hold
+        try:
+            yield hold
+        finally:
+            with self._lock:
+                del self._holds[token]
+                hold.close()
+
+    def __len__(self) -> int:
+        return len(self._holds)
+
+    def _each(self) -> list[Hold]:
+        with self._lock:
+            return list(self._holds.values())
+
+    def _tell(self, hold: Hold, flag: str) -> None:
+        with self._lock:
+            if hold.token in self._holds and not getattr(hold, flag):
+                setattr(hold, flag, True)
+                hold.poke()
+
+    def renew(self, at: datetime) -> None:
+        """Prolong every lease; a hold whose row has gone to another is told that it is lost."""
+        holds = self._each()
+        if not holds:
+            return
+        tokens = [hold.token for hold in holds]
+        asked = time.monotonic()
+        Step.objects.renew(tokens, at + LEASE)
+        ours = set(
+            Step.objects.filter(status=Status.RUNNING, lease_token__in=tokens).values_list("lease_token", flat=True)
+        )
+        for hold in holds:
+            if hold.token in ours:
+                hold.renewed = asked
+            else:
+                self._tell(hold, "is_lost")
+
+    def fence(self) -> None:
+        """Without the database for longer than a lease nobody can know whose the steps are: give all up."""
+        for hold in self._each():
+            if time.monotonic() - hold.renewed > LEASE.total_seconds():
+                logger.error("Step %s could not be renewed for %s: its process is ended.", hold.step_id, LEASE)
+                self._tell(hold, "is_lost")
+
+    def look_for_stops(self) -> None:
+        """Tell the supervisors of runs that somebody asked to stop."""
+        holds = self._each()
+        if holds:
+            runs = Run.objects.wanting_to_stop().filter(pk__in={hold.run_id for hold in holds})
+            wanted = set(runs.values_list("pk", flat=True))
+            for hold in holds:
+                if hold.run_id in wanted:
+                    self._tell(hold, "is_stop_asked")
+
+    def hand_back(self) -> None:
+        """The worker ends: every supervisor ends its child and queues its step again."""
+        for hold in self._each():
+            self._tell(hold, "is_handed_back")
+
+
+LEASES: Final = Leases()

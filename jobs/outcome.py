@@ -1,0 +1,101 @@
+"""How a step ended, told from what its child reported and what its supervisor did."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from kedro_console import wire
+
+from jobs.advance import Outcome
+from jobs.collect import Collector, one_line
+from jobs.states import Status
+
+
+@dataclass
+class Ending:
+    """What the supervisor itself knows about the end."""
+
+    grace_seconds: int = 10
+    is_stop_asked: bool = False
+    is_timed_out: bool = False
+    time_limit_seconds: int = 0
+    is_host_lost: bool = False
+    is_handed_back: bool = False
+    sentence: str = ""
+    """Why the child could not even be started."""
+
+
+def outcome_of(seen: Collector, ending: Ending) -> Outcome:
+    """The step's end: as the pipeline said, cancelled as asked, or crashed when nobody said anything."""
+    status, error, may_retry = _verdict(seen, ending)
+    if seen.store_error and status == Status.SUCCEEDED:
+        status, error = Status.FAILED, seen.store_error
+    return Outcome(
+        status=status,
+        error=error,
+        may_retry=may_retry,
+        is_free=ending.is_handed_back,
+        facts={"peak_memory_bytes": seen.peak_memory_bytes},
+        results=seen.results,
+        artifacts=seen.artifacts,
+    )
+
+
+def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
+    if ending.sentence:
+        return Status.FAILED, ending.sentence, False
+    if seen.refusal:
+        return Status.FAILED, seen.refusal.sentence, False
+    if seen.is_finished:
+        return Status.SUCCEEDED, "", False
+    if ending.is_handed_back:
+        return Status.CRASHED, "The worker was stopped; the step starts again on the next one.", True
+    if ending.is_stop_asked:
+        return Status.CANCELLED, "", False
+    if ending.is_timed_out:
+        sentence = f"Stopped after {ending.time_limit_seconds} s, the time limit of this pipeline{_where(seen)}."
+        return Status.FAILED, sentence, False
+    if seen.failure:
+        return Status.FAILED, _failed(seen.failure), False
+    return _crashed(seen, ending)
+
+
+def _failed(event: wire.RunFailed) -> str:
+    line = one_line(event.failure)
+    return f"Node {event.node}: {line}" if event.node else line
+
+
+def _crashed(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
+    left = seen.exit
+    if ending.is_host_lost or left is None:
+        return Status.CRASHED, f"The project's host ended unexpectedly{_where(seen)}.", True
+    if left.memory_limit_bytes:
+        used, allowed = _gigabytes(left.peak_memory_bytes), _gigabytes(left.memory_limit_bytes)
+        return Status.CRASHED, f"Killed at {used} of {allowed} allowed{_where(seen)}.", True
+    if left.is_hung:
+        return Status.CRASHED, "The process hung before its first event, in every way of starting it.", False
+    if left.signal:
+        return Status.CRASHED, f"The process was ended by {_signal(left.signal)}{_where(seen)}{_last(seen)}.", True
+    sentence = f"The process ended itself with exit code {left.exit_code}{_where(seen)}{_last(seen)}."
+    return Status.CRASHED, sentence, False
+
+
+def _where(seen: Collector) -> str:
+    nodes = seen.running_nodes
+    return f" while {' and '.join(nodes[:3])} ran" if nodes else ""
+
+
+def _last(seen: Collector) -> str:
+    return f"; its last line was “{seen.log.last_line[:300]}”" if seen.log.last_line else ""
+
+
+def _signal(number: int) -> str:
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

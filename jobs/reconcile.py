@@ -1,0 +1,81 @@
+"""Compare rows with reality and mend, writing why."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from jobs.advance import Outcome, end_if_done, finish
+from jobs.cancel import cancel
+from jobs.dispatch import send
+from jobs.errors import IllegalMove, LeaseLost
+from jobs.models import Run, Step
+from jobs.states import Status
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = timedelta(seconds=10)
+"""A ready step that nobody claimed for this long is told to Celery again."""
+BATCH: Final = 200
+BY: Final = "reconciler"
+
+
+def reconcile(at: datetime) -> int:
+    """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
+    return _close_silent(at) + _cancel_asked(at) + _send_unheard(at) + _end_finished(at)
+
+
+def _close_silent(at: datetime) -> int:
+    """Steps whose worker is gone end as crashed, and start again if their pipeline allows it."""
+    steps = list(Step.objects.silent(at).select_related("run__pipeline")[:BATCH])
+    return sum(close_lost(step, f"The worker {step.worker_name} was lost.", at=at) for step in steps)
+
+
+def close_lost(step: Step, why: str, *, at: datetime) -> bool:
+    """End a step whose worker is gone; False when its supervisor was faster."""
+    outcome = Outcome(Status.CRASHED, why, may_retry=True)
+    if step.run.cancel_requested_at:
+        outcome = Outcome(Status.CANCELLED, f"Cancelled; {why[0].lower()}{why[1:]}")
+    try:
+        finish(step, outcome, token=step.lease_token, at=at, by=BY)
+    except LeaseLost:
+        return False
+    logger.warning("%s: %s", step, why)
+    return True
+
+
+def _cancel_asked(at: datetime) -> int:
+    """Runs that were asked to stop while no worker could hear it."""
+    waiting = Run.objects.wanting_to_stop().filter(steps__status=Status.QUEUED).distinct()
+    mended = 0
+    for run in waiting[:BATCH]:
+        try:
+            cancel(run, at=at, by=run.cancel_requested_by or BY)
+            mended += 1
+        except IllegalMove:
+            continue  # it ended in this moment
+    return mended
+
+
+def _send_unheard(at: datetime) -> int:
+    steps = Step.objects.unheard(at, patience=PATIENCE).order_by("priority", "id")
+    ids = list(steps.values_list("pk", flat=True)[:BATCH])
+    sent = 0
+    for step_id in ids:
+        mine = Step.objects.unheard(at, patience=PATIENCE).filter(pk=step_id).update(sent_at=at)
+        if mine:  # of two that reconcile at once, one sends
+            send(step_id)
+            sent += 1
+    return sent
+
+
+def _end_finished(at: datetime) -> int:
+    """Running runs all of whose steps have ended."""
+    live = Step.objects.filter(run__status=Status.RUNNING, status__in=[Status.QUEUED, Status.RUNNING])
+    runs = Run.objects.filter(status=Status.RUNNING).exclude(pk__in=live.values("run_id"))
+    mended = 0
+    for run in runs[:BATCH]:
+        end_if_done(run, at=at, by=BY)
+        mended += 1
+    return mended

@@ -1,0 +1,192 @@
+"""Schedules: time rules that start a pipeline, each due time once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from celery.utils.time import remaining
+from cron_descriptor import ExpressionDescriptor, FormatException, Options
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from jobs import parameters as runtime
+from jobs.errors import RequestError
+from jobs.launch import launch
+from jobs.models import Pipeline, Run
+from jobs.states import Cause
+
+START: Final = "jobs.start"
+HOUSEKEEPING: Final = {"celery.backend_cleanup": "Forget old task results"}  # what else a schedule may start
+EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
+LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over a century that has none
+
+
+def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name: str, at: datetime) -> Run:
+    """The run of this schedule for the due time that `at` belongs to; asked again, the same run.
+
+    RequestError when the schedule or its pipeline is gone, BadParameters when the project changed under it.
+    """
+    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id).first()
+    if pipeline is None:
+        raise RequestError(f"The schedule “{schedule_name}” starts pipeline {pipeline_id}, which is gone: delete it.")
+    schedule = PeriodicTask.objects.filter(name=schedule_name).first()
+    if schedule is None and schedule_name:
+        raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
+    return launch(
+        pipeline,
+        at=at,
+        cause=Cause.SCHEDULE,
+        parameters=parameters,
+        idempotency_key=_key(schedule, pipeline, at) if schedule else None,
+        cause_detail=schedule_name,
+    )
+
+
+def _key(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
+    prefix = f"schedule:{schedule.pk}:{pipeline.pk}:"
+    slot = due_slot(schedule, at)
+    return f"{prefix}{slot.isoformat()}" if slot else _key_after_last_run(schedule, pipeline, prefix, at)
+
+
+def _key_after_last_run(schedule: PeriodicTask, pipeline: Pipeline, prefix: str, at: datetime) -> str:
+    """An interval has no fixed times: what comes within half of it after a run is that run asked for again."""
+    last = pipeline.runs.filter(idempotency_key__startswith=prefix).order_by("-id").first()
+    if last is not None and last.idempotency_key and at - last.created_at < _interval(schedule) / 2:
+        return last.idempotency_key
+    return f"{prefix}after-{last.pk if last else 0}"
+
+
+def _interval(schedule: PeriodicTask) -> timedelta:
+    if schedule.interval:
+        return timedelta(**{schedule.interval.period: schedule.interval.every})
+    return timedelta(days=1)  # the sun's events come once a day
+
+
+def due_slot(schedule: PeriodicTask, at: datetime) -> datetime | None:
+    """The newest due time at `at`, UTC; None for a rule without fixed times."""
+    if schedule.clocked:
+        return _utc(schedule.clocked.clocked_time)
+    if schedule.crontab:
+        return _last_due(schedule.crontab, at + EARLY)
+    return None
+
+
+def _last_due(crontab: CrontabSchedule, at: datetime) -> datetime | None:
+    today = at.astimezone(crontab.timezone).date()
+    days = (today - timedelta(days=back) for back in range(LONGEST_WAIT_DAYS))
+    for day in days:
+        due = [time for time in _due_times(crontab, day) if time <= at]
+        if due:
+            return max(due)
+    return None
+
+
+def _due_times(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
+    """A time that the clock change leaves out is due an hour later, one that comes twice only at first, as in beat."""
+    rule, zone = crontab.schedule, ZoneInfo(str(crontab.timezone))
+    if day.month in rule.month_of_year and day.day in rule.day_of_month and day.isoweekday() % 7 in rule.day_of_week:
+        for hour in rule.hour:
+            for minute in rule.minute:
+                yield datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
+
+
+def _utc(time: datetime) -> datetime:
+    return time.astimezone(UTC)
+
+
+def next_fires(schedule: PeriodicTask, after: datetime, count: int = 3) -> list[datetime]:
+    """The next due times, UTC, as beat will count them; none when it is paused or over."""
+    if not schedule.enabled:
+        return []
+    begin = max(after, schedule.start_time) if schedule.start_time else after
+    return list(islice(_fires(schedule, begin), 1 if schedule.one_off else count))
+
+
+def _fires(schedule: PeriodicTask, begin: datetime) -> Iterator[datetime]:
+    if schedule.clocked and schedule.clocked.clocked_time > begin:
+        yield _utc(schedule.clocked.clocked_time)
+    elif schedule.crontab:
+        yield from _cron_fires(schedule.crontab, begin)
+    elif schedule.interval:
+        every = _interval(schedule)
+        time = max((schedule.last_run_at or schedule.date_changed or begin) + every, begin)
+        while True:
+            yield _utc(time)
+            time += every
+
+
+def _cron_fires(crontab: CrontabSchedule, time: datetime) -> Iterator[datetime]:
+    rule = crontab.schedule
+    while True:
+        start, ahead, _ = rule.remaining_delta(time)
+        time = _utc(start + remaining(start, ahead, start))
+        yield time
+
+
+def sentence(schedule: PeriodicTask) -> str:
+    """When it fires, in words."""
+    if schedule.crontab:
+        return f"{cron_sentence(schedule.crontab)}, {schedule.crontab.timezone}"
+    if schedule.interval:
+        unit = schedule.interval.period
+        return f"Every {unit[:-1]}" if schedule.interval.every == 1 else f"Every {schedule.interval.every} {unit}"
+    if schedule.clocked:
+        return f"Once, on {_utc(schedule.clocked.clocked_time):%Y-%m-%d %H:%M} UTC"
+    return str(schedule.solar or "Never")
+
+
+def cron_sentence(crontab: CrontabSchedule) -> str:
+    """The five fields in words; as they are, where there are no words for them."""
+    fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
+    text = " ".join(str(field).replace(" ", "") for field in fields)
+    options = Options()
+    options.use_24hour_time_format = True
+    try:
+        return str(ExpressionDescriptor(text, options).get_description())
+    except (FormatException, ValueError, IndexError):
+        return text
+
+
+def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
+    """The pipeline's id and the parameters that a schedule starts it with; (None, {}) for any other task."""
+    if schedule.task != START:
+        return None, {}
+    try:
+        wish = json.loads(schedule.kwargs or "{}")
+        return int(wish["pipeline_id"]), dict(wish.get("parameters") or {})
+    except (ValueError, KeyError, TypeError):
+        return None, {}
+
+
+def wish(pipeline: Pipeline, parameters: dict[str, Any]) -> str:
+    """The other way round: what a schedule's row keeps to start this pipeline with these parameters."""
+    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters})
+
+
+def of_pipelines(ids: set[int]) -> list[PeriodicTask]:
+    """The schedules that start one of these pipelines, by name."""
+    rows = PeriodicTask.objects.filter(task=START).select_related("crontab", "interval", "clocked", "solar")
+    return [row for row in rows.order_by("name") if asked(row)[0] in ids]
+
+
+def check_parameters(pipeline: Pipeline, given: dict[str, Any]) -> None:
+    """BadParameters for what a run would refuse today; a project that was never read cannot be checked against."""
+    snapshot = pipeline.project.snapshot
+    runtime.check(
+        runtime.merge(pipeline.default_parameters, given),
+        picture=snapshot.picture if snapshot else None,
+        pipeline=snapshot.pipeline(pipeline.name) if snapshot else None,
+    )
+
+
+@receiver(post_delete, sender=Pipeline)
+def forget(instance: Pipeline, **_: Any) -> None:
+    """A pipeline takes its schedules with it: nothing is left that would fail every night."""
+    for schedule in of_pipelines({instance.pk}):
+        schedule.delete()

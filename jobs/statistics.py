@@ -1,0 +1,145 @@
+"""How pipelines did lately: their last runs as bars, how often they succeed, how long they usually take.
+
+All of it comes from the newest runs of each pipeline, found by index, so it costs the same for ten runs and a million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from statistics import median, quantiles
+
+from django.db.models import OuterRef, Q, Subquery
+
+from jobs.models import NodeRun, Pipeline, Run
+from jobs.states import FINAL, Status
+
+SHOWN = 25
+"""Runs that are drawn as bars and as columns."""
+
+LOOKED_AT = 60
+"""Newest runs of a pipeline that its figures come from."""
+
+SUCCESSES = 20
+"""Newest successes whose durations make the usual one."""
+
+TOGETHER = 100
+"""Pipelines in one query: SQLite refuses conditions that are nested too deeply."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One run: `seconds` is None while it waits, `height` is its share of the longest one shown, in percent."""
+
+    number: int
+    status: str
+    started_at: datetime | None
+    created_at: datetime
+    seconds: float | None
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Lately:
+    """The last runs of one pipeline, oldest first, and what they say."""
+
+    bars: list[Bar] = field(default_factory=list)
+    success_rate: float | None = None
+    usual_seconds: float | None = None
+    slow_seconds: float | None = None
+
+    @property
+    def success_percent(self) -> int | None:
+        """Rounded down, so that 100 means all of them."""
+        return None if self.success_rate is None else int(self.success_rate * 100)
+
+    @property
+    def last(self) -> Bar | None:
+        return self.bars[-1] if self.bars else None
+
+
+def lately(pipelines: Iterable[Pipeline], *, at: datetime) -> dict[int, Lately]:
+    """For each pipeline, by its id, how it did: success rate over the bars (cancelled runs do not count), median
+    (usual) and 95th percentile (slow) of its newest successes in seconds."""
+    runs = _newest(pipelines, at)
+    return {pipeline_id: _told(bars) for pipeline_id, bars in runs.items()}
+
+
+def _newest(pipelines: Iterable[Pipeline], at: datetime) -> dict[int, list[Bar]]:
+    """The newest runs of each pipeline, newest first."""
+    found: dict[int, list[Bar]] = {pipeline.pk: [] for pipeline in pipelines}
+    for some in _together(list(found)):
+        rows = Run.objects.filter(reduce(or_, _windows(some))).order_by("-id")
+        columns = ("pipeline_id", "id", "status", "created_at", "started_at", "finished_at")
+        for pipeline_id, number, status, created_at, started_at, finished_at in rows.values_list(*columns):
+            seconds = ((finished_at or at) - started_at).total_seconds() if started_at else None
+            found[pipeline_id].append(Bar(number, status, started_at, created_at, seconds))
+    return found
+
+
+def _windows(pipelines: list[int]) -> list[Q]:
+    """One condition a pipeline: its runs from the oldest that is looked at."""
+    newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-id").values("id")
+    floors = Pipeline.objects.filter(pk__in=pipelines).annotate(floor=Subquery(newest[LOOKED_AT - 1 : LOOKED_AT]))
+    return [Q(pipeline=pk, id__gte=floor or 0) for pk, floor in floors.values_list("pk", "floor")] or [Q(pk__in=[])]
+
+
+def _together(pipelines: list[int]) -> Iterable[list[int]]:
+    return (pipelines[start : start + TOGETHER] for start in range(0, len(pipelines), TOGETHER))
+
+
+def _told(newest: list[Bar]) -> Lately:
+    shown = newest[:SHOWN]
+    counted = [bar for bar in shown if bar.status in FINAL and bar.status != Status.CANCELLED]
+    good = sum(bar.status == Status.SUCCEEDED for bar in counted)
+    successes = [bar.seconds for bar in newest if bar.status == Status.SUCCEEDED and bar.seconds is not None]
+    seconds = successes[:SUCCESSES]
+    return Lately(
+        bars=_with_heights(shown),
+        success_rate=good / len(counted) if counted else None,
+        usual_seconds=median(seconds) if seconds else None,
+        slow_seconds=quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else None,
+    )
+
+
+def _with_heights(newest: list[Bar]) -> list[Bar]:
+    longest = max((bar.seconds or 0 for bar in newest), default=0)
+    return [
+        Bar(bar.number, bar.status, bar.started_at, bar.created_at, bar.seconds, _height(bar.seconds, longest))
+        for bar in reversed(newest)
+    ]
+
+
+def _height(seconds: float | None, longest: float) -> int:
+    """Never so low that a bar cannot be seen or hit."""
+    return max(round(100 * (seconds or 0) / longest), 12) if longest else 12
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One node in one run; no status when the run did not have that node."""
+
+    run: int
+    status: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    node: str
+    cells: list[Cell]
+
+
+def grid(nodes: Iterable[str], bars: Iterable[Bar]) -> list[Row]:
+    """Nodes as rows, runs as columns, in the orders given."""
+    numbers = [bar.number for bar in bars]
+    known: Mapping[tuple[int, str], Cell] = {
+        (run, name): Cell(run, status, seconds)
+        for run, name, status, seconds in NodeRun.objects.filter(run__in=numbers).values_list(
+            "run_id", "name", "status", "seconds"
+        )
+    }
+    return [Row(node, [known.get((run, node), Cell(run)) for run in numbers]) for node in nodes]

@@ -1,0 +1,36 @@
+"""Doors only: what Celery may ask of us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore
+
+from jobs import clock
+from jobs.models import Project
+from jobs.snapshots import take
+from jobs.supervise import supervise
+
+
+@shared_task(name="jobs.execute", bind=True, ignore_result=False)
+def execute(self: Task[Any, Any], step_id: int) -> str:
+    """Run one step; a message for a step that another has is ignored and leaves no result."""
+    if not supervise(step_id, worker_name=self.request.hostname or ""):
+        raise Ignore
+    return f"step {step_id} ended"
+
+
+@shared_task(name="jobs.start", bind=True, ignore_result=False)
+def start(self: Task[Any, Any], pipeline_id: int, parameters: dict[str, Any] | None = None) -> str:
+    """Start a pipeline on a schedule; the run's number is the task's result."""
+    from jobs.schedules import start_scheduled
+
+    name = getattr(self.request, "periodic_task_name", None) or ""
+    return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now()))
+
+
+@shared_task(name="jobs.snapshot")
+def snapshot(project_id: int) -> None:
+    """Read a project again."""
+    take(Project.objects.get(pk=project_id), at=clock.now())

@@ -1,0 +1,207 @@
+"""One child as the host sees it: its pipe and packets are read, its memory is watched, its whole tree is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from kedro_console import processes, report, wire
+from kedro_console.talk import Talk
+
+BLOCK = 64 * 1024
+PIPE_BYTES = 256 * 1024
+F_SETPIPE_SZ = 1031
+MEASURE_SECONDS = 0.1
+MEASURE_OFTEN_SECONDS = 0.02
+SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
+
+
+class Channels:
+    """The pipe and the packet socket between a host and one child; the child's ends are closed after the start."""
+
+    def __init__(self) -> None:
+        self.log, self.child_log = os.pipe()
+        os.set_blocking(self.log, False)
+        with contextlib.suppress(OSError):  # a smaller pipe is only slower
+            fcntl.fcntl(self.log, F_SETPIPE_SZ, PIPE_BYTES)
+        self.packets, self.child_packets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.packets.setblocking(False)
+        for each in (self.packets, self.child_packets):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * wire.MAX_EVENT_BYTES)
+
+    def close_child_ends(self) -> None:
+        os.close(self.child_log)
+        self.child_packets.close()
+
+
+class Child:
+    """A running child. The host calls `measure` when it is due, `died` with its status, `sweep` until it is gone."""
+
+    def __init__(
+        self,
+        pid: int,
+        mode: str,
+        channels: Channels,
+        request: wire.StepStarted,
+        talk: Talk,
+        selector: selectors.BaseSelector,
+        learn: Callable[[list[str]], None],
+    ) -> None:
+        self.pid = pid
+        self.mode = mode
+        self.request = request
+        self.talk = talk
+        self.started = time.monotonic()
+        self.is_silent = True  # no event yet
+        self.is_stopped = False  # somebody asked for its end
+        self.is_given_up = False  # the watchdog ended it
+        self.next_measure = self.started + MEASURE_SECONDS
+        self.status: int | None = None
+        self.channels = channels
+        self._selector = selector
+        self._learn = learn
+        self._peak = 0
+        self._told = (0, 0.0)  # bytes, when
+        self._over_limit = 0
+        self._cpu_seconds = 0.0
+        self._is_reading = False
+        self._is_closed = False
+        talk.low = self.resume
+        self.resume()
+
+    # ---- reading ----
+
+    def resume(self) -> None:
+        if not self._is_reading and not self._is_closed:
+            self._is_reading = True
+            self._selector.register(self.channels.log, selectors.EVENT_READ, self._log_ready)
+            self._selector.register(self.channels.packets, selectors.EVENT_READ, self._packet_ready)
+
+    def _pause(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self._unwatch(self.channels.log)
+            self._unwatch(self.channels.packets)
+
+    def _unwatch(self, end: socket.socket | int) -> None:
+        with contextlib.suppress(KeyError):  # not watched: at its end already
+            self._selector.unregister(end)
+
+    def _log_ready(self, _: int) -> None:
+        if not self._read_log():
+            self._unwatch(self.channels.log)
+
+    def _packet_ready(self, _: int) -> None:
+        if not self._read_packet():
+            self._unwatch(self.channels.packets)
+
+    def _read_log(self) -> bool:
+        """Forwards a block of log; False at the end of the pipe."""
+        data = os.read(self.channels.log, BLOCK)
+        if data:
+            self.talk.forward(wire.LOG_FRAME, data)
+            self._check_room()
+        return bool(data)
+
+    def _read_packet(self) -> bool:
+        try:
+            packet = self.channels.packets.recv(2 * wire.MAX_EVENT_BYTES)
+        except ConnectionResetError:
+            return False
+        if packet.startswith(b'{"kind": "' + report.LEARNED.encode()):
+            self._learn(json.loads(packet)["modules"])
+        elif packet:
+            self.is_silent = False
+            self.talk.forward(wire.JSON_FRAME, packet)
+            self._check_room()
+        return bool(packet)
+
+    def _check_room(self) -> None:
+        if self.talk.is_full and self.status is None:
+            self._pause()
+
+    # ---- memory ----
+
+    def measure(self, now: float) -> None:
+        """Looks at the memory of the child's tree; ends it when it uses more than it may."""
+        limit = self.request.memory_limit_bytes
+        used = processes.memory_bytes(processes.tree(self.pid))
+        self._peak = max(self._peak, used)
+        self.next_measure = now + (MEASURE_OFTEN_SECONDS if limit and used > 0.6 * limit else MEASURE_SECONDS)
+        if limit and used > limit and not self._over_limit:
+            self._over_limit = limit
+            self.kill()
+        told, at = self._told
+        if used and now - at >= 1 and abs(used - told) > 0.05 * told:
+            self._told = (used, now)
+            self.talk.send(wire.MemoryMeasured(time.time(), used))
+
+    # ---- the end ----
+
+    def stop(self, stage: str) -> None:
+        """Sends the stage's signal to the process group; `kill` also reaches what left the group."""
+        self.is_stopped = True
+        if stage == "kill":
+            self.kill()
+        else:
+            processes.kill_group(self.pid, SIGNALS[stage])
+
+    def kill(self) -> None:
+        """SIGKILL to the group and to every descendant, whatever group it is in."""
+        self.is_stopped = True
+        if self.status is None:
+            for pid in reversed(processes.tree(self.pid)):
+                processes.kill(pid)
+        processes.kill_group(self.pid)
+
+    def died(self, status: int, usage: resource.struct_rusage) -> None:
+        self.status = status
+        self._cpu_seconds = usage.ru_utime + usage.ru_stime
+        self._peak = max(self._peak, usage.ru_maxrss * 1024)
+
+    def is_gone(self) -> bool:
+        """Ends what the dead child left behind; True when no process of its group is alive."""
+        processes.kill_group(self.pid)
+        return not processes.is_group_alive(self.pid)
+
+    def drain(self) -> None:
+        """Forwards all that the dead child had written, then closes its channels."""
+        self._pause()
+        for read in (self._read_packet, self._read_log):
+            with contextlib.suppress(BlockingIOError):
+                while read():
+                    continue
+        self._is_closed = True
+        os.close(self.channels.log)
+        self.channels.packets.close()
+
+    def report_exit(self, *, is_hung: bool = False) -> None:
+        """The last message of the step."""
+        status = self.status or 0
+        self.talk.send(
+            wire.ChildExited(
+                at=time.time(),
+                exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+                signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+                peak_memory_bytes=self._peak,
+                cpu_seconds=round(self._cpu_seconds, 3),
+                memory_limit_bytes=self._over_limit,
+                is_hung=is_hung,
+            )
+        )
+        self.talk.end()
+
+    @property
+    def died_at_birth(self) -> bool:
+        """Whether it crashed before its first event, unasked: a sign that the project cannot be forked."""
+        crashes = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
+        is_crash = self.status is not None and os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) in crashes
+        return is_crash and self.is_silent and not self.is_stopped

@@ -1,0 +1,294 @@
+"""The warm process of one project: forks a child for each step, and is the only one that talks to its supervisor.
+
+    python -m kedro_console.host --socket PATH --project PATH [--env KEDRO_ENV]
+
+It lives as long as its stdin is open: when whoever started it is gone, it ends all its children and itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import selectors
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro_console import child, compat, door, processes, revision, start, warm, wire
+from kedro_console.children import Channels, Child
+from kedro_console.learned import MODES, Learned
+from kedro_console.talk import Talk
+
+SWEEP_SECONDS = 0.003
+FRESH_SECONDS = 1.0
+END_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    socket: Path
+    place: child.Place
+    idle_seconds: float
+    first_event_seconds: float
+    mode: str
+
+
+class Host:
+    """One thread, one loop: nothing in it waits for a supervisor or a child."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._place = options.place
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, Child] = {}
+        self._talks: set[Talk] = set()
+        self._waiting: list[start.Waiting] = []
+        self._learned = Learned.read(options.socket.parent, self._place.project_path, self._place.env)
+        self._mode = self._learned.mode if options.mode == "auto" else options.mode
+        self._warmth: warm.Warmth | None = None
+        self._broken: BaseException | None = None
+        self._is_leaving = False
+        self._last_busy = time.monotonic()
+        self._checked_at = 0.0
+        self._is_stale = False
+
+    def run(self) -> None:
+        processes.adopt_orphans()
+        self._fingerprint = revision.fingerprint(self._place.project_path)
+        self._revision = revision.of(self._place.project_path)
+        self._door = door.Door(self._options.socket)
+        try:
+            door.die_at_lifelines_end()
+            self._warm_up()
+            door.leave_at_lifelines_end()
+            self._watch_children()
+            self._selector.register(self._door.listener, selectors.EVENT_READ, self._accept)
+            self._selector.register(door.LIFELINE, selectors.EVENT_READ, door.read_lifeline)
+            while not self._is_over():
+                self._turn()
+        finally:
+            self._end()
+
+    def _warm_up(self) -> None:
+        if self._mode == "fork":
+            try:
+                self._warmth = warm.warm_up(self._place.project_path, self._place.env, self._learned.modules)
+            except BaseException as error:  # noqa: BLE001  (project code: told to whoever asks for a step)
+                self._broken = error
+            if self._options.mode == "auto" and self._warmth is not None and self._warmth.must_not_fork:
+                self._mode = "standby"
+        self._refill()
+
+    def _refill(self) -> None:
+        if self._mode == "standby" and not self._waiting and self._broken is None:
+            self._waiting.append(start.stand_by(self._place, self._learned.path.parent))
+
+    # ---- the loop ----
+
+    def _turn(self) -> None:
+        for key, mask in self._selector.select(self._pause()):
+            key.data(mask)
+        self._reap()
+        now = time.monotonic()
+        for each in list(self._children.values()):
+            if each.status is None:
+                self._look_at(each, now)
+            elif self._is_gone(each):
+                self._bury(each)
+
+    def _look_at(self, each: Child, now: float) -> None:
+        if now >= each.next_measure:
+            each.measure(now)
+        is_late = each.is_silent and now - each.started > self._options.first_event_seconds
+        if is_late and not each.is_stopped:
+            each.is_given_up = True
+            each.kill()
+
+    def _pause(self) -> float:
+        """Seconds until there is something to do even if nothing happens."""
+        now = time.monotonic()
+        if any(each.status is not None for each in self._children.values()):
+            return SWEEP_SECONDS
+        if self._children:
+            return max(0.0, min(each.next_measure for each in self._children.values()) - now)
+        return max(0.0, self._last_busy + self._options.idle_seconds - now)
+
+    def _is_over(self) -> bool:
+        if self._children or self._talks:
+            self._last_busy = time.monotonic()
+            return False
+        return self._is_leaving or time.monotonic() - self._last_busy >= self._options.idle_seconds
+
+    def _accept(self, _: int) -> None:
+        for connection in self._door.accept():
+            self._talks.add(Talk(connection, self._selector, self._heard, self._closed))
+
+    def _heard(self, talk: Talk, message: wire.Message) -> None:
+        mine = next((each for each in self._children.values() if each.talk is talk), None)
+        if isinstance(message, wire.StopAsked) and message.stage in ("interrupt", "terminate", "kill"):
+            if mine is not None:
+                mine.stop(message.stage)
+        elif isinstance(message, wire.StepStarted) and mine is None:
+            self._start(talk, message)
+        else:
+            self._refuse(talk, "bad_request", f"The host does not expect {message.kind} here.")
+
+    def _closed(self, talk: Talk) -> None:
+        self._talks.discard(talk)
+        for each in self._children.values():
+            if each.talk is talk:
+                each.kill()
+
+    # ---- starting ----
+
+    def _start(self, talk: Talk, request: wire.StepStarted) -> None:
+        if self._is_outdated(request):
+            self._refuse(talk, "stale", "The project's code or configuration changed since this host started.")
+        elif self._broken is not None:
+            talk.send(child.broken(self._broken, self._place.project_path))
+            talk.end()
+        else:
+            refused = child.refusal(request, self._warmth) if self._warmth else None
+            if refused is None:
+                self._launch(talk, request, self._mode)
+            else:
+                talk.send(refused)
+                talk.end()
+
+    def _refuse(self, talk: Talk, reason: str, sentence: str) -> None:
+        talk.send(wire.StepRefused(time.time(), reason, sentence))
+        talk.end()
+
+    def _is_outdated(self, request: wire.StepStarted) -> bool:
+        """Looks at the files at most once a second; once outdated, the host takes no more steps and leaves."""
+        now = time.monotonic()
+        if not self._is_stale and now - self._checked_at >= FRESH_SECONDS:
+            self._checked_at = now
+            self._is_stale = revision.fingerprint(self._place.project_path) != self._fingerprint
+            if self._is_stale:
+                self._is_leaving = True
+                self._door.unlink()
+        return self._is_stale or request.expected_revision not in ("", self._revision)
+
+    def _launch(self, talk: Talk, request: wire.StepStarted, mode: str) -> None:
+        if mode == "fork" and self._warmth is not None:
+            pid, channels = start.fork(request, self._place, self._warmth, self._own_files())
+        else:
+            pid, channels = self._hand_over(request, mode)
+        self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
+        version = compat.kedro_version()
+        talk.send(wire.ChildStarted(time.time(), pid, mode, self._revision, version, platform.python_version()))
+
+    def _hand_over(self, request: wire.StepStarted, mode: str) -> tuple[int, Channels]:
+        self._waiting = [each for each in self._waiting if each.is_alive]
+        from_pool = mode == "standby" and self._waiting
+        waiting = self._waiting.pop(0) if from_pool else start.stand_by(self._place, self._learned.path.parent)
+        waiting.give(request)
+        self._refill()
+        return waiting.pid, waiting.channels
+
+    def _own_files(self) -> list[Any]:
+        """Everything that a forked child must not hold open."""
+        channels = [each.channels for each in self._children.values()] + [each.channels for each in self._waiting]
+        ends = [end for each in channels for end in (each.packets, each.log)]
+        requests = [each.request for each in self._waiting]
+        talks = [talk.connection for talk in self._talks]
+        return [self._selector, self._door.listener, self._wake, self._waker, *ends, *requests, *talks]
+
+    # ---- ending ----
+
+    def _watch_children(self) -> None:
+        """A child's death wakes the loop."""
+        self._wake, self._waker = socket.socketpair()
+        for each in (self._wake, self._waker):
+            each.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        self._selector.register(self._wake, selectors.EVENT_READ, lambda _: self._wake.recv(4_096))
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid in self._children:
+                    self._children[pid].died(status, usage)
+
+    def _is_gone(self, each: Child) -> bool:
+        """Ends what the dead child left; True when nothing of it is alive."""
+        orphans = self._kill_orphans()
+        return each.is_gone() and not orphans
+
+    def _kill_orphans(self) -> list[int]:
+        """Only the dead can have left processes to the host: each child adopts its own while it lives."""
+        known = {*self._children, *(waiting.pid for waiting in self._waiting)}
+        orphans = [pid for pid in processes.children_of(os.getpid()) if pid not in known]
+        for pid in orphans:
+            for below in reversed(processes.tree(pid)):
+                processes.kill(below)
+        return orphans
+
+    def _bury(self, each: Child) -> None:
+        each.drain()
+        del self._children[each.pid]
+        self._last_busy = time.monotonic()
+        if not (each.is_given_up or each.died_at_birth):
+            each.report_exit()
+            return
+        slower = MODES[MODES.index(each.mode) + 1 :]
+        if self._options.mode != "auto" or not slower or not each.talk.is_open:
+            each.report_exit(is_hung=each.is_given_up)
+            return
+        self._mode = slower[0]
+        self._learned.remember_mode(self._mode)
+        self._launch(each.talk, each.request, self._mode)
+
+    def _end(self) -> None:
+        self._door.unlink()
+        for each in self._children.values():
+            each.kill()
+        for waiting in self._waiting:
+            processes.kill_group(waiting.pid)
+        self._children.clear()
+        self._waiting.clear()
+        deadline = time.monotonic() + END_SECONDS
+        while self._kill_orphans() and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(SWEEP_SECONDS)
+        self._refuse_late()
+
+    def _refuse_late(self) -> None:
+        """Answers who connected in the moment when the host left, so that they start another one."""
+        answer = wire.StepRefused(time.time(), "stale", "The host is leaving; start another one.")
+        for connection in self._door.accept():
+            with connection, contextlib.suppress(OSError):
+                wire.send(connection, answer)
+
+
+def _options() -> Options:
+    parser = argparse.ArgumentParser(prog="kedro_console.host", description="Runs the steps of one Kedro project.")
+    parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--project", type=Path, required=True)
+    parser.add_argument("--env", default="")
+    parser.add_argument("--idle-seconds", type=float, default=900)
+    parser.add_argument("--first-event-seconds", type=float, default=20)
+    parser.add_argument("--mode", choices=("auto", *MODES), default="auto")
+    given = parser.parse_args()
+    place = child.Place(given.project.resolve(), given.env)
+    return Options(given.socket.absolute(), place, given.idle_seconds, given.first_event_seconds, given.mode)
+
+
+def main() -> None:
+    options = _options()
+    warm.drop_working_folder()
+    Host(options).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What a project's hosts learned: modules that its runs import, and whether it can be forked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kedro_console.warm import NEVER_FORKED
+
+MODES = ("fork", "standby", "cold")
+
+
+@dataclass
+class Learned:
+    """Kept in a small file beside the socket; a file that cannot be read is an empty one."""
+
+    path: Path
+    modules: list[str] = field(default_factory=list)
+    mode: str = "fork"  # the fastest one that is known to work
+
+    @classmethod
+    def read(cls, folder: Path, project_path: Path, env: str) -> Learned:
+        key = hashlib.sha256(f"{project_path}\0{env}\0{sys.executable}".encode()).hexdigest()[:16]
+        learned = cls(folder / f"learned-{key}.json")
+        try:
+            raw = json.loads(learned.path.read_text("utf-8"))
+            learned.modules = [name for name in raw["modules"] if isinstance(name, str)]
+            learned.mode = raw["mode"] if raw["mode"] in MODES else "fork"
+        except (OSError, ValueError, KeyError, TypeError):
+            return learned
+        return learned
+
+    def add(self, modules: list[str]) -> None:
+        fresh = set(modules) - set(self.modules)
+        if fresh:
+            self.modules = sorted({*self.modules, *fresh})
+            self._write()
+
+    def remember_mode(self, mode: str) -> None:
+        if mode != self.mode:
+            self.mode = mode
+            self._write()
+
+    def _write(self) -> None:
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        part.write_text(json.dumps({"mode": self.mode, "modules": self.modules}), "utf-8")
+        part.replace(self.path)
+
+
+def newly_imported(before: frozenset[str], package: str) -> list[str]:
+    """The modules that came since `before` and are worth preloading: importable by name, and safe before a fork."""
+    skipped = {"__main__", "kedro_console", package, *NEVER_FORKED}
+    names = [name for name in set(sys.modules) - before if name.partition(".")[0] not in skipped]
+    return sorted(name for name in names if getattr(sys.modules.get(name), "__spec__", None) is not None)

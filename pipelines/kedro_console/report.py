@@ -1,0 +1,93 @@
+"""How a child tells its host what happened: one packet an event, from any thread or process of the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from kedro_console import wire
+
+LEARNED = "modules_learned"
+MAX_LEARNED = 3_000
+
+
+class Reporter:
+    """Sends events over a packet socket; each arrives whole or not at all."""
+
+    def __init__(self, packets: socket.socket) -> None:
+        self._packets = packets
+
+    def send(self, event: wire.Event) -> None:
+        self._packets.send(fit(event))
+
+    def send_learned(self, modules: list[str]) -> None:
+        """Tells the host (nobody else) which modules this run had to import by itself."""
+        packet = json.dumps({"kind": LEARNED, "modules": modules[:MAX_LEARNED]}).encode()
+        if len(packet) <= wire.MAX_EVENT_BYTES:
+            self._packets.send(packet)
+
+
+def fit(event: wire.Event) -> bytes:
+    """The event as JSON of at most MAX_EVENT_BYTES; what matters least is cut first, the event is never lost."""
+    packet = event.to_json()
+    if len(packet) <= wire.MAX_EVENT_BYTES:
+        return packet
+    for shorten in (_without_previews, _with_short_failure, _with_cut_values, _with_fewer_nodes):
+        event = shorten(event)
+        packet = event.to_json()
+        if len(packet) <= wire.MAX_EVENT_BYTES:
+            return packet
+    return _with_cut_text(event).to_json()
+
+
+def _without_previews(event: wire.Event) -> wire.Event:
+    if isinstance(event, wire.DatasetSaved):
+        return dataclasses.replace(event, sample=[], value=None, has_value=False)
+    return event
+
+
+def _with_short_failure(event: wire.Event) -> wire.Event:
+    if not isinstance(event, (wire.NodeFailed, wire.RunFailed, wire.StepRefused)) or event.failure is None:
+        return event
+    failure = event.failure
+    short = dataclasses.replace(failure, traceback=failure.traceback[-10_000:], frames=failure.frames[-20:])
+    return dataclasses.replace(event, failure=short)
+
+
+def _with_cut_values(event: wire.Event) -> wire.Event:
+    if isinstance(event, wire.RunStarted):
+        return dataclasses.replace(event, parameters=_cut(event.parameters, 3, 50), versions={})
+    return event
+
+
+def _with_fewer_nodes(event: wire.Event) -> wire.Event:
+    if not isinstance(event, wire.RunStarted):
+        return event
+    nodes, room = [], wire.MAX_EVENT_BYTES // 2
+    for name in event.nodes:
+        room -= len(json.dumps(name)) + 1
+        if room < 0:
+            break
+        nodes.append(name)
+    return dataclasses.replace(event, nodes=nodes, parameters={})
+
+
+def _with_cut_text(event: wire.Event) -> wire.Event:
+    values: dict[str, Any] = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    short = {name: value[:2_000] if isinstance(value, str) else value for name, value in values.items()}
+    make: Callable[..., wire.Event] = type(event)
+    return make(**short)
+
+
+def _cut(value: Any, depth: int, items: int) -> Any:
+    safe = wire.json_safe(value, depth=depth, items=items)
+    if isinstance(safe, str):
+        return safe[:500]
+    if isinstance(safe, dict):
+        return {name[:500]: _cut(part, depth, items) for name, part in safe.items()}
+    if isinstance(safe, list):
+        return [_cut(part, depth, items) for part in safe]
+    return safe

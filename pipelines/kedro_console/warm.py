@@ -1,0 +1,164 @@
+"""Makes a process ready to run the project: everything is imported, nothing is used."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import os
+import random
+import sys
+import threading
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kedro_console import compat, logs
+
+log = logging.getLogger("kedro_console")
+
+NEVER_FORKED = ("torch", "tensorflow", "pyspark", "jpype", "ray")
+ALIASES = {"scikit_learn": "sklearn", "pyyaml": "yaml", "pillow": "PIL", "python_dateutil": "dateutil",
+           "python_pptx": "pptx", "beautifulsoup4": "bs4", "opencv_python": "cv2", "python_docx": "docx"}  # fmt: skip
+
+
+@dataclass
+class Warmth:
+    """What the warm-up found."""
+
+    package: str = ""
+    pipelines: list[str] = field(default_factory=list)
+    distributions: dict[str, tuple[str, str]] = field(default_factory=dict)  # module → (distribution, version)
+    is_python_seeded: bool = False  # the project seeds `random` when it is imported
+    is_numpy_seeded: bool = False
+
+    @property
+    def must_not_fork(self) -> bool:
+        return threading.active_count() > 1 or any(name in sys.modules for name in NEVER_FORKED)
+
+    def versions(self) -> dict[str, str]:
+        """Distribution → version, of what is imported now."""
+        tops = {name for name in sys.modules if "." not in name}
+        return dict(sorted(self.distributions[top] for top in tops if top in self.distributions))
+
+
+def prepare_environment() -> None:
+    """What must be in the environment before Kedro is imported."""
+    os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ["KEDRO_LOGGING_CONFIG"] = str(logs.CONFIG)
+
+
+def drop_working_folder() -> None:
+    """`python -m` puts the caller's folder first on the path; the project must not import from there."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folder = str(Path.cwd())
+    if sys.path and sys.path[0] in ("", folder) and folder not in named:
+        del sys.path[0]
+
+
+def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
+    """Imports Kedro, the project, its plugins and the classes of its datasets; raises what the project raises."""
+    prepare_environment()
+    os.chdir(project_path)
+    _import_quietly(compat.COPIED_BY_MEMORY_DATASET)
+    seeds = _seeds()
+    warmth = _import_project(project_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _import_datasets(project_path, env)
+        _import_quietly(learned)
+        compat.remember_plugins()
+        compat.remember_git(project_path)
+    importlib.import_module("kedro_console.hooks")
+    logs.honour_levels(project_path)
+    warmth.distributions = _distributions()
+    warmth.is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
+    gc.collect()
+    gc.freeze()
+    return warmth
+
+
+def _import_project(project_path: Path) -> Warmth:
+    from kedro.framework.project import pipelines, validate_settings
+    from kedro.framework.startup import bootstrap_project
+
+    metadata = bootstrap_project(project_path)
+    validate_settings()
+    return Warmth(package=metadata.package_name, pipelines=sorted(dict(pipelines)))
+
+
+def _import_datasets(project_path: Path, env: str) -> None:
+    """Reads the configuration once and imports the dataset classes; what is wrong there is for the run to say."""
+    entries: dict[str, Any] = {"kedro_console": {"type": "MemoryDataset"}}
+    loader = compat.config_loader(project_path, env, {})
+    for part in ("parameters", "credentials", "catalog"):
+        try:
+            found = loader[part]
+        except Exception as error:  # noqa: BLE001  (project configuration may raise anything)
+            log.debug("The %s are not read at warm-up: %s", part, error)
+            continue
+        if part == "catalog":
+            entries.update(found)
+    for name, problem in compat.dataset_classes(entries):
+        if problem is not None:
+            log.debug("The class of dataset %s cannot be imported: %s", name, problem)
+
+
+def _import_quietly(names: Iterable[str]) -> None:
+    for name in names:
+        if name in sys.modules:
+            continue
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001  (it was useful once; the run imports it again if it needs it)
+            log.debug("%s is not preloaded: %s", name, error)
+
+
+# ---- random numbers ------------------------------------------------------------------------------
+
+
+def _seeds() -> tuple[Any, Any]:
+    """The keys of Python's and numpy's generators: they change when somebody seeds them, hardly ever by use."""
+    numpy = sys.modules.get("numpy")
+    key = numpy.random.get_state()[1].tobytes() if numpy else None
+    return hash(random.getstate()[1][:-1]), key
+
+
+def reseed(warmth: Warmth) -> None:
+    """New random numbers for a forked child, unless the project seeded them: then each run starts the same."""
+    if not warmth.is_python_seeded:
+        random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy and not warmth.is_numpy_seeded:
+        numpy.random.seed()
+
+
+# ---- versions ------------------------------------------------------------------------------------
+
+
+def _distributions() -> dict[str, tuple[str, str]]:
+    """Top-level module → (distribution, version), from the folder names of what is installed."""
+    found: dict[str, tuple[str, str]] = {}
+    for folder in dict.fromkeys(sys.path):
+        try:
+            names = [entry.name for entry in os.scandir(folder or ".") if entry.name.endswith(".dist-info")]
+        except OSError:
+            continue
+        for name in names:
+            distribution, _, version = name[: -len(".dist-info")].partition("-")
+            for module in _modules(Path(folder) / name, distribution):
+                found.setdefault(module, (distribution, version))
+    return found
+
+
+def _modules(folder: Path, distribution: str) -> list[str]:
+    plain = distribution.lower().replace("-", "_")
+    try:
+        listed = (folder / "top_level.txt").read_text("utf-8", "replace").split()
+    except OSError:
+        listed = []
+    return [*listed, plain, distribution, ALIASES.get(plain, plain)]

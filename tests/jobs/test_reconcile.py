@@ -1,0 +1,180 @@
+"""The reconciler mends what disagrees, and the end of a step is one transaction."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.db import connection
+
+from jobs.advance import Outcome, finish
+from jobs.cancel import cancel
+from jobs.errors import IllegalMove, LeaseLost
+from jobs.models import Artifact, Run, Step
+from jobs.reconcile import PATIENCE, reconcile
+from jobs.states import NodeStatus, Status
+from tests.factories import AT, make_pipeline, make_run
+
+pytestmark = pytest.mark.django_db
+LEASE = timedelta(seconds=20)
+LATER = AT + timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    messages: list[int] = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: messages.extend(args))
+    return messages
+
+
+def running(run: Run) -> Step:
+    step = run.steps.order_by("-attempt")[0]
+    step.claim(at=AT, worker_name="w1", lease=LEASE)
+    if run.status == Status.QUEUED:
+        run.start(at=AT, by="w1")
+    step.refresh_from_db()
+    return step
+
+
+def succeed(step: Step, **facts: Any) -> None:
+    finish(step, Outcome(Status.SUCCEEDED, **facts), token=step.lease_token, at=AT, by="w1")
+
+
+def test_a_step_that_nobody_claims_is_sent_again(sent: list[int]) -> None:
+    step = make_run().steps.get()
+    assert reconcile(AT) == 1
+    assert sent == [step.pk]
+    Step.objects.filter(pk=step.pk).update(sent_at=AT)
+    assert reconcile(AT + PATIENCE / 2) == 0
+    assert reconcile(AT + PATIENCE * 2) == 1
+
+
+def test_a_step_that_may_not_start_yet_is_not_sent(sent: list[int]) -> None:
+    step = make_run().steps.get()
+    Step.objects.filter(pk=step.pk).update(eligible_at=LATER)
+    assert reconcile(AT) == 0
+    assert reconcile(LATER) == 1
+
+
+def test_a_silent_step_crashes_and_starts_again_as_a_new_row() -> None:
+    run = make_run(make_pipeline(crash_retries=1))
+    step = running(run)
+    assert reconcile(AT + LEASE / 2) == 0
+    reconcile(LATER)
+    step.refresh_from_db()
+    assert (step.status, step.error) == (Status.CRASHED, "The worker w1 was lost.")
+    again = run.steps.get(attempt=2)
+    assert (again.status, again.nodes) == (Status.QUEUED, step.nodes)
+    run.refresh_from_db()
+    assert run.status == Status.RUNNING
+
+
+def test_a_step_that_keeps_crashing_ends_the_run() -> None:
+    run = make_run(make_pipeline(crash_retries=1))
+    for _ in range(2):
+        running(run)
+        reconcile(LATER)
+    run.refresh_from_db()
+    assert (run.status, run.error) == (Status.CRASHED, "The worker w1 was lost.")
+    assert set(run.node_runs.values_list("status", flat=True)) == {NodeStatus.BLOCKED}
+
+
+def test_a_late_supervisor_cannot_end_a_step_that_was_taken_from_it() -> None:
+    run = make_run(make_pipeline(crash_retries=0))
+    step = running(run)
+    reconcile(LATER)
+    with pytest.raises(LeaseLost):
+        succeed(step, results={"x": {"value": 1}})
+    run.refresh_from_db()
+    assert (run.status, run.results) == (Status.CRASHED, {})
+
+
+def test_the_end_of_a_run_and_what_follows_are_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the last statement of the story failing, nothing of it is left behind."""
+    run = make_run()
+    step = running(run)
+    artifact = {
+        "dataset": "zip_file", "node": "write", "name": "a.zip", "media_type": "application/zip", "size_bytes": 1,
+        "sha256": "0" * 64, "rows": None, "columns": None,
+    }  # fmt: skip
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "UPDATE" in sql and "jobs_run" in sql and "finished_at" in sql:
+            raise RuntimeError("the power went out")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse), pytest.raises(RuntimeError):
+        succeed(step, artifacts=[artifact], results={"zip_file": {"type": "text"}})
+    run.refresh_from_db()
+    step.refresh_from_db()
+    assert (run.status, step.status, run.results) == (Status.RUNNING, Status.RUNNING, None)
+    assert not Artifact.objects.exists()
+    succeed(step, artifacts=[artifact], results={"zip_file": {"type": "text"}})
+    run.refresh_from_db()
+    assert run.status == Status.SUCCEEDED
+    assert run.results["zip_file"]["artifact"] == str(Artifact.objects.get().uuid)
+
+
+def test_a_queued_run_is_cancelled_at_once() -> None:
+    run = cancel(make_run(), at=AT, by="olga")
+    assert (run.status, run.error) == (Status.CANCELLED, "Cancelled by olga.")
+    assert set(run.node_runs.values_list("status", flat=True)) == {NodeStatus.CANCELLED}
+    with pytest.raises(IllegalMove, match="A cancelled run cannot become cancelled"):
+        cancel(run, at=AT, by="olga")
+
+
+def test_a_running_run_is_only_asked_until_its_process_is_gone() -> None:
+    run = make_run()
+    step = running(run)
+    cancel(run, at=AT, by="olga")
+    run.refresh_from_db()
+    assert (run.status, run.cancel_requested_by) == (Status.RUNNING, "olga")
+    finish(step, Outcome(Status.CANCELLED), token=step.lease_token, at=AT, by="w1")
+    run.refresh_from_db()
+    assert run.status == Status.CANCELLED
+
+
+def test_a_cancelled_run_whose_worker_is_lost_ends_cancelled() -> None:
+    run = make_run(make_pipeline(crash_retries=3))
+    running(run)
+    cancel(run, at=AT, by="olga")
+    reconcile(LATER)
+    run.refresh_from_db()
+    assert run.status == Status.CANCELLED
+    assert run.steps.count() == 1
+
+
+def two_steps(run: Run) -> tuple[Step, Step]:
+    """Split the run's one step in two, the second needing the first."""
+    first = run.steps.get()
+    Step.objects.filter(pk=first.pk).update(nodes=["fetch"])
+    second = Step.objects.create(run=run, position=1, nodes=["process", "write"], needs=[0], queue="default")
+    first.refresh_from_db()
+    return first, second
+
+
+def test_a_step_becomes_ready_when_what_it_needs_has_succeeded() -> None:
+    run = make_run()
+    first, second = two_steps(run)
+    first.claim(at=AT, worker_name="w1", lease=LEASE)
+    run.start(at=AT, by="w1")
+    first.refresh_from_db()
+    succeed(first)
+    second.refresh_from_db()
+    run.refresh_from_db()
+    assert second.ready_at == AT
+    assert run.status == Status.RUNNING
+
+
+def test_what_needs_a_failed_step_is_blocked_and_the_run_fails() -> None:
+    run = make_run()
+    first, second = two_steps(run)
+    first.claim(at=AT, worker_name="w1", lease=LEASE)
+    run.start(at=AT, by="w1")
+    first.refresh_from_db()
+    finish(first, Outcome(Status.FAILED, "Node fetch: no"), token=first.lease_token, at=AT, by="w1")
+    second.refresh_from_db()
+    run.refresh_from_db()
+    assert second.status == Status.CANCELLED
+    assert (run.status, run.error) == (Status.FAILED, "Node fetch: no")
+    assert set(run.node_runs.filter(name__in=second.nodes).values_list("status", flat=True)) == {NodeStatus.BLOCKED}

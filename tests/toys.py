@@ -1,0 +1,161 @@
+"""A small Kedro project whose pipelines behave well or badly, each in its own way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NODES = """
+import ctypes, os, subprocess, sys, time
+from pathlib import Path
+
+
+def first(word):
+    print("first says", word)
+    return {"word": word}
+
+
+def second(a):
+    return {**a, "second": True}
+
+
+def third(b):
+    return {**b, "third": True}
+
+
+def raises(word):
+    raise ValueError("the shelf is empty")
+
+
+def exits(word):
+    print("about to leave")
+    os._exit(3)
+
+
+def kills(word):
+    os.kill(os.getpid(), 9)
+
+
+def kills_once(mark):
+    if not Path(mark).exists():
+        Path(mark).write_text("x")
+        os.kill(os.getpid(), 9)
+    return {"mark": mark}
+
+
+def eats(megabytes):
+    kept = []
+    for _ in range(megabytes // 10):
+        kept.append(bytearray(os.urandom(1024) * 10240))
+        time.sleep(0.01)
+    return {"eaten": len(kept)}
+
+
+def prints(megabytes):
+    line = "x" * 99
+    for _ in range(megabytes * 10_000):
+        print(line)
+    print("the very last line")
+    return {"printed": megabytes}
+
+
+def prints_bytes(word):
+    os.write(1, b"\\xff\\xfe\\x00 not text \\x1b[31m\\n")
+    return {"done": True}
+
+
+def naps(seconds, diary):
+    with open(diary, "a") as handle:
+        handle.write(f"start {os.getpid()}\\n")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+    with open(diary, "a") as handle:
+        handle.write(f"end {os.getpid()}\\n")
+    return {"napped": seconds}
+
+
+def spins(seconds):
+    ctypes.CDLL(None).sleep(int(seconds))
+    return {}
+
+
+def writes(folder, word):
+    path = Path(folder) / "report.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("word\\n" + word + "\\n")
+    return str(path)
+
+
+def environment(word):
+    return dict(os.environ)
+
+
+def progress(n):
+    for i in range(n):
+        print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
+        time.sleep(0.02)
+    print(file=sys.stderr)
+    return {"n": n}
+"""
+
+PIPELINES = """
+from kedro.pipeline import node, pipeline
+from . import nodes as f
+
+
+def one(function, inputs, output="out"):
+    return pipeline([node(function, inputs, output, name=function.__name__)])
+
+
+def register_pipelines():
+    chain = pipeline([
+        node(f.first, "params:word", "a", name="first"),
+        node(f.second, "a", "b", name="second"),
+        node(f.third, "b", "c", name="third"),
+    ])
+    return {
+        "__default__": chain,
+        "chain": chain,
+        "raises": one(f.raises, "params:word"),
+        "exits": one(f.exits, "params:word"),
+        "kills": one(f.kills, "params:word"),
+        "kills_once": one(f.kills_once, "params:mark"),
+        "eats": one(f.eats, "params:megabytes"),
+        "prints": one(f.prints, "params:megabytes"),
+        "prints_bytes": one(f.prints_bytes, "params:word"),
+        "naps": one(f.naps, ["params:seconds", "params:diary"]),
+        "spins": one(f.spins, "params:seconds"),
+        "writes": one(f.writes, ["params:folder", "params:word"]),
+        "environment": one(f.environment, "params:word"),
+        "progress": one(f.progress, "params:n"),
+    }
+"""
+
+PARAMETERS = """
+word: hello
+megabytes: 1
+seconds: 1.0
+diary: diary.txt
+folder: data/out
+mark: data/mark
+n: 20
+"""
+
+
+def write_toy(folder: Path, package: str = "toy", word: str = "hello") -> Path:
+    """The project below this folder; its path."""
+    source = folder / "src" / package
+    source.mkdir(parents=True)
+    (folder / "conf" / "base").mkdir(parents=True)
+    (folder / "conf" / "local").mkdir()
+    (folder / "data").mkdir()
+    (folder / "pyproject.toml").write_text(
+        f'[tool.kedro]\npackage_name = "{package}"\nproject_name = "{package}"\nkedro_init_version = "1.7.0"\n'
+    )
+    (source / "__init__.py").write_text("")
+    (source / "settings.py").write_text("")
+    (source / "nodes.py").write_text(NODES)
+    (source / "pipeline_registry.py").write_text(PIPELINES)
+    (folder / "conf" / "base" / "parameters.yml").write_text(PARAMETERS.replace("hello", word))
+    (folder / "conf" / "base" / "catalog.yml").write_text("{}\n")
+    return folder
