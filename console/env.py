@@ -30,6 +30,7 @@ class Environment:
     allowed_hosts: list[str]
     trusted_origins: list[str]
     bind: str
+    url: str
     is_https: bool
     time_zone: str
     database_url: str
@@ -153,6 +154,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         allowed_hosts=hosts,
         trusted_origins=reader.words("CSRF_TRUSTED_ORIGINS", ""),
         bind=bind,
+        url=reader.url("CONSOLE_URL", "http://127.0.0.1:8000", ("http", "https")).rstrip("/"),
         is_https=reader.flag("CONSOLE_HTTPS", False),
         time_zone=reader.zone("TIME_ZONE", "UTC"),
         database_url=reader.url(

@@ -78,6 +78,9 @@ def _next(task: Any, at: datetime) -> datetime | None:
         return None
     if task.start_time and task.start_time > at:
         at = task.start_time
-    left: timedelta = task.schedule.remaining_estimate(task.last_run_at or task.date_changed or at)
+    since = task.last_run_at or task.date_changed or at
+    if task.crontab:  # its hours are compared with the hours of this time
+        since = since.astimezone(task.crontab.timezone)
+    left: timedelta = task.schedule.remaining_estimate(since)
     due = at + max(left, timedelta(0))
     return None if task.expires and task.expires < due else due

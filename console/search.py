@@ -37,6 +37,11 @@ class Search:
         return self.wanted.get("since", [DEFAULT_SINCE])[-1]
 
     @property
+    def is_by_number(self) -> bool:
+        """Whether it names a run, which is then found however old it is."""
+        return any(_number(word) for word in self.words)
+
+    @property
     def is_narrow(self) -> bool:
         return bool(self.words or self.wanted)
 
@@ -85,7 +90,7 @@ def beginning(since: str, at: datetime) -> datetime | None:
 
 
 def found(search: Search, at: datetime, narrow: Callable[[RunQuerySet], RunQuerySet], most: int) -> list[int]:
-    """The numbers of the matching runs, of each branch at most `most`, newest or oldest first as `narrow` orders.
+    """The numbers of the matching runs, ascending; of each branch at most `most`, the first in `narrow`'s order.
 
     A branch has one status and one pipeline, so that each is read from an index in order and none is sorted.
     """
@@ -99,7 +104,7 @@ def found(search: Search, at: datetime, narrow: Callable[[RunQuerySet], RunQuery
 
 def _since(rows: RunQuerySet, search: Search, at: datetime) -> RunQuerySet:
     """Runs are numbered as they are made, so a time is a number: the rows stay in the order of their key."""
-    start = beginning(search.since, at)
+    start = None if search.is_by_number and "since" not in search.wanted else beginning(search.since, at)
     if start is None:
         return rows
     first = Run.objects.filter(created_at__gte=start).order_by("created_at").values_list("pk", flat=True).first()
@@ -156,10 +161,14 @@ def _rest(search: Search) -> Q:
 
 
 def _word(word: str) -> Q:
-    number = word.removeprefix("#")
-    if number.isdigit() and len(number) < 18:
-        return Q(pk=int(number))
+    if number := _number(word):
+        return Q(pk=number)
     return Q(pipeline__name__icontains=word) | Q(error__icontains=word) | Q(requested_by_name__icontains=word)
+
+
+def _number(word: str) -> int:
+    digits = word.removeprefix("#")
+    return int(digits) if digits.isdecimal() and len(digits) < 18 else 0
 
 
 def _any(lookup: str, values: list[str]) -> Q:

@@ -173,6 +173,7 @@ CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
 REDIS_URL = ENV.redis_url
+CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
 CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own environment
     ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "CONSOLE_TREE")
@@ -241,7 +242,14 @@ KNOX_TOKEN_MODEL = "console.ApiToken"  # noqa: S105 - the name of a model
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kedro Console",
     "VERSION": VERSION,
+    "DESCRIPTION": "Start Kedro pipelines, follow them and fetch what they left behind.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "console.api.shapes.JOB_STATUS",
+        "NodeStatus": "jobs.states.NodeStatus.choices",
+        "ConsoleHealth": "console.api.health.STATUS",
+        "Reachability": "console.api.health.REACHABILITY",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -25,16 +25,21 @@ class Selection:
         return not (self.nodes or self.from_nodes or self.to_nodes or self.tags)
 
 
-def parents(pipeline: SnapshotPipeline) -> dict[str, set[str]]:
+def bare(dataset: str) -> str:
+    """A dataset's name without Kedro's transcoding suffix (`cars@pandas` and `cars@spark` are one dataset)."""
+    return dataset.partition("@")[0]
+
+
+def parents(nodes: list[SnapshotNode]) -> dict[str, set[str]]:
     """Node name → names of the nodes whose outputs it reads."""
-    maker = {output: node.name for node in pipeline.nodes for output in node.outputs}
-    return {node.name: {maker[name] for name in node.inputs if name in maker} for node in pipeline.nodes}
+    maker = {bare(output): node.name for node in nodes for output in node.outputs}
+    return {node.name: {maker[bare(name)] for name in node.inputs if bare(name) in maker} for node in nodes}
 
 
-def children(pipeline: SnapshotPipeline) -> dict[str, set[str]]:
+def children(nodes: list[SnapshotNode]) -> dict[str, set[str]]:
     """Node name → names of the nodes that read its outputs."""
-    below: dict[str, set[str]] = {node.name: set() for node in pipeline.nodes}
-    for name, above in parents(pipeline).items():
+    below: dict[str, set[str]] = {node.name: set() for node in nodes}
+    for name, above in parents(nodes).items():
         for parent in above:
             below[parent].add(name)
     return below
@@ -61,9 +66,9 @@ def choose(pipeline: SnapshotPipeline, selection: Selection) -> list[SnapshotNod
     if selection.nodes:
         chosen &= set(selection.nodes)
     if selection.from_nodes:
-        chosen &= reach(selection.from_nodes, children(pipeline))
+        chosen &= reach(selection.from_nodes, children(pipeline.nodes))
     if selection.to_nodes:
-        chosen &= reach(selection.to_nodes, parents(pipeline))
+        chosen &= reach(selection.to_nodes, parents(pipeline.nodes))
     if selection.tags:
         chosen &= {node.name for node in pipeline.nodes if set(selection.tags) & set(node.tags)}
     if not chosen:

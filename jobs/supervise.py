@@ -22,9 +22,9 @@ from jobs.collect import Collector, flush_patiently
 from jobs.errors import IllegalMove, LeaseLost, ProjectError
 from jobs.hosts import HOSTS, Host
 from jobs.leases import LEASE, LEASES, Hold
-from jobs.models import Run, Step
+from jobs.models import Event, Run, Step
 from jobs.outcome import Ending, outcome_of
-from jobs.states import Status
+from jobs.states import Runner, Status
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,13 @@ def step_folder(step: Step) -> Path:
     """Where this attempt's staged files lie until they are in the store."""
     folder: Path = settings.VAR / "runs" / str(step.run.uuid) / f"{step.position}-{step.attempt}"
     return folder
+
+
+def pinned_versions(run: Run) -> dict[str, str]:
+    """The versions that earlier steps of this run saved: a later step must not read a newer one of another run."""
+    saved = Event.objects.filter(run=run, kind="dataset_saved", step__status=Status.SUCCEEDED).order_by("seq")
+    versions = saved.exclude(data__version="").values_list("data__dataset", "data__version")
+    return {dataset: version for dataset, version in versions if version}
 
 
 class Supervision:
@@ -120,16 +127,20 @@ class Supervision:
 
     def _request(self) -> wire.StepStarted:
         run, limit = self.step.run, self.pipeline.memory_limit_mb
+        is_distributed = run.runner == Runner.DISTRIBUTED
         self.folder.mkdir(parents=True, exist_ok=True)
         return wire.StepStarted(
             run_id=str(run.uuid),
             step_id=str(self.step.task_id),
             pipeline=self.pipeline.name,
-            nodes=self.step.nodes if run.nodes else [],
-            runner=run.runner,
+            nodes=self.step.nodes if run.nodes or is_distributed else [],
+            runner=Runner.SEQUENTIAL if is_distributed else run.runner,
             max_workers=self.pipeline.max_workers,
             parameters=run.parameters,
             folder=str(self.folder),
+            store_folder=str(self.folder.parent / "store") if is_distributed else "",
+            save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
+            load_versions=pinned_versions(run) if is_distributed else {},
             free_outputs=sorted(self.collector.outputs),
             memory_limit_bytes=limit * 1024 * 1024,
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from console.api.authentication import LocalRole
 from console.models import ApiToken
 from console.roles import Role, permissions
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # it imports this module while it is being made
 
 
 def may(request: Request, permission: str) -> bool:

@@ -1,3 +1,25 @@
-from django.urls import URLPattern
+from django.urls import path, re_path
 
-urlpatterns: list[URLPattern] = []
+from console.api import artifacts, health, jobs, pipelines, records, schema
+
+app_name = "api"
+urlpatterns = [
+    path("jobs", jobs.Jobs.as_view(), name="jobs"),
+    path("jobs/<str:job>", jobs.Job.as_view(), name="job"),
+    path("jobs/<str:job>/cancel", jobs.Cancel.as_view(), name="job_cancel"),
+    path("jobs/<str:job>/retry", jobs.Retry.as_view(), name="job_retry"),
+    path("jobs/<str:job>/nodes", records.Nodes.as_view(), name="job_nodes"),
+    path("jobs/<str:job>/logs", records.Logs.as_view(), name="job_logs"),
+    path("jobs/<str:job>/events", records.Events.as_view(), name="job_events"),
+    path("jobs/<str:job>/artifacts", records.Artifacts.as_view(), name="job_artifacts"),
+    path("artifacts/latest", artifacts.Latest.as_view(), name="artifact_latest"),
+    path("artifacts/<uuid:artifact>/download", artifacts.Download.as_view(), name="artifact_download"),
+    path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),
+    path("pipelines/<str:project>/<str:name>", pipelines.PipelineOfProject.as_view(), name="pipeline"),
+    path("projects", pipelines.Projects.as_view(), name="projects"),
+    path("workers", health.Workers.as_view(), name="workers"),
+    path("health", health.Health.as_view(), name="health"),
+    path("openapi.json", schema.Document.as_view(), name="openapi"),
+    path("docs", schema.Page.as_view(), name="docs"),
+    re_path(r"", schema.NotHere.as_view(), name="not_here"),
+]

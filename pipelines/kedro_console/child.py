@@ -73,7 +73,7 @@ def broken(error: BaseException, project_path: Path) -> wire.StepRefused:
 
 def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, reporter: Reporter) -> int:
     """Runs the step and reports its end; the exit code."""
-    before = frozenset(sys.modules)
+    count_before = len(sys.modules)
     _limit(request.memory_limit_bytes)
     logs.install(warmth.package, lambda node, bar: reporter.send(_progress(node, bar)))
     hooks = _hooks(request, place, warmth, reporter)
@@ -88,7 +88,7 @@ def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, re
         return 1
     hooks.run_ended()
     reporter.send(wire.RunFinished(time.time(), time.monotonic() - started))
-    reporter.send_learned(learned.newly_imported(before, warmth.package))
+    reporter.send_learned(learned.newly_imported(count_before, warmth.package))
     return 0
 
 
@@ -114,7 +114,7 @@ def _hooks(request: wire.StepStarted, place: Place, warmth: warm.Warmth, reporte
 
     folder = Path(request.folder) if request.folder else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
     keeper = Keeper(place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs))
-    return Hooks(place.project_path, reporter, keeper, warmth.versions())
+    return Hooks(place.project_path, reporter, keeper, warmth.versions)
 
 
 def _progress(node: str, bar: Bar) -> wire.ProgressMade:

@@ -119,21 +119,30 @@ def config_loader(project_path: Path, env: str, parameters: dict[str, Json]) -> 
 
 # ---- what a session does anew each time, remembered from the warm-up -----------------------------
 
-_plugins: list[Any] | None = None
+
+class _Plugin:
+    """An installed distribution with Kedro hooks, read once: the real one reads its files at every question."""
+
+    def __init__(self, distribution: Any) -> None:
+        self.entry_points = [point for point in distribution.entry_points if point.group == "kedro.hooks"]
+        self.metadata = distribution.metadata if self.entry_points else {}
+        self.version = distribution.version if self.entry_points else ""
+        self.name = self.metadata["Name"] if self.entry_points else ""
+
+
+_plugins: list[_Plugin] | None = None
 
 
 def remember_plugins() -> None:
-    """Finds the installed distributions with Kedro hooks, and loads the hooks, once."""
+    """Finds the installed distributions with Kedro hooks, and imports the hooks, once."""
     import importlib.metadata
 
     global _plugins
-    _plugins = []
-    for distribution in importlib.metadata.distributions():
-        points = [point for point in distribution.entry_points if point.group == "kedro.hooks"]
-        for point in points:
+    found = [_Plugin(distribution) for distribution in importlib.metadata.distributions()]
+    _plugins = [plugin for plugin in found if plugin.entry_points]
+    for plugin in _plugins:
+        for point in plugin.entry_points:
             point.load()
-        if points:
-            _plugins.append(distribution)
 
 
 @contextmanager
@@ -145,7 +154,7 @@ def _known_plugins() -> Iterator[None]:
         yield
         return
     known, original = _plugins, importlib.metadata.distributions
-    importlib.metadata.distributions = lambda **_: iter(known)
+    importlib.metadata.distributions = lambda **_: iter(known)  # type: ignore[assignment, return-value]
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from kedro_console.warm import NEVER_FORKED
@@ -51,8 +52,10 @@ class Learned:
         part.replace(self.path)
 
 
-def newly_imported(before: frozenset[str], package: str) -> list[str]:
-    """The modules that came since `before` and are worth preloading: importable by name, and safe before a fork."""
+def newly_imported(count_before: int, package: str) -> list[str]:
+    """The modules that came after the first `count_before` and are worth preloading: importable by name, and safe
+    before a fork. Looks at the new ones alone: touching all names would copy their pages into a forked child."""
     skipped = {"__main__", "kedro_console", package, *NEVER_FORKED}
-    names = [name for name in set(sys.modules) - before if name.partition(".")[0] not in skipped]
+    fresh = islice(reversed(sys.modules), max(0, len(sys.modules) - count_before))
+    names = [name for name in list(fresh) if name.partition(".")[0] not in skipped]
     return sorted(name for name in names if getattr(sys.modules.get(name), "__spec__", None) is not None)

@@ -30,18 +30,13 @@ class Warmth:
 
     package: str = ""
     pipelines: list[str] = field(default_factory=list)
-    distributions: dict[str, tuple[str, str]] = field(default_factory=dict)  # module → (distribution, version)
+    versions: dict[str, str] = field(default_factory=dict)  # distribution → version, of what is imported
     is_python_seeded: bool = False  # the project seeds `random` when it is imported
     is_numpy_seeded: bool = False
 
     @property
     def must_not_fork(self) -> bool:
         return threading.active_count() > 1 or any(name in sys.modules for name in NEVER_FORKED)
-
-    def versions(self) -> dict[str, str]:
-        """Distribution → version, of what is imported now."""
-        tops = {name for name in sys.modules if "." not in name}
-        return dict(sorted(self.distributions[top] for top in tops if top in self.distributions))
 
 
 def prepare_environment() -> None:
@@ -75,7 +70,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
         compat.remember_git(project_path)
     importlib.import_module("kedro_console.hooks")
     logs.honour_levels(project_path)
-    warmth.distributions = _distributions()
+    warmth.versions = _versions()
     warmth.is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
     gc.collect()
     gc.freeze()
@@ -138,6 +133,12 @@ def reseed(warmth: Warmth) -> None:
 
 
 # ---- versions ------------------------------------------------------------------------------------
+
+
+def _versions() -> dict[str, str]:
+    known = _distributions()
+    tops = {name for name in sys.modules if "." not in name}
+    return dict(sorted(known[top] for top in tops if top in known))
 
 
 def _distributions() -> dict[str, tuple[str, str]]:

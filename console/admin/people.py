@@ -1,0 +1,163 @@
+"""People, their roles, and the tokens that speak for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from knox.models import get_digest_token
+from knox.settings import CONSTANTS
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.views import ChangeList
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
+
+from console.admin.lists import Admin, UncountedList
+from console.models import ApiToken
+from console.roles import Role
+from jobs import clock
+
+LONGEST_DAYS = 3650
+
+for _model in (User, Group):
+    admin.site.unregister(_model)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, Admin):  # type: ignore[type-arg] # the stubs are generic, the class is not
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "email", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "groups")
+    search_fields = ("username", "first_name", "last_name", "email")
+    autocomplete_fields = ("groups",)
+    filter_horizontal = ()
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        ("Rights", {"fields": ("groups", "is_staff"), "description": "A group is a role; staff may enter the admin."}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Only a superuser gives more than a role: nobody else can rise by this form."""
+        own = ["last_login", "date_joined"]
+        return own if request.user.is_superuser else [*own, "is_superuser", "user_permissions"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and _may_touch(request, obj)
+
+    def get_deleted_objects(self, objs: Iterable[User], request: HttpRequest) -> Any:  # type: ignore[override]
+        """People who changed something stay, as the audit trail names them."""
+        known = LogEntry.objects.filter(user__in=objs).values_list("user__username", flat=True).distinct()
+        if names := sorted(known):
+            return [], {}, set(), [f"{name} is named in the audit trail: make the account inactive." for name in names]
+        return super().get_deleted_objects(objs, request)  # type: ignore[arg-type]
+
+    @display(description="Roles")
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
+
+
+def _may_touch(request: HttpRequest, obj: Model | None) -> bool:
+    return bool(request.user.is_superuser or not getattr(obj, "is_superuser", False))
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, Admin):
+    """The four roles are made by the console and stay as they are; further groups are free."""
+
+    list_display = ("name", "is_role")
+    search_fields = ("name",)
+    autocomplete_fields = ()
+
+    @display(description="Role of the console", boolean=True)
+    def is_role(self, group: Group) -> bool:
+        return group.name in Role.values
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_change_permission(request, obj) and not _is_role(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not _is_role(obj)
+
+
+def _is_role(obj: Model | None) -> bool:
+    return isinstance(obj, Group) and obj.name in Role.values
+
+
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=LONGEST_DAYS,
+        initial=90,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text="The token ends after so many days.",
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ("user", "role", "name")
+        help_texts = {
+            "role": "What the token may do, and never more than its user may.",
+            "name": "What it is for, such as the name of a script.",
+        }
+
+
+class TokenList(UncountedList):
+    """Rows are addressed by the token's public beginning: its hash is not shown, not even in an address."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pk_attname = "token_key"
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(Admin):
+    form = ApiTokenForm
+    list_display = ("token_key", "name", "user", "role", "state", "created", "expiry")
+    list_filter = ("role",)
+    list_select_related = ("user",)
+    search_fields = ("name", "token_key", "user__username")
+    autocomplete_fields = ("user",)
+    ordering = ("-created",)
+    actions = None
+    readonly_fields = ("token_key", "state", "created", "expiry")
+    add_fieldsets = ((None, {"fields": ("user", "role", "name", "days")}),)
+    fields = ("token_key", "name", "user", "role", "state", "created", "expiry")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TokenList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ApiToken | None:
+        return self.get_queryset(request).filter(token_key=object_id).first()
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
+        obj.digest, token = get_digest_token()
+        obj.token_key = token[: CONSTANTS.TOKEN_KEY_LENGTH]
+        obj.expiry = clock.now() + timedelta(days=form.cleaned_data["days"])
+        super().save_model(request, obj, form, change)
+        shown = format_html("Copy the token now, it is not shown again: <code>{}</code>", token)
+        self.message_user(request, shown, messages.WARNING)
+
+    @display(description="State", label={"valid": "success", "expired": "danger"})
+    def state(self, token: ApiToken) -> str:
+        return "expired" if token.expiry and token.expiry <= clock.now() else "valid"

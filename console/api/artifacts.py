@@ -1,0 +1,51 @@
+"""Find and download the files that jobs left behind."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api.asked import LatestAsked
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, pipelines_called
+from console.api.shapes import ArtifactShape
+from jobs.models import Artifact
+from jobs.states import Status
+
+
+class Latest(Door):
+    needs = {"GET": "jobs.view_artifact"}
+
+    @extend_schema(
+        operation_id="artifacts_latest",
+        parameters=[LatestAsked],
+        responses={200: ArtifactShape, **REFUSED, **MISSING, **MISPUT},
+    )
+    def get(self, request: Request) -> Response:
+        """The newest file of this name that a completed job left behind."""
+        wanted = asked(LatestAsked, request)
+        rows = Artifact.objects.filter(name=wanted["name"], run__status=Status.SUCCEEDED).select_related("run")
+        if wanted["pipeline"]:
+            rows = rows.filter(run__pipeline_id__in=pipelines_called(wanted["pipeline"]))
+        newest = rows.order_by("-id").first()
+        if newest is None:
+            raise Http404(f"No completed job has left a file {wanted['name']} behind yet.")
+        return Response(ArtifactShape(newest, context={"request": request}).data)
+
+
+class Download(Door):
+    needs = {"GET": "jobs.download_artifact"}
+
+    @extend_schema(
+        operation_id="artifacts_download",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **REFUSED, **MISSING},
+    )
+    def get(self, request: Request, artifact: UUID) -> HttpResponseBase:
+        """The file itself, as an attachment; ranges can be asked for."""
+        from console.views.artifacts import download
+
+        return download(request._request, artifact)

@@ -1,0 +1,77 @@
+"""What every call of the API has in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import F, QuerySet
+from django.http import Http404
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from console.api.body import PlainJSON, StrictJSON
+from console.api.shapes import FieldsRefusalShape, RefusalShape
+from jobs.models import Pipeline, Run
+
+REFUSED = {
+    401: OpenApiResponse(RefusalShape, "No valid token or session."),
+    403: OpenApiResponse(RefusalShape, "The role is not enough."),
+}
+MISSING = {404: OpenApiResponse(RefusalShape, "There is nothing of that name.")}
+MISPUT = {422: OpenApiResponse(FieldsRefusalShape, "Something in it cannot be used; a sentence for each field.")}
+
+
+class Door(APIView):
+    """A view of the API; `needs` names the permission for each method that it answers."""
+
+    needs: ClassVar[dict[str, str]] = {}
+    parser_classes = [StrictJSON]
+    renderer_classes = [PlainJSON]
+    metadata_class = None
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **named: Any) -> Response:
+        """Answers are for whoever asked, now: nothing between us keeps them."""
+        answer: Response = super().finalize_response(request, response, *args, **named)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+def asked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The checked query of this request."""
+    given = shape(data=request.query_params.dict())
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def jobs() -> QuerySet[Run]:
+    return Run.objects.newest().annotate(retried_uuid=F("retry_of__uuid"))
+
+
+def find_job(name: str) -> Run:
+    """The job with this id, or with this run number; Http404 that says so."""
+    if name.isascii() and name.isdigit() and len(name) < 19:
+        found = jobs().filter(pk=int(name)).first()
+    else:
+        found = jobs().filter(uuid=uuid) if (uuid := _uuid(name)) else None
+        found = found.first() if found is not None else None
+    if found is None:
+        raise Http404(f"There is no job {name[:60]}: `GET /api/v1/jobs` lists the newest.")
+    return found
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
+
+
+def pipelines_called(name: str) -> list[int]:
+    """The keys of the pipelines of this name, or of this `project/pipeline`; history counts, registered or not."""
+    project, _, pipeline = name.rpartition("/")
+    rows = Pipeline.objects.filter(name=pipeline)
+    return list((rows.filter(project__name=project) if project else rows).values_list("pk", flat=True))

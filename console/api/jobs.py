@@ -1,0 +1,139 @@
+"""Submit, look at, cancel and repeat jobs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from uuid import uuid4
+
+from django.utils.http import urlencode
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api.asked import JobAsked, JobsAsked
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called
+from console.api.errors import Conflict
+from console.api.permissions import name_of
+from console.api.shapes import WORDS, JobShape, RefusalShape
+from jobs import clock
+from jobs import parameters as runtime
+from jobs.cancel import cancel
+from jobs.launch import find_pipeline, launch
+from jobs.models import Pipeline, Run
+from jobs.retry import retry
+from jobs.states import Cause
+
+KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+KEY_HEADER: Final = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="1 to 200 visible ASCII characters. The same key again answers the job that it made, with 200.",
+)
+CLASH = {409: OpenApiResponse(RefusalShape, "It is not in a state for this, or the key made another job.")}
+
+
+class Jobs(Door):
+    needs = {"GET": "jobs.view_run", "POST": "jobs.start_pipeline"}
+
+    @extend_schema(
+        operation_id="jobs_list", parameters=[JobsAsked], responses={200: JobShape(many=True), **REFUSED, **MISPUT}
+    )
+    def get(self, request: Request) -> Response:
+        """The newest jobs first, as a plain list; the header `Link: <…>; rel="next"` leads to older ones."""
+        wanted = asked(JobsAsked, request)
+        rows = jobs().before(wanted["before"])  # type: ignore[attr-defined]
+        if wanted["pipeline"]:
+            rows = rows.filter(pipeline_id__in=pipelines_called(wanted["pipeline"]))
+        if wanted["status"]:
+            rows = rows.filter(status__in=[ours for ours, word in WORDS.items() if word == wanted["status"]])
+        page = list(rows[: wanted["limit"]])
+        answer = Response(JobShape(page, many=True, context={"request": request}).data)
+        if len(page) == wanted["limit"]:
+            answer["Link"] = f'<{_older(request, page[-1])}>; rel="next"'
+        return answer
+
+    @extend_schema(
+        operation_id="jobs_submit",
+        request=JobAsked,
+        parameters=[KEY_HEADER],
+        responses={201: JobShape, 200: JobShape, **REFUSED, **MISSING, **CLASH, **MISPUT},
+    )
+    def post(self, request: Request) -> Response:
+        """Start a pipeline. An unknown pipeline is answered with the nearest names, bad parameters field by field."""
+        given = JobAsked(data=request.data)
+        given.is_valid(raise_exception=True)
+        pipeline = find_pipeline(given.validated_data["pipeline_name"], given.validated_data["project"])
+        run, is_new = _submit(request, pipeline, given)
+        return Response(JobShape(run, context={"request": request}).data, status=201 if is_new else 200)
+
+
+def _submit(request: Request, pipeline: Pipeline, given: JobAsked) -> tuple[Run, bool]:
+    """The job, and whether this request made it."""
+    uuid = uuid4()
+    parameters = given.validated_data.get("parameters") or {}
+    run = launch(
+        pipeline,
+        at=clock.now(),
+        cause=Cause.API,
+        by=request.user if request.user.is_authenticated else None,
+        by_name=name_of(request),
+        parameters=parameters,
+        selection=given.selection,
+        runner=given.validated_data["runner"],
+        idempotency_key=_key(request),
+        uuid=uuid,
+    )
+    if run.uuid != uuid and not _is_answer(run, pipeline, parameters):
+        raise Conflict("This Idempotency-Key has already started a different job: use a new key for this one.")
+    return run, run.uuid == uuid
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not KEY.fullmatch(key):
+        raise ValidationError({"Idempotency-Key": "Has to be 1 to 200 visible ASCII characters."})
+    return key
+
+
+def _is_answer(run: Run, pipeline: Pipeline, parameters: dict[str, Any]) -> bool:
+    """Whether a job that was there before is the answer to the same question asked again."""
+    nested = runtime.nest(parameters)
+    return run.pipeline_id == pipeline.pk and runtime.merge(run.parameters, nested) == run.parameters
+
+
+def _older(request: Request, last: Run) -> str:
+    query = {**request.query_params.dict(), "before": last.pk}
+    return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+
+
+class Job(Door):
+    needs = {"GET": "jobs.view_run"}
+
+    @extend_schema(operation_id="jobs_show", responses={200: JobShape, **REFUSED, **MISSING})
+    def get(self, request: Request, job: str) -> Response:
+        """One job, by its id or its run number."""
+        return Response(JobShape(find_job(job), context={"request": request}).data)
+
+
+class Cancel(Door):
+    needs = {"POST": "jobs.cancel_run"}
+
+    @extend_schema(operation_id="jobs_cancel", request=None, responses={200: JobShape, **REFUSED, **MISSING, **CLASH})
+    def post(self, request: Request, job: str) -> Response:
+        """Ask a job to stop; its status is `cancelled` when its processes are gone."""
+        run = cancel(find_job(job), at=clock.now(), by=name_of(request))
+        return Response(JobShape(run, context={"request": request}).data)
+
+
+class Retry(Door):
+    needs = {"POST": "jobs.retry_run"}
+
+    @extend_schema(operation_id="jobs_retry", request=None, responses={201: JobShape, **REFUSED, **MISSING, **CLASH})
+    def post(self, request: Request, job: str) -> Response:
+        """A new job with the same pipeline, parameters and nodes, once this one has ended."""
+        by = request.user if request.user.is_authenticated else None
+        run = retry(find_job(job), at=clock.now(), by=by, by_name=name_of(request))
+        return Response(JobShape(run, context={"request": request}).data, status=201)

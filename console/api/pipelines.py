@@ -1,0 +1,148 @@
+"""What can be run: projects, their pipelines, nodes and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api.door import MISSING, REFUSED, Door
+from console.api.shapes import Moment
+from jobs.launch import find_pipeline
+from jobs.models import Pipeline, Project
+from jobs.states import Runner
+
+
+class PipelineShape(serializers.Serializer[Any]):
+    """A pipeline: `parameters` are the project's values of what its nodes read, `schemas` their types where typed."""
+
+    project = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    nodes = serializers.ListField(child=serializers.CharField(), help_text="In topological order.")
+    inputs = serializers.ListField(child=serializers.CharField())
+    outputs = serializers.ListField(child=serializers.CharField())
+    parameters = serializers.DictField()
+    schemas = serializers.DictField(help_text="Parameter → JSON schema.")
+    default_parameters = serializers.DictField(help_text="Runtime parameters that every job of it starts from.")
+    runner = serializers.ChoiceField(Runner.choices)
+
+
+class GraphNodeShape(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    function = serializers.CharField()
+    namespace = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+    inputs = serializers.ListField(child=serializers.CharField())
+    outputs = serializers.ListField(child=serializers.CharField())
+
+
+class WholePipelineShape(PipelineShape):
+    """…with its graph."""
+
+    graph = GraphNodeShape(many=True)
+
+
+class ProblemShape(serializers.Serializer[Any]):
+    severity = serializers.ChoiceField(["error", "warning"])
+    subject = serializers.CharField()
+    sentence = serializers.CharField()
+
+
+class ProjectShape(serializers.Serializer[Any]):
+    """A Kedro project as it was last read; its environment variables are nobody's to see."""
+
+    name = serializers.CharField()
+    path = serializers.CharField()
+    interpreter = serializers.CharField()
+    kedro_env = serializers.CharField()
+    kedro_version = serializers.CharField()
+    python_version = serializers.CharField()
+    revision = serializers.CharField()
+    checked_at = Moment(allow_null=True)
+    pipelines = serializers.ListField(child=serializers.CharField())
+    problems = ProblemShape(many=True)
+
+
+class Pipelines(Door):
+    needs = {"GET": "jobs.view_pipeline"}
+
+    @extend_schema(operation_id="pipelines_list", responses={200: PipelineShape(many=True), **REFUSED})
+    def get(self, request: Request) -> Response:
+        """All pipelines that can be started, of all projects."""
+        return Response(PipelineShape(list(_all()), many=True).data)
+
+
+class PipelineOfProject(Door):
+    needs = {"GET": "jobs.view_pipeline"}
+
+    @extend_schema(operation_id="pipelines_show", responses={200: WholePipelineShape, **REFUSED, **MISSING})
+    def get(self, request: Request, project: str, name: str) -> Response:
+        """One pipeline with its graph."""
+        pipeline = find_pipeline(name, project)
+        snapshot = pipeline.project.snapshot
+        facts = _facts(pipeline, snapshot.picture if snapshot else None)
+        structure = snapshot.pipeline(pipeline.name) if snapshot else None
+        return Response(WholePipelineShape({**facts, "graph": structure.nodes if structure else []}).data)
+
+
+class Projects(Door):
+    needs = {"GET": "jobs.view_project"}
+
+    @extend_schema(operation_id="projects_list", responses={200: ProjectShape(many=True), **REFUSED})
+    def get(self, request: Request) -> Response:
+        """The Kedro projects that the console knows, with what stands in their way."""
+        return Response(ProjectShape([_project(project) for project in Project.objects.all()], many=True).data)
+
+
+def _all() -> Iterator[dict[str, Any]]:
+    for project in Project.objects.prefetch_related("pipelines"):
+        snapshot = project.snapshot
+        for pipeline in project.pipelines.all():
+            if pipeline.is_registered:
+                pipeline.project = project
+                yield _facts(pipeline, snapshot.picture if snapshot else None)
+
+
+def _facts(pipeline: Pipeline, picture: ProjectSnapshot | None) -> dict[str, Any]:
+    structures = picture.pipelines if picture else []
+    structure = next((known for known in structures if known.name == pipeline.name), None)
+    return {
+        "project": pipeline.project.name,
+        "name": pipeline.name,
+        "description": pipeline.description,
+        "nodes": [node.name for node in structure.nodes] if structure else [],
+        "inputs": structure.inputs if structure else [],
+        "outputs": structure.outputs if structure else [],
+        "parameters": _read_by(structure, picture.parameters) if picture and structure else {},
+        "schemas": _read_by(structure, picture.schemas) if picture and structure else {},
+        "default_parameters": pipeline.default_parameters,
+        "runner": pipeline.runner,
+    }
+
+
+def _read_by(structure: SnapshotPipeline, values: dict[str, Any]) -> dict[str, Any]:
+    """Those of these parameters (or of their types) that the pipeline's nodes read."""
+    read = {name.split(".")[0] for name in structure.parameters}
+    return {name: value for name, value in values.items() if "*" in read or name.split(".")[0] in read}
+
+
+def _project(project: Project) -> dict[str, Any]:
+    snapshot = project.snapshot
+    return {
+        "name": project.name,
+        "path": project.path,
+        "interpreter": project.interpreter,
+        "kedro_env": project.kedro_env,
+        "kedro_version": snapshot.kedro_version if snapshot else "",
+        "python_version": snapshot.python_version if snapshot else "",
+        "revision": snapshot.revision if snapshot else "",
+        "checked_at": project.checked_at,
+        "pipelines": [pipeline.name for pipeline in project.pipelines.filter(is_registered=True)],
+        "problems": snapshot.picture.problems if snapshot else [],
+    }

@@ -1,0 +1,175 @@
+"""What a job and its records look like from outside; the OpenAPI document is made of these."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, Final
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from jobs.models import Artifact, Event, NodeRun, Run
+from jobs.states import Cause, NodeStatus, Runner, Status
+
+WORDS: Final[dict[str, str]] = {
+    Status.QUEUED: "pending",
+    Status.RUNNING: "running",
+    Status.SUCCEEDED: "completed",
+    Status.FAILED: "failed",
+    Status.CRASHED: "failed",
+    Status.CANCELLED: "cancelled",
+}
+"""Our status → the API's word for it; what crashed has failed, and `error_message` says how."""
+
+JOB_STATUS: Final = ["pending", "running", "completed", "failed", "cancelled"]
+
+
+class Moment(serializers.DateTimeField):
+    """A time in UTC."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(default_timezone=UTC, **how)
+
+
+def address(context: dict[str, Any], path: str) -> str:
+    """The whole address of this path, as whoever asks reaches us; a command's is the one that `up` serves."""
+    request = context.get("request")
+    return str(request.build_absolute_uri(path)) if request else f"{settings.CONSOLE_URL}{path}"
+
+
+class ProgressShape(serializers.Serializer[Run]):
+    nodes_done = serializers.IntegerField()
+    nodes_total = serializers.IntegerField()
+
+
+class JobShape(serializers.Serializer[Run]):
+    """A job. `started_at`, `completed_at`, `execution_time`, `results` and `error_message` are null until known."""
+
+    id = serializers.UUIDField(source="uuid")
+    number = serializers.IntegerField(source="pk", help_text="The run's number in the console.")
+    url = serializers.SerializerMethodField(help_text="The run's page.")
+    project = serializers.CharField(source="pipeline.project.name")
+    pipeline_name = serializers.CharField(source="pipeline.name")
+    user_id = serializers.SerializerMethodField(help_text="Who asked for it; “anonymous”, or the cause for nobody.")
+    cause = serializers.ChoiceField(Cause.choices)
+    status = serializers.SerializerMethodField()
+    parameters = serializers.DictField()
+    results = serializers.JSONField(
+        allow_null=True,
+        help_text="Dataset → its type, and rows, columns, size_bytes, path, value, artifact where known.",
+    )
+    error_message = serializers.SerializerMethodField(help_text="Why it failed, as one sentence.")
+    created_at = Moment()
+    started_at = Moment(allow_null=True)
+    completed_at = Moment(source="finished_at", allow_null=True)
+    execution_time = serializers.SerializerMethodField(help_text="Seconds between start and end.")
+    runner = serializers.ChoiceField(Runner.choices)
+    nodes = serializers.ListField(child=serializers.CharField(), help_text="The chosen nodes; empty: all of them.")
+    progress = ProgressShape(source="*")
+    wait_reason = serializers.CharField(help_text="Why it has to wait; empty when nothing holds it back.")
+    cancel_requested_at = Moment(allow_null=True)
+    retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
+    revision = serializers.CharField(help_text="The code revision of the project.")
+    peak_memory_bytes = serializers.IntegerField()
+
+    def get_url(self, run: Run) -> str:
+        return address(self.context, run.get_absolute_url())
+
+    def get_user_id(self, run: Run) -> str:
+        return run.requested_by_name or run.cause
+
+    @extend_schema_field(serializers.ChoiceField(JOB_STATUS))
+    def get_status(self, run: Run) -> str:
+        return WORDS[run.status]
+
+    def get_error_message(self, run: Run) -> str | None:
+        return run.error or None
+
+    def get_execution_time(self, run: Run) -> float | None:
+        return run.duration.total_seconds() if run.duration is not None else None
+
+    @extend_schema_field(serializers.UUIDField(allow_null=True))
+    def get_retry_of(self, run: Run) -> str | None:
+        if run.retry_of_id is None:
+            return None
+        known = getattr(run, "retried_uuid", None)  # a list brings it along, one query for all
+        return str(known or run.retry_of.uuid)  # type: ignore[union-attr]
+
+
+class NodeShape(serializers.Serializer[NodeRun]):
+    """One execution of one node; `failure` holds the exception with its frames, the project's own marked."""
+
+    name = serializers.CharField()
+    position = serializers.IntegerField()
+    status = serializers.ChoiceField(NodeStatus.choices)
+    attempts = serializers.IntegerField()
+    started_at = Moment(allow_null=True)
+    finished_at = Moment(allow_null=True)
+    seconds = serializers.FloatField(allow_null=True)
+    progress = serializers.JSONField(allow_null=True, help_text="The newest progress bar: label, done, total, unit.")
+    error = serializers.CharField()
+    failure = serializers.JSONField(allow_null=True)
+
+
+class LineShape(serializers.Serializer[Any]):
+    seq = serializers.IntegerField()
+    at = serializers.FloatField(help_text="Seconds since 1970, UTC.")
+    level = serializers.CharField()
+    stream = serializers.CharField(help_text="stdout, stderr, logging or raw.")
+    node = serializers.CharField(help_text="Empty: the step as a whole.")
+    text = serializers.CharField()
+
+
+class LogShape(serializers.Serializer[Any]):
+    """Some lines in order. Ask again with `after=last_seq` while `has_more`, or while the job is running."""
+
+    lines = LineShape(many=True)
+    last_seq = serializers.IntegerField()
+    has_more = serializers.BooleanField()
+    status = serializers.ChoiceField(JOB_STATUS)
+
+
+class EventShape(serializers.Serializer[Event]):
+    """A fact that the project's process reported."""
+
+    seq = serializers.IntegerField()
+    at = Moment()
+    kind = serializers.CharField()
+    node = serializers.CharField()
+    data = serializers.DictField()
+
+
+class ArtifactShape(serializers.Serializer[Artifact]):
+    """A file that a job left behind; `url` downloads it."""
+
+    id = serializers.UUIDField(source="uuid")
+    job = serializers.UUIDField(source="run.uuid")
+    name = serializers.CharField()
+    dataset = serializers.CharField()
+    node = serializers.CharField()
+    media_type = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    rows = serializers.IntegerField(allow_null=True)
+    columns = serializers.IntegerField(allow_null=True)
+    created_at = Moment()
+    url = serializers.SerializerMethodField()
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, artifact: Artifact) -> str:
+        return address(self.context, reverse("api:artifact_download", args=[artifact.uuid]))
+
+
+class RefusalShape(serializers.Serializer[Any]):
+    """Why a request was refused, in one sentence."""
+
+    detail = serializers.CharField()
+
+
+class FieldsRefusalShape(RefusalShape):
+    """…and one sentence for each field that cannot be used, by its dotted name."""
+
+    errors = serializers.DictField(child=serializers.CharField())

@@ -1,0 +1,115 @@
+"""Answer with a stored file so that no browser runs it, resumes work, and its name does no harm."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import quote
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.http import parse_etags
+
+CHUNK = 256 * 1024
+SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories that break headers or turn the reading direction: `gpj.exe` must not look like `exe.jpg`."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is sent: an open, seekable file and what its row says about it."""
+
+    file: IO[bytes]
+    name: str
+    size_bytes: int
+    media_type: str
+    sha256: str
+
+
+def safe_name(name: str) -> str:
+    """A file name without folders, control characters, direction marks or anything that a header or shell minds."""
+    plain = "".join(character for character in name if unicodedata.category(character) not in HARMFUL)
+    plain = re.sub(r'[\\/:*?"<>|]+', "_", plain).strip(" .")
+    return plain[-200:] or "file"
+
+
+def disposition(name: str) -> str:
+    """The Content-Disposition of a download, its name in ASCII and, as RFC 5987 writes it, in full."""
+    plain = safe_name(name)
+    ascii_name = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode() or "file"
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(plain, safe='')}"
+
+
+def safe_type(media_type: str) -> str:
+    """The row's media type when it is one; types that a browser would run are sent as plain bytes."""
+    kind = media_type.split(";")[0].strip().lower()
+    if not re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", kind):
+        return "application/octet-stream"
+    if kind in ("text/html", "application/xhtml+xml", "text/javascript", "application/javascript"):
+        return "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+def answer(request: HttpRequest, content: Content) -> HttpResponseBase:
+    """200, 206 for one range, 304 when the asker has it already, 416 for a range outside; the file is closed after."""
+    etag = f'"{content.sha256}"'
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    if "*" in known or etag in {tag.removeprefix("W/") for tag in known}:
+        content.file.close()
+        return _dressed(HttpResponse(status=304), content, etag)
+    wanted = _range(request, content.size_bytes, etag)
+    if wanted is None:
+        content.file.close()
+        refused = HttpResponse(status=416)
+        refused["Content-Range"] = f"bytes */{content.size_bytes}"
+        return refused
+    first, last = wanted
+    is_part = _is_asked(request, etag)
+    response = StreamingHttpResponse(_read(content.file, first, last), status=206 if is_part else 200)
+    if is_part:
+        response["Content-Range"] = f"bytes {first}-{last}/{content.size_bytes}"
+    response["Content-Length"] = str(last - first + 1)
+    return _dressed(response, content, etag)
+
+
+def _dressed(response: HttpResponseBase, content: Content, etag: str) -> HttpResponseBase:
+    response["Content-Type"] = safe_type(content.media_type)
+    response["Content-Disposition"] = disposition(content.name)
+    response["ETag"] = etag
+    response["Accept-Ranges"] = "bytes"
+    response["Cache-Control"] = "private, no-cache"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = SANDBOX
+    return response
+
+
+def _is_asked(request: HttpRequest, etag: str) -> bool:
+    """Whether there is one range to honour: several at once, other units and an outdated If-Range get the whole."""
+    found = ONE_RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
+    return bool(found and any(found.groups())) and request.headers.get("If-Range", etag) == etag
+
+
+def _range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:
+    """The first and the last byte to send; None when the range lies outside."""
+    if not _is_asked(request, etag):
+        return 0, size - 1
+    found = ONE_RANGE.fullmatch(request.headers["Range"].replace(" ", ""))
+    first, last = found.groups() if found else ("", "")
+    if not first:  # the last n bytes
+        return (max(size - int(last), 0), size - 1) if int(last) and size else None
+    if int(first) >= size or (last and int(last) < int(first)):
+        return None
+    return int(first), min(int(last), size - 1) if last else size - 1
+
+
+def _read(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:
+    with file:
+        file.seek(first)
+        left = last - first + 1
+        while left > 0 and (data := file.read(min(CHUNK, left))):
+            left -= len(data)
+            yield data

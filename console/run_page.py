@@ -1,0 +1,156 @@
+"""What a run's page shows: its pace, its failure, and the content of the chosen tab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from django.db.models import Count
+
+from console.gantt import gantt
+from jobs.explain import why_waiting
+from jobs.models import NodeRun, Run, Step, Transition
+from jobs.states import LIVE, NodeStatus
+from jobs.usual import Usual, usual
+
+EVENTS: Final = 200
+LABELS: Final = {
+    "nodes": "Nodes",
+    "graph": "Graph",
+    "timeline": "Timeline",
+    "logs": "Logs",
+    "artifacts": "Artifacts",
+    "parameters": "Parameters and results",
+    "events": "Events",
+}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far a run is, against how long its pipeline usually takes."""
+
+    seconds: float | None
+    usual: Usual | None
+    percent: float
+    is_late: bool
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A status that the run was or is in, and for how long (None: it ended there)."""
+
+    move: Transition
+    seconds: float | None
+
+
+def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
+    """Everything that templates/runs/_run.html needs for this tab."""
+    nodes = list(run.node_runs.order_by("position"))
+    return {
+        "run": run,
+        "at": at,
+        "tab": tab,
+        "tabs": LABELS,
+        "artifact_count": run.artifacts.count(),
+        "pace": pace(run, at),
+        "phases": phases(run, at),
+        "reasons": why_waiting(run, at),
+        "failure": failure(run, nodes),
+        "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
+        "nodes": nodes,
+        **CONTENT[tab](run, nodes, at),
+        **asked,
+    }
+
+
+def pace(run: Run, at: datetime) -> Pace:
+    seconds = ((run.finished_at or at) - run.started_at).total_seconds() if run.started_at else None
+    normal = usual(run.pipeline_id, before=run.pk)
+    if run.is_final or seconds is None:
+        return Pace(seconds, normal, 100.0 if run.is_final else 0.0, is_late=False)
+    by_time = 100 * seconds / normal.median if normal and normal.median else 0.0
+    by_nodes = 100 * run.nodes_done / run.nodes_total if run.nodes_total else 0.0
+    percent = min(98.0, by_time if normal else by_nodes)
+    return Pace(seconds, normal, percent, is_late=bool(normal and seconds > normal.p95))
+
+
+def phases(run: Run, at: datetime) -> list[Phase]:
+    """The run's own moves in order, each with the time until the next one."""
+    moves = list(run.transitions.filter(step__isnull=True))
+    spans: list[float | None] = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
+    if moves:
+        spans.append(None if run.is_final else (at - moves[-1].at).total_seconds())
+    return [Phase(move, span) for move, span in zip(moves, spans, strict=True)]
+
+
+def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
+    """What is known about a bad end: the sentence, the node and its frames, how the last process went."""
+    if not run.is_final or not (run.error or any(node.failure for node in nodes)):
+        return None
+    node = next((node for node in nodes if node.failure), None)
+    node = node or next((node for node in nodes if node.status in (NodeStatus.FAILED, NodeStatus.CRASHED)), None)
+    step = run.steps.filter(finished_at__isnull=False).order_by("-finished_at", "-attempt").first()
+    exception = node.failure if node else None
+    frames = list(exception.get("frames", [])) if exception else []
+    return {"node": node, "step": step, "exception": exception, "frames": _folded(frames)}
+
+
+def _folded(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The project's frames one by one, the library frames between them in groups."""
+    groups: list[dict[str, Any]] = []
+    for frame in frames:
+        if frame.get("is_project"):
+            groups.append({"is_project": True, "frame": frame})
+        elif groups and not groups[-1]["is_project"]:
+            groups[-1]["frames"].append(frame)
+        else:
+            groups.append({"is_project": False, "frames": [frame]})
+    return groups
+
+
+def _nodes(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return {"longest": max((node.seconds or 0 for node in nodes), default=0)}
+
+
+def _graph(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    from console.run_graph import run_graph
+
+    return run_graph(run, nodes)
+
+
+def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return {"gantt": gantt(run, nodes, at)}
+
+
+def _artifacts(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return {"artifacts": list(run.artifacts.order_by("pk"))}
+
+
+def _events(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    events = list(run.events.order_by("-seq")[: EVENTS + 1])
+    moves = run.transitions.select_related("step").order_by("-id")[:EVENTS]
+    return {"events": events[:EVENTS], "has_more_events": len(events) > EVENTS, "moves": moves, "most_events": EVENTS}
+
+
+def _nothing(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return {}
+
+
+CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]]]] = {
+    "nodes": _nodes,
+    "graph": _graph,
+    "timeline": _timeline,
+    "logs": _nothing,
+    "artifacts": _artifacts,
+    "parameters": _nothing,
+    "events": _events,
+}
+
+
+def waiting_steps() -> list[dict[str, Any]]:
+    """Ready steps that no worker has taken yet, counted by queue."""
+    rows = Step.objects.filter(status__in=LIVE, started_at__isnull=True, ready_at__isnull=False)
+    return list(rows.values("queue").annotate(count=Count("pk")))

@@ -1,0 +1,76 @@
+"""The list of runs, its live rows, and what can be done to many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.http import require_GET, require_POST
+
+from console.run_list import SCREEN, rows, screen
+from console.search import parse
+from console.views.access import back, needs
+from console.views.shell import page
+from jobs import clock
+from jobs.cancel import cancel
+from jobs.errors import ConsoleError
+from jobs.models import Run
+from jobs.retry import retry
+
+
+@require_GET
+@needs("jobs.view_run")
+def runs(request: HttpRequest) -> HttpResponse:
+    """The page; for htmx with `rows=` those rows alone, until the last of them has ended."""
+    at = clock.now()
+    if request.htmx and "rows" in request.GET:  # type: ignore[attr-defined]
+        shown = rows(_numbers(request.GET["rows"].split(",")))
+        return render(request, "runs/_live_rows.html", {"runs": shown, "at": at})
+    search = parse(request.GET.get("q", ""))
+    before, after = (next(iter(_numbers([request.GET.get(name, "")])), None) for name in ("before", "after"))
+    found = screen(search, at, before=before, after=after)
+    return page(request, "runs/index.html", {"screen": found, "search": search, "at": at}, title="Runs")
+
+
+@require_POST
+@needs("jobs.cancel_run")
+def runs_cancel(request: HttpRequest) -> HttpResponse:
+    """Ask the chosen runs to stop."""
+    _each(request, "asked to stop", lambda run, at: cancel(run, at=at, by=request.user.get_username()))
+    return redirect(back(request, "runs"))
+
+
+@require_POST
+@needs("jobs.retry_run")
+def runs_retry(request: HttpRequest) -> HttpResponse:
+    """Start the chosen runs once more."""
+    _each(request, "started again", lambda run, at: retry(run, at=at, by=request.user))  # type: ignore[arg-type, misc]
+    return redirect(back(request, "runs"))
+
+
+def _each(request: HttpRequest, done: str, act: Callable[[Run, datetime], Run]) -> None:
+    """Act on each chosen run and say how many it was; those that refuse say why."""
+    count, at = 0, clock.now()
+    for run in Run.objects.filter(pk__in=_numbers(request.POST.getlist("run"))).newest():
+        try:
+            act(run, at)
+            count += 1
+        except ConsoleError as error:
+            messages.error(request, f"Run #{run.pk}: {error}")
+    messages.success(request, f"{count} run{'' if count == 1 else 's'} {done}.")
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    """The whole numbers among these, at most two screens of them."""
+    return [int(text) for text in texts if text.isdecimal() and len(text) < 18][: 2 * SCREEN]
+
+
+urlpatterns = [
+    path("runs/", runs, name="runs"),
+    path("runs/cancel/", runs_cancel, name="runs_cancel"),
+    path("runs/retry/", runs_retry, name="runs_retry"),
+]
