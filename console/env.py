@@ -50,7 +50,8 @@ class Environment:
 
     @property
     def is_embedded_redis(self) -> bool:
-        return (self.redis_url.startswith("unix://") and str(self.var) in self.redis_url) or "/kc-" in self.redis_url
+        """Whether the Redis is the one that `up` starts itself."""
+        return self.redis_url == f"unix://{embedded_socket(self.var)}"
 
 
 class Reader:
@@ -186,6 +187,6 @@ def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def tree_environment(**changes: str) -> dict[str, str]:
-    """Our whole environment with these changes, for the processes of our own tree."""
-    return {**os.environ, **changes}
+def tree_environment(*, without: tuple[str, ...] = (), **changes: str) -> dict[str, str]:
+    """Our whole environment with these changes and without these names, for the processes of our own tree."""
+    return {name: value for name, value in os.environ.items() if name not in without} | changes

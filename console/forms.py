@@ -41,7 +41,8 @@ class Fieldset:
 class RunForm(forms.Form):
     """Parameters as the pipeline's schemas ask for them, the choice of nodes, the runner.
 
-    When it is valid, `changes` holds only the parameters that differ from what counts anyway, by dotted name.
+    When it is valid, `changes` holds only the parameters that differ from what counts anyway, by dotted name;
+    `started_with` holds the same of a fresh form.
     """
 
     key = forms.UUIDField(widget=forms.HiddenInput, required=False)
@@ -64,14 +65,15 @@ class RunForm(forms.Form):
         self.pipeline, self.structure, self.picture = pipeline, structure, picture
         self.changes: dict[str, Any] = {}
         self.tree = _tree(pipeline, structure, picture)
-        super().__init__(data, initial={**self._start(parameters or {}), "nodes": list(nodes)})
+        shown = initial(self.tree, parameters or {})
+        self.started_with = changed(self.tree, shown)
+        values = {PREFIX + name: value for name, value in shown.items()}
+        super().__init__(
+            data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, "nodes": list(nodes), **values}
+        )
         for leaf in self.tree:
             self.fields[PREFIX + leaf.name] = field_for(leaf)
         self._offer_nodes()
-
-    def _start(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        values = {PREFIX + name: value for name, value in initial(self.tree, parameters).items()}
-        return {"key": uuid.uuid4(), "runner": self.pipeline.runner, **values}
 
     def _offer_nodes(self) -> None:
         names = [node.name for node in self.structure.nodes]

@@ -8,12 +8,11 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from django.db.models import Count
-
 from console.gantt import gantt
+from console.graph import draw
 from jobs.explain import why_waiting
-from jobs.models import NodeRun, Run, Step, Transition
-from jobs.states import LIVE, NodeStatus
+from jobs.models import NodeRun, Run, Transition
+from jobs.states import NodeStatus
 from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
@@ -116,9 +115,8 @@ def _nodes(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
 
 
 def _graph(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
-    from console.run_graph import run_graph
-
-    return run_graph(run, nodes)
+    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    return {"drawing": draw(structure, {node.name: node.status for node in nodes}) if structure else None}
 
 
 def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
@@ -149,8 +147,3 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "events": _events,
 }
 
-
-def waiting_steps() -> list[dict[str, Any]]:
-    """Ready steps that no worker has taken yet, counted by queue."""
-    rows = Step.objects.filter(status__in=LIVE, started_at__isnull=True, ready_at__isnull=False)
-    return list(rows.values("queue").annotate(count=Count("pk")))

@@ -3,13 +3,27 @@
 from console.admin import (
     artifacts,
     audit,
+    events,
     people,
     pipelines,
     projects,
     results,
     runs,
     schedules,
+    steps,
     workers,
 )
 
-__all__ = ["artifacts", "audit", "people", "pipelines", "projects", "results", "runs", "schedules", "workers"]
+__all__ = [
+    "artifacts",
+    "audit",
+    "events",
+    "people",
+    "pipelines",
+    "projects",
+    "results",
+    "runs",
+    "schedules",
+    "steps",
+    "workers",
+]

@@ -13,6 +13,8 @@ from rest_framework.response import Response
 from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, pipelines_called
 from console.api.shapes import ArtifactShape
+from console.downloads import Content, answer
+from jobs.artifacts import open_file
 from jobs.models import Artifact
 from jobs.states import Status
 
@@ -46,6 +48,8 @@ class Download(Door):
     )
     def get(self, request: Request, artifact: UUID) -> HttpResponseBase:
         """The file itself, as an attachment; ranges can be asked for."""
-        from console.views.artifacts import download
-
-        return download(request._request, artifact)
+        row = Artifact.objects.filter(uuid=artifact).first()
+        if row is None:
+            raise Http404(f"There is no artifact {artifact}.")
+        content = Content(open_file(row), row.name, row.size_bytes, row.media_type, row.sha256)
+        return answer(request._request, content)

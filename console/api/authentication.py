@@ -46,9 +46,10 @@ class BearerToken(BaseAuthentication):
         """Found by the digest of the secret, so that no comparison tells by its time how much of a guess was right."""
         try:
             digest = hash_token(secret.decode("ascii"))
-            return ApiToken.objects.select_related("user").get(digest=digest)
+            found: ApiToken = ApiToken.objects.select_related("user").get(digest=digest)
         except (UnicodeDecodeError, ApiToken.DoesNotExist) as error:
             raise AuthenticationFailed("This token is not known: it was revoked, or mistyped.") from error
+        return found
 
     def authenticate_header(self, request: Request) -> str:
         return SCHEME
@@ -62,7 +63,7 @@ class BrowserSession(SessionAuthentication):
             super().enforce_csrf(request)
         except PermissionDenied as error:
             raise PermissionDenied(
-                "This request did not carry the CSRF token of your session: send it as X-CSRFToken, or use an API token."
+                "This request carries no CSRF token of your session: send it as X-CSRFToken, or use an API token."
             ) from error
 
 

@@ -47,27 +47,26 @@ def asked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
     return dict(given.validated_data)
 
 
-def jobs() -> QuerySet[Run]:
-    return Run.objects.newest().annotate(retried_uuid=F("retry_of__uuid"))
+def jobs(before: int | None = None) -> QuerySet[Run]:
+    """The newest first; older than number `before` when it is given."""
+    return Run.objects.newest().before(before).annotate(retried_uuid=F("retry_of__uuid"))
 
 
 def find_job(name: str) -> Run:
     """The job with this id, or with this run number; Http404 that says so."""
-    if name.isascii() and name.isdigit() and len(name) < 19:
-        found = jobs().filter(pk=int(name)).first()
-    else:
-        found = jobs().filter(uuid=uuid) if (uuid := _uuid(name)) else None
-        found = found.first() if found is not None else None
+    found = jobs().filter(**_key(name)).first()
     if found is None:
         raise Http404(f"There is no job {name[:60]}: `GET /api/v1/jobs` lists the newest.")
     return found
 
 
-def _uuid(name: str) -> UUID | None:
+def _key(name: str) -> dict[str, Any]:
+    if name.isascii() and name.isdigit() and len(name) < 19:
+        return {"pk": int(name)}
     try:
-        return UUID(name)
+        return {"uuid": UUID(name)}
     except ValueError:
-        return None
+        return {"pk": None}
 
 
 def pipelines_called(name: str) -> list[int]:

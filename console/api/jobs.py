@@ -44,7 +44,7 @@ class Jobs(Door):
     def get(self, request: Request) -> Response:
         """The newest jobs first, as a plain list; the header `Link: <…>; rel="next"` leads to older ones."""
         wanted = asked(JobsAsked, request)
-        rows = jobs().before(wanted["before"])  # type: ignore[attr-defined]
+        rows = jobs(wanted["before"])
         if wanted["pipeline"]:
             rows = rows.filter(pipeline_id__in=pipelines_called(wanted["pipeline"]))
         if wanted["status"]:
@@ -105,7 +105,7 @@ def _is_answer(run: Run, pipeline: Pipeline, parameters: dict[str, Any]) -> bool
 
 
 def _older(request: Request, last: Run) -> str:
-    query = {**request.query_params.dict(), "before": last.pk}
+    query = {**request.GET.dict(), "before": str(last.pk)}
     return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
 
 

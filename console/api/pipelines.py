@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from console.api.shapes import Moment
 from jobs.launch import find_pipeline
 from jobs.models import Pipeline, Project
 from jobs.states import Runner
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 
 class PipelineShape(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from jobs.models import Artifact, Event, NodeRun, Run
+from jobs.models import Artifact, Run
 from jobs.states import Cause, NodeStatus, Runner, Status
 
 WORDS: Final[dict[str, str]] = {
@@ -34,18 +35,18 @@ class Moment(serializers.DateTimeField):
         super().__init__(default_timezone=UTC, **how)
 
 
-def address(context: dict[str, Any], path: str) -> str:
+def address(context: Mapping[str, Any], path: str) -> str:
     """The whole address of this path, as whoever asks reaches us; a command's is the one that `up` serves."""
     request = context.get("request")
     return str(request.build_absolute_uri(path)) if request else f"{settings.CONSOLE_URL}{path}"
 
 
-class ProgressShape(serializers.Serializer[Run]):
+class ProgressShape(serializers.Serializer[Any]):
     nodes_done = serializers.IntegerField()
     nodes_total = serializers.IntegerField()
 
 
-class JobShape(serializers.Serializer[Run]):
+class JobShape(serializers.Serializer[Any]):
     """A job. `started_at`, `completed_at`, `execution_time`, `results` and `error_message` are null until known."""
 
     id = serializers.UUIDField(source="uuid")
@@ -99,7 +100,7 @@ class JobShape(serializers.Serializer[Run]):
         return str(known or run.retry_of.uuid)  # type: ignore[union-attr]
 
 
-class NodeShape(serializers.Serializer[NodeRun]):
+class NodeShape(serializers.Serializer[Any]):
     """One execution of one node; `failure` holds the exception with its frames, the project's own marked."""
 
     name = serializers.CharField()
@@ -132,17 +133,17 @@ class LogShape(serializers.Serializer[Any]):
     status = serializers.ChoiceField(JOB_STATUS)
 
 
-class EventShape(serializers.Serializer[Event]):
+class EventShape(serializers.Serializer[Any]):
     """A fact that the project's process reported."""
 
     seq = serializers.IntegerField()
     at = Moment()
     kind = serializers.CharField()
     node = serializers.CharField()
-    data = serializers.DictField()
+    data = serializers.DictField()  # type: ignore[assignment]
 
 
-class ArtifactShape(serializers.Serializer[Artifact]):
+class ArtifactShape(serializers.Serializer[Any]):
     """A file that a job left behind; `url` downloads it."""
 
     id = serializers.UUIDField(source="uuid")
@@ -172,4 +173,4 @@ class RefusalShape(serializers.Serializer[Any]):
 class FieldsRefusalShape(RefusalShape):
     """…and one sentence for each field that cannot be used, by its dotted name."""
 
-    errors = serializers.DictField(child=serializers.CharField())
+    errors = serializers.DictField(child=serializers.CharField())  # type: ignore[assignment]

@@ -11,6 +11,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from console.ansi import to_html
+
 register = template.Library()
 
 ICONS = {
@@ -146,3 +148,9 @@ def plural(count: int, words: str) -> str:
     """`3|plural:"run,runs"` is “3 runs”."""
     one, _, many = words.partition(",")
     return f"{count:,} {one if count == 1 else many}"
+
+
+@register.filter
+def ansi(text: str) -> SafeString:
+    """A log line, escaped, with the terminal colours it asked for."""
+    return to_html(text)

@@ -1,3 +1,129 @@
-from django.urls import URLPattern
+"""The library of artifacts, the page of one, and downloads."""
 
-urlpatterns: list[URLPattern] = []
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path
+from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_GET, require_safe
+
+from console.downloads import Content, answer, disposition
+from console.library import PAGE, Shelved, latest, library
+from console.previews import HTML_BYTES, Preview, preview
+from console.views.access import needs
+from console.views.shell import page
+from console.zips import stream
+from jobs.artifacts import open_file
+from jobs.errors import PlatformError
+from jobs.models import Artifact, Run
+
+HTML_SANDBOX = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
+)
+
+
+@require_GET
+@needs("jobs.view_artifact")
+def artifacts(request: HttpRequest) -> HttpResponse:
+    """Files by name, the newest good one of each."""
+    wanted, asked = request.GET.get("q", "").strip()[:200], request.GET.get("page", "1")
+    number = int(asked) if asked.isdecimal() and 0 < int(asked[:6]) < 100_000 else 1
+    shelf = library(wanted, page=number)
+    context = {"shelf": shelf[:PAGE], "has_more": len(shelf) > PAGE, "page": number, "q": wanted}
+    return page(request, "artifacts/index.html", context, title="Artifacts")
+
+
+@require_GET
+@needs("jobs.view_artifact")
+def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
+    """What it is, where it comes from, older ones of its name; a look inside for those who may download it."""
+    row = _artifact(uuid)
+    may_open = request.user.has_perm("jobs.download_artifact")
+    older = Artifact.objects.filter(name=row.name, run__pipeline=row.run.pipeline).exclude(pk=row.pk)
+    context = {
+        "artifact": row,
+        "shelved": Shelved(row),
+        "preview": _preview(row) if may_open else None,
+        "may_open": may_open,
+        "newest": latest(row.run.pipeline_id, row.name),
+        "older": older.select_related("run").order_by("-id")[:10],
+    }
+    return page(request, "artifacts/show.html", context, title=row.name)
+
+
+def _preview(row: Artifact) -> Preview:
+    try:
+        return preview(row, open_file)
+    except PlatformError as error:
+        return Preview("none", str(error))
+
+
+@require_GET
+@needs("jobs.download_artifact")
+def artifact_html(request: HttpRequest, uuid: str) -> HttpResponse:
+    """An HTML artifact for the frame on its page: no scripts, no origin, nothing loaded from anywhere."""
+    row = _artifact(uuid)
+    if _preview(row).kind != "html":
+        raise Http404("This artifact is no HTML file.")
+    with open_file(row) as file:
+        response = HttpResponse(file.read(HTML_BYTES), content_type="text/html; charset=utf-8")
+    response["Content-Security-Policy"] = HTML_SANDBOX
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    response["X-Content-Type-Options"] = "nosniff"
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
+
+
+@require_safe
+@needs("jobs.download_artifact")
+def artifact_download(request: HttpRequest, uuid: str) -> HttpResponseBase:
+    return _send(request, _artifact(uuid))
+
+
+@require_safe
+@needs("jobs.download_artifact")
+def artifact_latest(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
+    """The newest good one of that name, always at the same address."""
+    row = latest(pk, name)
+    if row is None:
+        raise Http404("No successful run of this pipeline has left a file of this name.")
+    return redirect("artifact_download", row.uuid)
+
+
+@require_GET
+@needs("jobs.download_artifact")
+def run_artifacts_zip(request: HttpRequest, number: int) -> HttpResponseBase:
+    """All files of a run as one zip."""
+    run = get_object_or_404(Run.objects.select_related("pipeline"), pk=number)
+    rows = list(run.artifacts.order_by("id"))
+    if not rows:
+        raise Http404("This run has left no files.")
+    response = StreamingHttpResponse(stream(rows, open_file), content_type="application/zip")
+    response["Content-Disposition"] = disposition(f"{run.pipeline.name}-{run.pk}.zip")
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _artifact(uuid: Any) -> Artifact:
+    return get_object_or_404(Artifact.objects.select_related("run__pipeline__project"), uuid=uuid)
+
+
+def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
+    try:
+        file = open_file(row)
+    except PlatformError as error:
+        return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
+    return answer(request, Content(file, row.name, row.size_bytes, row.media_type, row.sha256))
+
+
+urlpatterns = [
+    path("artifacts/", artifacts, name="artifacts"),
+    path("artifacts/latest/<int:pk>/<str:name>/", artifact_latest, name="artifact_latest"),
+    path("artifacts/<uuid:uuid>/", artifact, name="artifact"),
+    path("artifacts/<uuid:uuid>/html/", artifact_html, name="artifact_html"),
+    path("artifacts/<uuid:uuid>/download/", artifact_download, name="artifact_download"),
+    path("runs/<int:number>/artifacts.zip", run_artifacts_zip, name="run_artifacts_zip"),
+]

@@ -1,3 +1,153 @@
-from django.urls import URLPattern
+"""The form that starts a run, and what it says before it does."""
 
-urlpatterns: list[URLPattern] = []
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.http import require_http_methods, require_POST
+from kedro_console.wire import SnapshotPipeline
+
+from console.copies import as_command, as_curl
+from console.forms import RunForm
+from console.views.access import needs
+from console.views.shell import page
+from jobs import clock
+from jobs.errors import BadParameters, ConsoleError
+from jobs.launch import launch
+from jobs.models import Pipeline, Run, Snapshot
+from jobs.parameters import nest
+from jobs.selection import choose
+from jobs.states import Cause
+from jobs.statistics import lately
+
+LATEST = 6  # runs whose parameters are offered
+
+
+@require_http_methods(["GET", "POST"])
+@needs("jobs.start_pipeline")
+def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form; posted, it starts the run and leads to it, or comes back with a sentence on each wrong field."""
+    row, snapshot, structure = _pipeline(pk)
+    if snapshot is None or structure is None:
+        return page(request, "pipelines/unknown.html", {"pipeline": row, "snapshot": snapshot}, title=row.name)
+    if request.method == "GET":
+        return _page(request, _fresh(request, row, snapshot, structure))
+    form = RunForm(row, structure, snapshot.picture, data=request.POST)
+    run = _start(request, form) if form.is_valid() else None
+    return redirect("run", run.pk) if run else _page(request, form, status=422)
+
+
+@require_POST
+@needs("jobs.start_pipeline")
+def pipeline_run_preview(request: HttpRequest, pk: int) -> HttpResponse:
+    """What would run, and the same as curl and as a command, for the form as it stands."""
+    row, snapshot, structure = _pipeline(pk)
+    if snapshot is None or structure is None:
+        return HttpResponse(status=409)
+    form = RunForm(row, structure, snapshot.picture, data=request.POST)
+    form.is_valid()
+    return render(request, "pipelines/_will_run.html", {"form": form, **_will_run(request, form)})
+
+
+def _pipeline(pk: int) -> tuple[Pipeline, Snapshot | None, SnapshotPipeline | None]:
+    row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
+    snapshot = row.project.snapshot
+    return row, snapshot, snapshot.pipeline(row.name) if snapshot else None
+
+
+def _fresh(request: HttpRequest, row: Pipeline, snapshot: Snapshot, structure: SnapshotPipeline) -> RunForm:
+    """A form with the pipeline's own values, or with those of the run that `from` names."""
+    number = request.GET.get("from", "")
+    earlier = row.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+    if number and earlier is None:
+        messages.warning(request, f"This pipeline has no run #{number}: the form shows its usual values.")
+    form = RunForm(
+        row,
+        structure,
+        snapshot.picture,
+        parameters=earlier.parameters if earlier else None,
+        nodes=earlier.nodes if earlier else (),
+    )
+    if earlier:
+        form.initial["runner"] = earlier.runner
+    return form
+
+
+def _start(request: HttpRequest, form: RunForm) -> Run | None:
+    """The run, or None with the reason on the form. The same form sent twice unchanged is one run."""
+    assert isinstance(request.user, User)  # noqa: S101 - narrows the type
+    at = clock.now()
+    try:
+        run = launch(
+            form.pipeline,
+            at=at,
+            cause=Cause.MANUAL,
+            by=request.user,
+            parameters=nest(form.changes),
+            selection=form.selection,
+            runner=form.cleaned_data["runner"],
+            idempotency_key=_key(request.user, form),
+        )
+    except BadParameters as error:
+        form.refuse(error)
+        return None
+    except ConsoleError as error:
+        form.add_error(None, str(error))
+        return None
+    if run.created_at != at:
+        messages.info(request, f"This form had started run #{run.pk} before: nothing was started twice.")
+    return run
+
+
+def _key(user: User, form: RunForm) -> str | None:
+    """The same for one form and content: a form that was changed after “back” is another wish."""
+    if not (key := form.cleaned_data.get("key")):
+        return None
+    chosen = form.selection
+    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, form.cleaned_data["runner"]]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
+
+
+def _page(request: HttpRequest, form: RunForm, status: int = 200) -> HttpResponse:
+    row = form.pipeline
+    latest = list(row.runs.order_by("-id")[:LATEST])
+    mine = row.runs.filter(requested_by=request.user.pk).order_by("-id").first()
+    context = {
+        "pipeline": row,
+        "form": form,
+        "latest": latest,
+        "mine": mine,
+        "from": request.GET.get("from", ""),
+        **_will_run(request, form),
+    }
+    return page(request, "pipelines/run.html", context, title=f"Run {row.name}", status=status)
+
+
+def _will_run(request: HttpRequest, form: RunForm) -> dict[str, Any]:
+    """Chosen nodes, the usual duration of the whole, and copies of the wish for a terminal."""
+    nodes = []
+    if form.is_bound and not set(form.bad_names) & {"nodes", "from_nodes", "to_nodes", "tags"}:
+        nodes = choose(form.structure, form.selection)
+    elif not form.is_bound:
+        only = set(form.initial["nodes"])
+        nodes = [node for node in form.structure.nodes if not only or node.name in only]
+    return {
+        "will_run": nodes,
+        "usual_seconds": lately([form.pipeline], at=clock.now())[form.pipeline.pk].usual_seconds,
+        "curl": as_curl(form, request.build_absolute_uri("/api/v1/jobs")),
+        "command": as_command(form),
+    }
+
+
+urlpatterns = [
+    path("pipelines/<int:pk>/run/", pipeline_run, name="pipeline_run"),
+    path("pipelines/<int:pk>/run/preview/", pipeline_run_preview, name="pipeline_run_preview"),
+]

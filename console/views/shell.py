@@ -21,7 +21,7 @@ def page(
 def frame(request: HttpRequest) -> dict[str, Any]:
     """What the shell around a page needs; the theme's own version of it is for staff alone and asks far more."""
     return {
-        **_looks(),
+        **looks(),
         "has_permission": True,
         "is_nav_sidebar_enabled": True,
         "sidebar_navigation": _site().get_sidebar_list(request),
@@ -33,7 +33,7 @@ def _site() -> UnfoldAdminSite:
 
 
 @cache
-def _looks() -> dict[str, Any]:
+def looks() -> dict[str, Any]:
     """What is the same for everyone as long as the process lives."""
     site = _site()
     return {

@@ -154,7 +154,7 @@ def _known_plugins() -> Iterator[None]:
         yield
         return
     known, original = _plugins, importlib.metadata.distributions
-    importlib.metadata.distributions = lambda **_: iter(known)  # type: ignore[assignment, return-value]
+    importlib.metadata.distributions = lambda **_: iter(known)  # type: ignore[assignment]
     try:
         yield
     finally:

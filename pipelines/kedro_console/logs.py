@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,8 @@ def install(package: str, report: Callable[[str, Bar], None]) -> None:
                 logger.propagate = True
     logging.root.addHandler(LineHandler(package))
     logging.captureWarnings(True)
+    # Kedro's own use of a renamed omegaconf function: five warnings in every run that nobody here can mend.
+    warnings.filterwarnings("ignore", message=".*register_new_resolver", category=UserWarning)
 
 
 def _loggers() -> list[logging.Logger]:

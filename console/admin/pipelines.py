@@ -1,0 +1,135 @@
+"""Pipelines: their settings, and starting them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from unfold.decorators import action, display
+
+from console.admin.lists import STATUS_COLOURS, Admin, link, run_link
+from jobs import clock
+from jobs import parameters as runtime
+from jobs.errors import BadParameters, ConsoleError
+from jobs.launch import launch
+from jobs.models import Pipeline, Run
+from jobs.schedules import of_pipelines
+from jobs.states import Cause
+
+
+class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+    def clean_default_parameters(self) -> dict[str, Any]:
+        """As a run would check them, so that a wrong default is told here and not every morning."""
+        given = self.cleaned_data["default_parameters"] or {}
+        if not isinstance(given, dict):
+            raise forms.ValidationError("Write an object of names and values, such as {“options”: {“top”: 5}}.")
+        snapshot = self.instance.project.snapshot
+        try:
+            return runtime.check(
+                given,
+                picture=snapshot.picture if snapshot else None,
+                pipeline=snapshot.pipeline(self.instance.name) if snapshot else None,
+            )
+        except BadParameters as refusal:
+            raise forms.ValidationError(sentences(refusal)) from refusal
+
+
+def sentences(refusal: BadParameters) -> list[str]:
+    """One line for each parameter that cannot be used."""
+    return [f"{name}: {sentence}" for name, sentence in refusal.fields.items()]
+
+
+@admin.register(Pipeline)
+class PipelineAdmin(Admin):
+    form = PipelineForm
+    list_display = ("name", "project", "runner", "queue", "last_run", "is_registered", "page")
+    list_display_links = ("name",)
+    list_filter = ("project", "runner", "is_registered", "queue")
+    list_select_related = ("project",)
+    list_defer = ("default_parameters", "project__environment")
+    search_fields = ("name", "project__name")
+    ordering = ("project__name", "name")
+    actions = ("run_with_defaults",)
+    actions_detail = ("open_page", "run_form", "add_schedule")
+    readonly_fields = ("project", "name", "is_registered", "last_run", "schedules", "created_at")
+    fieldsets = (
+        (None, {"fields": (("project", "name"), ("is_registered", "last_run"), "schedules", "description")}),
+        ("How it runs", {"fields": (("runner", "max_workers"), ("queue", "priority"), "default_parameters")}),
+        ("Limits", {"fields": (("time_limit_seconds", "memory_limit_mb"), ("crash_retries", "grace_seconds"))}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Pipeline]:
+        newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-id")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(last_number=Subquery(newest.values("pk")[:1]), last_status=Subquery(newest.values("status")[:1]))
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a project's check makes them
+
+    def has_start_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("jobs.start_pipeline")
+
+    def has_schedule_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("django_celery_beat.add_periodictask")
+
+    def get_deleted_objects(self, objs: Iterable[Pipeline], request: HttpRequest) -> Any:  # type: ignore[override]
+        """Its schedules go with it; runs are history and keep it."""
+        return deletion(list(objs), list(objs))
+
+    @display(description="Last run", label=STATUS_COLOURS)
+    def last_run(self, pipeline: Any) -> Any:
+        return pipeline.last_status or ""
+
+    @display(description="Page")
+    def page(self, pipeline: Pipeline) -> str:
+        return link("Open", reverse("pipeline", args=[pipeline.pk]))
+
+    @display(description="Schedules")
+    def schedules(self, pipeline: Pipeline) -> str:
+        rows = of_pipelines({pipeline.pk})
+        links = [link(row.name, reverse("admin:django_celery_beat_periodictask_change", args=[row.pk])) for row in rows]
+        return format_html(", ".join(["{}"] * len(links)), *links) if links else "None"
+
+    @admin.action(description="Run with defaults", permissions=["start"])
+    def run_with_defaults(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
+        for pipeline in queryset:
+            try:
+                run = launch(pipeline, at=clock.now(), cause=Cause.MANUAL, by=request.user)  # type: ignore[arg-type]
+            except ConsoleError as refusal:
+                self.message_user(request, f"{pipeline} was not started: {refusal}", messages.ERROR)
+            else:
+                started = format_html("{} started as run {}.", str(pipeline), run_link(run.pk))
+                self.message_user(request, started, messages.SUCCESS)
+
+    @action(description="Open the page", icon="open_in_new")
+    def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("pipeline", pk=object_id)
+
+    @action(description="Run…", icon="play_arrow", permissions=["start"])
+    def run_form(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("pipeline_run", pk=object_id)
+
+    @action(description="Schedule…", icon="schedule", permissions=["schedule"])
+    def add_schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(f"{reverse('admin:django_celery_beat_periodictask_add')}?pipeline={object_id}")
+
+
+def deletion(what: list[Any], pipelines: list[Pipeline]) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+    """What Django's delete page shows: what goes, how many of which, no missing rights, and what forbids it."""
+    used = Run.objects.filter(pipeline=OuterRef("pk")).order_by("id").values("pk")[:1]
+    rows = Pipeline.objects.filter(pk__in=[pipeline.pk for pipeline in pipelines]).select_related("project")
+    kept = [str(row) for row in rows.annotate(a_run=Subquery(used)).filter(a_run__isnull=False)]
+    schedules = of_pipelines({pipeline.pk for pipeline in pipelines})
+    goes = [*map(str, what), *(f"Schedule: {row.name}" for row in schedules)]
+    counts = {"pipelines": len(pipelines), "schedules": len(schedules)}
+    return goes, counts, set(), [f"{name} has runs, and runs are kept." for name in kept]

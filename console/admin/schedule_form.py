@@ -1,0 +1,196 @@
+"""The form of a schedule: what it starts, with which parameters, and when; nothing else can be asked of Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelect2Widget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from jobs import clock
+from jobs.errors import BadParameters
+from jobs.models import Pipeline
+from jobs.schedules import HOUSEKEEPING, START, asked, check_parameters, next_fires, wish
+
+CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+RULES = ("crontab", "interval", "clocked")
+TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
+TIMINGS = [("crontab", "At set times"), ("interval", "Every so often"), ("clocked", "Once")]
+PERIODS = [("seconds", "seconds"), ("minutes", "minutes"), ("hours", "hours"), ("days", "days")]
+EVERY_MORNING = "0 6 * * *"
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+    task = forms.ChoiceField(label="What", choices=TASKS, initial=START, widget=UnfoldAdminSelectWidget())
+    pipeline = forms.ModelChoiceField(
+        queryset=Pipeline.objects.filter(is_registered=True).select_related("project").defer("project__environment"),
+        required=False,
+        widget=UnfoldAdminSelect2Widget(),
+    )
+    parameters = forms.JSONField(
+        required=False,
+        initial=dict,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
+        help_text="What differs from the pipeline's defaults, such as {“options”: {“top”: 5}}.",
+    )
+    timing = forms.ChoiceField(
+        label="When", choices=TIMINGS, initial="crontab", widget=UnfoldAdminRadioSelectWidget(radio_style=1)
+    )
+    cron = forms.CharField(
+        required=False,
+        initial=EVERY_MORNING,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Minute, hour, day of the month, month, day of the week: 0 6 * * mon-fri is 06:00 on working days.",
+    )
+    zone = forms.ChoiceField(
+        required=False,
+        initial=settings.TIME_ZONE,
+        choices=lambda: [(name, name) for name in sorted(available_timezones())],
+        widget=UnfoldAdminSelect2Widget(),
+    )
+    every = forms.IntegerField(required=False, initial=1, min_value=1, widget=UnfoldAdminIntegerFieldWidget())
+    period = forms.ChoiceField(
+        label="Unit", required=False, choices=PERIODS, initial="hours", widget=UnfoldAdminSelectWidget()
+    )
+    once_at = forms.SplitDateTimeField(label="At", required=False, widget=UnfoldAdminSplitDateTimeWidget())
+
+    class Meta:
+        model = PeriodicTask
+        fields = ("name", "task", "enabled", "one_off", "start_time", "description")
+        labels = {"one_off": "Only the first time", "start_time": "Not before"}
+        help_texts = {
+            "name": "Runs show it as their cause.",
+            "enabled": "Off: paused; what was due meanwhile is not made up for.",
+            "one_off": "It pauses itself after one run.",
+            "start_time": "",
+            "description": "",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "task" in self.fields:
+            self._show_saved()
+
+    def _show_saved(self) -> None:
+        schedule = self.instance
+        if schedule.task not in dict(TASKS):  # made elsewhere: seen as it is, and not to be saved like that
+            self.fields["task"].choices = [(schedule.task, f"{schedule.task} (not allowed)"), *TASKS]
+        pipeline_id, parameters = asked(schedule)
+        self.initial |= {"pipeline": pipeline_id, "parameters": parameters}
+        if schedule.crontab:
+            text = " ".join(str(getattr(schedule.crontab, name)).replace(" ", "") for name in CRON_FIELDS)
+            self.initial |= {"timing": "crontab", "cron": text, "zone": str(schedule.crontab.timezone)}
+        elif schedule.interval:
+            self.initial |= {"timing": "interval", "every": schedule.interval.every, "period": schedule.interval.period}
+            if schedule.interval.period not in dict(PERIODS):
+                self.fields["period"].choices = [*PERIODS, (schedule.interval.period, schedule.interval.period)]
+        elif schedule.clocked:
+            self.initial |= {"timing": "clocked", "once_at": schedule.clocked.clocked_time}
+
+    def clean_task(self) -> str:
+        task: str = self.cleaned_data["task"]
+        if task not in dict(TASKS):
+            raise ValidationError("A schedule starts a pipeline or one of the console's own tasks, nothing else.")
+        return task
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("task") == START:
+            self._clean_pipeline(cleaned)
+        self._clean_rule(cleaned)
+        return cleaned
+
+    def _clean_pipeline(self, cleaned: dict[str, Any]) -> None:
+        pipeline, parameters = cleaned.get("pipeline"), cleaned.get("parameters") or {}
+        if pipeline is None:
+            if "pipeline" not in self.errors:
+                self.add_error("pipeline", "Choose the pipeline to start.")
+            return
+        if not isinstance(parameters, dict):
+            self.add_error("parameters", "Write an object of names and values, in braces.")
+            return
+        try:
+            check_parameters(pipeline, parameters)
+        except BadParameters as refusal:
+            self.add_error("parameters", [f"{name}: {sentence}" for name, sentence in refusal.fields.items()])
+
+    def _clean_rule(self, cleaned: dict[str, Any]) -> None:
+        """Put exactly one rule on the row, not stored yet: a form with errors leaves nothing behind."""
+        timing = cleaned.get("timing")
+        makers = {"crontab": self._crontab, "interval": self._interval, "clocked": self._clocked}
+        rule = makers[timing](cleaned) if timing in makers else None
+        for name in (*RULES, "solar"):
+            setattr(self.instance, name, rule if name == timing else None)
+        if timing == "clocked":
+            cleaned["one_off"] = True
+
+    def _crontab(self, cleaned: dict[str, Any]) -> CrontabSchedule | None:
+        words = (cleaned.get("cron") or "").split()
+        if len(words) != len(CRON_FIELDS):
+            self.add_error("cron", "Write five fields: minute, hour, day of the month, month, day of the week.")
+            return None
+        rule = CrontabSchedule(
+            **dict(zip(CRON_FIELDS, words, strict=True)), timezone=cleaned.get("zone") or settings.TIME_ZONE
+        )
+        try:
+            rule.clean_fields()
+            probe = PeriodicTask(crontab=rule, enabled=True)
+            next_fires(probe, clock.now(), 1)
+        except ValidationError as refusal:
+            self.add_error("cron", refusal.messages)
+        except (ValueError, RuntimeError):
+            self.add_error("cron", "No such time ever comes.")
+        return rule
+
+    def _interval(self, cleaned: dict[str, Any]) -> IntervalSchedule | None:
+        if not cleaned.get("every"):
+            if "every" not in self.errors:
+                self.add_error("every", "Write a whole number from 1.")
+            return None
+        return IntervalSchedule(every=cleaned["every"], period=cleaned.get("period") or "hours")
+
+    def _clocked(self, cleaned: dict[str, Any]) -> ClockedSchedule | None:
+        if not cleaned.get("once_at"):
+            if "once_at" not in self.errors:
+                self.add_error("once_at", "Give the day and the time.")
+            return None
+        return ClockedSchedule(clocked_time=cleaned["once_at"])
+
+    def _post_clean(self) -> None:
+        if not self.errors:  # without a rule the row would complain about it a second time, in words of its own
+            super()._post_clean()  # type: ignore[misc]
+
+    def save(self, commit: bool = True) -> PeriodicTask:
+        schedule, cleaned = self.instance, self.cleaned_data
+        for name in RULES:
+            setattr(schedule, name, _stored(getattr(schedule, name)))
+        schedule.args = "[]"
+        is_start = cleaned["task"] == START
+        schedule.kwargs = wish(cleaned["pipeline"], cleaned.get("parameters") or {}) if is_start else "{}"
+        schedule.queue = schedule.exchange = schedule.routing_key = schedule.priority = None
+        schedule.headers = "{}"
+        return super().save(commit)
+
+
+def _stored(rule: Model | None) -> Model | None:
+    """The stored rule that is equal to this one: rules are shared, a new one is kept only when there is none."""
+    if rule is None or rule.pk:
+        return rule
+    facts = {field.name: getattr(rule, field.name) for field in rule._meta.fields if not field.primary_key}
+    known: Model | None = type(rule)._default_manager.filter(**facts).first()
+    if known is None:
+        rule.save()
+    return known or rule

@@ -1,0 +1,72 @@
+"""What a run form asks for, said again as curl and as a command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from console.forms import RunForm
+from jobs.parameters import nest
+
+
+def as_curl(form: RunForm, address: str) -> str:
+    """The same run by the API; the token is the reader's own."""
+    wish = json.dumps(_wish(form), ensure_ascii=False)
+    return (
+        f"curl -X POST {shlex.quote(address)} \\\n"
+        '  -H "Authorization: Bearer $TOKEN" \\\n'
+        "  -H 'Content-Type: application/json' \\\n"
+        f"  -d {shlex.quote(wish)}"
+    )
+
+
+def _wish(form: RunForm) -> dict[str, Any]:
+    chosen = _chosen(form)
+    wish = {
+        "pipeline_name": form.pipeline.name,
+        "project": form.pipeline.project.name,
+        "parameters": nest(changes(form)),
+        "runner": chosen["runner"],
+        "from_nodes": chosen["from_nodes"],
+        "tags": chosen["tags"],
+    }
+    return {name: value for name, value in wish.items() if value or name == "parameters"}
+
+
+def as_command(form: RunForm) -> str:
+    """The same run by manage.py."""
+    chosen = _chosen(form)
+    words = ["python", "manage.py", "run", form.pipeline.name, "--project", form.pipeline.project.name]
+    for name, value in changes(form).items():
+        words += ["--param", f"{name}={_written(value)}"]
+    words += ["--runner", chosen["runner"]] if chosen["runner"] else []
+    for node in chosen["from_nodes"]:
+        words += ["--from-nodes", node]
+    return shlex.join(words)
+
+
+def _written(value: Any) -> str:
+    """Text as it is, unless it would be read as something else; everything else as JSON."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def changes(form: RunForm) -> dict[str, Any]:
+    """The changed parameters, of a form that was not sent yet also."""
+    return form.changes if form.is_bound else form.started_with
+
+
+def _chosen(form: RunForm) -> dict[str, Any]:
+    """The runner where it is not the pipeline's own, and the choice of nodes that both copies can express."""
+    data = form.cleaned_data if form.is_bound else {"runner": form.initial["runner"]}
+    runner = data.get("runner", "")
+    return {
+        "runner": runner if runner != form.pipeline.runner else "",
+        "from_nodes": [data["from_nodes"]] if data.get("from_nodes") else [],
+        "tags": data.get("tags", []),
+    }

@@ -1,0 +1,119 @@
+"""Start a run, and with --wait follow it to its end."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import time
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from console.api.shapes import ArtifactShape, JobShape, address
+from console.management import given
+from console.management.bars import Bars
+from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
+from jobs import clock
+from jobs.errors import ConsoleError
+from jobs.launch import find_pipeline, launch
+from jobs.models import Run, Worker
+from jobs.selection import Selection
+from jobs.states import Cause, Runner, Status
+
+CODES: Final[dict[str, int]] = {Status.SUCCEEDED: 0, Status.CANCELLED: CANCELLED}
+LOOK_SECONDS: Final = 0.2
+
+
+class Command(BaseCommand):
+    help = (
+        "Start a run of a pipeline. With --wait it ends with 0 when the run succeeded, 1 when it failed or crashed, "
+        "3 when it was cancelled; 2 is wrong use."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("pipeline", help="A name, also as project/pipeline.")
+        parser.add_argument("--project", default="")
+        parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="YAML; dots nest.")
+        parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
+        parser.add_argument("--runner", default="", choices=Runner.values, help="Default: the pipeline's own.")
+        for name, words in (("from-nodes", "and all after them"), ("to-nodes", "and all before them")):
+            parser.add_argument(f"--{name}", action="append", default=[], metavar="NODES", help=f"These {words}.")
+        parser.add_argument("--tags", action="append", default=[], metavar="TAGS", help="Nodes with one of these tags.")
+        parser.add_argument("--wait", action="store_true", help="Show the progress and end as the run ends.")
+        parser.add_argument("--json", action="store_true", help="Print the job as the API shows it, and nothing else.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            run = _start(options)
+        except ConsoleError as error:
+            refuse(self, error)
+        if not options["json"]:
+            self.stdout.write(f"Run #{run.pk} of {run.pipeline} is queued: {_page(run)}")
+        if options["wait"]:
+            self._wait(run, is_quiet=options["json"])
+        self._report(run, is_json=options["json"])
+        if options["wait"] and (code := CODES.get(run.status, FAILED)):
+            raise SystemExit(code)
+
+    def _wait(self, run: Run, *, is_quiet: bool) -> None:
+        bars = Bars(self.stdout, is_painted=self.stdout.isatty())
+        try:
+            self._warn(run)
+            while not run.is_final:
+                time.sleep(LOOK_SECONDS)
+                run.refresh_from_db()
+                if not is_quiet:
+                    bars.show(run, list(run.node_runs.all()), clock.now())
+        except KeyboardInterrupt:
+            self.stderr.write(f"\nRun #{run.pk} goes on without you; to stop it, cancel it at {_page(run)}")
+            raise SystemExit(LEFT_ALONE) from None
+
+    def _warn(self, run: Run) -> None:
+        if not Worker.objects.alive(clock.now()).exists():
+            self.stderr.write(f"No worker is alive: run #{run.pk} waits until one is (`make up` starts one).")
+
+    def _report(self, run: Run, *, is_json: bool) -> None:
+        if is_json:
+            files = ArtifactShape(run.artifacts.select_related("run").order_by("id"), many=True).data
+            self.stdout.write(json.dumps({**JobShape(run).data, "artifacts": files}, indent=2))
+        elif run.is_final:
+            self._tell_end(run)
+
+    def _tell_end(self, run: Run) -> None:
+        took = f" after {run.duration.total_seconds():.1f} s" if run.duration is not None else ""
+        self.stdout.write(f"Run #{run.pk} {run.status}{took}: {_page(run)}")
+        if run.error:
+            self.stderr.write(printable(run.error))
+        for artifact in run.artifacts.order_by("id"):
+            size = f"{artifact.size_bytes:,} bytes"
+            self.stdout.write(f"  {printable(artifact.name)}  {size}  {address({}, artifact.get_absolute_url())}")
+
+
+def _start(options: dict[str, Any]) -> Run:
+    pipeline = find_pipeline(options["pipeline"], options["project"])
+    return launch(
+        pipeline,
+        at=clock.now(),
+        cause=Cause.MANUAL,
+        by_name=_who(),
+        cause_detail="from the command line",
+        parameters=given.parameters(options["param"], options["params_file"]),
+        selection=Selection(
+            from_nodes=given.names(options["from_nodes"]),
+            to_nodes=given.names(options["to_nodes"]),
+            tags=given.names(options["tags"]),
+        ),
+        runner=options["runner"],
+    )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "command line"
+
+
+def _page(run: Run) -> str:
+    return address({}, run.get_absolute_url())

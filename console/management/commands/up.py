@@ -1,0 +1,107 @@
+"""`manage.py up`: everything in one process tree, on embedded defaults."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
+
+from console.env import BASE, ENV, tree_environment
+from console.tree import announce, configuration, lock, ports, prepare, processes
+from console.tree.programs import Tree, programs
+from jobs import clock
+from jobs.errors import ConsoleError
+
+PARENT: Final = BASE / "console" / "tree" / "parent.py"
+ORPHAN_SECONDS: Final = 15
+
+
+class Command(BaseCommand):
+    help = "Start Redis, web, worker, beat and the demo API; Ctrl-C stops them all."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="port of the pages (default %(default)s)")
+        parser.add_argument("--host", default=ENV.bind, help="address to listen on (default %(default)s)")
+        parser.add_argument(
+            "--workers", type=int, default=ENV.worker_slots, metavar="SLOTS", help="steps at once (default %(default)s)"
+        )
+        parser.add_argument("--no-demo", action="store_true", help="without the demo project and its API")
+
+    def handle(self, *_: Any, port: int, host: str, workers: int, no_demo: bool, **__: Any) -> None:
+        if not 0 < port < 65536 or workers < 1:
+            raise CommandError("--port is a number from 1 to 65535, --workers a number from 1.")
+        demo_port = None if no_demo or ENV.demo_api_url else ports.free_port(port + 10)
+        try:
+            self._start(Tree(host, port, workers, demo_port), has_demo=not no_demo)
+        except ConsoleError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before everything was started.", returncode=130) from None
+
+    def _start(self, tree: Tree, *, has_demo: bool) -> None:
+        prepare.check_project_path()
+        prepare.prepare_folder(ENV.var)
+        held = lock.take(ENV.var, tree.address)
+        self._end_orphans()
+        if refusal := ports.refusal(tree.host, tree.port):
+            raise CommandError(
+                f"Port {tree.port} cannot be used ({refusal}): stop what listens there, "
+                f"or choose another with `make up PORT={tree.port + 1}`."
+            )
+        self._prepare()
+        file = configuration.write(ENV.var, programs(tree))
+        connections.close_all()
+        announce.fork(lambda: self._announce(tree, held, has_demo))
+        self._become_parent(tree, file)
+
+    def _end_orphans(self) -> None:
+        """An earlier tree whose parent was killed still has its programs: Redis goes last, the others talk to it."""
+        orphans = processes.left_behind(ENV.var)
+        if not orphans:
+            return
+        self.stdout.write(f"An earlier start left {len(orphans)} processes behind; they are ended first.")
+        servers = [process for process in orphans if process.name in ("valkey-server", "redis-server")]
+        processes.end([p for p in orphans if p not in servers], patience_seconds=ORPHAN_SECONDS)
+        processes.end(servers, patience_seconds=ORPHAN_SECONDS)
+
+    def _prepare(self) -> None:
+        if ENV.is_embedded_redis:
+            prepare.prepare_folder(Path(ENV.redis_url.removeprefix("unix://")).parent)
+        if prepare.is_database_new():
+            self.stdout.write("Preparing the database …")
+        prepare.prepare_database()
+        if password := prepare.make_administrator():
+            self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
+
+    def _announce(self, tree: Tree, held: int, has_demo: bool) -> None:
+        os.close(held)
+        if not announce.wait_for_page("127.0.0.1" if tree.host == "0.0.0.0" else tree.host, tree.port):  # noqa: S104
+            self.stderr.write(f"The pages do not answer: {ENV.var}/log/web.log says why. Ctrl-C stops everything.")
+            return
+        self.stdout.write(f"Kedro Console serves on {tree.address}   logs: {ENV.var}/log   stop: Ctrl-C")
+        self.stdout.flush()
+        demo_api = ENV.demo_api_url or f"http://127.0.0.1:{tree.demo_port}"
+        for sentence in prepare.register_projects(demo_api if has_demo else "", at=clock.now()):
+            self.stdout.write(sentence)
+
+    def _become_parent(self, tree: Tree, file: Path) -> None:
+        """Signals that are meant for us now reach the supervisor: it has our process number."""
+        environment = tree_environment(
+            without=("CONSOLE_ADMIN_PASSWORD", "CONSOLE_ADMIN_PASSWORD_FILE"),
+            CONSOLE_VAR=str(ENV.var),
+            CONSOLE_BIND=tree.host,
+            CONSOLE_WORKER_SLOTS=str(tree.slots),
+            PYTHONUNBUFFERED="1",
+            MALLOC_ARENA_MAX="2",  # threads would else each keep a heap of their own
+            **{processes.MARK: str(ENV.var)},
+        )
+        os.chdir(BASE)
+        self.stdout.flush()
+        command = [sys.executable, "-P", str(PARENT), "--nodaemon", "--configuration", str(file)]
+        os.execve(sys.executable, command, environment)  # noqa: S606 - our own Python

@@ -1,0 +1,68 @@
+"""Read what a person typed: parameters as YAML, names in lists."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.errors import BadParameters
+from jobs.parameters import merge, nest
+
+
+def parameters(pairs: list[str], file: str) -> dict[str, Any]:
+    """The parameters of `--params-file`, and over them those of each `--param key=value`, nested."""
+    whole = nest(_of_file(Path(file))) if file else {}
+    for pair in pairs:
+        whole = merge(whole, nest(_of_pair(pair)))
+    return whole
+
+
+def _of_pair(pair: str) -> dict[str, Any]:
+    name, sign, text = pair.partition("=")
+    if not sign or not name.strip():
+        raise BadParameters({pair: "Write --param name=value."})
+    return {name.strip(): _value(name, text) if text else ""}
+
+
+def _value(name: str, text: str) -> Any:
+    try:
+        return _plain(name, yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise BadParameters({name: f"“{text[:80]}” is not YAML: put text with odd characters in quotes."}) from error
+
+
+def _of_file(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))  # JSON is YAML
+    except OSError as error:
+        raise BadParameters({"--params-file": f"{file} could not be read: {error.strerror}."}) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = str(getattr(error, "problem_mark", None) or error).strip().splitlines()[0]
+        raise BadParameters({"--params-file": f"{file} is neither YAML nor JSON: {line}."}) from error
+    if not isinstance(content, dict):
+        raise BadParameters({"--params-file": f"{file} has to hold names with values, as parameters.yml does."})
+    plain: dict[str, Any] = _plain("--params-file", content)
+    return plain
+
+
+def _plain(name: str, value: Any) -> Any:
+    """As JSON would hold it; YAML's dates become text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(name, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(name, inner) for inner in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise BadParameters({name: f"A {type(value).__name__} is no parameter: write text, numbers, lists or groups."})
+
+
+def names(given: list[str]) -> list[str]:
+    """`["a,b", "c"]` → `["a", "b", "c"]`; a comma inside the brackets of a node's name does not separate."""
+    parts = (part.strip() for text in given for part in re.split(r",(?![^(\[]*[)\]])", text))
+    return [part for part in parts if part]

@@ -1,0 +1,104 @@
+"""What has to be there before the first page: tables, roles, an administrator; and, a moment later, the projects."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+
+from console.env import BASE, ENV
+from jobs.errors import PlatformError, ProjectError
+from jobs.models import Project
+from jobs.snapshots import add_project, take
+
+DEMO: Final = BASE / "pipelines" / "demo"
+
+
+def prepare_folder(folder: Path) -> None:
+    """The folder, ours alone; PlatformError when somebody else made it before us."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.stat()
+    if facts.st_uid != os.geteuid():
+        raise PlatformError(f"{folder} belongs to another user: remove it, or name another folder in CONSOLE_VAR.")
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def is_database_new() -> bool:
+    """Whether nothing has been migrated yet; PlatformError when the database cannot be reached."""
+    try:
+        return "django_migrations" not in connection.introspection.table_names()
+    except DatabaseError as error:
+        raise PlatformError(f"The database cannot be reached: {str(error).strip()}. See DATABASE_URL.") from error
+
+
+def prepare_database() -> None:
+    """Tables and roles as this version wants them."""
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+
+
+def make_administrator() -> str:
+    """The first administrator; the password when we had to make one up, to be shown once, else ""."""
+    if User.objects.filter(is_superuser=True).exists():
+        return ""
+    password = ENV.admin_password or secrets.token_urlsafe(12)
+    User.objects.create_superuser(ENV.admin_user, password=password)
+    return "" if ENV.admin_password else password
+
+
+def check_project_path() -> None:
+    """ProjectError when KEDRO_PROJECT_PATH is set and cannot be a Kedro project."""
+    if ENV.kedro_project_path and not (Path(ENV.kedro_project_path).expanduser() / "pyproject.toml").is_file():
+        raise ProjectError(
+            f"KEDRO_PROJECT_PATH={ENV.kedro_project_path}: there is no pyproject.toml; "
+            "name the folder of a Kedro project, or leave it away."
+        )
+
+
+def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
+    """Register and read the demo project (when its API has an address) and KEDRO_PROJECT_PATH: a sentence for each."""
+    sentences = []
+    if demo_api_url:
+        _follow_moved_demo()
+        sentences.append(_register(DEMO, {"DEMO_API_URL": demo_api_url}, at=at))
+    if ENV.kedro_project_path:
+        sentences.append(_register(Path(ENV.kedro_project_path).expanduser().resolve(), None, at=at))
+    return sentences
+
+
+def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -> str:
+    """What was read; an unreadable project is named and keeps nobody from starting."""
+    try:
+        project = Project.objects.filter(path=str(path)).first()
+        if project is None:
+            project = add_project(path, name="demo" if path == DEMO else "", environment=environment, at=at)
+        else:  # its name, its Python and its Kedro environment may have been chosen by a person
+            _update_environment(project, environment)
+            take(project, at=at)
+    except ProjectError as error:
+        return str(error)
+    count = project.pipelines.filter(is_registered=True).count()
+    return f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
+
+
+def _update_environment(project: Project, environment: dict[str, str] | None) -> None:
+    wanted = {**project.environment, **(environment or {})}
+    if wanted != project.environment:
+        project.environment = wanted
+        project.save(update_fields=["environment"])
+
+
+def _follow_moved_demo() -> None:
+    """The tree was moved: the demo project is where it is now, and runs with the Python of here."""
+    moved = Project.objects.filter(name="demo", path__endswith="/pipelines/demo").exclude(path=str(DEMO)).first()
+    if moved and not moved.folder.is_dir() and not Project.objects.filter(path=str(DEMO)).exists():
+        moved.path, moved.interpreter = str(DEMO), sys.executable
+        moved.save(update_fields=["path", "interpreter"])

@@ -1,0 +1,62 @@
+"""Home: what is missing, what runs now, what went wrong lately, what comes next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.http import require_GET
+
+from console.run_list import HEAVY
+from console.views.access import needs
+from console.views.shell import page
+from jobs import clock
+from jobs.examine import Finding, examine
+from jobs.models import Artifact, Run
+from jobs.states import LIVE, Status
+from jobs.upcoming import upcoming
+
+ROWS = 8
+LATELY = timedelta(days=7)
+EXAMINED_FOR_SECONDS = 10
+
+
+@require_GET
+@needs("jobs.view_run")
+def home(request: HttpRequest) -> HttpResponse:
+    """The page, or for htmx what it refreshes."""
+    shown = _shown(request)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "home/_home.html", shown)
+    return page(request, "home/show.html", shown, title="Home")
+
+
+def _shown(request: HttpRequest) -> dict[str, Any]:
+    at = clock.now()
+    rows = Run.objects.newest().defer(*HEAVY)
+    bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
+    findings = _findings()
+    artifacts = Artifact.objects.select_related("run__pipeline").only(
+        "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
+    )
+    return {
+        "at": at,
+        "findings": findings,
+        "is_all_well": all(finding.is_ok for finding in findings),
+        "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
+        "failures": bad[:ROWS],
+        "artifacts": artifacts.order_by("-id")[:ROWS],
+        "upcoming": upcoming(at, ROWS),
+    }
+
+
+def _findings() -> list[Finding]:
+    """Looked at again after some seconds: many open pages shall not ask the broker and the store all the time."""
+    return cache.get_or_set("findings", lambda: examine(clock.now()), EXAMINED_FOR_SECONDS) or []
+
+
+urlpatterns = [path("", home, name="home")]

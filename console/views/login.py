@@ -1,0 +1,35 @@
+"""Come in, go out: for every role, not only for those whom the admin lets in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from console.views.shell import looks
+
+
+class Login(LoginView):
+    """The login page; who is already in goes on to the page they wanted."""
+
+    template_name = "login.html"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), **looks(), "title": "Log in"}
+
+
+def locked(request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
+    """After too many wrong passwords: the login page with the sentence that says until when."""
+    view = Login()
+    view.setup(request)
+    shown = view.get_context_data(form=view.get_form_class()(request), is_locked=True)
+    return view.response_class(request, ["login.html"], shown, status=429).render()
+
+
+urlpatterns = [
+    path("login/", Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+]

@@ -1,0 +1,75 @@
+"""The page of one run, and what can be done to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.http import require_GET, require_POST
+
+from console.run_page import LABELS, context
+from console.views.access import needs
+from console.views.shell import page
+from jobs import clock
+from jobs.cancel import cancel
+from jobs.errors import ConsoleError
+from jobs.models import Run
+from jobs.retry import retry
+
+
+@require_GET
+@needs("jobs.view_run")
+def run(request: HttpRequest, number: int) -> HttpResponse:
+    """The page, or for htmx what it refreshes; an ended run comes without the part that asks again."""
+    tab = request.GET.get("tab", "")
+    return answer(request, find(number), tab if tab in LABELS and tab != "logs" else "nodes")
+
+
+def find(number: int) -> Run:
+    """The run with what its header shows; 404 when there is none."""
+    rows: QuerySet[Run] = Run.objects.select_related("pipeline__project", "snapshot__project", "retry_of")
+    return get_object_or_404(rows.defer("snapshot__content", "pipeline__project__environment"), pk=number)
+
+
+def answer(request: HttpRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
+    """This tab of the run's page: whole, or the fragment that the whole page includes."""
+    shown = context(run, tab, clock.now(), **asked)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "runs/_run.html", shown)
+    return page(request, "runs/show.html", shown, title=f"Run #{run.pk}")
+
+
+@require_POST
+@needs("jobs.cancel_run")
+def run_cancel(request: HttpRequest, number: int) -> HttpResponse:
+    """Ask the run to stop."""
+    try:
+        cancel(find(number), at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"Run #{number} was asked to stop.")
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("run", number)
+
+
+@require_POST
+@needs("jobs.retry_run")
+def run_retry(request: HttpRequest, number: int) -> HttpResponse:
+    """Start it once more; the answer is the new run's page."""
+    try:
+        again = retry(find(number), at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        messages.success(request, f"Run #{again.pk} does run #{number} again.")
+        return redirect("run", again.pk)
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("run", number)
+
+
+urlpatterns = [
+    path("runs/<int:number>/", run, name="run"),
+    path("runs/<int:number>/cancel/", run_cancel, name="run_cancel"),
+    path("runs/<int:number>/retry/", run_retry, name="run_retry"),
+]

@@ -1,0 +1,345 @@
+"""The host from outside: requests in, events out, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from host_client import Conversation, HostProcess, until
+from kedro_projects import THREE_FUNCTIONS, make_project, one_node
+
+from kedro_console import wire
+
+ECHO = one_node(
+    "import time\ndef work(value, nap):\n    time.sleep(nap)\n    return value",
+    inputs=["params:value", "params:nap"],
+    parameters={"value": "nobody's", "nap": 0.0},
+)
+SLEEPS = one_node("import time\ndef work():\n    print('asleep', flush=True)\n    time.sleep(600)")
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_run_is_told_from_its_start_to_its_exit(host_of):
+    said = host_of().run(free_outputs=["c"])
+    started, run, ended = said.messages[0], said.one(wire.RunStarted), said.messages[-1]
+    assert isinstance(started, wire.ChildStarted) and started.mode == "fork" and started.kedro_version
+    assert run.nodes == ["first", "second", "third"] and "kedro" in run.versions
+    assert [m.node for m in said.all(wire.NodeStarted)] == ["first", "second", "third"]
+    assert [m.node for m in said.all(wire.NodeFinished)] == ["first", "second", "third"]
+    assert [m.dataset for m in said.all(wire.DatasetLoaded)] == ["a", "b"]
+    saved = said.all(wire.DatasetSaved)[-1]
+    assert (saved.dataset, saved.has_value, saved.value) == ("c", True, 3)
+    assert isinstance(ended, wire.ChildExited) and ended.exit_code == 0 and ended.signal is None
+    assert ended.peak_memory_bytes > 1_000_000 and said.kinds.index("run_finished") < said.kinds.index("child_exited")
+
+
+def test_only_the_asked_nodes_run(host_of):
+    said = host_of(nodes=THREE_FUNCTIONS).run(nodes=["first", "second"])
+    assert said.one(wire.RunStarted).nodes == ["first", "second"]
+
+
+def test_the_socket_is_for_its_owner_only(host_of):
+    host = host_of()
+    mode = host.socket.stat().st_mode
+    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
+
+
+def test_a_supervisor_may_connect_before_the_warm_up_is_over(host_of):
+    host = host_of(nodes="import time\ntime.sleep(0.5)\n" + THREE_FUNCTIONS)
+    assert host.run().one(wire.RunFinished)
+
+
+def test_concurrent_runs_each_see_their_own_parameters(host_of):
+    host = host_of(**ECHO)
+
+    def run(number: int) -> object:
+        said = host.run(parameters={"value": f"mine {number}"}, free_outputs=["result"])
+        return said.one(wire.DatasetSaved).value
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(run, range(40))) == [f"mine {number}" for number in range(40)]
+
+
+def test_two_projects_with_the_same_package_name_do_not_disturb_each_other(tmp_path, start_host):
+    hosts = []
+    for number in (1, 2):
+        nodes = f"def work():\n    return 'project {number}'"
+        hosts.append(start_host(make_project(tmp_path / str(number), package="same", **one_node(nodes))))
+    for _ in range(2):
+        values = [host.run(free_outputs=["result"]).one(wire.DatasetSaved).value for host in hosts]
+        assert values == ["project 1", "project 2"]
+
+
+def test_an_unknown_pipeline_is_refused_with_the_nearest_names(host_of):
+    refused = host_of().run("chian").one(wire.StepRefused)
+    assert refused.reason == "unknown_pipeline" and "Did you mean chain?" in refused.sentence
+
+
+def test_a_project_that_cannot_be_imported_is_told_to_everyone_who_asks(host_of):
+    host = host_of(nodes="import no_such_library\n")
+    for _ in range(2):
+        refused = host.run().one(wire.StepRefused)
+        assert refused.reason == "broken" and "no_such_library" in refused.sentence
+        assert refused.failure and any(f.is_project and f.file.endswith("nodes.py") for f in refused.failure.frames)
+
+
+@pytest.mark.parametrize("mode", ["standby", "cold"])
+def test_a_broken_project_is_told_by_a_process_of_its_own_too(host_of, mode):
+    said = host_of("--mode", mode, nodes="import no_such_library\n").run()
+    assert said.one(wire.StepRefused).reason == "broken" and said.kinds[-1] == "child_exited"
+
+
+@pytest.mark.parametrize("mode", ["standby", "cold"])
+def test_a_process_of_its_own_does_the_same_work(host_of, mode):
+    host = host_of("--mode", mode)
+    for _ in range(2):
+        said = host.run(free_outputs=["c"])
+        assert said.one(wire.ChildStarted).mode == mode
+        assert said.all(wire.DatasetSaved)[-1].value == 3 and said.one(wire.ChildExited).exit_code == 0
+
+
+# ---- freshness and leaving -------------------------------------------------------------------------
+
+
+def test_changed_code_is_refused_and_the_host_leaves(host_of):
+    host = host_of()
+    assert host.run().one(wire.RunFinished)
+    nodes = host.project / "src/demo/nodes.py"
+    nodes.write_text(THREE_FUNCTIONS + "\n# changed\n")
+    until(lambda: host.process.poll() is not None or _reason(host) == "stale")
+    until(lambda: host.process.poll() is not None)
+    assert not host.socket.exists()
+
+
+def _reason(host: HostProcess) -> str:
+    try:
+        refused = host.run().all(wire.StepRefused)
+    except (ConnectionError, FileNotFoundError):
+        return "gone"
+    return refused[0].reason if refused else ""
+
+
+def test_a_host_of_another_revision_refuses(host_of):
+    assert host_of().run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
+
+
+def test_running_steps_are_finished_before_a_stale_host_leaves(host_of):
+    host = host_of(**ECHO)
+    slow = host.begin(parameters={"nap": 3.0})
+    slow.wait_for(wire.NodeStarted)
+    (host.project / "conf/base/parameters.yml").write_text("value: changed\nnap: 0.0\n")
+    until(lambda: _reason(host) in ("stale", "gone"))
+    assert slow.finish().one(wire.RunFinished)
+    until(lambda: host.process.poll() is not None)
+
+
+def test_an_idle_host_leaves_and_takes_its_socket_away(host_of):
+    host = host_of("--idle-seconds", "1")
+    assert host.run().one(wire.RunFinished)
+    assert host.process.wait(20) == 0
+    assert not host.socket.exists()
+
+
+def test_a_host_ends_with_its_lifeline_and_takes_everything_with_it(host_of):
+    host = host_of(**SLEEPS)
+    said = host.begin()
+    said.wait_for_text("asleep")
+    pid = said.one(wire.ChildStarted).pid
+    assert host.process.stdin
+    host.process.stdin.close()
+    assert host.process.wait(20) == 0
+    assert not is_alive(pid) and not host.socket.exists()
+
+
+def test_a_host_ends_with_its_lifeline_in_the_warm_up(host_of):
+    host = host_of(nodes="import time\ntime.sleep(600)\n" + THREE_FUNCTIONS)
+    assert host.process.stdin
+    time.sleep(0.5)  # into the import; the promise holds at any moment
+    host.process.stdin.close()
+    host.process.wait(20)
+
+
+def test_a_killed_host_takes_its_children_with_it(host_of):
+    host = host_of(**SLEEPS)
+    said = host.begin()
+    said.wait_for_text("asleep")
+    host.process.kill()
+    pid = said.one(wire.ChildStarted).pid
+    until(lambda: not is_alive(pid))
+
+
+# ---- cancelling ------------------------------------------------------------------------------------
+
+FAMILY = """
+import os, subprocess, sys, time
+
+def work(path):
+    shell = subprocess.Popen(["sleep", "600"])
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            with open(path, "w") as file:
+                file.write(f"{shell.pid} {os.getpid()}")
+            os.rename(path, path + ".ready")
+            time.sleep(600)
+        os._exit(0)
+    print("all are born", flush=True)
+    time.sleep(END)
+"""
+
+
+def _family(path: Path, said: Conversation) -> list[int]:
+    said.wait_for_text("all are born")
+    until(Path(f"{path}.ready").exists)
+    return [said.one(wire.ChildStarted).pid, *map(int, Path(f"{path}.ready").read_text().split())]
+
+
+def test_when_the_supervisor_closes_the_whole_tree_goes_with_a_double_forked_daemon(host_of, tmp_path):
+    host = host_of(**one_node(FAMILY.replace("END", "600"), inputs="params:path", parameters={"path": ""}))
+    said = host.begin(parameters={"path": str(tmp_path / "pids")})
+    family = _family(tmp_path / "pids", said)
+    assert all(map(is_alive, family))
+    said.connection.close()
+    until(lambda: not any(map(is_alive, family)), 5)
+
+
+def test_child_exited_is_said_when_nothing_of_the_step_is_left(host_of, tmp_path):
+    host = host_of(**one_node(FAMILY.replace("END", "0"), inputs="params:path", parameters={"path": ""}))
+    said = host.begin(parameters={"path": str(tmp_path / "pids")})
+    family = _family(tmp_path / "pids", said)
+    assert said.finish().one(wire.ChildExited)
+    assert not any(map(is_alive, family))
+
+
+def test_an_interrupted_run_says_so(host_of):
+    said = host_of(**SLEEPS).begin()
+    said.wait_for_text("asleep")
+    said.stop("interrupt")
+    failed = said.finish().one(wire.RunFailed)
+    assert failed.reason == "interrupted" and failed.node == "work"
+    assert said.one(wire.NodeFailed).failure.exception == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(("stage", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
+def test_a_stop_ends_the_child_by_its_signal(host_of, stage, number):
+    said = host_of(**SLEEPS).begin()
+    said.wait_for_text("asleep")
+    asked = time.monotonic()
+    said.stop(stage)
+    assert said.finish().one(wire.ChildExited).signal == number
+    assert time.monotonic() - asked < 2
+
+
+def test_a_busy_c_loop_dies_by_kill(host_of):
+    host = host_of(**one_node("def work():\n    print('busy', flush=True)\n    return sum(range(10**13))"))
+    said = host.begin()
+    said.wait_for_text("busy")
+    said.stop("kill")
+    assert said.finish().one(wire.ChildExited).signal == signal.SIGKILL
+
+
+# ---- bad manners -----------------------------------------------------------------------------------
+
+
+def test_nonsense_on_one_connection_harms_no_other(host_of):
+    host = host_of()
+    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", wire.frame(wire.JSON_FRAME, b"{}"), b""):
+        with host.connect() as connection:
+            connection.sendall(nonsense)
+    assert host.run().one(wire.RunFinished)
+
+
+def test_a_second_request_on_a_connection_is_refused(host_of):
+    said = host_of(**SLEEPS).begin()
+    wire.send(said.connection, wire.StepStarted(run_id="2", step_id="2", pipeline="one"))
+    assert said.wait_for(wire.StepRefused).reason == "bad_request"
+
+
+def test_a_supervisor_that_does_not_read_stalls_only_its_own_child(host_of):
+    text = "def work(lines):\n    for _ in range(lines):\n        print('x' * 1000)"
+    host = host_of(**one_node(text, inputs="params:lines", outputs=None, parameters={"lines": 1}))
+    lazy = host.begin(parameters={"lines": 20_000})
+    lazy.wait_for(wire.NodeStarted)
+    assert host.run().one(wire.RunFinished)
+    assert lazy.finish().one(wire.RunFinished)
+    assert sum(line.stream == "stdout" for line in lazy.lines()) == 20_000
+
+
+# ---- falling back ----------------------------------------------------------------------------------
+
+
+def test_a_project_that_hangs_after_a_fork_is_run_in_standby_and_that_is_remembered(host_of):
+    hang = "import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep(600))\n"
+    host = host_of("--first-event-seconds", "3", nodes=hang + THREE_FUNCTIONS)
+    said = host.run()
+    assert [m.mode for m in said.all(wire.ChildStarted)] == ["fork", "standby"]
+    assert said.one(wire.RunFinished) and said.one(wire.ChildExited).exit_code == 0
+    assert [m.mode for m in host.run().all(wire.ChildStarted)] == ["standby"]
+    host.stop()
+    again = HostProcess(host.project, host.socket, host.options).start()
+    try:
+        assert [m.mode for m in again.run().all(wire.ChildStarted)] == ["standby"]
+    finally:
+        again.stop()
+
+
+def test_a_project_that_never_starts_is_given_up_after_every_mode(host_of):
+    hook = (
+        "from kedro.framework.hooks import hook_impl\nimport time\nclass Slow:\n    @hook_impl\n"
+        "    def after_context_created(self, context):\n        time.sleep(600)\nHOOKS = (Slow(),)\n"
+    )
+    host = host_of("--first-event-seconds", "0.5", settings=hook)
+    said = host.run()
+    assert [m.mode for m in said.all(wire.ChildStarted)] == ["fork", "standby", "cold"]
+    assert said.one(wire.ChildExited).is_hung
+
+
+def test_threads_at_import_make_the_host_stand_by_instead_of_forking(host_of):
+    threads = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    assert host_of(nodes=threads + THREE_FUNCTIONS).run().one(wire.ChildStarted).mode == "standby"
+
+
+def test_what_a_run_imported_is_preloaded_by_the_next_host(host_of):
+    nodes = """
+import sys
+def work():
+    is_known = "xmlrpc.client" in sys.modules
+    import xmlrpc.client
+    return is_known
+"""
+    host = host_of(**one_node(nodes))
+    assert host.run(free_outputs=["result"]).one(wire.DatasetSaved).value is False
+    host.stop()
+    again = HostProcess(host.project, host.socket).start()
+    try:
+        assert again.run(free_outputs=["result"]).one(wire.DatasetSaved).value is True
+    finally:
+        again.stop()
+
+
+def test_the_project_does_not_import_from_the_folder_of_whoever_started_the_host(host_of):
+    host = host_of(**one_node("import sys\ndef work():\n    return sys.path"))
+    path = host.run(free_outputs=["result"]).one(wire.DatasetSaved).value
+    assert os.getcwd() not in path and "" not in path
+
+
+def test_a_socket_of_a_newer_host_is_left_alone(host_of):
+    host = host_of()
+    host.socket.unlink()
+    newer = socket.socket(socket.AF_UNIX)
+    newer.bind(str(host.socket))
+    host.stop()
+    assert host.socket.exists()
+    newer.close()
