@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE = Path(__file__).resolve().parent.parent
-SOCKET_PATH_LIMIT = 100  # the kernel's is 108 bytes
+SOCKET_PATH_LIMIT = 70  # the kernel’s is 108 bytes, and the hosts’ sockets have longer names
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -46,7 +46,9 @@ class Environment:
     admin_password: str
     worker_slots: int
     worker_queues: list[str]
+    lease_seconds: int
     anonymous_api: str
+    has_face: bool
 
     @property
     def is_embedded_redis(self) -> bool:
@@ -173,9 +175,11 @@ def read(environ: Mapping[str, str]) -> Environment:
         admin_password=reader.text("CONSOLE_ADMIN_PASSWORD"),
         worker_slots=reader.number("CONSOLE_WORKER_SLOTS", 4, least=1, most=256),
         worker_queues=reader.words("CONSOLE_WORKER_QUEUES", "default"),
+        lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         anonymous_api=reader.choice(
             "CONSOLE_ANONYMOUS_API", "operator" if is_local else "off", ("operator", "viewer", "off")
         ),
+        has_face=reader.flag("CONSOLE_FACE", True),
     )
 
 

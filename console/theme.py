@@ -66,8 +66,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": True,
     "BORDER_RADIUS": "8px",
-    "STYLES": [lambda request: static("console/console.css")],
-    "SCRIPTS": [lambda request: static("console/console.js")],
+    "STYLES": [
+        lambda request: static("console/console.css"),
+        lambda request: static("console/pages.css"),
+    ],
+    "SCRIPTS": [lambda request: static("console/console.js"), lambda request: static("console/logs.js")],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 266)",

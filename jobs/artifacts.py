@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from kedro_console.wire import DatasetSaved, KeptFile
 
 from jobs.errors import PlatformError
 from jobs.models import Artifact
+from kedro_console.wire import DatasetSaved, KeptFile
 
 
 def store() -> Storage:

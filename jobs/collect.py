@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from django.db import OperationalError, transaction
 from django.db.models import F
-from kedro_console import wire
 
 from jobs.artifacts import described, keep
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.states import NodeStatus
+from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
-from jobs.leases import LEASES
+from jobs.leases import LEASE, LEASES
 from jobs.models import Step, Worker
 from jobs.reconcile import close_lost, reconcile
 from jobs.states import Status
@@ -24,7 +24,7 @@ from jobs.states import Status
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 0.3
-RENEW_SECONDS: Final = 3.0
+RENEW_SECONDS: Final = min(3.0, LEASE.total_seconds() / 4)
 RECONCILE_SECONDS: Final = 3.0
 
 

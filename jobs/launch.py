@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
-from kedro_console.wire import SnapshotNode
 
 from jobs import parameters as runtime
 from jobs.dispatch import send
@@ -18,6 +17,7 @@ from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.plan import PlannedStep, plan
 from jobs.selection import Selection, choose
 from jobs.states import Cause, Runner
+from kedro_console.wire import SnapshotNode
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
+
 from jobs.models import Run, Step
 from jobs.states import Status
 
 logger = logging.getLogger(__name__)
 
-LEASE: Final = timedelta(seconds=20)
+LEASE: Final = timedelta(seconds=settings.CONSOLE_LEASE_SECONDS)
 """A worker that is silent for longer has lost its steps."""
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from kedro_console import wire
-
 from jobs.advance import Outcome
 from jobs.collect import Collector, one_line
 from jobs.states import Status
+from kedro_console import wire
 
 
 @dataclass

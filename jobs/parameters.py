@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 from jobs.errors import BadParameters
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
-
 from jobs.errors import BadParameters
+from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
 @dataclass(frozen=True)

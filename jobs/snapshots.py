@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils.text import slugify
-from kedro_console.wire import WireError, parse_snapshot
 
 from jobs.errors import ProjectError
 from jobs.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
+from kedro_console.wire import WireError, parse_snapshot
 
 READ_SECONDS: Final = 120
 

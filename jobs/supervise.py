@@ -14,7 +14,6 @@ from typing import Final
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from kedro_console import wire
 
 from jobs import clock
 from jobs.advance import Outcome, finish
@@ -25,6 +24,7 @@ from jobs.leases import LEASE, LEASES, Hold
 from jobs.models import Event, Run, Step
 from jobs.outcome import Ending, outcome_of
 from jobs.states import Runner, Status
+from kedro_console import wire
 
 logger = logging.getLogger(__name__)
 

@@ -37,9 +37,9 @@ def database_url() -> str:
     found = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{found['NAME']}"
-    return (
-        f"postgres://{found['USER']}:{found['PASSWORD']}@{found['HOST'] or '127.0.0.1'}:{found['PORT']}/{found['NAME']}"
-    )
+    query = f"?host={socket}" if (socket := found["OPTIONS"].get("host")) else ""
+    place = "" if query else f"{found['HOST'] or '127.0.0.1'}:{found['PORT'] or 5432}"
+    return f"postgres://{found['USER']}:{found['PASSWORD']}@{place}/{found['NAME']}{query}"
 
 
 def environment(**changes: str) -> dict[str, str]:

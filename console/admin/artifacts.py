@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -69,8 +69,9 @@ class ArtifactAdmin(Facts):
     ) -> tuple[QuerySet[Artifact], bool]:
         number = number_in(search_term)
         if number is not None:
-            return queryset.filter(Q(run_id=number)), False
-        return super().get_search_results(request, queryset, search_term)
+            return queryset.filter(run_id=number), False
+        found: tuple[QuerySet[Artifact], bool] = super().get_search_results(request, queryset, search_term)
+        return found
 
     def get_list_display(self, request: HttpRequest) -> list[str]:
         shown = list(super().get_list_display(request))

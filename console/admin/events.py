@@ -9,12 +9,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from kedro_console.wire import MESSAGES
 from unfold.decorators import display
 
 from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, FactsOfRun, run_link
 from console.admin.steps import RUN_TEXTS
 from jobs.models import Event, LogChunk, Snapshot, Transition
+from kedro_console.wire import MESSAGES
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -52,7 +52,8 @@ class TransitionInline(TransitionColumns, FactsInline):
     readonly_fields = ("what", "to")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Transition]:
-        return super().get_queryset(request).select_related("step").order_by("id")
+        rows: QuerySet[Transition] = super().get_queryset(request)
+        return rows.select_related("step").order_by("id")
 
 
 @admin.register(Transition)

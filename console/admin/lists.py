@@ -47,7 +47,7 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
         """How many rows are known to be there; not how many there are."""
         return self.seen
 
-    def validate_number(self, number: int | str) -> int:
+    def validate_number(self, number: int | float | str) -> int:
         try:
             number = int(number)
         except ValueError as error:
@@ -56,7 +56,7 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
             raise EmptyPage("Pages begin at 1.")
         return number
 
-    def page(self, number: int | str) -> UncountedPage:
+    def page(self, number: int | float | str) -> UncountedPage:
         number = self.validate_number(number)
         start = (number - 1) * self.per_page
         rows = list(self.object_list[start : start + self.per_page + 1])
@@ -70,7 +70,8 @@ class UncountedList(ChangeList):
     """A change list that asks for one page and nothing else."""
 
     def get_queryset(self, request: HttpRequest, **kwargs: Any) -> QuerySet[Any]:
-        return super().get_queryset(request, **kwargs).defer(*self.model_admin.list_defer)
+        rows: QuerySet[Any] = super().get_queryset(request, **kwargs)
+        return rows.defer(*self.model_admin.list_defer)
 
     def get_results(self, request: HttpRequest) -> None:
         self.paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
@@ -126,8 +127,8 @@ class FactsOfRun(Facts):
     """Facts that belong to a run and are found by its number."""
 
     ordering = ("-id",)
-    list_select_related = ("run",)
-    search_fields = ("run__id",)
+    list_select_related: tuple[str, ...] = ("run",)
+    search_fields: tuple[str, ...] = ("run__id",)
     search_help_text = "The number of a run"
 
     def get_search_results(

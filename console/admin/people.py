@@ -34,7 +34,7 @@ for _model in (User, Group):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, Admin):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class UserAdmin(DjangoUserAdmin, Admin):  # type: ignore[misc, type-arg] # the theme has no types, Django's differ
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -62,7 +62,7 @@ class UserAdmin(DjangoUserAdmin, Admin):  # type: ignore[type-arg] # the stubs a
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _may_touch(request, obj)
 
-    def get_deleted_objects(self, objs: Iterable[User], request: HttpRequest) -> Any:  # type: ignore[override]
+    def get_deleted_objects(self, objs: Iterable[User], request: HttpRequest) -> Any:
         """People who changed something stay, as the audit trail names them."""
         known = LogEntry.objects.filter(user__in=objs).values_list("user__username", flat=True).distinct()
         if names := sorted(known):
@@ -79,7 +79,7 @@ def _may_touch(request: HttpRequest, obj: Model | None) -> bool:
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, Admin):
+class GroupAdmin(DjangoGroupAdmin, Admin):  # type: ignore[misc]
     """The four roles are made by the console and stay as they are; further groups are free."""
 
     list_display = ("name", "is_role")
@@ -90,10 +90,10 @@ class GroupAdmin(DjangoGroupAdmin, Admin):
     def is_role(self, group: Group) -> bool:
         return group.name in Role.values
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return super().has_change_permission(request, obj) and not _is_role(obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not _is_role(obj)
 
 
@@ -145,7 +145,8 @@ class ApiTokenAdmin(Admin):
         return TokenList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ApiToken | None:
-        return self.get_queryset(request).filter(token_key=object_id).first()
+        found: ApiToken | None = self.get_queryset(request).filter(token_key=object_id).first()
+        return found
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -67,11 +67,9 @@ class PipelineAdmin(Admin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pipeline]:
         newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-id")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(last_number=Subquery(newest.values("pk")[:1]), last_status=Subquery(newest.values("status")[:1]))
-        )
+        rows: QuerySet[Pipeline] = super().get_queryset(request)
+        annotated: QuerySet[Pipeline] = rows.annotate(last_status=Subquery(newest.values("status")[:1]))
+        return annotated
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a project's check makes them
@@ -82,7 +80,7 @@ class PipelineAdmin(Admin):
     def has_schedule_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("django_celery_beat.add_periodictask")
 
-    def get_deleted_objects(self, objs: Iterable[Pipeline], request: HttpRequest) -> Any:  # type: ignore[override]
+    def get_deleted_objects(self, objs: Iterable[Pipeline], request: HttpRequest) -> Any:
         """Its schedules go with it; runs are history and keep it."""
         return deletion(list(objs), list(objs))
 

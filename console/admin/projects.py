@@ -117,7 +117,8 @@ class ProjectAdmin(Admin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
-        return super().get_queryset(request).defer("environment").annotate(known_pipelines=Count("pipelines"))
+        rows: QuerySet[Project] = super().get_queryset(request)
+        return rows.defer("environment").annotate(known_pipelines=Count("pipelines"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Project | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
@@ -127,7 +128,7 @@ class ProjectAdmin(Admin):
     def has_check_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("jobs.change_project")
 
-    def get_deleted_objects(self, objs: Iterable[Project], request: HttpRequest) -> Any:  # type: ignore[override]
+    def get_deleted_objects(self, objs: Iterable[Project], request: HttpRequest) -> Any:
         """Its pipelines and their schedules go with it; runs are history and keep it."""
         projects = list(objs)
         pipelines = list(Pipeline.objects.filter(project__in=projects).select_related("project"))
@@ -189,7 +190,7 @@ class ProjectAdmin(Admin):
         },
     )
     def check_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.check_projects(request, Project.objects.filter(pk=number_in(object_id)))
+        self.check_projects(request, Project.objects.filter(pk=number_in(object_id) or 0))
         return answered(request, reverse("admin:jobs_project_change", args=[object_id]))
 
     def _check(self, request: HttpRequest, project: Project) -> None:

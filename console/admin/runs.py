@@ -35,7 +35,8 @@ class ArtifactInline(FactsInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Artifact]:
         self.is_download_allowed = may_download(request)
-        return super().get_queryset(request)
+        rows: QuerySet[Artifact] = super().get_queryset(request)
+        return rows
 
     @display(description="File")
     def file(self, artifact: Artifact) -> str:
@@ -145,7 +146,7 @@ class RunAdmin(Facts):
 
     @action(description="Open the run's page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("run", number=get_object_or_404(Run, pk=number_in(object_id)).pk)
+        return redirect("run", number=get_object_or_404(Run, pk=number_in(object_id) or 0).pk)
 
     @action(
         description="Cancel",
@@ -159,7 +160,7 @@ class RunAdmin(Facts):
         },
     )
     def cancel_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self._each(request, Run.objects.filter(pk=number_in(object_id)), _cancel)
+        self._each(request, Run.objects.filter(pk=number_in(object_id) or 0), _cancel)
         return answered(request, reverse("admin:jobs_run_change", args=[object_id]))
 
     @action(
@@ -174,7 +175,7 @@ class RunAdmin(Facts):
         },
     )
     def retry_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self._each(request, Run.objects.filter(pk=number_in(object_id)), _retry)
+        self._each(request, Run.objects.filter(pk=number_in(object_id) or 0), _retry)
         return answered(request, reverse("admin:jobs_run_change", args=[object_id]))
 
 

@@ -29,7 +29,7 @@ CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 RULES = ("crontab", "interval", "clocked")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
 TIMINGS = [("crontab", "At set times"), ("interval", "Every so often"), ("clocked", "Once")]
-PERIODS = [("seconds", "seconds"), ("minutes", "minutes"), ("hours", "hours"), ("days", "days")]
+PERIODS = [(unit, unit) for unit in ("seconds", "minutes", "hours", "days")]
 EVERY_MORNING = "0 6 * * *"
 
 
@@ -86,19 +86,23 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
 
     def _show_saved(self) -> None:
         schedule = self.instance
+        saved: dict[str, Any] = {}
         if schedule.task not in dict(TASKS):  # made elsewhere: seen as it is, and not to be saved like that
-            self.fields["task"].choices = [(schedule.task, f"{schedule.task} (not allowed)"), *TASKS]
+            self.fields["task"] = forms.ChoiceField(
+                label="What",
+                choices=[(schedule.task, f"{schedule.task} (not allowed)"), *TASKS],
+                widget=UnfoldAdminSelectWidget(),
+            )
         pipeline_id, parameters = asked(schedule)
-        self.initial |= {"pipeline": pipeline_id, "parameters": parameters}
+        saved |= {"pipeline": pipeline_id, "parameters": parameters}
         if schedule.crontab:
             text = " ".join(str(getattr(schedule.crontab, name)).replace(" ", "") for name in CRON_FIELDS)
-            self.initial |= {"timing": "crontab", "cron": text, "zone": str(schedule.crontab.timezone)}
+            saved |= {"timing": "crontab", "cron": text, "zone": str(schedule.crontab.timezone)}
         elif schedule.interval:
-            self.initial |= {"timing": "interval", "every": schedule.interval.every, "period": schedule.interval.period}
-            if schedule.interval.period not in dict(PERIODS):
-                self.fields["period"].choices = [*PERIODS, (schedule.interval.period, schedule.interval.period)]
+            saved |= {"timing": "interval", "every": schedule.interval.every, "period": schedule.interval.period}
         elif schedule.clocked:
-            self.initial |= {"timing": "clocked", "once_at": schedule.clocked.clocked_time}
+            saved |= {"timing": "clocked", "once_at": schedule.clocked.clocked_time}
+        self.initial.update(saved)
 
     def clean_task(self) -> str:
         task: str = self.cleaned_data["task"]

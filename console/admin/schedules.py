@@ -89,7 +89,7 @@ class ScheduleAdmin(Admin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """`?pipeline=ID` fills the form so far that it only has to be saved."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        pipeline = Pipeline.objects.filter(pk=number_in(request.GET.get("pipeline", ""))).first()
+        pipeline = Pipeline.objects.filter(pk=number_in(request.GET.get("pipeline", "")) or 0).first()
         if pipeline is None:
             return initial
         return {"name": free_name(str(pipeline)), "task": START, "pipeline": pipeline.pk, "parameters": {}} | {
@@ -114,7 +114,7 @@ class ScheduleAdmin(Admin):
             return link(pipeline, reverse("pipeline", args=[pipeline.pk]))
         if schedule.task == START:
             return "A pipeline that is gone"
-        return HOUSEKEEPING.get(schedule.task, schedule.task)
+        return HOUSEKEEPING.get(schedule.task, str(schedule.task))
 
     @display(description="When")
     def when(self, schedule: Any) -> str:
@@ -167,7 +167,7 @@ class ScheduleAdmin(Admin):
             current_app.send_task(schedule.task)
             return f"{HOUSEKEEPING[schedule.task]}: asked of a worker."
         pipeline_id, parameters = asked(schedule)
-        pipeline = Pipeline.objects.filter(pk=pipeline_id).first()
+        pipeline = Pipeline.objects.filter(pk=pipeline_id or 0).first()
         if pipeline is None:
             raise RequestError("it starts no pipeline that we know.")
         run = launch(

@@ -25,6 +25,7 @@ PROGRAM = """
 [program:{name}]
 command={command}
 directory={folder}
+environment=CONSOLE_FACE="{has_face}"
 priority={priority}
 autorestart=true
 startsecs=1
@@ -50,6 +51,7 @@ def section(program: Program) -> str:
         name=program.name,
         command=" ".join(word(part) for part in program.command),
         folder=value(str(program.folder)),
+        has_face=str(program.has_face).lower(),
         priority=program.priority,
         stop_seconds=program.stop_seconds,
         stops_group=str(program.stops_group).lower(),
@@ -67,8 +69,8 @@ def value(text: str) -> str:
 
 
 def write(folder: Path, programs: Iterable[Program]) -> Path:
-    """The written file in this folder, whose log/ and redis/ exist afterwards."""
-    for name in ("log", "redis"):
+    """The written file in this folder, beside the folders that the programs expect."""
+    for name in ("log", "redis", "static"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     file = folder / "supervisord.conf"
     file.write_text(configuration(programs))

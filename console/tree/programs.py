@@ -43,6 +43,7 @@ class Program:
     priority: int
     stop_seconds: int = 10
     stops_group: bool = field(default=False, kw_only=True)
+    has_face: bool = field(default=False, kw_only=True)
     folder: Path = field(default=BASE, kw_only=True)
 
 
@@ -51,7 +52,7 @@ def programs(tree: Tree) -> list[Program]:
     found = [
         Program("worker", worker(tree.slots, ENV.worker_queues), 30, WORKER_STOP_SECONDS),
         Program("beat", beat(), 40),
-        Program("web", web(tree.host, tree.port), 50, stops_group=True),
+        Program("web", web(tree.host, tree.port), 50, stops_group=True, has_face=True),
     ]
     if ENV.is_embedded_redis:
         found.append(Program("redis", redis(), 10))
@@ -65,7 +66,7 @@ def web(host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "gunicorn", "console.wsgi"),
         *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS)),
-        *("--bind", with_port(host, port), "--no-control-socket", "--graceful-timeout", "5"),
+        *("--bind", with_port(host, port), "--no-control-socket", "--graceful-timeout", "5", "--preload"),
     ]
 
 
@@ -98,6 +99,7 @@ def redis(environment: Environment = ENV) -> list[str]:
     return [
         *(redis_server(), "--port", "0", "--unixsocket", environment.redis_url.removeprefix("unix://")),
         *("--unixsocketperm", "700", "--dir", str(environment.var / "redis"), "--daemonize", "no"),
+        *("--set-proc-title", "no"),  # a title would overwrite the mark in its environment
         *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
     ]
 

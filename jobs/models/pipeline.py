@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from kedro_console.wire import SnapshotPipeline
 
 from jobs.models.project import Project
 from jobs.states import Runner
+from kedro_console.wire import SnapshotPipeline
 
 DEFAULT_QUEUE = "default"
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from functools import cached_property
 
 from django.db import models
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, parse_snapshot
 
 from jobs.models.project import Project
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, parse_snapshot
 
 
 class Snapshot(models.Model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -15,6 +17,7 @@ from demo_api.routes import POLICIES, answer
 
 LARGEST_BODY_BYTES = 1024 * 1024
 IDLE_SECONDS = 30
+HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 
 
 class ApiServer(ThreadingHTTPServer):
@@ -35,8 +38,6 @@ class ApiServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no news; anything else is told as usual."""
-        import sys
-
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -72,12 +73,17 @@ class ApiHandler(BaseHTTPRequestHandler):
         return Request(
             method="GET" if self.command == "HEAD" else self.command,
             path=unquote(target.path).rstrip("/") or "/",
-            base=self.server.url,
+            base=self.asked_address(),
             arrived=time.monotonic(),
             query=dict(parse_qsl(target.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.read_body(),
         )
+
+    def asked_address(self) -> str:
+        """The address as the client wrote it, so that links work through a forwarded port."""
+        host = self.headers.get("Host", "")
+        return f"http://{host}" if HOST.fullmatch(host) else self.server.url
 
     def read_body(self) -> bytes:
         length = self.headers.get("Content-Length", "0")
@@ -97,4 +103,4 @@ class ApiHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are not logged: the console keeps its own request records."""
+        """Nothing: one line a request would bury the line that says where it serves."""

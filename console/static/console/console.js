@@ -1,0 +1,217 @@
+/* What all pages share: times in the viewer's zone, refreshing in place, confirming, keys, copying, choosing rows. */
+(() => {
+  "use strict";
+
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+
+  function ago(then, now) {
+    const seconds = (then - now) / 1000;
+    const size = Math.abs(seconds);
+    if (size < 45) return seconds > 0 ? "in a moment" : "just now";
+    if (size < 3600 * 1.5) return relative.format(Math.round(seconds / 60), "minute");
+    if (size < 86400 * 1.5) return relative.format(Math.round(seconds / 3600), "hour");
+    if (size < 86400 * 7) return relative.format(Math.round(seconds / 86400), "day");
+    return short.format(then);
+  }
+
+  function words(element, now) {
+    const then = new Date(element.dateTime);
+    if (Number.isNaN(then.getTime())) return element.textContent;
+    const isToday = then.toDateString() === now.toDateString();
+    return {
+      ago: () => ago(then, now),
+      clock: () => (isToday || element.closest(".kc-log") ? clock : short).format(then),
+      full: () => full.format(then),
+      short: () => short.format(then),
+    }[element.dataset.look || "short"]();
+  }
+
+  function lasting(milliseconds) {
+    const seconds = Math.max(0, Math.round(milliseconds / 1000));
+    const pad = (number) => String(number).padStart(2, "0");
+    const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+    if (days) return `${days}d ${pad(hours)}h`;
+    if (hours) return `${hours}h ${pad(minutes)}m`;
+    return minutes ? `${minutes}m ${pad(seconds % 60)}s` : `${seconds}s`;
+  }
+
+  function write(element, text) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  function localise(root) {
+    const now = new Date();
+    for (const element of root.querySelectorAll("time[datetime]")) write(element, words(element, now));
+    for (const element of root.querySelectorAll("[data-since]")) write(element, lasting(now - new Date(element.dataset.since)));
+  }
+
+  /* Change a tree into another with as few touches as possible: focus, scroll, open folds and selections stay. */
+  function isAlike(old, young) {
+    return old.nodeType === young.nodeType && old.nodeName === young.nodeName && (old.id || "") === (young.id || "");
+  }
+
+  function morph(old, young, added) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== young.nodeValue) old.nodeValue = young.nodeValue;
+      return;
+    }
+    if (old.dataset?.morph === "keep") return;
+    for (const { name, value } of young.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    for (const { name } of [...old.attributes]) {
+      if (!young.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    }
+    morphChildren(old, young, added);
+  }
+
+  function morphChildren(old, young, added) {
+    const wanted = [...young.childNodes];
+    let place = old.firstChild;
+    for (const node of wanted) {
+      let match = place;
+      if (node.id && !(place && isAlike(place, node))) {
+        match = [...old.children].find((child) => child.id === node.id && child.nodeName === node.nodeName) || null;
+      }
+      if (match && isAlike(match, node)) {
+        if (match !== place) old.insertBefore(match, place);
+        else place = place.nextSibling;
+        morph(match, node, added);
+      } else {
+        old.insertBefore(node, place);
+        added.push(node);
+      }
+    }
+    while (place) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  function swapInPlace(style, target, fragment) {
+    if (style !== "morph") return false;
+    const young = fragment.nodeType === Node.DOCUMENT_FRAGMENT_NODE ? fragment.firstElementChild : fragment;
+    const added = [];
+    morph(target, young, added);
+    localise(target);
+    document.dispatchEvent(new CustomEvent("console:changed", { detail: target }));
+    return added.filter((node) => node.nodeType === Node.ELEMENT_NODE);
+  }
+
+  function setUpHtmx() {
+    if (!window.htmx) return;
+    Object.assign(window.htmx.config, { allowEval: false, includeIndicatorStyles: false, historyCacheSize: 0, refreshOnHistoryMiss: true });
+    window.htmx.defineExtension("morph", {
+      isInlineSwap: (style) => style === "morph",
+      handleSwap: swapInPlace,
+    });
+  }
+
+  /* A button with data-confirm asks first; {n} stands for the number of chosen rows. */
+  function confirmFirst(event) {
+    const button = event.target.closest?.("button[data-confirm], a[data-confirm]");
+    if (!button || button.dataset.confirmed || button.disabled) return;
+    event.preventDefault();
+    const dialog = document.getElementById("confirm");
+    const count = button.form ? button.form.querySelectorAll("input[name=run]:checked").length : 0;
+    const say = (text) => text.replaceAll("{n}", count === 1 ? "1 run" : `${count} runs`);
+    document.getElementById("confirm-question").textContent = say(button.dataset.confirm);
+    document.getElementById("confirm-yes").textContent = say(button.dataset.yes || "Yes");
+    dialog.returnValue = "no";
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue !== "yes") return button.focus();
+      button.dataset.confirmed = "yes";
+      button.click();
+      delete button.dataset.confirmed;
+    }, { once: true });
+    dialog.showModal();
+    document.getElementById("confirm-yes").focus();
+  }
+
+  /* Rows chosen in a list: the bar above it says how many, and offers what can be done to all of them. */
+  function countChosen(form) {
+    const boxes = [...form.querySelectorAll("input[name=run]")];
+    const chosen = boxes.filter((box) => box.checked);
+    form.querySelector("[data-bulk-bar]").hidden = !chosen.length;
+    form.querySelector("[data-bulk-count]").textContent = chosen.length;
+    const all = form.querySelector("[data-bulk-all]");
+    all.checked = chosen.length > 0 && chosen.length === boxes.length;
+    all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
+    for (const button of form.querySelectorAll("[data-bulk-for]")) {
+      button.disabled = !chosen.every((box) => box.closest("tr").dataset.kind === button.dataset.bulkFor);
+      button.title = button.disabled ? (button.dataset.bulkFor === "live" ? "Choose runs that have not ended" : "Choose runs that have ended") : "";
+    }
+  }
+
+  function choose(event) {
+    const form = event.target.closest?.("[data-bulk]");
+    if (!form) return;
+    const setAll = (is) => form.querySelectorAll("input[name=run]").forEach((box) => { box.checked = is; });
+    if (event.target.matches("[data-bulk-all]")) setAll(event.target.checked);
+    if (event.target.closest("[data-bulk-clear]")) setAll(false);
+    countChosen(form);
+  }
+
+  async function copy(event) {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    const text = document.querySelector(button.dataset.copy)?.textContent || "";
+    const before = button.innerHTML;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "The browser forbids copying";
+    }
+    setTimeout(() => { button.innerHTML = before; }, 1500);
+  }
+
+  const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/artifacts/", w: "/workers/" };
+  let isGoing = 0;
+
+  function isWriting(target) {
+    return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.nodeName);
+  }
+
+  function press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || document.querySelector("dialog[open]")) return;
+    if (Date.now() - isGoing < 1500 && PLACES[event.key]) {
+      window.location.assign(PLACES[event.key]);
+    } else if (event.key === "?") {
+      document.getElementById("keys")?.showModal();
+    } else if (event.key === "/") {
+      const box = document.querySelector("[data-search]");
+      if (!box) return;
+      box.focus();
+      box.select();
+      event.preventDefault();
+    } else if (event.key === "[" || event.key === "]") {
+      const here = document.querySelector(".kc-tabs a[aria-current]");
+      (event.key === "[" ? here?.previousElementSibling : here?.nextElementSibling)?.click();
+    }
+    isGoing = event.key === "g" ? Date.now() : 0;
+  }
+
+  /* A page that nobody looks at asks for nothing. */
+  function restWhenHidden(event) {
+    if (document.hidden && event.target.getAttribute("hx-trigger")?.startsWith("every")) event.preventDefault();
+  }
+
+  setUpHtmx();
+  document.addEventListener("htmx:beforeRequest", restWhenHidden);
+  document.addEventListener("click", confirmFirst);
+  document.addEventListener("click", copy);
+  document.addEventListener("click", (event) => { if (event.target.closest?.("[data-bulk-clear]")) choose(event); });
+  document.addEventListener("change", choose);
+  document.addEventListener("keydown", press);
+  document.addEventListener("console:changed", () => document.querySelectorAll("[data-bulk]").forEach(countChosen));
+  document.addEventListener("htmx:afterSwap", (event) => localise(event.target.parentElement || document));
+  document.addEventListener("DOMContentLoaded", () => {
+    localise(document);
+    document.querySelectorAll("[data-bulk]").forEach(countChosen);
+    setInterval(() => { if (!document.hidden) localise(document); }, 1000);
+  });
+  window.consolePage = { localise };
+})();

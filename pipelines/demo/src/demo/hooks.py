@@ -1,0 +1,75 @@
+"""What happens around a run: the demo API is there when it is needed, and S3 finds its credentials."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from demo import s3
+from demo_api.server import ApiServer
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = {"127.0.0.1", "localhost"}
+API_URL = "params:api_url"
+
+
+class DemoApiHook:
+    """Serves the demo API for the time of a run when the run asks this machine and nobody listens there.
+
+    With DEMO_API_URL set nothing is started: whoever set it runs the server.
+    """
+
+    def __init__(self) -> None:
+        self.server: ApiServer | None = None
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        if API_URL not in pipeline.inputs() or os.environ.get("DEMO_API_URL"):
+            return
+        address = urlsplit(catalog.load(API_URL))
+        if address.hostname in LOOPBACK and address.port and not is_listening(address.hostname, address.port):
+            self.serve(address.hostname, address.port)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        self.stop()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        self.stop()
+
+    def serve(self, host: str, port: int) -> None:
+        self.server = ApiServer(host, port)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), name="demo-api", daemon=True).start()
+        logger.info("Nothing listens on %s:%d: the demo API serves there for the time of this run.", host, port)
+
+    def stop(self) -> None:
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+
+class S3CredentialsHook:
+    """Hands the optional credentials entry `dev_s3` to the upload nodes; without it boto3 looks where it always does."""
+
+    @hook_impl
+    def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
+        s3.use_credentials((conf_creds or {}).get("dev_s3") or {})
+
+
+def is_listening(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,93 @@
+"""One row of every model that the admin shows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+from django_celery_results.models import GroupResult, TaskResult
+
+from console.models import ApiToken
+from jobs.models import Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker
+from jobs.schedules import START, wish
+from tests.factories import AT, make_run, make_user
+
+
+def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
+    given = {"dataset": "table", "media_type": "text/csv", "size_bytes": 3, "sha256": "a" * 64, "created_at": AT}
+    return Artifact.objects.create(run=run, name=name, **given | facts)
+
+
+def make_schedule(run: Run, name: str = "mornings", **facts: Any) -> PeriodicTask:
+    rule = {} if {"interval", "clocked"} & set(facts) else {"crontab": make_crontab()}
+    given = {"task": START, "kwargs": wish(run.pipeline, {}), **rule}
+    return PeriodicTask.objects.create(name=name, **given | facts)
+
+
+def make_crontab(minute: str = "0", hour: str = "3", zone: str = "UTC", **facts: Any) -> CrontabSchedule:
+    return CrontabSchedule.objects.create(minute=minute, hour=hour, timezone=zone, **facts)
+
+
+def make_worker(name: str = "celery@one", **facts: Any) -> Worker:
+    given = {"host": "one", "pid": 1, "slots": 4, "started_at": AT, "heartbeat_at": AT}
+    return Worker.objects.create(name=name, **given | facts)
+
+
+def one_of_each() -> dict[type[Model], Model]:
+    run = make_run()
+    step = run.steps.get()
+    user = make_user("paula", "viewer")
+    rows: list[Any] = [
+        run,
+        run.pipeline,
+        run.pipeline.project,
+        step,
+        user,
+        make_artifact(run),
+        make_schedule(run),
+        make_worker(),
+        run.node_runs.first(),
+        run.transitions.first(),
+        Snapshot.objects.first(),
+        Group.objects.create(name="night shift"),
+        Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
+        LogChunk.objects.create(
+            run=run, step=step, first_seq=2, last_seq=2, content=[[2, 1.0, "INFO", "stdout", "fetch", "<b>hello</b>"]]
+        ),
+        CrontabSchedule.objects.first(),
+        IntervalSchedule.objects.create(every=5, period="minutes"),
+        ClockedSchedule.objects.create(clocked_time=AT),
+        SolarSchedule.objects.create(event="sunset", latitude=1, longitude=1),
+        TaskResult.objects.create(task_id=str(step.task_id), task_name="jobs.execute", status="SUCCESS"),
+        GroupResult.objects.create(group_id="g"),
+        ApiToken.objects.create(user, name="nightly", expiry=timedelta(days=1))[0],
+        LogEntry.objects.create(
+            user=user,
+            content_type=ContentType.objects.get_for_model(Project),
+            object_id="1",
+            object_repr="shop",
+            action_flag=ADDITION,
+            change_message="[]",
+        ),
+        AccessAttempt.objects.create(username="x", ip_address="127.0.0.1", failures_since_start=1),
+        AccessLog.objects.create(username="x", ip_address="127.0.0.1"),
+        AccessFailureLog.objects.create(username="x", ip_address="127.0.0.1"),
+    ]
+    return {type(row): row for row in rows}
+
+
+SEEN_BY_VIEWERS = (Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
+SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)

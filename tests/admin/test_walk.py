@@ -1,0 +1,94 @@
+"""Every page of the admin, walked by everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from console.models import ApiToken
+from console.roles import Role
+from jobs.models import Pipeline
+from tests.admin.rows import SEEN_BY_ADMINS, SEEN_BY_OPERATORS, SEEN_BY_VIEWERS, one_of_each
+from tests.factories import make_user
+
+SEEN: dict[str, set[type[Model]]] = {}
+SEEN["viewer"] = {*SEEN_BY_VIEWERS, Pipeline}
+SEEN["analyst"] = SEEN["viewer"]
+SEEN["operator"] = SEEN["viewer"] | set(SEEN_BY_OPERATORS)
+SEEN["admin"] = SEEN["operator"] | set(SEEN_BY_ADMINS)
+
+
+def url(model: type[Model], page: str, row: Model | None = None) -> str:
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+    key = row.token_key if isinstance(row, ApiToken) else row.pk if row else None
+    return reverse(name, args=[key] if row else [])
+
+
+def test_every_registered_model_has_a_row_in_this_walk(db: None) -> None:
+    assert set(one_of_each()) == set(admin.site._registry)
+
+
+def test_a_superuser_sees_every_list_row_and_history(admin_page: Client) -> None:
+    for model, row in one_of_each().items():
+        for address in (url(model, "changelist"), url(model, "change", row), url(model, "history", row)):
+            assert admin_page.get(address).status_code == 200, address
+        assert admin_page.get(url(model, "changelist") + "?q=1").status_code == 200, model
+
+
+def test_a_superuser_may_add_only_what_people_make(admin_page: Client) -> None:
+    one_of_each()
+    addable = {model.__name__ for model in admin.site._registry if admin_page.get(url(model, "add")).status_code == 200}
+    assert addable == {
+        *("Project", "PeriodicTask", "CrontabSchedule", "IntervalSchedule", "ClockedSchedule", "SolarSchedule"),
+        *("User", "Group", "ApiToken"),
+    }
+
+
+def test_nobody_edits_or_deletes_a_fact(admin_page: Client) -> None:
+    rows = one_of_each()
+    for model in SEEN_BY_VIEWERS:
+        if model.__name__ != "Project":
+            assert admin_page.post(url(model, "change", rows[model]), {}).status_code == 403, model
+            assert admin_page.post(url(model, "delete", rows[model]), {"post": "yes"}).status_code == 403, model
+            assert model._default_manager.filter(pk=rows[model].pk).exists()
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_staff_of_a_role_see_what_the_role_gives_and_nothing_else(role: str, as_role: Callable[[str], Client]) -> None:
+    rows = one_of_each()
+    browser = as_role(role)
+    seen = {model for model in admin.site._registry if browser.get(url(model, "changelist")).status_code == 200}
+    assert seen == SEEN[role]
+    opened = {model for model, row in rows.items() if browser.get(url(model, "change", row)).status_code == 200}
+    assert opened == SEEN[role]
+
+
+@pytest.mark.parametrize("role", ["viewer", "analyst", "operator"])
+def test_only_admins_add_or_change_anything(role: str, as_role: Callable[[str], Client]) -> None:
+    rows = one_of_each()
+    browser = as_role(role)
+    for model, row in rows.items():
+        assert browser.get(url(model, "add")).status_code == 403, model
+        assert browser.post(url(model, "change", row), {"name": "x"}).status_code == 403, model
+        assert browser.post(url(model, "delete", row), {"post": "yes"}).status_code == 403, model
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_without_the_staff_flag_there_is_no_way_in(role: str, client: Client, db: None) -> None:
+    client.force_login(make_user("olga", role))
+    answer = client.get(reverse("admin:index"))
+    assert answer.status_code == 302
+    assert "login" in answer["Location"]
+
+
+def test_a_page_shows_log_lines_as_text_and_never_as_markup(admin_page: Client) -> None:
+    rows = one_of_each()
+    chunk = next(row for model, row in rows.items() if model.__name__ == "LogChunk")
+    page = admin_page.get(url(type(chunk), "change", chunk)).content.decode()
+    assert "&lt;b&gt;hello&lt;/b&gt;" in page
+    assert "<b>hello</b>" not in page
