@@ -11,7 +11,7 @@ HERE = Path(__file__).resolve().parent
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     if sys.argv[1:2] == ["up"]:
-        os.environ.setdefault("CONSOLE_FACE", "false")  # it starts the pages and serves none itself
+        mark_tree()
     sys.path.insert(1, str(HERE / "pipelines"))
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -20,6 +20,15 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+
+
+def mark_tree() -> None:
+    """Start over with the tree's folder in the environment, where the next `up` looks for what this one left behind."""
+    tree = str(Path(os.environ.get("CONSOLE_VAR") or HERE / "var").resolve())
+    if os.environ.get("CONSOLE_TREE") != tree:
+        arena = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}  # else each thread keeps a heap of its own
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **arena, "CONSOLE_VAR": tree, "CONSOLE_TREE": tree})
 
 
 if __name__ == "__main__":

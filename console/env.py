@@ -48,7 +48,6 @@ class Environment:
     worker_queues: list[str]
     lease_seconds: int
     anonymous_api: str
-    has_face: bool
 
     @property
     def is_embedded_redis(self) -> bool:
@@ -179,7 +178,6 @@ def read(environ: Mapping[str, str]) -> Environment:
         anonymous_api=reader.choice(
             "CONSOLE_ANONYMOUS_API", "operator" if is_local else "off", ("operator", "viewer", "off")
         ),
-        has_face=reader.flag("CONSOLE_FACE", True),
     )
 
 
@@ -191,6 +189,12 @@ def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def tree_environment(*, without: tuple[str, ...] = (), **changes: str) -> dict[str, str]:
-    """Our whole environment with these changes and without these names, for the processes of our own tree."""
-    return {name: value for name, value in os.environ.items() if name not in without} | changes
+def tree_environment(**changes: str) -> dict[str, str]:
+    """Our whole environment with these changes, for the processes of our own tree."""
+    return {**os.environ, **changes}
+
+
+def adopt(environment: Mapping[str, str]) -> None:
+    """Be what a new process with this environment would be; settings that were read already stay."""
+    os.environ.clear()
+    os.environ.update(environment)

@@ -12,7 +12,7 @@ from console.gantt import gantt
 from console.graph import draw
 from jobs.explain import why_waiting
 from jobs.models import NodeRun, Run, Transition
-from jobs.states import NodeStatus
+from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
@@ -68,10 +68,10 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
 def pace(run: Run, at: datetime) -> Pace:
     seconds = ((run.finished_at or at) - run.started_at).total_seconds() if run.started_at else None
     normal = usual(run.pipeline_id, before=run.pk)
-    if run.is_final or seconds is None:
-        return Pace(seconds, normal, 100.0 if run.is_final else 0.0, is_late=False)
-    by_time = 100 * seconds / normal.median if normal and normal.median else 0.0
     by_nodes = 100 * run.nodes_done / run.nodes_total if run.nodes_total else 0.0
+    if run.is_final or seconds is None:
+        return Pace(seconds, normal, 100.0 if run.status == Status.SUCCEEDED else by_nodes, is_late=False)
+    by_time = 100 * seconds / normal.median if normal and normal.median else 0.0
     percent = min(98.0, by_time if normal else by_nodes)
     return Pace(seconds, normal, percent, is_late=bool(normal and seconds > normal.p95))
 
@@ -94,7 +94,14 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
     step = run.steps.filter(finished_at__isnull=False).order_by("-finished_at", "-attempt").first()
     exception = node.failure if node else None
     frames = list(exception.get("frames", [])) if exception else []
-    return {"node": node, "step": step, "exception": exception, "frames": _folded(frames)}
+    is_said = bool(exception) and (exception.get("message") or "").strip() in run.error
+    return {
+        "node": node,
+        "step": step,
+        "exception": exception,
+        "frames": _folded(frames),
+        "sentence": "" if is_said else run.error,
+    }
 
 
 def _folded(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -37,6 +37,16 @@ class Search:
         return self.wanted.get("since", [DEFAULT_SINCE])[-1]
 
     @property
+    def period(self) -> str:
+        """The time it looks at, in words."""
+        if self.since == "all" or (self.is_by_number and "since" not in self.wanted):
+            return "Runs of any age"
+        if match := _SPAN.fullmatch(self.since):
+            unit = _UNITS[match[2]]
+            return f"Runs of the last {match[1]} {unit[:-1] if match[1] == '1' else unit}"
+        return f"Runs since {self.since}"
+
+    @property
     def is_by_number(self) -> bool:
         """Whether it names a run, which is then found however old it is."""
         return any(_number(word) for word in self.words)

@@ -23,8 +23,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "unfold",
-    # a process without pages leaves the admin's modules unloaded: 20 MB and 0.3 s
-    "django.contrib.admin" if ENV.has_face else "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,8 +23,13 @@ FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""
 LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
+TAIL_LINES: Final = 200
 UNWRITTEN: Final = ("memory_measured", "progress_made")
 """Kinds that only move a value; as events they would be noise."""
+
+
+StoredLine = tuple[float, str, str, str, str]
+"""at, level, stream, node, text; its number comes when it is written."""
 
 
 def moment(seconds: float) -> datetime:
@@ -31,14 +37,15 @@ def moment(seconds: float) -> datetime:
 
 
 class Log:
-    """Cuts a child's raw log bytes into lines and keeps them up to a limit; counts what it does not keep."""
+    """Cuts a child's raw log bytes into lines; past a limit it counts them and keeps the last ones."""
 
     def __init__(self) -> None:
         self._rest = b""
-        self.kept_bytes = 0
-        self.dropped_lines = 0
-        self.last_line = ""
-        self.lines: list[tuple[float, str, str, str, str]] = []
+        self._kept_bytes = 0
+        self._dropped = 0
+        self._tail: deque[tuple[bytes, float]] = deque(maxlen=TAIL_LINES)
+        self.lines: list[StoredLine] = []
+        self._last_kept = ""
 
     def feed(self, data: bytes, at: float) -> None:
         *whole, self._rest = (self._rest + data).split(b"\n")
@@ -49,29 +56,39 @@ class Log:
             self._take(raw, at)
 
     def close(self, at: float) -> None:
+        """No more will come: what is left over becomes lines."""
         if self._rest:
             self._take(self._rest, at)
             self._rest = b""
-        if self.dropped_lines:
+        missing = self._dropped - len(self._tail)
+        if missing > 0:
             text = (
-                f"{self.dropped_lines:,} further lines were not kept: a step keeps {LOG_LIMIT_BYTES // 2**20} MB. "
-                f"The last one was: {self.last_line[:500]}"
+                f"{missing:,} lines were not kept here: a step keeps {LOG_LIMIT_BYTES // 2**20} MB and its last lines."
             )
             self.lines.append((at, "WARNING", "console", "", text))
+        while self._tail:
+            self._keep(*self._tail.popleft())
 
-    def _take(self, raw: bytes, at: float) -> None:
-        if self.kept_bytes > LOG_LIMIT_BYTES:
-            self.dropped_lines += 1
-            self.last_line = raw[-500:].decode("utf-8", "replace").replace("\x00", "")
-            return
-        line = wire.read_line(raw)
-        self.kept_bytes += len(raw) + 1
-        self.last_line = line.text or self.last_line
-        self.lines.append((at, line.level, line.stream, line.node, line.text))
+    @property
+    def last_line(self) -> str:
+        return wire.read_line(self._tail[-1][0]).text if self._tail else self._last_kept
 
-    def take(self) -> list[tuple[float, str, str, str, str]]:
+    def take(self) -> list[StoredLine]:
         lines, self.lines = self.lines, []
         return lines
+
+    def _take(self, raw: bytes, at: float) -> None:
+        if self._kept_bytes > LOG_LIMIT_BYTES:
+            self._dropped += 1
+            self._tail.append((raw, at))
+        else:
+            self._kept_bytes += len(raw) + 1
+            self._keep(raw, at)
+
+    def _keep(self, raw: bytes, at: float) -> None:
+        line = wire.read_line(raw)
+        self._last_kept = line.text or self._last_kept
+        self.lines.append((at, line.level, line.stream, line.node, line.text))
 
 
 class Collector:
@@ -99,7 +116,7 @@ class Collector:
         self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
         self._done = 0
         self._flushed = 0.0
-        self._pending_lines: list[tuple[float, str, str, str, str]] = []
+        self._pending_lines: list[StoredLine] = []
 
     # ---- taking
 
@@ -266,7 +283,7 @@ class Collector:
                     at=moment(event.at),
                     kind=event.kind,
                     node=getattr(event, "node", ""),
-                    data=clean(asdict(event)),
+                    data=asdict(event),
                 )
                 for place, event in enumerate(self._events)
             ],
@@ -318,15 +335,4 @@ def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
         "version": event.version or None,
     }
     result = {name: value for name, value in known.items() if value is not None}
-    return clean({**result, "value": event.value} if event.has_value else result)  # type: ignore[no-any-return]
-
-
-def clean(value: Any) -> Any:
-    """JSON that every database takes: no NUL characters, no lone surrogates, no NaN."""
-    if isinstance(value, str):
-        return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {clean(str(name)): clean(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [clean(inner) for inner in value]
-    return wire.json_safe(value) if isinstance(value, float) else value
+    return {**result, "value": event.value} if event.has_value else result

@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import STATUS_COLOURS, Admin, link, run_link
 from jobs import clock
@@ -25,11 +26,17 @@ from jobs.states import Cause
 
 
 class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+    class Meta:
+        widgets = {
+            "description": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+            "default_parameters": UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
+        }
+
     def clean_default_parameters(self) -> dict[str, Any]:
         """As a run would check them, so that a wrong default is told here and not every morning."""
         given = self.cleaned_data["default_parameters"] or {}
         if not isinstance(given, dict):
-            raise forms.ValidationError("Write an object of names and values, such as {“options”: {“top”: 5}}.")
+            raise forms.ValidationError('Write an object of names and values, such as {"options": {"top": 5}}.')
         snapshot = self.instance.project.snapshot
         try:
             return runtime.check(
@@ -58,9 +65,9 @@ class PipelineAdmin(Admin):
     ordering = ("project__name", "name")
     actions = ("run_with_defaults",)
     actions_detail = ("open_page", "run_form", "add_schedule")
-    readonly_fields = ("project", "name", "is_registered", "last_run", "schedules", "created_at")
+    readonly_fields = ("project", "name", "is_registered", "newest_run", "schedules", "created_at")
     fieldsets = (
-        (None, {"fields": (("project", "name"), ("is_registered", "last_run"), "schedules", "description")}),
+        (None, {"fields": (("project", "name"), ("is_registered", "newest_run"), "schedules", "description")}),
         ("How it runs", {"fields": (("runner", "max_workers"), ("queue", "priority"), "default_parameters")}),
         ("Limits", {"fields": (("time_limit_seconds", "memory_limit_mb"), ("crash_retries", "grace_seconds"))}),
     )
@@ -68,7 +75,9 @@ class PipelineAdmin(Admin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pipeline]:
         newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-id")
         rows: QuerySet[Pipeline] = super().get_queryset(request)
-        annotated: QuerySet[Pipeline] = rows.annotate(last_status=Subquery(newest.values("status")[:1]))
+        annotated: QuerySet[Pipeline] = rows.annotate(
+            last_number=Subquery(newest.values("pk")[:1]), last_status=Subquery(newest.values("status")[:1])
+        )
         return annotated
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -87,6 +96,12 @@ class PipelineAdmin(Admin):
     @display(description="Last run", label=STATUS_COLOURS)
     def last_run(self, pipeline: Any) -> Any:
         return pipeline.last_status or ""
+
+    @display(description="Last run")
+    def newest_run(self, pipeline: Any) -> str:
+        return (
+            format_html("{} {}", run_link(pipeline.last_number), pipeline.last_status) if pipeline.last_number else ""
+        )
 
     @display(description="Page")
     def page(self, pipeline: Pipeline) -> str:

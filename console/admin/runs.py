@@ -51,7 +51,7 @@ class ArtifactInline(FactsInline):
 
 @admin.register(Run)
 class RunAdmin(Facts):
-    list_display = ("number", "state", "pipeline_name", "cause", "requested_by_name", "created_at", "took", "page")
+    list_display = ("number", "state", "pipeline_name", "cause", "by", "created_at", "took", "page")
     list_display_links = ("number",)
     list_filter = ("status", "cause", "created_at", "pipeline")
     list_select_related = ("pipeline__project",)
@@ -67,14 +67,30 @@ class RunAdmin(Facts):
     actions_detail = ("open_page", "cancel_this", "retry_this")
     inlines = (StepInline, NodeRunInline, TransitionInline, ArtifactInline)
     fieldsets = (
-        (None, {"fields": (("state", "pipeline_link"), "error", ("cause", "cause_detail"), ("requested_by_name",
-                           "retry_link"))}),
-        ("Times", {"fields": (("created_at", "started_at", "finished_at"), ("took", "wait_reason", "eligible_at"),
-                              ("cancel_requested_at", "cancel_requested_by"))}),
-        ("Asked for", {"fields": (("runner", "nodes", "tags"), "parameters", "idempotency_key")}),
-        ("Facts", {"fields": (("nodes_done", "nodes_total", "memory"), "results", "resolved_parameters", ("revision",
-                              "snapshot"), "versions", "uuid")}),
-    )  # fmt: skip
+        (None, {"fields": (("state", "pipeline_link"), "error", ("cause", "cause_detail"), ("by", "retry_link"))}),
+        (
+            "Times",
+            {
+                "fields": (
+                    ("created_at", "started_at"),
+                    ("finished_at", "took"),
+                    ("eligible_at", "wait_reason"),
+                    ("cancel_requested_at", "cancel_requested_by"),
+                )
+            },
+        ),
+        ("Asked for", {"fields": ("runner", "nodes", "tags", "parameters", "idempotency_key")}),
+        (
+            "Facts",
+            {
+                "fields": (
+                    ("nodes_done", "nodes_total"),
+                    ("memory", "revision"),
+                    *("snapshot", "uuid", "results", "resolved_parameters", "versions"),
+                )
+            },
+        ),
+    )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
@@ -105,6 +121,10 @@ class RunAdmin(Facts):
     @display(description="Pipeline")
     def pipeline_link(self, run: Run) -> str:
         return link(run.pipeline, reverse("admin:jobs_pipeline_change", args=[run.pipeline_id]))
+
+    @display(description="By")
+    def by(self, run: Run) -> str:
+        return run.requested_by_name
 
     @display(description="Again after")
     def retry_link(self, run: Run) -> str:

@@ -44,7 +44,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         required=False,
         initial=dict,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
-        help_text="What differs from the pipeline's defaults, such as {“options”: {“top”: 5}}.",
+        help_text='What differs from the pipeline\'s defaults, such as {"options": {"top": 5}}.',
     )
     timing = forms.ChoiceField(
         label="When", choices=TIMINGS, initial="crontab", widget=UnfoldAdminRadioSelectWidget(radio_style=1)
@@ -70,7 +70,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
     class Meta:
         model = PeriodicTask
         fields = ("name", "task", "enabled", "one_off", "start_time", "description")
-        labels = {"one_off": "Only the first time", "start_time": "Not before"}
+        labels = {"enabled": "On", "one_off": "Only the first time", "start_time": "Not before"}
         help_texts = {
             "name": "Runs show it as their cause.",
             "enabled": "Off: paused; what was due meanwhile is not made up for.",

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -51,16 +52,16 @@ class TaskFilter(admin.SimpleListFilter):
 @admin.register(PeriodicTask)
 class ScheduleAdmin(Admin):
     form = ScheduleForm
-    list_display = ("name", "state", "starts", "when", "upcoming", "last_run_at", "total_run_count")
+    list_display = ("name", "state", "starts", "when", "upcoming", "last_fired")
     list_display_links = ("name",)
     list_filter = ("enabled", TaskFilter)
     list_select_related = ("crontab", "interval", "clocked", "solar")
     search_fields = ("name", "description")
     ordering = ("name",)
-    sortable_by = ("name", "last_run_at")
+    sortable_by = ("name", "last_fired")
     actions = ("enable", "disable", "run_now")
     actions_detail = ("run_this_now",)
-    readonly_fields = ("when", "upcoming", "starts", "last_run_at", "total_run_count")
+    readonly_fields = ("when", "upcoming", "starts", "last_fired", "fired")
     conditional_fields = {
         "pipeline": f"task == '{START}'",
         "parameters": f"task == '{START}'",
@@ -72,7 +73,7 @@ class ScheduleAdmin(Admin):
         "one_off": "timing != 'clocked'",
     }
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "when", "upcoming", ("last_run_at", "total_run_count"))}),
+        (None, {"fields": ("name", "enabled", "when", "upcoming", ("last_fired", "fired"))}),
         ("What", {"fields": ("task", "pipeline", "parameters")}),
         ("When", {"fields": ("timing", "cron", "zone", "every", "period", "once_at", "start_time", "one_off")}),
         ("Notes", {"fields": ("description",)}),
@@ -81,8 +82,10 @@ class ScheduleAdmin(Admin):
 
     def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
         if obj and not self.has_change_permission(request, obj):
-            seen = ("name", "enabled", "starts", "kwargs", "when", "upcoming", "start_time", "one_off", "last_run_at",
-                    "total_run_count", "description")  # fmt: skip
+            seen = (
+                *("name", "enabled", "starts", "kwargs", "when", "upcoming", "last_fired", "fired"),
+                *("start_time", "one_off", "description"),
+            )
             return ((None, {"fields": seen}),)
         return super().get_fieldsets(request, obj)
 
@@ -123,7 +126,16 @@ class ScheduleAdmin(Admin):
     @display(description="Next")
     def upcoming(self, schedule: Any) -> str:
         fires = ((f"{timezone.localtime(time):%a %Y-%m-%d %H:%M}",) for time in next_fires(schedule, clock.now()))
-        return format_html_join("", '<div class="whitespace-nowrap">{}</div>', fires) or "–"
+        times = format_html_join(mark_safe("<br>"), '<span class="whitespace-nowrap">{}</span>', fires)
+        return format_html("<div>{}</div>", times) if times else "–"
+
+    @display(description="Last fired", ordering="last_run_at")
+    def last_fired(self, schedule: Any) -> str:
+        return f"{timezone.localtime(schedule.last_run_at):%a %Y-%m-%d %H:%M}" if schedule.last_run_at else "–"
+
+    @display(description="Fired so often")
+    def fired(self, schedule: Any) -> int:
+        return int(schedule.total_run_count)
 
     def has_pause_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Whoever may start pipelines may stop their schedules from doing so."""
@@ -212,6 +224,7 @@ class ScheduleInline(FactsInline):
     show_change_link = True
     tab = False
     hide_title = False
+    ordering = ("name",)
 
 
 class RuleAdmin(Admin):

@@ -30,9 +30,9 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @register.filter
-def duration(value: timedelta | float | None) -> str:
-    """`3m 10s`, `0.4s`, `2h 05m`; empty for None."""
-    if value is None:
+def duration(value: timedelta | float | str | None) -> str:
+    """`3m 10s`, `0.4s`, `2h 05m`; empty for None and for what a template does not find."""
+    if value is None or value == "":
         return ""
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 0.995:
@@ -50,9 +50,9 @@ def duration(value: timedelta | float | None) -> str:
 
 
 @register.filter
-def size(value: float | None) -> str:
-    """`1.2 MB`; empty for None."""
-    if value is None:
+def size(value: float | str | None) -> str:
+    """`1.2 MB`; empty for None and for what a template does not find."""
+    if value is None or value == "":
         return ""
     amount = float(value)
     for unit in UNITS:

@@ -25,13 +25,12 @@ PROGRAM = """
 [program:{name}]
 command={command}
 directory={folder}
-environment=CONSOLE_FACE="{has_face}"
 priority={priority}
 autorestart=true
 startsecs=1
 startretries=1000
 stopwaitsecs={stop_seconds}
-stopasgroup={stops_group}
+stopasgroup=false
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=%(here)s/log/{name}.log
@@ -51,10 +50,8 @@ def section(program: Program) -> str:
         name=program.name,
         command=" ".join(word(part) for part in program.command),
         folder=value(str(program.folder)),
-        has_face=str(program.has_face).lower(),
         priority=program.priority,
         stop_seconds=program.stop_seconds,
-        stops_group=str(program.stops_group).lower(),
     )
 
 

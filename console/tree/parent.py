@@ -1,15 +1,38 @@
-"""The parent of the tree: supervisor, which also ends when its terminal goes away, and says that it stops.
-
-It is run as a file so that it loads nothing but supervisor.
-"""
+"""The parent of the tree: supervisor, whose children of ours are forks of it and therefore start at once, on shared memory."""
 
 from __future__ import annotations
 
+import gc
+import importlib
+import logging
+import os
 import signal
 import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+from django.urls import get_resolver
 from supervisor import supervisord
 from supervisor.options import ServerOptions
+
+from console.env import adopt
+from console.tree import roles
+from console.tree.programs import ROLE
+
+SHARED: Final = (
+    "console.wsgi",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.concurrency.thread",
+    "celery.worker.consumer",
+    "django_celery_beat.schedulers",
+    "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread",
+    "kombu.transport.redis",
+)
+"""What the roles need: loaded once here, and then theirs by fork."""
 
 
 class Options(ServerOptions):
@@ -21,8 +44,51 @@ class Options(ServerOptions):
     def get_signal(self) -> int | None:
         number: int | None = super().get_signal()
         if number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            say("Kedro Console stops; work that runs is handed back within seconds.")
+            say("Kedro Console stops; work that still runs is handed back within seconds.")
         return number
+
+    def execve(self, filename: str, argv: list[str], env: Mapping[str, str]) -> None:
+        """Called in the new child: a role of ours needs no new Python, all that it loads is loaded already."""
+        if tuple(argv[: len(ROLE)]) == ROLE and sys.platform == "linux":
+            become(argv[len(ROLE) :], env)
+        super().execve(filename, argv, env)
+
+
+def become(words: list[str], environment: Mapping[str, str]) -> None:
+    """Be this role, as if this process were a new one; never returns."""
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        adopt(environment)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        Path("/proc/self/comm").write_text(f"console-{words[0]}")
+        code = roles.main(words)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def share() -> None:
+    """Load what the roles need, and keep the collector's hands off it: a page that is not written to stays shared."""
+    for module in SHARED:
+        importlib.import_module(module)
+    get_resolver().url_patterns  # noqa: B018 - loads all pages
+    gc.collect()
+    gc.freeze()
+
+
+def run(configuration: Path) -> None:
+    """Supervise until a signal ends it; everything that was started has ended then."""
+    supervisord.ServerOptions = Options
+    supervisord.main(["--nodaemon", "--configuration", str(configuration)])
+    say("Kedro Console has stopped.")
 
 
 def say(sentence: str) -> None:
@@ -30,14 +96,3 @@ def say(sentence: str) -> None:
         print(sentence, flush=True)  # noqa: T201 - this is what the terminal is for
     except OSError:
         pass  # the terminal is gone: nobody is left to be told
-
-
-def main() -> int:
-    supervisord.ServerOptions = Options
-    supervisord.main(sys.argv[1:])
-    say("Kedro Console has stopped.")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

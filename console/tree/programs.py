@@ -1,11 +1,11 @@
-"""The programs of the tree, and the same ones as the roles of a container."""
+"""The programs of the tree; those of ours are also the roles of a container (`python -m console web`)."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from console.env import BASE, ENV, Environment
 
-WEB_THREADS: Final = 16
 WORKER_STOP_SECONDS: Final = 25
 """Longer than the worker's own drain: it hands back what it still runs, then its hosts end."""
 DEMO_SOURCES: Final = BASE / "pipelines" / "demo" / "src"
+ROLE: Final = (sys.executable, "-m", "console")
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,16 @@ class Tree:
 
     host: str
     port: int
-    slots: int
     demo_port: int | None
 
     @property
+    def local_host(self) -> str:
+        """Where this machine itself reaches the pages."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    @property
     def address(self) -> str:
-        """Where a browser on this machine finds the console."""
-        return f"http://{with_port('127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host, self.port)}"  # noqa: S104
+        return f"http://{with_port(self.local_host, self.port)}"
 
 
 @dataclass(frozen=True)
@@ -42,52 +45,21 @@ class Program:
     command: list[str]
     priority: int
     stop_seconds: int = 10
-    stops_group: bool = field(default=False, kw_only=True)
-    has_face: bool = field(default=False, kw_only=True)
-    folder: Path = field(default=BASE, kw_only=True)
+    folder: Path = BASE
 
 
 def programs(tree: Tree) -> list[Program]:
     """All programs of this tree; the embedded Redis is left out when REDIS_URL names another."""
     found = [
-        Program("worker", worker(tree.slots, ENV.worker_queues), 30, WORKER_STOP_SECONDS),
-        Program("beat", beat(), 40),
-        Program("web", web(tree.host, tree.port), 50, stops_group=True, has_face=True),
+        Program("worker", [*ROLE, "worker"], 30, WORKER_STOP_SECONDS),
+        Program("beat", [*ROLE, "beat"], 40),
+        Program("web", [*ROLE, "web", "--host", tree.host, "--port", str(tree.port)], 50),
     ]
     if ENV.is_embedded_redis:
         found.append(Program("redis", redis(), 10))
     if tree.demo_port is not None:
         found.append(Program("demo_api", demo_api(tree.demo_port), 20, folder=DEMO_SOURCES))
     return sorted(found, key=lambda program: program.priority)
-
-
-def web(host: str, port: int) -> list[str]:
-    """One process with threads: the pages wait for the database, not for the processor."""
-    return [
-        *(sys.executable, "-m", "gunicorn", "console.wsgi"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS)),
-        *("--bind", with_port(host, port), "--no-control-socket", "--graceful-timeout", "5", "--preload"),
-    ]
-
-
-def worker(slots: int, queues: list[str]) -> list[str]:
-    """A worker of threads: each only waits for a child of a host."""
-    return [
-        *(sys.executable, "-m", "celery", "-A", "console", "worker", "--loglevel", "INFO"),
-        *("--pool", "threads", "--concurrency", str(slots), "--without-gossip", "--without-mingle"),
-        *("--hostname", f"{worker_name()}@%h", "--queues", ",".join(queues)),
-    ]
-
-
-def worker_name() -> str:
-    """Ours alone on this machine: two trees that share a database must not take each other for dead."""
-    if ENV.is_embedded_redis:
-        return "worker"
-    return f"worker-{hashlib.sha256(str(ENV.var).encode()).hexdigest()[:4]}"
-
-
-def beat() -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "console", "beat", "--loglevel", "INFO"]
 
 
 def demo_api(port: int) -> list[str]:
@@ -125,6 +97,13 @@ def _bundled_server() -> str | None:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
         return None
+
+
+def worker_name() -> str:
+    """Ours alone on this machine: two trees that share a database must not take each other for dead."""
+    if ENV.is_embedded_redis:
+        return "worker"
+    return f"worker-{hashlib.sha256(str(ENV.var).encode()).hexdigest()[:4]}"
 
 
 def with_port(host: str, port: int) -> str:

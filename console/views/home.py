@@ -21,6 +21,7 @@ from jobs.states import LIVE, Status
 from jobs.upcoming import upcoming
 
 ROWS = 8
+LOOKED_AT = 100
 LATELY = timedelta(days=7)
 EXAMINED_FOR_SECONDS = 10
 
@@ -48,10 +49,18 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "findings": findings,
         "is_all_well": all(finding.is_ok for finding in findings),
         "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
-        "failures": bad[:ROWS],
+        "failures": _alike(list(bad[:LOOKED_AT]))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
         "upcoming": upcoming(at, ROWS),
     }
+
+
+def _alike(runs: list[Run]) -> list[tuple[Run, int]]:
+    """The newest of those that ended with the same sentence in the same pipeline, and how many there are."""
+    groups: dict[tuple[int, str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.pipeline_id, run.status, run.error), []).append(run)
+    return [(group[0], len(group)) for group in groups.values()]
 
 
 def _findings() -> list[Finding]:

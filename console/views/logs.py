@@ -30,10 +30,10 @@ def run_logs(request: HttpRequest, number: int) -> HttpResponseBase:
     if "download" in request.GET:
         return _download(run)
     only = _only(request)
-    asked = {"log": _lines(request, run, only), "only": only, "levels": LEVELS, "run": run}
+    asked = {"log": _lines(request, run, only), "only": only}
     if "lines" in request.GET:
-        return render(request, "runs/_lines.html", asked)
-    return answer(request, run, "logs", **asked)
+        return render(request, "runs/_lines.html", {"run": run, **asked})
+    return answer(request, run, "logs", levels=LEVELS, **asked)
 
 
 def _only(request: HttpRequest) -> Only:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,9 +52,10 @@ def read(project_path: Path, env: str, problems: Problems) -> Configuration:
     """The configuration of that Kedro environment ("" = the default one)."""
     from kedro.framework.project import settings
 
-    read_hooks = any(hasattr(hook, name) for hook in settings.HOOKS for name in _CHANGING_HOOKS)
-    found = Configuration(may_change=read_hooks)
-    with problems.caught("configuration", "The configuration cannot be read"):
+    found = Configuration()
+    with problems.caught("configuration", "The configuration cannot be read"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Kedro's own use of OmegaConf warns
+        found.may_change = any(hasattr(hook, name) for hook in settings.HOOKS for name in _CHANGING_HOOKS)
         _Reader(project_path, env, settings, problems).fill(found)
     return found
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from kedro_console import wire
 from kedro_console.configuration import Configuration
-from kedro_console.dependencies import missing_for_dataset, missing_for_path
-from kedro_console.problems import Problems, install, missing_module, missing_package
+from kedro_console.dependencies import Unusable, dataset_class, missing_extras, missing_for_path
+from kedro_console.problems import Problems, install
 
 IN_MEMORY = "MemoryDataset"
 PATHS = ("filepath", "path", "url")
@@ -20,7 +20,9 @@ _PLACEHOLDER = re.compile(r"\{.*?\}")
 Entry = dict[str, Any]
 
 
-def read(configuration: Configuration, used: Iterable[str], is_lazy: bool, problems: Problems) -> list[wire.SnapshotDataset]:
+def read(
+    configuration: Configuration, used: Iterable[str], is_lazy: bool, problems: Problems
+) -> list[wire.SnapshotDataset]:
     """Every dataset of the catalog and of the pipelines; `is_lazy`: Kedro makes only those that a run uses."""
     entries = resolve(configuration.catalog or {}, used, problems)
     names = set(used)
@@ -59,7 +61,7 @@ def _sorted_patterns(patterns: Iterable[str]) -> list[str]:
 
 
 def _match(pattern: str, name: str) -> dict[str, Any] | None:
-    from parse import parse
+    from parse import parse  # type: ignore[import-untyped]
 
     found = parse(pattern, name)
     return None if found is None else dict(found.named)
@@ -80,7 +82,7 @@ def _is_entry(name: str, entry: Any, problems: Problems) -> bool:
     return False
 
 
-# ---- classes -------------------------------------------------------------------------------------
+# ---- what a dataset needs --------------------------------------------------------------------------
 
 
 class _Classes:
@@ -88,34 +90,35 @@ class _Classes:
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
-        self._known: dict[str, tuple[Any, Exception | None]] = {}
+        self._known: dict[str, Any] = {}
 
     def of(self, entry: Entry) -> Any:
         """The class; None when it cannot be imported."""
-        return self._load(entry["type"])[0]
+        found = self._load(entry["type"])
+        return None if isinstance(found, Unusable) else found
 
     def check(self, name: str, entry: Entry, must_import: bool) -> None:
         """Names what the dataset's types and path need and do not find."""
         say = self._problems.error if must_import else self._problems.warning
         for kind in _types(entry):
-            cls, error = self._load(kind)
-            if error is not None:
-                say(*_unusable(name, kind, error))
+            found = self._load(kind)
+            if isinstance(found, Unusable):
+                say(*_unusable(name, kind, found))
             elif must_import:
-                for package in missing_for_dataset(cls):
-                    self._problems.warning(f"dependency:{package}", _needs(name, kind, package, "usually needs"))
-        for package in missing_for_path(_path(entry)):
-            say(f"dependency:{package}", _needs(name, _path(entry), package, "needs"))
+                for package in missing_extras(found):
+                    self._problems.warning(f"dependency:{package}", _needs(name, kind, "usually needs", package))
+        package = missing_for_path(str(entry.get("filepath") or entry.get("path") or ""))
+        if package:
+            say(f"dependency:{package}", _needs(name, path_of(entry), "needs", package))
 
-    def _load(self, kind: Any) -> tuple[Any, Exception | None]:
-        from kedro.io.core import parse_dataset_definition
-
-        if str(kind) not in self._known:
+    def _load(self, kind: Any) -> Any:
+        key = str(kind)
+        if key not in self._known:
             try:
-                self._known[str(kind)] = parse_dataset_definition({"type": kind})[0], None
-            except Exception as error:  # noqa: BLE001  (modules of datasets may raise anything)
-                self._known[str(kind)] = None, error
-        return self._known[str(kind)]
+                self._known[key] = dataset_class(kind)
+            except Unusable as error:
+                self._known[key] = error
+        return self._known[key]
 
 
 def _types(entry: Entry) -> Iterator[Any]:
@@ -128,9 +131,69 @@ def _types(entry: Entry) -> Iterator[Any]:
         yield from _types(inside)
 
 
-def _unusable(name: str, kind: Any, error: Exception) -> tuple[str, str]:
+def _unusable(name: str, kind: Any, error: Unusable) -> tuple[str, str]:
     """(subject, sentence) for a type that cannot be imported."""
-    missing = missing_for_dataset(kind) or [each for each in [missing_module(error)] if each and each not in str(kind)]
-    if missing:
-        return f"dependency:{missing[0]}", _needs(name, kind, " ".join(missing), "needs")
-    return f"dataset:{name}", _unknown(name, kind, error)
+    if error.packages:
+        return f"dependency:{error.packages[0]}", _needs(name, kind, "needs", *error.packages)
+    return (
+        f"dataset:{name}",
+        f"The dataset '{name}' has the type '{kind}', but {error}: correct the type in the catalog, or that module.",
+    )
+
+
+def _needs(name: str, what: Any, verb: str, *packages: str) -> str:
+    listed = ", ".join(f"'{package}'" for package in packages)
+    return f"The dataset '{name}' ({what}) {verb} the package {listed}, which is missing: {install(*packages)}."
+
+
+def _check_credentials(name: str, entry: Entry, configuration: Configuration, problems: Problems) -> None:
+    if configuration.credentials is None:
+        return
+    say = problems.warning if configuration.may_change else problems.error
+    unless = ", unless a hook of the project provides it" if configuration.may_change else ""
+    for key in sorted(set(_credentials(entry)) - set(configuration.credentials)):
+        say(
+            f"credentials:{key}",
+            f"The dataset '{name}' asks for the credentials '{key}', which are not defined: "
+            f"add '{key}' to {configuration.local}/credentials.yml{unless}.",
+        )
+
+
+def _credentials(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key == "credentials" and isinstance(part, str):
+                yield part
+            yield from _credentials(part)
+
+
+# ---- pictures ------------------------------------------------------------------------------------
+
+
+def _picture(name: str, entry: Entry, cls: Any) -> wire.SnapshotDataset:
+    return wire.SnapshotDataset(
+        name=name,
+        type=str(entry["type"]),
+        path=path_of(entry),
+        is_persisted=not _is_in_memory(entry, cls),
+        is_versioned=bool(entry.get("versioned") or getattr(cls, "versioned", False)),
+    )
+
+
+def path_of(entry: Entry) -> str:
+    """Where the dataset lies, without user, password or query of a URL; "" when the entry names no path."""
+    path = next((str(entry[key]) for key in PATHS if entry.get(key)), "")
+    if "://" not in path:
+        return path
+    return _USER.sub("", path).partition("?")[0]
+
+
+def _is_in_memory(entry: Entry, cls: Any) -> bool:
+    inside = entry.get("dataset")
+    if _last(entry["type"]).startswith("CachedData") and inside:
+        return _is_in_memory(inside if isinstance(inside, dict) else {"type": inside}, None)
+    return bool(getattr(cls, "_EPHEMERAL", False)) or _last(entry["type"]).lower() == "memorydataset"
+
+
+def _last(kind: Any) -> str:
+    return str(kind).rpartition(".")[2]

@@ -12,10 +12,10 @@ from pathlib import Path
 from kedro_console import failures, wire
 
 PACKAGES = {
-    "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python", "dateutil": "python-dateutil",
-    "docx": "python-docx", "dotenv": "python-dotenv", "git": "GitPython", "jwt": "PyJWT",
-    "kedro_datasets": "kedro-datasets", "MySQLdb": "mysqlclient", "pptx": "python-pptx", "psycopg2": "psycopg2-binary", "skimage": "scikit-image",
-    "sklearn": "scikit-learn", "sqlalchemy": "SQLAlchemy", "yaml": "PyYAML",
+    "MySQLdb": "mysqlclient", "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python",
+    "dateutil": "python-dateutil", "docx": "python-docx", "dotenv": "python-dotenv", "git": "GitPython",
+    "jwt": "PyJWT", "kedro_datasets": "kedro-datasets", "pptx": "python-pptx", "psycopg2": "psycopg2-binary",
+    "skimage": "scikit-image", "sklearn": "scikit-learn", "sqlalchemy": "SQLAlchemy", "yaml": "PyYAML",
 }  # fmt: skip
 """Modules whose package on PyPI has another name."""
 

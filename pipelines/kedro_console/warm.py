@@ -70,7 +70,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
         compat.remember_git(project_path)
     importlib.import_module("kedro_console.hooks")
     logs.honour_levels(project_path)
-    warmth.versions = _versions()
+    warmth.versions = versions()
     warmth.is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
     gc.collect()
     gc.freeze()
@@ -135,7 +135,8 @@ def reseed(warmth: Warmth) -> None:
 # ---- versions ------------------------------------------------------------------------------------
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Distribution → version, of what is imported now."""
     known = _distributions()
     tops = {name for name in sys.modules if "." not in name}
     return dict(sorted(known[top] for top in tops if top in known))

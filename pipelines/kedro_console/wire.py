@@ -265,6 +265,8 @@ def parse(data: bytes) -> Message:
     """The message in these bytes; WireError when it is none of ours. Unknown fields of a newer side are dropped."""
     try:
         raw = json.loads(data)
+        if any(mark in data for mark in HOSTILE):
+            raw = clean(raw)
         cls = MESSAGES[raw.pop("kind")]
         known = {f.name for f in fields(cls)}
         return cls(**{name: _nested(name, value) for name, value in raw.items() if name in known})
@@ -335,6 +337,21 @@ def read_line(raw: bytes) -> LogLine:
         if len(parts) == 4:
             return LogLine(*parts)
     return LogLine("INFO", "raw", "", text)
+
+
+HOSTILE: Final = (b"\\ud", b"\\u0000", b"NaN", b"Infinity")
+"""What valid JSON may hold and a database does not take."""
+
+
+def clean(value: Json) -> Json:
+    """JSON that every database takes: no NUL characters, no lone surrogates, no NaN."""
+    if isinstance(value, str):
+        return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {clean(str(name)): clean(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [clean(inner) for inner in value]
+    return json_safe(value) if isinstance(value, float) else value
 
 
 def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:

@@ -122,8 +122,12 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(operator: Client, se
     assert send(operator, with_value('"%s"' % ("x" * 100))).status_code == 413  # noqa: UP031
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/yaml"])
-def test_what_is_not_sent_as_json_is_refused_with_the_header_that_is_missing(operator: Client, content_type: str) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/yaml"]
+)
+def test_what_is_not_sent_as_json_is_refused_with_the_header_that_is_missing(
+    operator: Client, content_type: str
+) -> None:
     answer = send(operator, '{"pipeline_name": "report"}', content_type)
     assert answer.status_code == 415
     assert "Content-Type: application/json" in answer.json()["detail"]

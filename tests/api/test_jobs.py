@@ -239,7 +239,14 @@ def test_a_project_s_secrets_are_in_no_answer(caller) -> None:
     project = make_project(environment={"DB_PASSWORD": "s3cr3t-value"})
     run = make_run(make_pipeline(project=project))
     admin = caller("admin")
-    for path in ("/projects", "/pipelines", "/pipelines/shop/report", "/jobs", f"/jobs/{run.pk}", f"/jobs/{run.pk}/nodes"):
+    for path in (
+        "/projects",
+        "/pipelines",
+        "/pipelines/shop/report",
+        "/jobs",
+        f"/jobs/{run.pk}",
+        f"/jobs/{run.pk}/nodes",
+    ):
         answer = get(admin, path)
         assert answer.status_code == 200
         assert b"s3cr3t" not in answer.content

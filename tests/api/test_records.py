@@ -94,7 +94,9 @@ def test_events_are_followed_by_their_number(viewer) -> None:
             run=run, step=run.steps.get(), seq=seq, at=AT, kind="node_started", node="fetch", data={"node": "fetch"}
         )
     events = get(viewer, f"/jobs/{run.uuid}/events?after=1").json()
-    assert [(event["seq"], event["kind"], event["at"]) for event in events] == [(4, "node_started", "2026-03-01T08:00:00Z")]
+    assert [(event["seq"], event["kind"], event["at"]) for event in events] == [
+        (4, "node_started", "2026-03-01T08:00:00Z")
+    ]
 
 
 def test_an_artifact_is_listed_and_downloaded_whole_and_in_parts(analyst) -> None:
@@ -170,6 +172,12 @@ def test_workers_tell_whether_they_are_alive(viewer) -> None:
     at = clock.now()
     for name, age in (("here", 1), ("lost", 60)):
         Worker.objects.create(
-            name=name, host="h", pid=1, slots=4, started_at=at, heartbeat_at=at - timedelta(seconds=age), queues=["default"]
+            name=name,
+            host="h",
+            pid=1,
+            slots=4,
+            started_at=at,
+            heartbeat_at=at - timedelta(seconds=age),
+            queues=["default"],
         )
     assert {row["name"]: row["is_alive"] for row in get(viewer, "/workers").json()} == {"here": True, "lost": False}

@@ -107,9 +107,10 @@ def test_a_node_that_eats_too_much_memory_is_killed_and_says_so(worker: object, 
 def test_a_node_that_prints_100_mb_keeps_a_bounded_log(worker: object, toy: Project) -> None:
     run = ended(start(toy, "prints", megabytes=100), seconds=170)
     assert run.status == Status.SUCCEEDED
-    assert "further lines were not kept" in lines(run)[-1]
-    assert "the very last line" in lines(run)[-1]
-    kept = sum(len(text) for text in lines(run))
+    kept_lines = lines(run)
+    assert any("lines were not kept here" in text for text in kept_lines)
+    assert "the very last line" in kept_lines
+    kept = sum(len(text) for text in kept_lines)
     assert 10_000_000 < kept < 30_000_000
 
 

@@ -117,7 +117,13 @@ def test_tqdm_is_progress_and_only_its_last_line_is_log(host_of):
     body = "import time, tqdm\nfor _ in tqdm.tqdm(range(40), desc='rows', unit='row', mininterval=0):\n    time.sleep(0.02)"
     said = host_of(**work(body)).run()
     made = said.all(wire.ProgressMade)
-    assert (made[-1].node, made[-1].label, made[-1].done, made[-1].total, made[-1].unit) == ("work", "rows", 40, 40, "row")
+    assert (made[-1].node, made[-1].label, made[-1].done, made[-1].total, made[-1].unit) == (
+        "work",
+        "rows",
+        40,
+        40,
+        "row",
+    )
     assert 2 <= len(made) <= 8
     assert [text for _, text in written(said, "stderr") if "rows" in text] == [
         text for _, text in written(said, "stderr") if "40/40" in text

@@ -12,12 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from console.env import BASE, ENV, tree_environment
-from console.tree import announce, configuration, lock, ports, prepare, processes
+from console.tree import announce, configuration, lock, parent, ports, prepare, processes
 from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError
 
-PARENT: Final = BASE / "console" / "tree" / "parent.py"
 ORPHAN_SECONDS: Final = 15
 
 
@@ -36,29 +35,33 @@ class Command(BaseCommand):
     def handle(self, *_: Any, port: int, host: str, workers: int, no_demo: bool, **__: Any) -> None:
         if not 0 < port < 65536 or workers < 1:
             raise CommandError("--port is a number from 1 to 65535, --workers a number from 1.")
-        demo_port = None if no_demo or ENV.demo_api_url else ports.free_port(port + 10)
+        if (host, workers) != (ENV.bind, ENV.worker_slots):
+            start_over(CONSOLE_BIND=host, CONSOLE_WORKER_SLOTS=str(workers))
         try:
-            self._start(Tree(host, port, workers, demo_port), has_demo=not no_demo)
+            self._up(host, port, has_demo=not no_demo)
         except ConsoleError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("Stopped before everything was started.", returncode=130) from None
 
-    def _start(self, tree: Tree, *, has_demo: bool) -> None:
+    def _up(self, host: str, port: int, *, has_demo: bool) -> None:
         prepare.check_project_path()
         prepare.prepare_folder(ENV.var)
-        held = lock.take(ENV.var, tree.address)
+        held = lock.take(ENV.var, Tree(host, port, None).address)
         self._end_orphans()
-        if refusal := ports.refusal(tree.host, tree.port):
+        if refusal := ports.refusal(host, port):
             raise CommandError(
-                f"Port {tree.port} cannot be used ({refusal}): stop what listens there, "
-                f"or choose another with `make up PORT={tree.port + 1}`."
+                f"Port {port} cannot be used ({refusal}): stop what listens there, "
+                f"or choose another with `make up PORT={port + 1}`."
             )
+        tree = Tree(host, port, ports.free_port(port + 10) if has_demo and not ENV.demo_api_url else None)
         self._prepare()
         file = configuration.write(ENV.var, programs(tree))
+        parent.share()
         connections.close_all()
-        announce.fork(lambda: self._announce(tree, held, has_demo))
-        self._become_parent(tree, file)
+        announce.fork(lambda: self._announce(tree, held, has_demo=has_demo))
+        os.chdir(BASE)
+        parent.run(file)
 
     def _end_orphans(self) -> None:
         """An earlier tree whose parent was killed still has its programs: Redis goes last, the others talk to it."""
@@ -79,9 +82,9 @@ class Command(BaseCommand):
         if password := prepare.make_administrator():
             self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
 
-    def _announce(self, tree: Tree, held: int, has_demo: bool) -> None:
+    def _announce(self, tree: Tree, held: int, *, has_demo: bool) -> None:
         os.close(held)
-        if not announce.wait_for_page("127.0.0.1" if tree.host == "0.0.0.0" else tree.host, tree.port):  # noqa: S104
+        if not announce.wait_for_page(tree.local_host, tree.port):
             self.stderr.write(f"The pages do not answer: {ENV.var}/log/web.log says why. Ctrl-C stops everything.")
             return
         self.stdout.write(f"Kedro Console serves on {tree.address}   logs: {ENV.var}/log   stop: Ctrl-C")
@@ -90,18 +93,9 @@ class Command(BaseCommand):
         for sentence in prepare.register_projects(demo_api if has_demo else "", at=clock.now()):
             self.stdout.write(sentence)
 
-    def _become_parent(self, tree: Tree, file: Path) -> None:
-        """Signals that are meant for us now reach the supervisor: it has our process number."""
-        environment = tree_environment(
-            without=("CONSOLE_ADMIN_PASSWORD", "CONSOLE_ADMIN_PASSWORD_FILE"),
-            CONSOLE_VAR=str(ENV.var),
-            CONSOLE_BIND=tree.host,
-            CONSOLE_WORKER_SLOTS=str(tree.slots),
-            PYTHONUNBUFFERED="1",
-            MALLOC_ARENA_MAX="2",  # threads would else each keep a heap of their own
-            **{processes.MARK: str(ENV.var)},
-        )
-        os.chdir(BASE)
-        self.stdout.flush()
-        command = [sys.executable, "-P", str(PARENT), "--nodaemon", "--configuration", str(file)]
-        os.execve(sys.executable, command, environment)  # noqa: S606 - our own Python
+
+def start_over(**changes: str) -> None:
+    """The same command with these settings, which are read once and early."""
+    sys.stdout.flush()
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, command, tree_environment(**changes))  # noqa: S606 - our own Python

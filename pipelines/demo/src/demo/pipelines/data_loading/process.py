@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pandas as pd
+from pandas.api.types import is_string_dtype
 
 logger = logging.getLogger(__name__)
 
@@ -12,9 +13,9 @@ logger = logging.getLogger(__name__)
 def process_rows(raw_data: pd.DataFrame) -> pd.DataFrame:
     """The same rows in the same order with the column `name` (however it is written) in upper case."""
     processed = raw_data.copy()
-    names = [column for column in processed.columns if str(column).lower() == "name"]
+    names = [each for each in processed.columns if each.lower() == "name" and is_string_dtype(processed[each])]
     if not names:
-        logger.warning("There is no column called name, nothing to put in upper case: %s.", ", ".join(raw_data.columns))
+        logger.warning("No column of text is called name, nothing to put in upper case: %s.", ", ".join(raw_data))
     for column in names:
         processed[column] = processed[column].str.upper()
         logger.info("Put %d names of column %s in upper case.", processed[column].notna().sum(), column)

@@ -1,0 +1,3 @@
+from console.tree.roles import main
+
+raise SystemExit(main())

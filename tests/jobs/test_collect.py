@@ -1,0 +1,220 @@
+"""What a child reports becomes rows, in order, in batches, and only under the lease."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from jobs.artifacts import open_file
+from jobs.collect import LOG_LIMIT_BYTES, Collector, Log, flush_patiently
+from jobs.errors import LeaseLost, PlatformError
+from jobs.models import LogChunk, Run, Step
+from jobs.outcome import Ending, outcome_of
+from jobs.states import NodeStatus, Status
+from kedro_console import wire
+from tests.factories import AT, make_run
+
+NOW = AT.timestamp()
+
+
+def collecting(**facts: Any) -> Collector:
+    run = make_run(**facts)
+    step = run.steps.get()
+    token = step.claim(at=AT, worker_name="w1", lease=timedelta(seconds=20))
+    return Collector(step, token, {"zip_file"})
+
+
+def exited(**facts: Any) -> wire.ChildExited:
+    return wire.ChildExited(
+        NOW, **({"exit_code": 0, "signal": None, "peak_memory_bytes": 5, "cpu_seconds": 0.1} | facts)
+    )
+
+
+def test_log_bytes_are_cut_into_lines_wherever_they_arrive() -> None:
+    log = Log()
+    for part in (wire.mark_line("INFO", "stdout", "fetch", "one\ntwo"), b"raw ", b"line\nrest"):
+        log.feed(part, NOW)
+    log.close(NOW)
+    assert [(line[2], line[3], line[4]) for line in log.lines] == [
+        ("stdout", "fetch", "one"),
+        ("stdout", "fetch", "two"),
+        ("raw", "", "raw line"),
+        ("raw", "", "rest"),
+    ]
+
+
+def test_a_log_past_its_limit_is_counted_and_its_last_line_kept() -> None:
+    log = Log()
+    line = b"x" * 999 + b"\n"
+    for _ in range(LOG_LIMIT_BYTES // len(line) + 10):
+        log.feed(line, NOW)
+    log.feed(b"farewell\n", NOW)
+    log.close(NOW)
+    texts = [line[4] for line in log.lines]
+    assert texts[-1] == log.last_line == "farewell"
+    assert sum("lines were not kept here" in text for text in texts) == 0
+    assert len(texts) == LOG_LIMIT_BYTES // len(line) + 11
+
+
+def test_a_log_far_past_its_limit_says_what_is_missing() -> None:
+    log = Log()
+    log.feed((b"x" * 999 + b"\n") * (LOG_LIMIT_BYTES // 1000 + 2_000), NOW)
+    log.feed(b"farewell\n", NOW)
+    log.close(NOW)
+    (note,) = [line[4] for line in log.lines if line[2] == "console"]
+    assert note.split()[0].replace(",", "").isdigit()
+    assert log.lines[-1][4] == "farewell"
+
+
+def test_a_line_that_never_ends_is_cut() -> None:
+    log = Log()
+    log.feed(b"y" * (wire.MAX_LINE_BYTES * 5), NOW)
+    log.close(NOW)
+    assert all(len(line[4]) < wire.MAX_LINE_BYTES + 200 for line in log.lines)
+
+
+@pytest.mark.django_db
+def test_events_and_lines_are_numbered_in_one_order() -> None:
+    seen = collecting()
+    seen.take(wire.NodeStarted(NOW, "fetch"))
+    seen.take_log(wire.mark_line("INFO", "stdout", "fetch", "hello"), NOW)
+    seen.flush()
+    seen.take(wire.NodeFinished(NOW + 1, "fetch", 1.0))
+    seen.flush()
+    run = Run.objects.get(pk=seen.step.run_id)
+    (chunk,) = LogChunk.objects.filter(run=run)
+    assert list(run.events.values_list("seq", "kind")) == [(1, "node_started"), (3, "node_finished")]
+    assert [line.seq for line in chunk.lines] == [2]
+    assert (run.seq, run.nodes_done) == (3, 1)
+    assert run.node_runs.get(name="fetch").status == NodeStatus.SUCCEEDED
+
+
+@pytest.mark.django_db
+def test_hostile_text_is_stored_harmless() -> None:
+    seen = collecting()
+    failure = wire.Failure("ValueError", "bad \x00 \ud800 text", [], "")
+    saved = wire.DatasetSaved(NOW, "zip_file", "write", "X", 0.1, value={"n": float("inf")}, has_value=True)
+    for message in (wire.NodeStarted(NOW, "fetch"), saved, wire.NodeFailed(NOW, "fetch", 1.0, failure)):
+        seen.take(wire.parse(message.to_json()))
+    seen.take_log(b"\x1eINFO\x1fstdout\x1ffetch\x1fnul \x00 and \xff\n", NOW)
+    seen.flush()
+    node = seen.step.run.node_runs.get(name="fetch")
+    assert node.status == NodeStatus.FAILED
+    assert "\x00" not in node.error
+    assert seen.results["zip_file"]["value"] == {"n": "inf"}
+
+
+@pytest.mark.django_db
+def test_with_the_lease_gone_nothing_is_written() -> None:
+    seen = collecting()
+    Step.objects.filter(pk=seen.step.pk).update(lease_token=None, status=Status.QUEUED)
+    seen.take(wire.NodeStarted(NOW, "fetch"))
+    with pytest.raises(LeaseLost):
+        seen.flush()
+    assert not seen.step.run.events.exists()
+    assert seen.step.run.node_runs.get(name="fetch").status == NodeStatus.WAITING
+
+
+@pytest.mark.django_db
+def test_rows_wait_for_a_database_that_is_away() -> None:
+    seen = collecting()
+    seen.take(wire.NodeStarted(NOW, "fetch"))
+    seen.take(wire.RunStarted(NOW, ["fetch", "new_node"], {}, {}))
+    seen.take_log(b"kept\n", NOW)
+    back = time.monotonic() + 0.5
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "jobs_logchunk" in sql and time.monotonic() < back:
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        flush_patiently(seen, seconds=20)
+    run = seen.step.run
+    assert run.events.count() == 2
+    assert run.node_runs.filter(name="new_node").count() == 1
+    assert [line.text for chunk in run.log_chunks.all() for line in chunk.lines] == ["kept"]
+
+
+@pytest.mark.django_db
+def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
+    seen = collecting()
+    staged = tmp_path / "deck.pptx"
+    staged.write_bytes(b"slides")
+    digest = hashlib.sha256(b"slides").hexdigest()
+    kept = wire.KeptFile(str(staged), "deck.pptx", 6, digest, "application/vnd.ms-powerpoint")
+    seen.take(wire.DatasetSaved(NOW, "ppt_file", "write", "X", 0.1, kept=kept))
+    (row,) = seen.artifacts
+    from jobs.models import Artifact
+
+    artifact = Artifact.objects.create(run=seen.step.run, created_at=AT, **row)
+    with open_file(artifact) as file:
+        assert file.read() == b"slides"
+    assert not staged.exists()
+    artifact.sha256 = "0" * 64
+    with pytest.raises(PlatformError, match="could not be read from the artifact store"):
+        open_file(artifact)
+
+
+@pytest.mark.django_db
+def test_a_store_that_is_away_fails_the_run_with_its_reason(settings: Any, tmp_path: Path) -> None:
+    seen = collecting()
+    (tmp_path / "store").write_text("a file where the folder should be")
+    settings.STORAGES = settings.STORAGES | {
+        "artifacts": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path / "store")}
+        }
+    }  # fmt: skip
+    staged = tmp_path / "a.csv"
+    staged.write_bytes(b"x")
+    kept = wire.KeptFile(str(staged), "a.csv", 1, "0" * 64, "text/csv")
+    seen.take(wire.DatasetSaved(NOW, "csv", "write", "X", 0.1, kept=kept))
+    seen.take(wire.RunFinished(NOW, 1.0))
+    seen.take(exited())
+    outcome = outcome_of(seen, Ending())
+    assert outcome.status == Status.FAILED
+    assert "artifact store is unreachable" in outcome.error
+    assert staged.exists()
+
+
+RUNNING = [wire.NodeStarted(NOW, "fetch")]
+FAILED = wire.RunFailed(NOW, 1.0, "fetch", wire.Failure("app.ShelfError", "empty\nshelf", [], ""))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("messages", "ending", "status", "sentence"),
+    [
+        ([wire.RunFinished(NOW, 1), exited()], Ending(), "succeeded", ""),
+        ([wire.RunFinished(NOW, 1), exited()], Ending(is_stop_asked=True), "succeeded", ""),
+        ([FAILED, exited(exit_code=1)], Ending(), "failed", "Node fetch: ShelfError: empty shelf"),
+        ([exited(exit_code=3)], Ending(), "crashed", "The process ended itself with exit code 3 while fetch ran."),
+        ([exited(exit_code=None, signal=11)], Ending(), "crashed", "ended by SIGSEGV (signal 11) while fetch ran"),
+        (
+            [exited(exit_code=None, signal=9, peak_memory_bytes=3_100_000_000, memory_limit_bytes=3_000_000_000)],
+            Ending(), "crashed", "Killed at 3.1 GB of 3.0 GB allowed while fetch ran.",
+        ),
+        ([FAILED, exited()], Ending(is_stop_asked=True), "cancelled", ""),
+        ([FAILED, exited()], Ending(is_timed_out=True, time_limit_seconds=7), "failed", "Stopped after 7 s"),
+        ([], Ending(is_host_lost=True), "crashed", "The project's host ended unexpectedly while fetch ran."),
+        ([], Ending(is_handed_back=True), "crashed", "The worker was stopped"),
+        ([wire.StepRefused(NOW, "broken", "No package x.")], Ending(), "failed", "No package x."),
+        ([], Ending(sentence="The folder is not there."), "failed", "The folder is not there."),
+    ],
+)  # fmt: skip
+def test_every_way_to_end_has_a_status_and_a_sentence(
+    messages: list[wire.Message], ending: Ending, status: str, sentence: str
+) -> None:
+    seen = collecting()
+    for message in RUNNING + messages:
+        seen.take(message)
+    outcome = outcome_of(seen, ending)
+    assert outcome.status == status
+    assert sentence in outcome.error
+    assert bool(outcome.error) == bool(sentence)
