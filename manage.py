@@ -26,9 +26,9 @@ def mark_tree() -> None:
     """Start over with the tree's folder in the environment, where the next `up` looks for what this one left behind."""
     tree = str(Path(os.environ.get("CONSOLE_VAR") or HERE / "var").resolve())
     if os.environ.get("CONSOLE_TREE") != tree:
-        arena = {"MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2")}  # else each thread keeps a heap of its own
-        command = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **arena, "CONSOLE_VAR": tree, "CONSOLE_TREE": tree})
+        arenas = os.environ.get("MALLOC_ARENA_MAX", "2")  # else each thread keeps a heap of its own
+        marked = {**os.environ, "CONSOLE_VAR": tree, "CONSOLE_TREE": tree, "MALLOC_ARENA_MAX": arenas}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], marked)  # noqa: S606 - our own Python
 
 
 if __name__ == "__main__":

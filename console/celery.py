@@ -16,13 +16,17 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
 
 
+_pulse: list[Any] = []
+"""This process's heartbeat, from the worker's first moment to its last."""
+
+
 @worker_ready.connect
 def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
     from jobs.heartbeat import Heartbeat
 
-    sender.console_heartbeat = Heartbeat(sender.hostname)
-    sender.console_heartbeat.start()
+    _pulse.append(Heartbeat(sender.hostname))
+    _pulse[0].start()
 
 
 @worker_shutting_down.connect
@@ -36,9 +40,9 @@ def hand_back(**_: Any) -> None:
 
 
 @worker_shutdown.connect
-def stop_heartbeat(sender: Any, **_: Any) -> None:
+def stop_heartbeat(**_: Any) -> None:
     from jobs.hosts import HOSTS
 
-    if heartbeat := getattr(sender, "console_heartbeat", None):
+    for heartbeat in _pulse:
         heartbeat.stop()
     HOSTS.stop_all()

@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import Any
 
+import yaml
+
 from console.forms import RunForm
 from jobs.parameters import nest
 
@@ -29,6 +31,7 @@ def _wish(form: RunForm) -> dict[str, Any]:
         "parameters": nest(changes(form)),
         "runner": chosen["runner"],
         "from_nodes": chosen["from_nodes"],
+        "to_nodes": chosen["to_nodes"],
         "tags": chosen["tags"],
     }
     return {name: value for name, value in wish.items() if value or name == "parameters"}
@@ -41,19 +44,22 @@ def as_command(form: RunForm) -> str:
     for name, value in changes(form).items():
         words += ["--param", f"{name}={_written(value)}"]
     words += ["--runner", chosen["runner"]] if chosen["runner"] else []
-    for node in chosen["from_nodes"]:
-        words += ["--from-nodes", node]
+    for name in ("from_nodes", "to_nodes", "tags"):
+        if chosen[name]:
+            words += [f"--{name.replace('_', '-')}", ",".join(chosen[name])]
     return shlex.join(words)
 
 
 def _written(value: Any) -> str:
-    """Text as it is, unless it would be read as something else; everything else as JSON."""
-    if isinstance(value, str):
-        try:
-            json.loads(value)
-        except ValueError:
-            return value
-    return json.dumps(value, ensure_ascii=False)
+    """Text as it is, unless YAML would read something else in it; everything else as JSON."""
+    return value if isinstance(value, str) and _reads_as_itself(value) else json.dumps(value, ensure_ascii=False)
+
+
+def _reads_as_itself(text: str) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == text)
+    except yaml.YAMLError:
+        return False
 
 
 def changes(form: RunForm) -> dict[str, Any]:
@@ -68,5 +74,6 @@ def _chosen(form: RunForm) -> dict[str, Any]:
     return {
         "runner": runner if runner != form.pipeline.runner else "",
         "from_nodes": [data["from_nodes"]] if data.get("from_nodes") else [],
+        "to_nodes": [data["to_nodes"]] if data.get("to_nodes") else [],
         "tags": data.get("tags", []),
     }

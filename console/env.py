@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 BASE = Path(__file__).resolve().parent.parent
 SOCKET_PATH_LIMIT = 70  # the kernel’s is 108 bytes, and the hosts’ sockets have longer names
+DEFAULT_URL = "http://127.0.0.1:8000"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -156,7 +157,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         allowed_hosts=hosts,
         trusted_origins=reader.words("CSRF_TRUSTED_ORIGINS", ""),
         bind=bind,
-        url=reader.url("CONSOLE_URL", "http://127.0.0.1:8000", ("http", "https")).rstrip("/"),
+        url=reader.url("CONSOLE_URL", DEFAULT_URL, ("http", "https")).rstrip("/"),
         is_https=reader.flag("CONSOLE_HTTPS", False),
         time_zone=reader.zone("TIME_ZONE", "UTC"),
         database_url=reader.url(

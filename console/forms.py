@@ -102,6 +102,10 @@ class RunForm(forms.Form):
         return Fieldset(branch.name, branch.help, fields, [self._fieldset(inner) for inner in branch.branches])
 
     @property
+    def ends(self) -> list[BoundField]:
+        return [self["from_nodes"], self["to_nodes"]]
+
+    @property
     def selection(self) -> Selection:
         chosen = self.cleaned_data
         return Selection(

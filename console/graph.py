@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
-
 from console.layout import Edge, Layout, Point, Vertex, lay_out
+from console.templatetags.console import ICONS
+from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 LONGEST_LABEL = 30
 PARAMETERS = "params:"
@@ -32,11 +32,27 @@ class Card:
     parameters: list[str] = field(default_factory=list)
 
     @property
+    def icon(self) -> str:
+        return {"node": "function", "dataset": "database", "parameter": "tune"}[self.kind]
+
+    @property
+    def status_icon(self) -> str:
+        return ICONS.get(self.status, "")
+
+    @property
+    def middle(self) -> float:
+        return self.height / 2
+
+    @property
+    def right(self) -> float:
+        return self.width - 14
+
+    @property
     def summary(self) -> str:
         """What a screen reader and the tooltip say."""
         state = f", {self.status}" if self.status else ""
-        reads = f", reads the parameters {', '.join(self.parameters)}" if self.parameters else ""
-        return f"{self.kind} {self.name}{state}{reads}"
+        reads = f"; parameters: {', '.join(self.parameters)}" if self.parameters else ""
+        return f"{self.kind.capitalize()} {self.name}{state}{reads}"
 
 
 @dataclass(frozen=True)

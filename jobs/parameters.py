@@ -58,6 +58,7 @@ def check(
     """The given parameters, nested; BadParameters with one sentence a field."""
     _refuse_monsters(given)
     nested = nest(given)
+    _refuse_monsters(nested)  # dotted names dig too
     problems = dict(_unsafe(nested))
     if picture is not None and pipeline is not None:
         problems = {**dict(_unknown(nested, picture, pipeline)), **dict(_mistyped(nested, picture)), **problems}
@@ -93,8 +94,14 @@ def _unsafe(nested: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, "“${…}” is configuration, not a value: give the value itself."
             if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 yield name, "Holds a character that is not text."
-        if isinstance(value, float) and not math.isfinite(value):
+        if _holds_endless(value):
             yield name, "Has to be a finite number."
+
+
+def _holds_endless(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        return any(_holds_endless(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -128,10 +135,20 @@ def _mistyped(nested: dict[str, Any], picture: ProjectSnapshot) -> Iterator[tupl
             _, default = _at(picture.parameters, name)
             whole = merge(default, given) if _both_groups(default, given) else given
             yield from _against_schema(name, whole, schema)
-    for name, value in leaves(nested):
+    for name, value in (*_misplaced_groups(nested, picture.parameters), *leaves(nested)):
         found, default = _at(picture.parameters, name)
         if found and not any(name == known or name.startswith(f"{known}.") for known in typed):
             yield from _against_default(name, value, default)
+
+
+def _misplaced_groups(nested: dict[str, Any], defaults: dict[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+    """Groups that stand where the project's parameters have a value that is none."""
+    for key, value in nested.items():
+        default = defaults.get(key)
+        if isinstance(value, dict) and isinstance(default, dict):
+            yield from _misplaced_groups(value, default, f"{name}{key}.")
+        elif isinstance(value, dict) and default is not None:
+            yield f"{name}{key}", value
 
 
 def _at(nested: dict[str, Any], name: str) -> tuple[bool, Any]:

@@ -125,7 +125,7 @@ def _cron_fires(crontab: CrontabSchedule, time: datetime) -> Iterator[datetime]:
     rule = crontab.schedule
     while True:
         start, ahead, _ = rule.remaining_delta(time)
-        time = _utc(start + remaining(start, ahead, start))
+        time = _utc(start) + remaining(start, ahead, start)  # elapsed time: the clocks may change on the way
         yield time
 
 

@@ -8,21 +8,24 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern
 from django.utils.html import format_html
 from knox.models import get_digest_token
 from knox.settings import CONSTANTS
+from unfold.admin import checkbox
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
-from console.admin.lists import Admin, UncountedList
+from console.admin.lists import Admin
 from console.models import ApiToken
 from console.roles import Role
 from jobs import clock
@@ -119,37 +122,53 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
-class TokenList(UncountedList):
-    """Rows are addressed by the token's public beginning: its hash is not shown, not even in an address."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.pk_attname = "token_key"
-
-
 @admin.register(ApiToken)
 class ApiTokenAdmin(Admin):
     form = ApiTokenForm
+    list_display_links = None
     list_display = ("token_key", "name", "user", "role", "state", "created", "expiry")
     list_filter = ("role",)
     list_select_related = ("user",)
     search_fields = ("name", "token_key", "user__username")
     autocomplete_fields = ("user",)
     ordering = ("-created",)
-    actions = None
-    readonly_fields = ("token_key", "state", "created", "expiry")
-    add_fieldsets = ((None, {"fields": ("user", "role", "name", "days")}),)
-    fields = ("token_key", "name", "user", "role", "state", "created", "expiry")
+    actions = ("revoke",)
+    fields = ("user", "role", "name", "days")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return TokenList
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ApiToken | None:
-        found: ApiToken | None = self.get_queryset(request).filter(token_key=object_id).first()
-        return found
+    def get_urls(self) -> list[URLPattern]:
+        """A list and a form: a page of one token would carry its hash in the address."""
+        return [url for url in super().get_urls() if str(url.name).endswith(("_changelist", "_add"))]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("console.delete_apitoken")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {name: found for name, found in super().get_actions(request).items() if name == "revoke"}
+
+    @display(description="")
+    def action_checkbox(self, obj: ApiToken) -> str:
+        """Rows are chosen by the token's public beginning."""
+        return checkbox.render(ACTION_CHECKBOX_NAME, obj.token_key)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> Any:
+        sent = request.POST.copy()
+        chosen = queryset.filter(token_key__in=sent.getlist(ACTION_CHECKBOX_NAME))
+        sent.setlist(ACTION_CHECKBOX_NAME, list(chosen.values_list("pk", flat=True)))
+        request.POST = sent  # type: ignore[assignment] # a copy, as a QueryDict of a request is read-only
+        return super().response_action(request, queryset)
+
+    def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:
+        return redirect("admin:console_apitoken_changelist")
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        for token in queryset:
+            self.log_deletions(request, [token])
+            token.delete()
+            self.message_user(request, f"The token {token} of {token.user} is revoked.", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         obj.digest, token = get_digest_token()

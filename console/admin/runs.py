@@ -49,11 +49,26 @@ class ArtifactInline(FactsInline):
         return filesizeformat(artifact.size_bytes)
 
 
+class PipelineFilter(admin.SimpleListFilter):
+    """All pipelines by their whole names, in one query."""
+
+    title = "pipeline"
+    parameter_name = "pipeline"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+        rows = Pipeline.objects.select_related("project").only("name", "project__name")
+        return [(row.pk, str(row)) for row in rows.order_by("project__name", "name")[:300]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        number = number_in(self.value() or "")
+        return queryset if number is None else queryset.filter(pipeline=number)
+
+
 @admin.register(Run)
 class RunAdmin(Facts):
     list_display = ("number", "state", "pipeline_name", "cause", "by", "created_at", "took", "page")
     list_display_links = ("number",)
-    list_filter = ("status", "cause", "created_at", "pipeline")
+    list_filter = ("status", "cause", "created_at", PipelineFilter)
     list_select_related = ("pipeline__project",)
     list_defer = (
         *("parameters", "resolved_parameters", "results", "versions", "nodes", "tags", "error"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -52,7 +53,7 @@ class TaskFilter(admin.SimpleListFilter):
 @admin.register(PeriodicTask)
 class ScheduleAdmin(Admin):
     form = ScheduleForm
-    list_display = ("name", "state", "starts", "when", "upcoming", "last_fired")
+    list_display = ("name", "state", "starts", "when", "next_fire", "last_fired")
     list_display_links = ("name",)
     list_filter = ("enabled", TaskFilter)
     list_select_related = ("crontab", "interval", "clocked", "solar")
@@ -124,14 +125,17 @@ class ScheduleAdmin(Admin):
         return sentence(schedule)
 
     @display(description="Next")
+    def next_fire(self, schedule: Any) -> str:
+        return next((_shown(time) for time in next_fires(schedule, clock.now(), 1)), "–")
+
+    @display(description="Next")
     def upcoming(self, schedule: Any) -> str:
-        fires = ((f"{timezone.localtime(time):%a %Y-%m-%d %H:%M}",) for time in next_fires(schedule, clock.now()))
-        times = format_html_join(mark_safe("<br>"), '<span class="whitespace-nowrap">{}</span>', fires)
-        return format_html("<div>{}</div>", times) if times else "–"
+        times = ((_shown(time),) for time in next_fires(schedule, clock.now(), 5))
+        return format_html_join(mark_safe("<br>"), "{}", times) or "–"
 
     @display(description="Last fired", ordering="last_run_at")
     def last_fired(self, schedule: Any) -> str:
-        return f"{timezone.localtime(schedule.last_run_at):%a %Y-%m-%d %H:%M}" if schedule.last_run_at else "–"
+        return _shown(schedule.last_run_at) if schedule.last_run_at else "–"
 
     @display(description="Fired so often")
     def fired(self, schedule: Any) -> int:
@@ -206,6 +210,10 @@ class ScheduleAdmin(Admin):
     def run_this_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         self.run_now(request, PeriodicTask.objects.filter(pk=number_in(object_id)))
         return answered(request, reverse("admin:django_celery_beat_periodictask_change", args=[object_id]))
+
+
+def _shown(time: datetime) -> str:
+    return f"{timezone.localtime(time):%a %Y-%m-%d %H:%M}"
 
 
 def free_name(wanted: str) -> str:

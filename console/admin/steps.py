@@ -49,6 +49,7 @@ class StepInline(StepColumns, FactsInline):
 
 class NodeRunInline(FactsInline):
     model = NodeRun
+    verbose_name_plural = "Nodes"
     fields = ("position", "name", "state", "attempts", "started_at", "seconds", "error")
     readonly_fields = ("state",)
 
@@ -66,7 +67,7 @@ class StepAdmin(StepColumns, FactsOfRun):
     sortable_by = ("id",)
     fieldsets = (
         (None, {"fields": (("of_run", "state"), ("position", "attempt"), "error", "nodes", "needs", "result")}),
-        ("Times", {"fields": (("ready_at", "eligible_at"), ("sent_at", "started_at", "finished_at"))}),
+        ("Times", {"fields": (("ready_at", "eligible_at"), ("sent_at", "started_at"), "finished_at")}),
         ("Process", {"fields": ("worker_name", ("queue", "priority"), ("mode", "pid"), "ended_with", "memory")}),
         ("Lease", {"fields": ("task_id", "lease_expires_at")}),
     )

@@ -14,6 +14,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from console.api.body import PlainJSON, StrictJSON
+from console.api.errors import LengthMissing
 from console.api.shapes import FieldsRefusalShape, RefusalShape
 from jobs.models import Pipeline, Run
 
@@ -32,6 +33,12 @@ class Door(APIView):
     parser_classes = [StrictJSON]
     renderer_classes = [PlainJSON]
     metadata_class = None
+
+    def initial(self, request: Request, *args: Any, **named: Any) -> None:
+        """Whoever may ask has to send a body that can be read: WSGI shows none without its length."""
+        super().initial(request, *args, **named)
+        if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
+            raise LengthMissing
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **named: Any) -> Response:
         """Answers are for whoever asked, now: nothing between us keeps them."""

@@ -42,6 +42,11 @@ class TooLarge(APIException):
     default_detail = "This body is too large: parameters are text, pass the name of a file instead."
 
 
+class LengthMissing(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send the body with a Content-Length, not in chunks."
+
+
 class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
 

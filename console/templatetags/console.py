@@ -35,8 +35,10 @@ def duration(value: timedelta | float | str | None) -> str:
     if value is None or value == "":
         return ""
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
+    if seconds <= 0:
+        return "0s"
     if seconds < 0.995:
-        return f"{max(seconds, 0) * 1000:.0f}ms"
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 9.95:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)

@@ -14,8 +14,8 @@ HEAD = """\
 ; Written by `manage.py up`: a change made here is lost at the next start.
 [supervisord]
 nodaemon=true
-pidfile=%(here)s/supervisord.pid
-logfile=%(here)s/log/supervisord.log
+pidfile=%(ENV_CONSOLE_TREE)s/supervisord.pid
+logfile=%(ENV_CONSOLE_TREE)s/log/supervisord.log
 logfile_maxbytes=5MB
 logfile_backups=2
 loglevel=info
@@ -33,14 +33,18 @@ stopwaitsecs={stop_seconds}
 stopasgroup=false
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=%(here)s/log/{name}.log
+stdout_logfile=%%(ENV_CONSOLE_TREE)s/log/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
 
 
 def configuration(programs: Iterable[Program]) -> str:
-    """The text of supervisord.conf; paths in it are relative to the folder where it lies."""
+    """The text of supervisord.conf, for a supervisor that works in our home folder and has CONSOLE_TREE as a variable.
+
+    Only commands hold paths of this machine, quoted: elsewhere in the file a blank and a # would begin a comment.
+    A log's name is expanded twice by the supervisor.
+    """
     head = HEAD + ("user=root\n" if os.geteuid() == 0 else "")  # said aloud, root is no longer warned of
     return head + "".join(section(program) for program in programs)
 
@@ -49,7 +53,7 @@ def section(program: Program) -> str:
     return PROGRAM.format(
         name=program.name,
         command=" ".join(word(part) for part in program.command),
-        folder=value(str(program.folder)),
+        folder=program.folder,
         priority=program.priority,
         stop_seconds=program.stop_seconds,
     )
@@ -58,11 +62,6 @@ def section(program: Program) -> str:
 def word(text: str) -> str:
     """One word of a command; a # or ; after a blank would else begin a comment in the file."""
     return re.sub(r"(\s)(?=[#;])", r"\1''", shlex.quote(text)).replace("%", "%%")
-
-
-def value(text: str) -> str:
-    """A whole value; the supervisor expands % itself."""
-    return text.replace("%", "%%")
 
 
 def write(folder: Path, programs: Iterable[Program]) -> Path:

@@ -1,4 +1,7 @@
-"""The parent of the tree: supervisor, whose children of ours are forks of it and therefore start at once, on shared memory."""
+"""The parent of the tree: supervisor, whose children of ours are forks of it.
+
+They start at once, because all that they load is loaded already, and they share that memory (a third of the whole).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +71,7 @@ def become(words: list[str], environment: Mapping[str, str]) -> None:
         code = roles.main(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the end of this process: whatever it was belongs into its log
         traceback.print_exc()
     finally:
         logging.shutdown()
@@ -92,7 +96,5 @@ def run(configuration: Path) -> None:
 
 
 def say(sentence: str) -> None:
-    try:
+    with suppress(OSError):  # the terminal may be gone: nobody is left to be told
         print(sentence, flush=True)  # noqa: T201 - this is what the terminal is for
-    except OSError:
-        pass  # the terminal is gone: nobody is left to be told

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,10 +32,8 @@ class Process:
 
     def signal(self, number: signal.Signals) -> None:
         if self.is_alive:
-            try:
+            with suppress(ProcessLookupError):  # it ended in between, as was wanted
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass  # it ended in between, as was wanted
 
 
 def look(pid: int) -> Process | None:

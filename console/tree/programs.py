@@ -6,16 +6,15 @@ import hashlib
 import shutil
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from console.env import BASE, ENV, Environment
+from console.env import ENV, Environment
 
 WORKER_STOP_SECONDS: Final = 25
 """Longer than the worker's own drain: it hands back what it still runs, then its hosts end."""
-DEMO_SOURCES: Final = BASE / "pipelines" / "demo" / "src"
+DEMO_SOURCES: Final = "pipelines/demo/src"
 ROLE: Final = (sys.executable, "-m", "console")
 
 
@@ -45,7 +44,7 @@ class Program:
     command: list[str]
     priority: int
     stop_seconds: int = 10
-    folder: Path = BASE
+    folder: str = "."
 
 
 def programs(tree: Tree) -> list[Program]:

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from console.env import BASE, ENV
 from console.tree.programs import with_port, worker_name
@@ -24,7 +24,12 @@ def main(words: Sequence[str] | None = None) -> int:
         return worker()
     if asked.role == "beat":
         return beat()
-    command = [sys.executable, str(BASE / "manage.py"), "up", "--host", asked.host, "--port", str(asked.port)]
+    return up(asked.host, asked.port)
+
+
+def up(host: str, port: int) -> NoReturn:
+    """Everything at once, as `manage.py up` does it."""
+    command = [sys.executable, str(BASE / "manage.py"), "up", "--host", host, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - our own Python
 
 
@@ -50,12 +55,12 @@ def web(host: str, port: int) -> int:
 
 def worker() -> int:
     """A Celery worker of threads: each only waits for a child of a host."""
-    from celery.utils.nodenames import default_nodename
+    from celery.utils.nodenames import host_format
 
     from console.celery import app
 
     started = app.Worker(
-        hostname=default_nodename(f"{worker_name()}@%h"),
+        hostname=host_format(f"{worker_name()}@%h"),
         pool="threads",
         concurrency=ENV.worker_slots,
         queues=ENV.worker_queues,

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.run_list import SCREEN, rows, screen
+from console.run_list import SCREEN, Screen, rows, screen
 from console.search import parse
 from console.views.access import back, needs
 from console.views.shell import page
@@ -28,8 +28,8 @@ def runs(request: HttpRequest) -> HttpResponse:
     """The page; for htmx with `rows=` those rows alone, until the last of them has ended."""
     at = clock.now()
     if request.htmx and "rows" in request.GET:  # type: ignore[attr-defined]
-        shown = rows(_numbers(request.GET["rows"].split(",")))
-        return render(request, "runs/_live_rows.html", {"runs": shown, "at": at})
+        shown = Screen(rows(_numbers(request.GET["rows"].split(","))))
+        return render(request, "runs/_live_rows.html", {"screen": shown, "at": at})
     search = parse(request.GET.get("q", ""))
     before, after = (next(iter(_numbers([request.GET.get(name, "")])), None) for name in ("before", "after"))
     found = screen(search, at, before=before, after=after)

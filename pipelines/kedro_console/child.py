@@ -128,10 +128,15 @@ def reason_of(error: BaseException) -> str:
         return INTERRUPTED
     if isinstance(error, parameters.ParameterError) or names & set(compat.BAD_PARAMETERS):
         return BAD_PARAMETERS
-    is_absent = isinstance(error.__cause__, FileNotFoundError) and names & {"DatasetError", "DataSetError"}
-    if is_absent or names & set(compat.MISSING_DATASET) or str(error).startswith("Pipeline input(s)"):
+    if names & set(compat.MISSING_DATASET) or str(error).startswith("Pipeline input(s)"):
         return MISSING_DATASET
-    return ""
+    return MISSING_DATASET if names & {"DatasetError", "DataSetError"} and _is_file_missing(error) else ""
+
+
+def _is_file_missing(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, FileNotFoundError):
+        error = error.__cause__
+    return error is not None
 
 
 # ---- the process -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from kedro_console.problems import Problems, install
 
 IN_MEMORY = "MemoryDataset"
 PATHS = ("filepath", "path", "url")
-_USER = re.compile(r"(?<=://)(?:[^/?#]*@|[^/?#@:]*:(?!\d+(?:[/?#]|$))[^@]*@)")
+_USER = re.compile(r"(?<=://)(?:[^/?#]*@|[^/?#@:]*:(?!\d+(?:[/?#]|$)).*@)")
 _PLACEHOLDER = re.compile(r"\{.*?\}")
 
 Entry = dict[str, Any]

@@ -104,8 +104,12 @@ def _short(file: str, project_path: Path, is_project: bool) -> str:
 
 
 def _traceback(error: BaseException) -> str:
+    """As Python prints it, without our own frames above the project's and Kedro's."""
+    start = error.__traceback__
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(OURS):
+        start = start.tb_next
     try:
-        return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        return "".join(traceback.format_exception(type(error), error, start))
     except Exception as broken:  # noqa: BLE001  (a __str__ of the project's may do anything)
         return f"(the traceback cannot be written: {type(broken).__name__})"
 

@@ -18,6 +18,7 @@ from kedro_console.progress import Bar, Progress, read_bar
 
 CONFIG = Path(__file__).with_name("logging.yml")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+CURSOR_UP = "\x1b[A"
 PIPE = 1
 
 _lock = threading.RLock()
@@ -123,9 +124,12 @@ class Stream(io.TextIOBase):
         if pending.cut:
             text += f" … ({pending.cut:,} further bytes of this line were not kept)"
         was_redraw, pending.is_redraw = pending.is_redraw, False
+        is_move = was_redraw and CURSOR_UP in pending.text  # to another bar's row: this line is not finished
         pending.text, pending.cut = "", 0
         if bar is not None:
-            self._progress.see(current.name(), bar, is_last=True)
+            self._progress.see(current.name(), bar, is_last=not is_move)
+            if is_move:
+                return
             if not bar.is_complete:
                 pending.held = text
                 return
@@ -137,7 +141,7 @@ class Stream(io.TextIOBase):
         if next_text in ("", "\n"):
             return
         held, self._pending.held = self._pending.held, ""
-        if not next_text.startswith(("\r", "\x1b[A")):
+        if not next_text.startswith(("\r", CURSOR_UP)):
             write_line("INFO", self.name, held)
 
     def _see(self, text: str) -> bool:

@@ -65,8 +65,8 @@ def _schema(name: str, kind: Any, problems: Problems) -> Schema | None:
 def _typed_parameters(node: Any) -> Iterator[tuple[str, Any]]:
     """(name, annotation) of the parameters that the node's function takes with a type."""
     try:
-        bound = _bind(inspect.signature(node.func), node._inputs)
-    except (TypeError, ValueError):  # a built-in without a signature
+        bound = _bind(_signature(node.func), node._inputs)
+    except (TypeError, ValueError):  # a built-in without a signature, or a wrapper that changes the arguments
         return
     hints = _hints(node.func)
     for argument, dataset in bound:
@@ -74,17 +74,30 @@ def _typed_parameters(node: Any) -> Iterator[tuple[str, Any]]:
             yield parameter_name(dataset), hints[argument]
 
 
-def _bind(signature: inspect.Signature, inputs: Any) -> Iterator[tuple[str, str]]:
+def _signature(function: Any) -> inspect.Signature:
+    """The function's own signature, and that of what it wraps when its own says (*args, **kwargs)."""
+    own = inspect.signature(function, follow_wrapped=False)
+    is_open = any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in own.parameters.values())
+    return inspect.signature(function) if is_open else own
+
+
+def _bind(signature: inspect.Signature, inputs: Any) -> list[tuple[str, str]]:
     """(argument, dataset) as Kedro binds a node's inputs; starred arguments keep their one annotation."""
     if isinstance(inputs, dict):
         bound = signature.bind(**inputs)
     else:
         bound = signature.bind(*([inputs] if isinstance(inputs, str) else inputs or []))
-    for argument, value in bound.arguments.items():
-        kind = signature.parameters[argument].kind
-        values = value if kind is inspect.Parameter.VAR_POSITIONAL else [value]
-        values = value.values() if kind is inspect.Parameter.VAR_KEYWORD else values
-        yield from ((argument, dataset) for dataset in values)
+    return [
+        (argument, dataset)
+        for argument, value in bound.arguments.items()
+        for dataset in _values(signature.parameters[argument].kind, value)
+    ]
+
+
+def _values(kind: Any, value: Any) -> Iterable[str]:
+    if kind is inspect.Parameter.VAR_KEYWORD:
+        return list(value.values())
+    return list(value) if kind is inspect.Parameter.VAR_POSITIONAL else [value]
 
 
 def _hints(function: Any) -> dict[str, Any]:

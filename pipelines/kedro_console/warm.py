@@ -31,7 +31,7 @@ class Warmth:
     package: str = ""
     pipelines: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)  # distribution → version, of what is imported
-    is_python_seeded: bool = False  # the project seeds `random` when it is imported
+    random_state: Any = None  # of `random`, when the project seeds it while it is imported
     is_numpy_seeded: bool = False
 
     @property
@@ -71,7 +71,8 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     importlib.import_module("kedro_console.hooks")
     logs.honour_levels(project_path)
     warmth.versions = versions()
-    warmth.is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
+    is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
+    warmth.random_state = random.getstate() if is_python_seeded else None
     gc.collect()
     gc.freeze()
     return warmth
@@ -125,8 +126,8 @@ def _seeds() -> tuple[Any, Any]:
 
 def reseed(warmth: Warmth) -> None:
     """New random numbers for a forked child, unless the project seeded them: then each run starts the same."""
-    if not warmth.is_python_seeded:
-        random.seed()
+    if warmth.random_state is not None:
+        random.setstate(warmth.random_state)  # Python itself has reseeded after the fork
     numpy = sys.modules.get("numpy")
     if numpy and not warmth.is_numpy_seeded:
         numpy.random.seed()

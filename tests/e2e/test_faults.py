@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connection
 from redis import Redis
 
 from jobs import clock
@@ -45,15 +45,27 @@ def is_gone(pid: int) -> bool:
 
 
 @pytest.fixture
-def alone(
-    redis_server: subprocess.Popen[bytes], shared_worker: subprocess.Popen[bytes], transactional_db: None
-) -> Iterator[None]:
-    """Only this test's own workers take messages: the shared one sleeps meanwhile."""
-    shared_worker.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        shared_worker.send_signal(signal.SIGCONT)
+def alone(redis_server: subprocess.Popen[bytes], transactional_db: None) -> None:
+    """This test starts its own workers, on the queue `faults` that the shared one does not serve."""
+
+
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process outside of any transaction: frozen within one it would hold an embedded database's only lock."""
+
+    def is_frozen_outside() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout=300" if connection.vendor == "sqlite" else "SELECT 1")
+            Worker.objects.filter(pk=0).update(busy=0)
+            return True
+        except OperationalError:
+            process.send_signal(signal.SIGCONT)
+            return False
+        finally:
+            connection.close()
+
+    live.until(is_frozen_outside, what="a moment without a transaction")
 
 
 def test_a_killed_worker_takes_its_children_along_and_the_run_completes(
@@ -93,7 +105,7 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing_and_ends_its_child(
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=30.0, diary=str(diary))
         live.until(diary.exists, what="the node's start")
         pid = int(diary.read_text().split()[1])
-        first.send_signal(signal.SIGSTOP)
+        freeze(first)
         with live.worker("heir", CONSOLE_WORKER_QUEUES="faults", **LEASE):
             live.until(
                 lambda: Step.objects.filter(run=run, attempt=2, status=Status.RUNNING).exists(),

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_client import HostProcess
-from kedro_projects import make_project
+from host_client import Conversation, HostProcess
+from kedro_projects import make_project, one_node
 
 StartHost = Callable[..., HostProcess]
+RunBody = Callable[..., Conversation]
+
+ANY_BODY = """
+def work(code):
+    scope = {}
+    exec("def body():\\n" + "".join(f"    {line}\\n" for line in code.splitlines()), scope)
+    return scope["body"]() or 1
+"""
 
 
 @pytest.fixture
@@ -46,3 +54,24 @@ def host_of(tmp_path: Path, start_host: StartHost) -> StartHost:
         return start_host(make_project(tmp_path / "project", **project), *options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def playground() -> Iterator[HostProcess]:
+    """One host for all tests that only care what a node does: its node `work` runs the code it is given."""
+    folder = Path(tempfile.mkdtemp(prefix="kc"))
+    project = one_node(ANY_BODY, inputs="params:code", parameters={"code": ""})
+    host = HostProcess(make_project(folder / "project", **project), folder / "h.sock").start()
+    yield host
+    host.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def run_body(playground: HostProcess) -> RunBody:
+    """`run_body("print('x')")` runs these lines as the body of a node named `work`."""
+
+    def run(body: str, **request: Any) -> Conversation:
+        return playground.run(parameters={"code": body.strip("\n")}, free_outputs=["result"], **request)
+
+    return run

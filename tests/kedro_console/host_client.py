@@ -42,6 +42,7 @@ class HostProcess:
         command = [self.python, "-m", "kedro_console.host", "--socket", str(self.socket), "--project",
                    str(self.project), *self.options]  # fmt: skip
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PIPELINES, "HOME": str(self.socket.parent)}
+        self.socket.unlink(missing_ok=True)  # a host that was killed leaves it
         self.log = self.socket.with_suffix(".log").open("wb")
         self.process = subprocess.Popen(
             command,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 
-import pytest
 from kedro_projects import one_node
 
 from kedro_console import wire
@@ -13,15 +12,11 @@ from kedro_console import wire
 MB = 1024 * 1024
 
 
-def work(body: str, **more: object) -> dict[str, object]:
-    return one_node("def work():\n    " + body.replace("\n", "\n    "), **more)
-
-
 # ---- ends ------------------------------------------------------------------------------------------
 
 
 def test_a_node_that_raises_fails_with_the_projects_frame(host_of):
-    said = host_of(**work("raise ValueError('no such customer')")).run()
+    said = host_of(**one_node("def work():\n    raise ValueError('no such customer')")).run()
     failed = said.one(wire.NodeFailed)
     assert failed.node == "work" and failed.failure.exception == "ValueError"
     assert failed.failure.message == "no such customer"
@@ -31,43 +26,43 @@ def test_a_node_that_raises_fails_with_the_projects_frame(host_of):
     assert said.one(wire.ChildExited).exit_code == 1 and not said.all(wire.RunFinished)
 
 
-def test_a_node_that_exits_the_interpreter_ends_with_its_exit_code(host_of):
-    said = host_of(**work("import os\nprint('last words')\nos._exit(7)")).run()
+def test_a_node_that_exits_the_interpreter_ends_with_its_exit_code(run_body):
+    said = run_body("import os\nprint('last words')\nos._exit(7)")
     assert said.one(wire.ChildExited).exit_code == 7
     assert not said.all(wire.RunFailed) and "last words" in said.text
 
 
-def test_sys_exit_in_a_node_is_a_failure_of_that_node(host_of):
-    said = host_of(**work("import sys\nsys.exit(3)")).run()
+def test_sys_exit_in_a_node_is_a_failure_of_that_node(run_body):
+    said = run_body("import sys\nsys.exit(3)")
     assert said.one(wire.RunFailed).failure.exception == "SystemExit"
     assert said.one(wire.NodeFailed).node == "work"
 
 
-def test_a_segfault_is_told_as_its_signal(host_of):
-    said = host_of(**work("import ctypes\nctypes.string_at(0)")).run()
+def test_a_segfault_is_told_as_its_signal(run_body):
+    said = run_body("import ctypes\nctypes.string_at(0)")
     assert said.one(wire.ChildExited).signal == signal.SIGSEGV
     assert said.one(wire.NodeStarted).node == "work"
 
 
-def test_a_node_that_eats_memory_is_killed_at_its_limit_and_told_with_its_peak(host_of):
+def test_a_node_that_eats_memory_is_killed_at_its_limit_and_told_with_its_peak(run_body):
     body = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(b'x') * 20_000_000)\n    time.sleep(0.01)"
-    said = host_of(**work(body)).run(memory_limit_bytes=400 * MB)
+    said = run_body(body, memory_limit_bytes=400 * MB)
     ended = said.one(wire.ChildExited)
     assert ended.signal == signal.SIGKILL and ended.memory_limit_bytes == 400 * MB
     assert 400 * MB < ended.peak_memory_bytes < 900 * MB
     assert said.all(wire.MemoryMeasured)
 
 
-def test_memory_taken_in_one_gulp_meets_the_backstop(host_of):
-    said = host_of(**work("return len(bytearray(10_000_000_000))")).run(memory_limit_bytes=300 * MB)
+def test_memory_taken_in_one_gulp_meets_the_backstop(run_body):
+    said = run_body("return len(bytearray(10_000_000_000))", memory_limit_bytes=300 * MB)
     failed = said.all(wire.RunFailed)
     assert failed[0].failure.exception == "MemoryError" if failed else said.one(wire.ChildExited).memory_limit_bytes
 
 
-def test_memory_of_a_program_that_the_node_started_counts_too(host_of):
+def test_memory_of_a_program_that_the_node_started_counts_too(run_body):
     program = "import time; kept = b'x' * 500_000_000; time.sleep(600)"
     body = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {program!r}])"
-    ended = host_of(**work(body)).run(memory_limit_bytes=400 * MB).one(wire.ChildExited)
+    ended = run_body(body, memory_limit_bytes=400 * MB).one(wire.ChildExited)
     assert ended.memory_limit_bytes == 400 * MB and ended.peak_memory_bytes > 400 * MB
 
 
@@ -120,66 +115,13 @@ HOOKS = (Strict(),)
     assert not said.all(wire.RunFinished)
 
 
-# ---- parameters ------------------------------------------------------------------------------------
-
-TYPED = """
-from pydantic import BaseModel, Field
-
-class Model(BaseModel):
-    test_size: float = Field(gt=0, lt=1)
-
-def work(model: Model):
-    return model.test_size
-"""
-TYPED_PROJECT = one_node(TYPED, inputs="params:model", parameters={"model": {"test_size": 0.2}})
-
-
-def test_a_parameter_of_the_wrong_type_is_told_by_field(host_of):
-    said = host_of(**TYPED_PROJECT).run(parameters={"model": {"test_size": 7}})
-    failed = said.one(wire.RunFailed)
-    assert failed.reason == "bad_parameters" and "test_size" in failed.failure.message
-    assert not said.all(wire.NodeStarted)
-
-
-def test_typed_parameters_are_reported_as_plain_values(host_of):
-    said = host_of(**TYPED_PROJECT).run(parameters={"model": {"test_size": 0.5}}, free_outputs=["result"])
-    assert said.one(wire.RunStarted).parameters == {"model": {"test_size": 0.5}}
-    assert said.one(wire.DatasetSaved).value == 0.5
-
-
-@pytest.mark.parametrize("catalog", [
-    "result:\n  type: ${runtime_params:kind, MemoryDataset}\n",
-    "_kind: ${runtime_params:kind, MemoryDataset}\nresult:\n  type: ${_kind}\n",
-])  # fmt: skip
-def test_parameters_may_not_choose_the_type_of_a_dataset(host_of, catalog):
-    host = host_of(**work("return 1", catalog=catalog))
-    said = host.run(parameters={"kind": "pickle.PickleDataset"})
-    failed = said.one(wire.RunFailed)
-    assert failed.reason == "bad_parameters" and "type" in failed.failure.message
-    assert not said.all(wire.NodeStarted)
-    assert host.run().one(wire.RunFinished)
-
-
-def test_parameters_may_choose_a_path(host_of):
-    catalog = "result:\n  type: json.JSONDataset\n  filepath: data/${runtime_params:day, none}.json\n"
-    host = host_of(**work("return 1", catalog=catalog))
-    assert host.run(parameters={"day": "monday"}).one(wire.RunFinished)
-    assert (host.project / "data/monday.json").read_text() == "1"
-
-
-def test_parameters_may_not_read_the_environment(host_of):
-    host = host_of(**one_node("def work(x):\n    return x", inputs="params:x", parameters={"x": 1}))
-    failed = host.run(parameters={"x": {"deep": ["${oc.env:PATH}"]}}).one(wire.RunFailed)
-    assert failed.reason == "bad_parameters" and "x.deep.0" in failed.failure.message
-
-
 # ---- versions --------------------------------------------------------------------------------------
 
 VERSIONED = {"result": {"type": "json.JSONDataset", "filepath": "data/result.json", "versioned": True}}
 
 
 def test_the_save_version_is_ours(host_of):
-    host = host_of(**work("return {'a': 1}", catalog=VERSIONED))
+    host = host_of(**one_node("def work():\n    return {'a': 1}", catalog=VERSIONED))
     saved = host.run(save_version="2030-01-02T03.04.05.678Z", free_outputs=["result"]).one(wire.DatasetSaved)
     assert saved.version == "2030-01-02T03.04.05.678Z"
     assert saved.path.endswith("data/result.json/2030-01-02T03.04.05.678Z/result.json") and saved.size_bytes
@@ -218,18 +160,18 @@ def test_a_node_that_yields_is_one_node_with_one_save(host_of):
     assert said.one(wire.DatasetSaved).rows == 5
 
 
-def test_a_big_event_is_cut_not_lost(host_of):
-    said = host_of(**work("return 1", parameters={f"p{n}": "x" * 1000 for n in range(500)})).run()
+def test_a_big_event_is_cut_not_lost(playground):
+    many = {f"p{number}": "x" * 1000 for number in range(500)}
+    said = playground.run(parameters={"code": "return 1", **many})
     assert said.one(wire.RunStarted).nodes == ["work"] and said.one(wire.RunFinished)
 
 
 # ---- the process -----------------------------------------------------------------------------------
 
 
-def test_unseeded_random_numbers_differ_between_runs(host_of):
+def test_unseeded_random_numbers_differ_between_runs(run_body):
     body = "import random\nimport numpy\nreturn [random.random(), float(numpy.random.random())]"
-    host = host_of(**work(body))
-    one, two = (host.run(free_outputs=["result"]).one(wire.DatasetSaved).value for _ in range(2))
+    one, two = (run_body(body).one(wire.DatasetSaved).value for _ in range(2))
     assert one[0] != two[0] and one[1] != two[1]
 
 
@@ -240,26 +182,29 @@ def test_random_numbers_that_the_project_seeds_are_the_same_in_each_run(host_of)
     assert one == two
 
 
-def test_a_child_is_a_session_of_its_own_with_nothing_of_the_hosts(host_of):
-    body = """
+SELF = """
 import os, signal, sys
-fds = {n: os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
+paths = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+targets = [os.readlink(path) for path in paths if os.path.exists(path)]
 return {
-    "stdin": sys.stdin.read(), "session": os.getsid(0) == os.getpid(), "cwd": os.getcwd(),
-    "epoll": sum("eventpoll" in target for target in fds.values()),
-    "sockets": sum("socket" in target for target in fds.values()),
-    "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    "stdin": sys.stdin.read(), "is_leader": os.getsid(0) == os.getpid(), "cwd": os.getcwd(),
+    "epoll": sum("eventpoll" in target for target in targets),
+    "sockets": sum("socket" in target for target in targets),
+    "can_be_interrupted": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
     "telemetry": os.environ["KEDRO_DISABLE_TELEMETRY"], "backend": os.environ["MPLBACKEND"],
-}"""
-    host = host_of(**work(body.strip()))
-    value = host.run(free_outputs=["result"]).one(wire.DatasetSaved).value
-    assert value == {"stdin": "", "session": True, "cwd": str(host.project), "epoll": 0, "sockets": 1,
-                     "interrupt": True, "telemetry": "1", "backend": "Agg"}  # fmt: skip
+}
+"""
 
 
-def test_exit_handlers_of_the_run_are_called(host_of):
+def test_a_child_is_a_session_of_its_own_with_nothing_of_the_hosts(run_body, playground):
+    value = run_body(SELF).one(wire.DatasetSaved).value
+    assert value == {"stdin": "", "is_leader": True, "cwd": str(playground.project), "epoll": 0, "sockets": 1,
+                     "can_be_interrupted": True, "telemetry": "1", "backend": "Agg"}  # fmt: skip
+
+
+def test_exit_handlers_of_the_run_are_called(run_body):
     body = "import atexit\natexit.register(lambda: print('flushed at exit'))"
-    said = host_of(**work(body)).run()
+    said = run_body(body)
     assert "flushed at exit" in said.text and said.one(wire.ChildExited).exit_code == 0
 
 

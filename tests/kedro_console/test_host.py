@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import stat
@@ -332,7 +331,7 @@ def work():
 def test_the_project_does_not_import_from_the_folder_of_whoever_started_the_host(host_of):
     host = host_of(**one_node("import sys\ndef work():\n    return sys.path"))
     path = host.run(free_outputs=["result"]).one(wire.DatasetSaved).value
-    assert os.getcwd() not in path and "" not in path
+    assert str(Path.cwd()) not in path and "" not in path
 
 
 def test_a_socket_of_a_newer_host_is_left_alone(host_of):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro_console import wire
 from kedro_projects import make_project, one_node
 
+from kedro_console import wire
+
 PIPELINES = Path(__file__).parents[2] / "pipelines"
+OMEGA = "from kedro.config import OmegaConfigLoader\nCONFIG_LOADER_CLASS = OmegaConfigLoader\n"
 WORK = "def work(*values): return values\n"
 
 
@@ -188,14 +191,9 @@ def test_paths_are_shown_without_secrets(tmp_path: Path, path: str, shown: str) 
 
 
 def test_parameters_are_those_of_the_environment_resolved(tmp_path: Path) -> None:
-    project = project_of_one(
-        tmp_path,
-        parameters={
-            "a": {"x": 1, "y": 2},
-            "b": "${a.x}",
-            "deep": {"1": {"2": {"3": {"4": {"5": {"6": {"7": "end"}}}}}}},
-        },
-    )
+    deep = {"1": {"2": {"3": {"4": {"5": {"6": {"7": "end"}}}}}}}
+    parameters = {"a": {"x": 1, "y": 2}, "b": "${a.x}", "deep": deep}
+    project = project_of_one(tmp_path, parameters=parameters, settings=OMEGA)
     write(project, {"conf/prod/parameters.yml": "a:\n  x: 5\nday: 2024-01-31\n"})
     assert snapshot(project).parameters["b"] == 1
     prod = snapshot(project, "--env", "prod").parameters
@@ -207,7 +205,9 @@ def test_parameters_are_those_of_the_environment_resolved(tmp_path: Path) -> Non
 
 def test_runtime_parameters_are_listed_and_those_without_default_named(tmp_path: Path) -> None:
     catalog = {"result": {"type": "json.JSONDataset", "filepath": "data/${runtime_params:day}.json"}}
-    project = project_of_one(tmp_path, catalog=catalog, parameters={"size": "${runtime_params:model.size, 3}"})
+    project = project_of_one(
+        tmp_path, catalog=catalog, parameters={"size": "${runtime_params:model.size, 3}"}, settings=OMEGA
+    )
     picture = snapshot(project)
     assert picture.runtime_parameters == ["day", "model.size"]
     assert picture.parameters == {"size": 3}
@@ -507,6 +507,16 @@ def test_a_type_of_kedro_datasets_whose_package_is_missing_names_it(tmp_path: Pa
     assert "pip install pillow" in problem(picture, "dependency:pillow").sentence
 
 
+def test_a_package_that_the_dataset_loads_only_when_used_is_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("kedro_datasets")
+    if importlib.util.find_spec("openpyxl"):
+        pytest.skip("openpyxl is installed here")
+    catalog = {"result": {"type": "pandas.ExcelDataset", "filepath": "x.xlsx"}}
+    found = problem(snapshot(project_of_one(tmp_path, catalog=catalog)), "dependency:openpyxl")
+    assert found.severity == "warning"
+    assert "(pandas.ExcelDataset) usually needs the package 'openpyxl'" in found.sentence
+
+
 def test_a_misspelt_type_is_named(tmp_path: Path) -> None:
     found = problem(
         snapshot(project_of_one(tmp_path, catalog={"result": {"type": "kedro.io.MemoryDatset"}})), "dataset:result"
@@ -563,9 +573,8 @@ def test_credentials_that_a_hook_may_bring_are_only_a_warning(tmp_path: Path) ->
 
 
 def test_an_environment_variable_that_credentials_need_is_named(tmp_path: Path) -> None:
-    settings = "from kedro.config import OmegaConfigLoader\nCONFIG_LOADER_CLASS = OmegaConfigLoader\n"
     catalog = {"result": {"type": "pandas.CSVDataset", "filepath": "x.csv", "credentials": "dev"}}
-    project = project_of_one(tmp_path, catalog=catalog, settings=settings)
+    project = project_of_one(tmp_path, catalog=catalog, settings=OMEGA)
     credentials = """
         # ${oc.env:NOT_ME}
         dev:

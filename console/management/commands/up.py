@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from console.env import BASE, ENV, tree_environment
+from console.env import BASE, DEFAULT_URL, ENV, tree_environment
 from console.tree import announce, configuration, lock, parent, ports, prepare, processes
 from console.tree.programs import Tree, programs
 from jobs import clock
@@ -35,8 +35,11 @@ class Command(BaseCommand):
     def handle(self, *_: Any, port: int, host: str, workers: int, no_demo: bool, **__: Any) -> None:
         if not 0 < port < 65536 or workers < 1:
             raise CommandError("--port is a number from 1 to 65535, --workers a number from 1.")
-        if (host, workers) != (ENV.bind, ENV.worker_slots):
-            start_over(CONSOLE_BIND=host, CONSOLE_WORKER_SLOTS=str(workers))
+        url = Tree(host, port, None).address if ENV.url == DEFAULT_URL else ENV.url
+        wanted = {"CONSOLE_BIND": host, "CONSOLE_WORKER_SLOTS": str(workers), "CONSOLE_URL": url}
+        known = {"CONSOLE_BIND": ENV.bind, "CONSOLE_WORKER_SLOTS": str(ENV.worker_slots), "CONSOLE_URL": ENV.url}
+        if wanted != known or tree_environment().get(processes.MARK) != str(ENV.var):
+            start_over(**wanted, **{processes.MARK: str(ENV.var)})
         try:
             self._up(host, port, has_demo=not no_demo)
         except ConsoleError as error:

@@ -66,6 +66,7 @@ def placeholder(
     bold: bool = False,
     anchor: str = "t",
     bullet: bool = False,
+    space: int = 0,
 ) -> str:
     """A placeholder with its own text style, so that a slide only brings words."""
     place = f'type="{kind}"' + (f' idx="{index}"' if index is not None else "")
@@ -76,7 +77,7 @@ def placeholder(
         f"<p:nvPr><p:ph {place}/></p:nvPr></p:nvSpPr><p:spPr>{transform(box)}</p:spPr><p:txBody>"
         f'<a:bodyPr lIns="0" tIns="0" rIns="0" bIns="0" anchor="{anchor}"><a:normAutofit/></a:bodyPr><a:lstStyle>'
         f'<a:lvl1pPr {indent} algn="l"><a:lnSpc><a:spcPct val="100000"/></a:lnSpc>'
-        f'<a:spcBef><a:spcPts val="{900 if bullet else 0}"/></a:spcBef>{mark if bullet else "<a:buNone/>"}'
+        f'<a:spcBef><a:spcPts val="{space * 100}"/></a:spcBef>{mark if bullet else "<a:buNone/>"}'
         f'<a:defRPr sz="{size * 100}" b="{int(bold)}"><a:solidFill><a:schemeClr val="{colour}"/></a:solidFill>'
         f"</a:defRPr></a:lvl1pPr></a:lstStyle><a:p><a:r><a:rPr/><a:t>{escape(name)}</a:t></a:r></a:p></p:txBody></p:sp>"
     )
@@ -125,7 +126,7 @@ def side_panel() -> list[str]:
         shape(40, "Panel", (9.55, 1.95, 3.18, 4.75), "bg2"),
         shape(41, "Panel mark", (9.55, 1.95, 0.07, 4.75), "accent1"),
         placeholder(7, "Figure", (9.9, 2.2, 2.6, 0.75), index=12, size=38, colour="accent1", bold=True, anchor="b"),
-        placeholder(8, "Words", (9.9, 3.05, 2.6, 3.45), index=13, size=14),
+        placeholder(8, "Words", (9.9, 3.05, 2.6, 3.45), index=13, size=14, space=10),
     ]
 
 
@@ -136,10 +137,10 @@ def title_layout() -> str:
         for at, high in enumerate(heights)
     ]
     words = [
-        shape(60, "Mark", (0.9, 2.02, 1.1, 0.09), "accent1"),
-        placeholder(2, "Title", (0.9, 2.3, 7.4, 1.75), kind="ctrTitle", size=42, colour="bg1", bold=True),
-        placeholder(3, "Subtitle", (0.9, 4.1, 7.4, 0.9), kind="subTitle", index=1, size=19, colour="bg2"),
-        placeholder(4, "Source", (0.9, 6.75, 7.4, 0.3), index=20, size=11, colour="accent6", anchor="ctr"),
+        placeholder(2, "Title", (0.9, 1.35, 7.4, 2.2), kind="ctrTitle", size=42, colour="bg1", bold=True, anchor="b"),
+        shape(60, "Mark", (0.9, 3.82, 1.1, 0.09), "accent1"),
+        placeholder(3, "Subtitle", (0.9, 4.15, 7.4, 0.9), kind="subTitle", index=1, size=19, colour="bg2"),
+        placeholder(4, "Source", (0.9, 6.75, 7.4, 0.3), index=20, size=11, colour="bg2", anchor="ctr"),
     ]
     return picture([*bars, *words], "tx2", "Report title")
 
@@ -157,7 +158,7 @@ def figures_layout() -> str:
             placeholder(60 + at, "Label", (left + 0.25, top + 1.05, width - 0.4, 0.45), index=31 + at, size=13),
         ]  # fmt: skip
     said = shape(39, "Heading", (0.6, 3.98, 12.13, 0.35), "", text=run("What the data says", 15, "tx2", bold=True))
-    body = placeholder(6, "Findings", (0.6, 4.35, 12.13, 2.4), index=15, size=16, bullet=True)
+    body = placeholder(6, "Findings", (0.6, 4.4, 12.13, 2.35), index=15, size=16, bullet=True, space=9)
     return picture([*heading(), *cards, said, body], "bg1", "Key figures")
 
 

@@ -9,12 +9,12 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
+from demo_api.server import ApiServer
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from demo import s3
-from demo_api.server import ApiServer
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class DemoApiHook:
 
 
 class S3CredentialsHook:
-    """Hands the optional credentials entry `dev_s3` to the upload nodes; without it boto3 looks where it always does."""
+    """Hands the optional credentials `dev_s3` to the upload nodes; without it boto3 looks where it always looks."""
 
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:

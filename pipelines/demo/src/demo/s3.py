@@ -33,9 +33,7 @@ class Fingerprint:
 
     @classmethod
     def of(cls, content: bytes) -> Fingerprint:
-        return cls(
-            len(content), hashlib.sha256(content).digest(), hashlib.md5(content, usedforsecurity=False).digest()
-        )
+        return cls(len(content), hashlib.sha256(content).digest(), hashlib.md5(content, usedforsecurity=False).digest())
 
 
 def use_credentials(credentials: dict[str, Any]) -> None:

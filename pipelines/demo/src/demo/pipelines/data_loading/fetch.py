@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
+# Reading the certificates takes longer than a page: once a process, and none at all in one forked from a warm one.
+TLS = httpx2.create_ssl_context()
 ROW_KEYS = ("items", "results", "data")
 
 
@@ -38,8 +40,8 @@ class FetchSettings(BaseModel):
 def fetch_rows(api_url: str, fetch: FetchSettings) -> pd.DataFrame:
     """All rows behind `api_url` in the API's order, one column a key; FetchError says what stood in the way."""
     rows: list[dict[str, Any]] = []
-    with httpx2.Client(timeout=fetch.timeout_seconds, follow_redirects=True) as client, tqdm(unit="page") as progress:
-        progress.set_description("Fetching")
+    client = httpx2.Client(timeout=fetch.timeout_seconds, follow_redirects=True, verify=TLS)
+    with client, tqdm(desc="Fetching", unit="page") as progress:
         for page in pages(client, api_url, fetch):
             rows += rows_of(page, api_url)
             progress.total = page.get("pages") if isinstance(page, dict) else None
@@ -127,7 +129,9 @@ def rows_of(page: Any, api_url: str) -> list[dict[str, Any]]:
     if isinstance(page, dict):
         rows = next((page[key] for key in ROW_KEYS if key in page), None)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise FetchError(f"{api_url} answered JSON without rows: a list of objects, or one under {', '.join(ROW_KEYS)}.")
+        raise FetchError(
+            f"{api_url} answered JSON without rows: a list of objects, or one under {', '.join(ROW_KEYS)}."
+        )
     return rows
 
 

@@ -17,8 +17,12 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             node(write_csv_and_zip, FILES, ["csv_file", "zip_file"], name="write_csv_and_zip", tags="files"),
-            node(make_deck, [*FILES, "params:ppt_template", "params:report"], "ppt_file", name="make_deck", tags="deck"),
-            node(upload_file, ["zip_file", "params:s3_path", *STORE], "upload_status", name="upload_zip", tags="delivery"),
+            node(
+                make_deck, [*FILES, "params:ppt_template", "params:report"], "ppt_file", name="make_deck", tags="deck"
+            ),
+            node(
+                upload_file, ["zip_file", "params:s3_path", *STORE], "upload_status", name="upload_zip", tags="delivery"
+            ),
             node(
                 upload_file,
                 ["ppt_file", "params:ppt_s3_path", *STORE],

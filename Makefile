@@ -1,0 +1,60 @@
+# Kedro Console: `make up` starts it, `make help` lists the rest. Needs make and a Python from 3.11 on, nothing else.
+PYTHON ?= python3
+PORT ?= 8000
+PY := .venv/bin/python
+ARGS ?=
+
+install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check fix lock bench clean venv venv-dev
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=, PORT=, CONSOLE_VAR= and the settings of docs/configuration.md are taken from the environment."
+
+up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C stops it
+	@exec $(PY) manage.py up --port "$(PORT)" $(ARGS)
+
+test: venv-dev ## run every test (ARGS="-k name" chooses)
+	@$(PY) -m pytest $(ARGS)
+
+check: venv-dev ## lint, format, types, import contracts, Django's checks, migrations, docs
+	@.ci/check
+
+fix: venv-dev ## mend what can be mended by a tool
+	@$(PY) -m ruff check --fix --quiet . || true
+	@$(PY) -m ruff format .
+
+lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade for newer ones)
+	@$(PY) -m uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command "make lock" --output-file requirements.txt requirements.in
+	@$(PY) -m uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
+
+bench: venv-dev ## measure against plain Kedro, side by side
+	@$(PY) -m bench.warm_start $(ARGS)
+
+clean: ## remove the virtual environment and the caches; var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Its scripts name the folder where they were made: when the tree was moved or copied since, it is made anew.
+venv:
+	@here="$$(pwd -P)"; \
+	if ! $(PY) -c "" 2>/dev/null || [ "$$(cat .venv/place 2>/dev/null || echo "$$here")" != "$$here" ]; then \
+	  $(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(1)' 2>/dev/null \
+	    || { echo "Python 3.11 or newer is needed: name one with PYTHON=/path/to/python3.12."; exit 1; }; \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3-venv)."; exit 1; }; \
+	  echo "Making .venv …"; \
+	  rm -rf .venv && $(PYTHON) -m venv .venv || exit 1; \
+	fi; \
+	echo "$$here" > .venv/place
+	@cmp -s requirements.txt .venv/installed || { \
+	  echo "Installing the requirements …" && $(call install,requirements.txt) && cp requirements.txt .venv/installed; }
+
+venv-dev: venv
+	@cmp -s requirements-dev.txt .venv/installed-dev || { \
+	  echo "Installing the requirements of the tests …" && $(call install,requirements-dev.txt) \
+	  && cp requirements-dev.txt .venv/installed-dev; }

@@ -1,0 +1,240 @@
+"""A schedule's due times: each starts one run, however often and late it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask
+
+from jobs.errors import BadParameters, RequestError
+from jobs.models import Pipeline, Run, Snapshot
+from jobs.schedules import asked, due_slot, next_fires, sentence, start_scheduled, wish
+from jobs.states import Cause
+from tests.admin.rows import make_crontab
+from tests.factories import content, make_pipeline
+
+DAY = timedelta(days=1)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def pipeline(db: None) -> Pipeline:
+    return make_pipeline()
+
+
+def daily(pipeline: Pipeline, hour: str = "3", minute: str = "0", zone: str = "UTC", **facts: str) -> PeriodicTask:
+    rule = make_crontab(minute, hour, zone, **facts)
+    return PeriodicTask.objects.create(name="daily", task="jobs.start", kwargs=wish(pipeline, {}), crontab=rule)
+
+
+def every(pipeline: Pipeline, count: int, period: str) -> PeriodicTask:
+    rule = IntervalSchedule.objects.create(every=count, period=period)
+    return PeriodicTask.objects.create(name="often", task="jobs.start", kwargs=wish(pipeline, {}), interval=rule)
+
+
+def start(pipeline: Pipeline, name: str, when: str) -> Run:
+    return start_scheduled(pipeline.pk, {}, name, at(when))
+
+
+def test_the_run_tells_which_schedule_started_it(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    run = start_scheduled(pipeline.pk, {"options": {"top": 3}}, "daily", at("2026-03-02 03:00:00"))
+    assert (run.cause, run.cause_detail, run.parameters) == (Cause.SCHEDULE, "daily", {"options": {"top": 3}})
+    assert run.created_at == at("2026-03-02 03:00:00")
+
+
+def test_a_slot_that_is_fired_twice_starts_one_run(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    first = start(pipeline, "daily", "2026-03-02 03:00:00.02")
+    again = start(pipeline, "daily", "2026-03-02 03:02:59")
+    assert again == first
+    assert start(pipeline, "daily", "2026-03-03 03:00:00") != first
+    assert Run.objects.count() == 2
+
+
+def test_a_slot_that_is_caught_up_hours_late_is_still_that_slot(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    late = start(pipeline, "daily", "2026-03-02 09:00:00")
+    assert start(pipeline, "daily", "2026-03-03 01:00:00") == late  # beat's second thought after an outage
+    assert start(pipeline, "daily", "2026-03-03 03:00:00") != late
+
+
+def test_a_clock_that_is_a_second_behind_does_not_lose_the_slot(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    yesterday = start(pipeline, "daily", "2026-03-01 03:00:00")
+    assert start(pipeline, "daily", "2026-03-02 02:59:59") != yesterday
+
+
+def test_messages_that_waited_for_a_worker_become_one_run(pipeline: Pipeline) -> None:
+    daily(pipeline, hour="*")
+    runs = {start(pipeline, "daily", f"2026-03-02 05:30:0{second}") for second in range(4)}
+    assert len(runs) == 1
+
+
+def test_a_slot_is_counted_in_the_zone_of_its_schedule(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline, hour="6", zone="Europe/Berlin")
+    assert due_slot(schedule, at("2026-03-02 12:00")) == at("2026-03-02 05:00")
+    assert due_slot(schedule, at("2026-07-02 12:00")) == at("2026-07-02 04:00")
+
+
+def test_when_the_clocks_change_a_slot_is_due_once(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline, hour="2", minute="30", zone="Europe/Berlin")
+    assert due_slot(schedule, at("2027-03-28 12:00")) == at("2027-03-28 01:30")  # 02:30 is left out: 03:30 it is
+    assert due_slot(schedule, at("2026-10-25 00:45")) == at("2026-10-25 00:30")  # 02:30 comes twice: the first counts
+    assert due_slot(schedule, at("2026-10-25 02:00")) == at("2026-10-25 00:30")
+
+
+def test_what_is_forecast_is_what_is_due(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline, hour="6,18", minute="*/20", zone="Europe/Berlin", day_of_week="mon-fri")
+    for fire in next_fires(schedule, at("2026-10-23 00:00"), 40):
+        assert due_slot(schedule, fire) == fire
+
+
+def test_a_rule_for_leap_days_finds_the_last_one(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline, day_of_month="29", month_of_year="2")
+    assert due_slot(schedule, at("2027-05-01 00:00")) == at("2024-02-29 03:00")
+
+
+def test_an_interval_starts_a_run_each_time_and_none_for_an_echo(pipeline: Pipeline) -> None:
+    every(pipeline, 15, "minutes")
+    first = start(pipeline, "often", "2026-03-02 03:07:59.9")
+    echo = start(pipeline, "often", "2026-03-02 03:08:00.1")
+    second = start(pipeline, "often", "2026-03-02 03:22:59.7")
+    third = start(pipeline, "often", "2026-03-02 03:38:00.4")
+    assert echo == first
+    assert len({first, second, third}) == 3
+
+
+def test_an_interval_goes_on_when_its_old_runs_were_deleted(pipeline: Pipeline) -> None:
+    every(pipeline, 1, "hours")
+    for hour in range(3):
+        start(pipeline, "often", f"2026-03-02 0{hour}:00:00")
+    Run.objects.order_by("id")[1].delete()
+    Run.objects.order_by("id")[0].delete()
+    start(pipeline, "often", "2026-03-02 03:00:00")
+    Run.objects.all().delete()
+    start(pipeline, "often", "2026-03-02 04:00:00")
+    assert Run.objects.count() == 1
+
+
+def test_a_schedule_that_is_given_another_name_or_pipeline_goes_on(pipeline: Pipeline) -> None:
+    schedule = every(pipeline, 1, "hours")
+    first = start(pipeline, "often", "2026-03-02 03:00:00")
+    schedule.name = "renamed"
+    schedule.save()
+    assert start(pipeline, "renamed", "2026-03-02 03:00:01") == first
+    other = make_pipeline("__default__")
+    assert start(other, "renamed", "2026-03-02 04:00:00").pipeline == other
+    assert start(pipeline, "renamed", "2026-03-02 05:00:00") != first
+
+
+def test_a_schedule_for_one_time_starts_one_run(pipeline: Pipeline) -> None:
+    rule = ClockedSchedule.objects.create(clocked_time=at("2026-03-02 03:00"))
+    PeriodicTask.objects.create(name="once", task="jobs.start", clocked=rule, one_off=True)
+    assert start(pipeline, "once", "2026-03-02 03:00:01") == start(pipeline, "once", "2026-03-05 03:00:01")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_beats_at_the_same_moment_start_one_run() -> None:
+    pipeline = make_pipeline()
+    daily(pipeline)
+    every(pipeline, 10, "seconds")
+    gate = threading.Barrier(4)
+    made: list[tuple[str, int]] = []
+
+    def fire(name: str) -> None:
+        try:
+            gate.wait(timeout=20)
+            made.append((name, start(pipeline, name, "2026-03-02 03:00:00").pk))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=fire, args=[name]) for name in ("daily", "daily", "often", "often")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(made) == 4
+    assert len(set(made)) == 2
+    assert Run.objects.count() == 2
+
+
+def test_without_a_schedule_every_call_starts_a_run(pipeline: Pipeline) -> None:
+    assert start(pipeline, "", "2026-03-02 03:00:00") != start(pipeline, "", "2026-03-02 03:00:00")
+
+
+def test_a_schedule_that_was_deleted_starts_nothing_more(pipeline: Pipeline) -> None:
+    with pytest.raises(RequestError, match="“daily” was deleted or renamed"):
+        start(pipeline, "daily", "2026-03-02 03:00:00")
+
+
+def test_a_schedule_of_a_pipeline_that_is_gone_says_so(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    with pytest.raises(RequestError, match="starts pipeline 999, which is gone"):
+        start_scheduled(999, {}, "daily", at("2026-03-02 03:00:00"))
+
+
+def test_parameters_that_the_project_no_longer_takes_start_nothing(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    newer = content(parameters={"api_url": "x", "options": {"top": 1}, "dry": False})
+    Snapshot.objects.create(project=pipeline.project, revision="2", content=newer, taken_at=at("2026-03-01 00:00"))
+    with pytest.raises(BadParameters, match="no parameter of this name"):
+        start_scheduled(pipeline.pk, {"colour": "red"}, "daily", at("2026-03-02 03:00:00"))
+    assert not Run.objects.exists()
+
+
+def test_deleting_a_project_takes_its_schedules_along(pipeline: Pipeline) -> None:
+    daily(pipeline)
+    cleanup = PeriodicTask.objects.create(
+        name="cleanup", task="celery.backend_cleanup", interval=IntervalSchedule.objects.create(every=1, period="days")
+    )
+    pipeline.project.delete()
+    assert list(PeriodicTask.objects.all()) == [cleanup]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"minute": "0", "hour": "6"}, "At 06:00, UTC"),
+        ({"minute": "*/15", "hour": "*"}, "Every 15 minutes, UTC"),
+        ({"minute": "30", "hour": "18", "day_of_week": "mon-fri"}, "At 18:30, Monday through Friday, UTC"),
+    ],
+)
+def test_a_rule_reads_as_a_sentence(rule: dict[str, str], words: str, pipeline: Pipeline) -> None:
+    assert sentence(daily(pipeline, **rule)) == words
+
+
+def test_other_rules_read_as_sentences_too(pipeline: Pipeline) -> None:
+    assert sentence(every(pipeline, 1, "hours")) == "Every hour"
+    once = PeriodicTask(name="x", clocked=ClockedSchedule(clocked_time=at("2026-03-02 03:00")))
+    assert sentence(once) == "Once, on 2026-03-02 03:00 UTC"
+
+
+def test_the_forecast_ends_where_the_schedule_does(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline)
+    assert next_fires(schedule, at("2026-03-02 02:00"), 2) == [at("2026-03-02 03:00"), at("2026-03-03 03:00")]
+    schedule.start_time = at("2026-04-01 12:00")
+    assert next_fires(schedule, at("2026-03-02 02:00"), 1) == [at("2026-04-02 03:00")]
+    schedule.one_off = True
+    assert len(next_fires(schedule, at("2026-03-02 02:00"), 5)) == 1
+    schedule.enabled = False
+    assert next_fires(schedule, at("2026-03-02 02:00"), 5) == []
+
+
+def test_an_interval_is_forecast_from_its_last_fire(pipeline: Pipeline) -> None:
+    schedule = every(pipeline, 15, "minutes")
+    schedule.last_run_at = at("2026-03-02 03:00")
+    fires = next_fires(schedule, at("2026-03-02 03:05"), 2)
+    assert fires == [at("2026-03-02 03:15"), at("2026-03-02 03:30")]
+    assert next_fires(schedule, at("2026-03-09 03:05"), 1) == [at("2026-03-09 03:05")]  # overdue: at once
+
+
+@pytest.mark.parametrize("kwargs", ["", "[]", "{}", "not json", '{"pipeline_id": "x"}', '{"pipeline_id": null}'])
+def test_a_row_with_nonsense_in_it_asks_for_no_pipeline(kwargs: str) -> None:
+    assert asked(PeriodicTask(task="jobs.start", kwargs=kwargs)) == (None, {})

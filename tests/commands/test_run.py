@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import OutputWrapper
+from django.db import connection
+
+from console.management import bars, given
+from console.management.bars import Bars
+from console.management.commands import run as command
+from jobs.errors import BadParameters
+from jobs.models import Artifact, NodeRun, Run, Worker
+from jobs.states import Cause, NodeStatus, Status
+from tests.commands.conftest import Said
+from tests.factories import AT, make_pipeline, make_run
+
+Manage = Callable[..., Said]
+
+
+def test_a_run_is_started_and_its_number_and_address_are_printed(manage: Manage) -> None:
+    make_pipeline()
+    said = manage("run", "report", "--param", "options.top=3", "--param", "dry=true")
+    run = Run.objects.get()
+    assert said.code == 0
+    assert said.out == f"Run #{run.pk} of shop / report is queued: http://127.0.0.1:8000/runs/{run.pk}/\n"
+    assert run.parameters == {"options": {"top": 3}, "dry": True}
+    assert (run.cause, run.cause_detail) == (Cause.MANUAL, "from the command line")
+
+
+def test_the_file_gives_parameters_and_the_words_after_it_count_more(manage: Manage, tmp_path) -> None:
+    make_pipeline()
+    file = tmp_path / "p.yml"
+    file.write_text("options:\n  top: 5\n  kind: line\ndry: true\n")
+    manage("run", "report", "--params-file", str(file), "--param", "options.top=7")
+    assert Run.objects.get().parameters == {"options": {"top": 7, "kind": "line"}, "dry": True}
+
+
+def test_nodes_tags_runner_and_project_are_chosen(manage: Manage) -> None:
+    make_pipeline()
+    manage("run", "report", "--project", "shop", "--from-nodes", "process", "--to-nodes", "process,write")
+    manage("run", "shop/report", "--tags", "io", "--runner", "threads")
+    second, first = Run.objects.all()
+    assert first.nodes == ["process", "write"]
+    assert (second.nodes, second.runner) == (["fetch", "write"], "threads")
+
+
+def test_json_is_the_job_of_the_api_and_nothing_else(manage: Manage) -> None:
+    make_pipeline()
+    job = json.loads(manage("run", "report", "--json").out)
+    run = Run.objects.get()
+    assert (job["id"], job["status"], job["artifacts"]) == (str(run.uuid), "pending", [])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["reprot"], "Did you mean report?"),
+        (["nothing-like-it"], "project list"),
+        (["report", "--project", "other"], "There is no pipeline"),
+        (["report", "--param", "top"], "--param name=value"),
+        (["report", "--param", "=1"], "--param name=value"),
+        (["report", "--param", "options.top=99"], "options.top: 99 is greater than the maximum of 30"),
+        (["report", "--param", "dry=[1"], "is not YAML"),
+        (["report", "--param", "dry=!!python/object:os.system x"], "is not YAML"),
+        (["report", "--param", "api_url=${oc.env:SECRET_KEY}"], "is configuration, not a value"),
+        (["report", "--param", "options.ratio=.nan"], "finite number"),
+        (["report", "--params-file", "/nowhere/p.yml"], "could not be read"),
+        (["report", "--from-nodes", "proces"], "Did you mean process?"),
+        (["report", "--runner", "gpu"], "invalid choice"),
+        (["report", "--what"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_use_leaves_with_2_and_a_sentence_and_starts_nothing(manage: Manage, words, sentence) -> None:
+    make_pipeline()
+    said = manage("run", *words)
+    assert (said.code, said.out, Run.objects.count()) == (2, "", 0)
+    assert sentence in said.err
+
+
+@pytest.mark.parametrize("content", ["- a\n", "a: [", "\ufeff\x00", "just text"])
+def test_a_file_that_holds_no_parameters_is_refused(manage: Manage, tmp_path, content: str) -> None:
+    make_pipeline()
+    (tmp_path / "p.yml").write_text(content)
+    said = manage("run", "report", "--params-file", str(tmp_path / "p.yml"))
+    assert (said.code, Run.objects.count()) == (2, 0)
+
+
+def test_a_project_that_cannot_run_leaves_with_1(manage: Manage) -> None:
+    pipeline = make_pipeline()
+    pipeline.project.snapshots.all().delete()
+    said = manage("run", "report")
+    assert said.code == 1
+    assert "project check shop" in said.err
+
+
+# ---- waiting
+
+
+class Life:
+    """What a worker would do to the run, one move for each look of the waiting command."""
+
+    def __init__(self, *moves: Callable[[Run], object]) -> None:
+        self.moves = list(moves)
+
+    def sleep(self, _: float) -> None:
+        if self.moves:
+            self.moves.pop(0)(Run.objects.get())
+
+
+@pytest.fixture
+def live(monkeypatch) -> Callable[..., None]:
+    def set_moves(*moves: Callable[[Run], object]) -> None:
+        monkeypatch.setattr(command.time, "sleep", Life(*moves).sleep)
+
+    return set_moves
+
+
+def start(run: Run) -> None:
+    run.start(at=AT, by="w")
+    NodeRun.objects.filter(name="fetch").update(status=NodeStatus.RUNNING, started_at=AT)
+
+
+def finish_fetch(run: Run) -> None:
+    NodeRun.objects.filter(name="fetch").update(status=NodeStatus.SUCCEEDED, seconds=0.25)
+
+
+def end_as(status: Status, error: str = "") -> Callable[[Run], object]:
+    return lambda run: run.end(status, at=AT + timedelta(seconds=4), by="w", error=error)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(Status.SUCCEEDED, 0), (Status.FAILED, 1), (Status.CRASHED, 1), (Status.CANCELLED, 3)]
+)
+def test_waiting_ends_as_the_run_ends(manage: Manage, live, status: Status, code: int) -> None:
+    make_pipeline()
+    live(start, end_as(status, "" if status == Status.SUCCEEDED else "Node fetch: no rows"))
+    said = manage("run", "report", "--wait")
+    assert said.code == code
+    assert f"{status} after 4.0 s" in said.out
+    assert ("no rows" in said.err) is (status != Status.SUCCEEDED)
+
+
+def test_where_nothing_can_be_painted_each_change_is_a_line(manage: Manage, live) -> None:
+    make_pipeline()
+    live(start, finish_fetch, lambda run: None, end_as(Status.SUCCEEDED))
+    said = manage("run", "report", "--wait")
+    assert said.out.splitlines()[1:3] == ["0/3 nodes: fetch running", "1/3 nodes: fetch succeeded in 0.2 s"]
+    assert "\x1b" not in said.out
+
+
+def test_artifacts_are_printed_with_their_addresses(manage: Manage, live) -> None:
+    make_pipeline()
+
+    def keep(run: Run) -> None:
+        start(run)
+        Artifact.objects.create(
+            run=run, dataset="zip_file", name="r.zip", media_type="application/zip", size_bytes=12_345, sha256="0" * 64,
+            created_at=AT,
+        )  # fmt: skip
+
+    live(keep, end_as(Status.SUCCEEDED))
+    said = manage("run", "report", "--wait")
+    artifact = Artifact.objects.get()
+    assert said.out.splitlines()[-1] == (
+        f"  r.zip  12,345 bytes  http://127.0.0.1:8000/artifacts/{artifact.uuid}/download/"
+    )
+
+
+def test_json_with_wait_is_the_finished_job(manage: Manage, live) -> None:
+    make_pipeline()
+    live(start, end_as(Status.FAILED, "Node fetch: no rows"))
+    said = manage("run", "report", "--wait", "--json")
+    job = json.loads(said.out)
+    assert (said.code, job["status"], job["error_message"], job["execution_time"]) == (
+        1,
+        "failed",
+        "Node fetch: no rows",
+        4.0,
+    )
+
+
+def test_ctrl_c_leaves_the_run_going_and_says_so(manage: Manage, live) -> None:
+    make_pipeline()
+
+    def interrupt(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    live(start, interrupt)
+    said = manage("run", "report", "--wait")
+    assert said.code == 130
+    assert "goes on without you" in said.err
+    assert Run.objects.get().status == Status.RUNNING
+    assert Run.objects.get().cancel_requested_at is None
+
+
+def test_without_a_worker_the_wait_says_why_nothing_happens(manage: Manage, live) -> None:
+    from jobs import clock
+
+    make_pipeline()
+    live(start, end_as(Status.SUCCEEDED))
+    assert "No worker is alive" in manage("run", "report", "--wait").err
+    Run.objects.all().delete()
+    at = clock.now()
+    Worker.objects.create(name="w", host="h", pid=1, slots=1, started_at=at, heartbeat_at=at)
+    live(start, end_as(Status.SUCCEEDED))
+    assert "No worker" not in manage("run", "report", "--wait").err
+
+
+# ---- bars
+
+
+def test_on_a_terminal_the_picture_is_painted_over_itself(db) -> None:
+    run = make_run()
+    out = io.StringIO()
+    painted = Bars(OutputWrapper(out), is_painted=True)
+    start(run)
+    NodeRun.objects.filter(name="fetch").update(progress={"label": "pages", "done": 3, "total": 12, "unit": "it"})
+    painted.show(run, list(run.node_runs.all()), AT + timedelta(seconds=65))
+    painted.show(run, list(run.node_runs.all()), AT + timedelta(seconds=66))
+    first, second = out.getvalue().split("\x1b[2A\x1b[J")
+    assert "0/3 nodes  1:05  running" in first
+    assert "[######..................]  25% fetch  pages 3/12 it  1:05" in second.replace("1:06", "1:05")
+
+
+def test_what_a_node_calls_its_progress_does_not_steer_the_terminal(db) -> None:
+    run = make_run()
+    start(run)
+    NodeRun.objects.filter(name="fetch").update(
+        progress={"label": "\x1b[31mred\x1b]0;title\x07\n", "done": 1, "total": None, "unit": "\x1b[2J"}
+    )
+    out = io.StringIO()
+    Bars(OutputWrapper(out), is_painted=True).show(run, list(run.node_runs.all()), AT)
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [(0, 0, "  0%"), (1, 2, " 50%"), (5, 2, "100%"), (-1, 2, "  0%")],
+)
+def test_a_bar_stays_within_its_frame(done: float, total: float, text: str) -> None:
+    shown = bars.bar(done, total)
+    assert len(shown) == bars.BAR + 7
+    assert shown.endswith(text)
+
+
+def test_hours_are_shown_when_there_are_some() -> None:
+    assert [bars.clock(seconds) for seconds in (0, 61, 3661, -5)] == ["0:00", "1:01", "1:01:01", "0:00"]
+
+
+# ---- what was typed
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("a=1", 1),
+        ("a=1.5", 1.5),
+        ("a=true", True),
+        ("a=null", None),
+        ("a=", ""),
+        ("a=x=y", "x=y"),
+        ("a=[1, two]", [1, "two"]),
+        ("a={b: 1}", {"b": 1}),
+        ("a=2024-05-06", "2024-05-06"),
+        ("a='1'", "1"),
+    ],
+)
+def test_values_are_typed_as_yaml_types_them(pair: str, value: object) -> None:
+    assert given.parameters([pair], "") == {"a": value}
+
+
+def test_a_value_that_json_has_no_word_for_is_refused() -> None:
+    with pytest.raises(BadParameters, match="is no parameter"):
+        given.parameters(["a=!!binary aGVsbG8="], "")
+
+
+def test_names_are_split_at_commas_outside_of_brackets() -> None:
+    assert given.names(["a,b", " c ", "f([x,y]) -> [z]"]) == ["a", "b", "c", "f([x,y]) -> [z]"]
+
+
+def test_waiting_sees_what_another_connection_wrote(transactional_db) -> None:
+    """The wait reads the row again each time, on its own connection."""
+    make_pipeline()
+    out = io.StringIO()
+    seen: list[str] = []
+
+    def work() -> None:
+        deadline = time.monotonic() + 30
+        while not (run := Run.objects.first()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert run is not None
+        run.start(at=AT, by="w").end(Status.SUCCEEDED, at=AT, by="w")
+        seen.append(run.status)
+        connection.close()
+
+    other = threading.Thread(target=work)
+    other.start()
+    call_command("run", "report", "--wait", stdout=out, stderr=io.StringIO())
+    other.join(10)
+    assert seen == [Status.SUCCEEDED]
+    assert "succeeded" in out.getvalue()

@@ -1,0 +1,84 @@
+"""The docs name everything that a person can set, call, meet or be told."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from kedro_console.wire import MESSAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
+READERS = {"text", "flag", "number", "words", "choice", "url", "zone"}
+
+
+def settings() -> list[str]:
+    """Every name that console/env.py reads."""
+    tree = ast.parse((ROOT / "console" / "env.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return sorted(
+        {
+            call.args[0].value
+            for call in calls
+            if call.func.attr in READERS  # type: ignore[attr-defined]
+            and ast.unparse(call.func.value) == "reader"  # type: ignore[attr-defined]
+            and isinstance(call.args[0], ast.Constant)
+        }
+    )
+
+
+def commands() -> list[str]:
+    files = [*ROOT.glob("console/management/commands/*.py"), *ROOT.glob("jobs/management/commands/*.py")]
+    return sorted(file.stem for file in files if not file.stem.startswith("_"))
+
+
+def check_ids() -> list[str]:
+    sources = [file.read_text() for side in ("console", "jobs") for file in (ROOT / side).rglob("*.py")]
+    return sorted({found for source in sources for found in re.findall(r'id="((?:console|jobs)\.[A-Z]\d{3})"', source)})
+
+
+def make_targets() -> list[str]:
+    return re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def in_docs(word: str) -> bool:
+    return any(re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", page.read_text()) for page in PAGES)
+
+
+@pytest.mark.parametrize("name", settings())
+def test_a_setting_is_in_the_docs(name: str) -> None:
+    assert in_docs(name), f"docs/configuration.md does not name {name}"
+
+
+@pytest.mark.parametrize("name", commands())
+def test_a_command_is_in_the_docs(name: str) -> None:
+    assert in_docs(f"manage.py {name}"), f"docs/commands.md does not name manage.py {name}"
+
+
+@pytest.mark.parametrize("name", [name for name in make_targets() if name != "help"])
+def test_a_target_of_make_is_in_the_docs(name: str) -> None:
+    assert in_docs(f"make {name}"), f"docs/commands.md does not name make {name}"
+
+
+@pytest.mark.parametrize("kind", sorted(MESSAGES))
+def test_a_kind_of_event_is_in_the_docs(kind: str) -> None:
+    assert in_docs(kind), f"no page of docs/ names the event {kind}"
+
+
+@pytest.mark.parametrize("check", check_ids())
+def test_a_system_check_is_in_the_docs(check: str) -> None:
+    assert in_docs(check), f"docs/operations.md does not name {check}"
+
+
+def test_what_is_not_in_the_docs_is_noticed() -> None:
+    assert settings() and commands() and check_ids()
+    assert not in_docs("CONSOLE_VARIETY") and not in_docs("jobs.E999")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing

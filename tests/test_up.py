@@ -1,0 +1,168 @@
+"""`manage.py up` as a person uses it: real processes, in a folder with an awkward name."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.tree import processes
+from tests.live import until
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("CONSOLE_", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "KEDRO_PROJECT_PATH", "DEMO_API_URL", "DEBUG")
+PATIENCE_SECONDS = 90
+"""Long: the machine may be busy with other things. Every wait ends as soon as its condition holds."""
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
+
+
+class Up:
+    """One folder that `up` is started in, again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.folder.mkdir()
+        self.var = folder / "100% #1; var"
+        self.port = free_port()
+
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        with self.output.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(self.port), *words],
+                cwd=self.folder,
+                env={**clean, "CONSOLE_VAR": str(self.var), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """As `start`, when it has said that it serves."""
+        parent = self.start(*words)
+        until(lambda: parent.poll() is not None or "serves on" in self.said, seconds=PATIENCE_SECONDS, what="it serves")
+        assert parent.poll() is None, self.said
+        return parent
+
+    def refused(self, *words: str, **environment: str) -> str:
+        """What a start that ends by itself says."""
+        assert self.start(*words, **environment).wait(PATIENCE_SECONDS) == 1, self.said
+        assert "Traceback" not in self.said
+        return self.said
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "output"
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def living(self) -> list[processes.Process]:
+        return processes.left_behind(self.var)
+
+    def page(self) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", "/login/")
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    tree = Up(tmp_path / "a tree")
+    yield tree
+    processes.end(tree.living, patience_seconds=20)
+
+
+def test_it_serves_refuses_a_second_start_and_leaves_nothing_behind(up: Up) -> None:
+    parent = up.started()
+    assert up.page() == 200
+    password = re.search(r"Log in as admin with the password (\S+)", up.said)
+    assert password
+    names = {process.name for process in up.living}
+    assert {"valkey-server", "console-web", "console-worker", "console-beat"} <= names or "redis-server" in names
+    assert not any(password[1] in log.read_text(errors="replace") for log in (up.var / "log").iterdir())
+    assert up.var.stat().st_mode & 0o077 == 0
+
+    first = up.said
+    second = up.refused()
+    assert f"already runs on http://127.0.0.1:{up.port} (process {parent.pid})" in second
+    assert "password" in first and "password" not in second
+    assert up.page() == 200
+
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(PATIENCE_SECONDS) == 0
+    until(lambda: not up.living, seconds=PATIENCE_SECONDS, what="nothing is left behind")
+    assert up.page() == 0
+
+
+def test_a_killed_parent_leaves_orphans_that_the_next_start_ends(up: Up) -> None:
+    killed = up.started("--no-demo")
+    orphans = [process for process in up.living if process.pid != killed.pid]
+    killed.kill()
+    killed.wait()
+    assert any(process.is_alive for process in orphans)
+
+    parent = up.started("--no-demo")
+    assert "left" in up.said and "password" not in up.said
+    assert not any(process.is_alive for process in orphans)
+    assert up.page() == 200
+
+    parent.send_signal(signal.SIGINT)
+    assert parent.wait(PATIENCE_SECONDS) == 0
+    until(lambda: not up.living, seconds=PATIENCE_SECONDS, what="nothing is left behind")
+
+
+def test_a_killed_program_is_started_again(up: Up) -> None:
+    parent = up.started("--no-demo")
+    killed = next(process for process in up.living if process.name == "console-beat")
+    killed.signal(signal.SIGKILL)
+    until(
+        lambda: any(process.name == "console-beat" and process.pid != killed.pid for process in up.living),
+        seconds=PATIENCE_SECONDS,
+        what="another beat",
+    )
+    os.killpg(parent.pid, signal.SIGHUP)  # the terminal is closed
+    assert parent.wait(PATIENCE_SECONDS) == 0
+    until(lambda: not up.living, seconds=PATIENCE_SECONDS, what="nothing is left behind")
+
+
+def test_a_taken_port_is_named(up: Up) -> None:
+    with socket.create_server(("127.0.0.1", up.port)):
+        assert f"Port {up.port} cannot be used" in up.refused()
+    assert f"PORT={up.port + 1}" in up.said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("KEDRO_PROJECT_PATH", "/nowhere/at all", "KEDRO_PROJECT_PATH=/nowhere/at all: there is no pyproject.toml"),
+        ("DEBUG", "ture", "DEBUG=ture: write true or false."),
+        ("DATABASE_URL", "postgres://nobody:none@127.0.0.1:1/none", "The database cannot be reached"),
+    ],
+)
+def test_what_cannot_work_is_said_in_a_sentence(up: Up, name: str, value: str, sentence: str) -> None:
+    assert sentence in up.refused(**{name: value})
+    assert not up.living

@@ -1,0 +1,131 @@
+"""The walls of the house, each tried by breaking it: a bell that cannot ring is no bell."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SIDES = ("console", "jobs", "pipelines/kedro_console")
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+READERS = {"environ", "environb", "getenv"}
+MAY_READ_ENVIRONMENT = {"console/env.py"}
+
+
+def lint(tree: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", LINT, "--no-cache", "--no-logo"],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'pipelines'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The imports of the product, in a place where they may be spoilt."""
+    for side in SIDES:
+        shutil.copytree(ROOT / side, tmp_path / side, ignore=shutil.ignore_patterns("__pycache__", "static", "*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_walls_hold() -> None:
+    ended = lint(ROOT)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "wall"),
+    [
+        ("jobs/launch.py", "from console.roles import Role", "the console shows, jobs remember, pipelines work"),
+        ("pipelines/kedro_console/wire.py", "import jobs.states", "the console shows, jobs remember, pipelines work"),
+        ("jobs/launch.py", "import kedro_console.facts", "only the wire reaches across"),
+        ("console/forms.py", "import kedro_console.facts", "only the wire reaches across"),
+        ("jobs/models/run.py", "from jobs.launch import launch", "doors call stories"),
+        ("jobs/states.py", "from jobs.models import Run", "doors call stories"),
+        ("jobs/launch.py", "from jobs import tasks", "doors call stories"),
+        ("jobs/states.py", "import jobs.errors\n", None),
+        ("jobs/dispatch.py", "from jobs.launch import launch", "no circles among siblings"),
+        ("jobs/launch.py", "import kedro", "what a project needs stays out"),
+        ("console/forms.py", "import pandas", "what a project needs stays out"),
+        ("pipelines/kedro_console/wire.py", "import django.db", "what runs in a project's Python"),
+    ],
+)
+def test_a_broken_wall_is_heard(copy: Path, file: str, line: str, wall: str | None) -> None:
+    with (copy / file).open("a") as handle:
+        handle.write(f"\n{line}\n")
+    ended = lint(copy)
+    if wall is None:
+        assert ended.returncode == 0, ended.stdout
+        return
+    assert ended.returncode == 1
+    assert any(row.startswith(wall) and "BROKEN" in row for row in ended.stdout.splitlines()), ended.stdout
+
+
+def test_a_new_story_has_to_take_its_place(copy: Path) -> None:
+    (copy / "jobs" / "mend.py").write_text('"""A story that nobody listed."""\n')
+    ended = lint(copy)
+    assert ended.returncode == 1
+    assert "mend" in ended.stdout
+
+
+def test_the_wire_loads_nothing_beyond_the_standard_library() -> None:
+    code = "import sys, kedro_console.wire as w; print('\\n'.join(sys.modules))"
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PYTHONPATH": str(ROOT / "pipelines")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.split(".")[0] for name in ended.stdout.split()}
+    assert loaded - set(sys.stdlib_module_names) - {"__main__"} == {"kedro_console"}
+
+
+def reads_of_the_environment(source: str) -> list[int]:
+    """The lines that reach for os.environ or os.getenv, except those that only name Django's settings."""
+    tree = ast.parse(source)
+    named = {
+        id(node.func.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "setdefault"
+        and [ast.unparse(word) for word in node.args] == ["'DJANGO_SETTINGS_MODULE'", "'console.settings'"]
+    }
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr in READERS and id(node) not in named)
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and {alias.name for alias in node.names} & READERS)
+    ]
+
+
+def test_the_environment_is_read_in_one_file() -> None:
+    files = [file for side in ("console", "jobs") for file in (ROOT / side).rglob("*.py")]
+    reading = {
+        str(file.relative_to(ROOT)): lines for file in files if (lines := reads_of_the_environment(file.read_text()))
+    }
+    assert reading.keys() <= MAY_READ_ENVIRONMENT, reading
+
+
+def test_another_reader_of_the_environment_is_heard() -> None:
+    source = textwrap.dedent(
+        """
+        import os
+        from os import getenv
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+        debug = os.environ["DEBUG"]
+        """
+    )
+    assert reads_of_the_environment(source) == [3, 5]

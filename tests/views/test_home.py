@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.test import override_settings
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from jobs import clock
+from jobs.examine import examine
+from jobs.models import Snapshot
+from jobs.states import Status
+from jobs.upcoming import upcoming
+from tests.factories import AT, content, make_pipeline, make_project
+from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _forget_findings() -> None:
+    cache.clear()
+
+
+def found(subject: str) -> tuple[bool, str, str]:
+    finding = next(f for f in examine(clock.now()) if f.subject == subject)
+    return finding.is_ok, finding.sentence, finding.mend
+
+
+def beat_sent(ago: timedelta) -> None:
+    every = IntervalSchedule.objects.create(every=10, period="seconds")
+    PeriodicTask.objects.create(name="t", task="jobs.reconcile", interval=every, last_run_at=clock.now() - ago)
+
+
+def test_without_a_project_the_command_that_adds_one_is_named() -> None:
+    assert found("projects") == (False, "No Kedro project is known yet.", "python manage.py project add PATH")
+
+
+def test_a_project_is_good_when_its_snapshot_has_no_errors() -> None:
+    make_pipeline()
+    assert found("project shop") == (True, "shop has 1 pipeline.", "")
+
+
+def test_a_project_with_errors_says_the_first_of_them() -> None:
+    problem = {"severity": "error", "subject": "import", "sentence": "No module named “numpyy”."}
+    Snapshot.objects.create(project=make_project(), revision="r", content=content(problems=[problem]), taken_at=AT)
+    assert found("project shop") == (
+        False,
+        "shop: No module named “numpyy”.",
+        "python manage.py project check shop",
+    )
+
+
+def test_a_worker_that_is_silent_does_not_count_as_alive() -> None:
+    a_worker(clock.now() - timedelta(minutes=5))
+    assert found("workers")[0] is False
+
+
+def test_a_queue_that_no_living_worker_hears_is_named_with_the_command_for_one() -> None:
+    make_pipeline(queue="reports")
+    a_worker()
+    is_ok, sentence, mend = found("queue reports")
+    assert not is_ok
+    assert "reports" in sentence and "reports" in mend
+
+
+def test_beat_is_alive_while_its_frequent_task_goes_out() -> None:
+    beat_sent(timedelta(seconds=15))
+    assert found("beat")[0] is True
+
+
+def test_beat_is_silent_when_its_frequent_task_stays_out() -> None:
+    beat_sent(timedelta(minutes=5))
+    assert found("beat") == (False, "Beat is silent, so no schedule fires.", "make up")
+
+
+@override_settings(REDIS_URL="unix:///nowhere/redis.sock")
+def test_a_broker_that_does_not_answer_is_told_and_harms_nothing() -> None:
+    assert found("broker")[0] is False
+
+
+def test_a_store_that_takes_no_files_is_told(tmp_path: Path, settings) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "a-file-where-the-folder-should-be"
+    file.write_text("x")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "artifacts": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(file)}},
+    }
+    assert found("artifact store")[0] is False
+
+
+def test_the_store_is_left_as_it_was_after_a_look() -> None:
+    from django.core.files.storage import storages
+
+    assert found("artifact store")[0] is True
+    assert not storages["artifacts"].exists(".examined")
+
+
+def test_the_checklist_is_open_while_something_is_wrong_and_names_the_command() -> None:
+    body = logged_in("viewer").get("/").content.decode()
+    assert "Something is missing" in body
+    assert "python manage.py project add PATH" in body
+
+
+def test_home_shows_what_runs_and_what_failed_with_equal_failures_as_one() -> None:
+    live = running()
+    for _ in range(3):
+        ended(Status.FAILED, error="The disk is full.")
+    body = logged_in("viewer").get("/").content.decode()
+    assert f"/runs/{live.pk}/" in body
+    assert body.count("The disk is full.</span>") == 1
+    assert "2 more like it" in body
+
+
+def test_the_fragment_is_the_part_that_the_page_includes() -> None:
+    client = logged_in("viewer")
+    fragment = client.get("/", **HTMX).content.decode()
+    assert fragment.lstrip().startswith('<div id="home"')
+    assert "<html" not in fragment
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+    client = logged_in("viewer")
+    for _ in range(6):
+        running()
+        ended(Status.FAILED, error="x")
+    client.get("/")
+    with django_assert_max_num_queries(9):
+        client.get("/")
+
+
+def test_the_next_fires_come_soonest_first_and_never_in_the_past() -> None:
+    hourly = IntervalSchedule.objects.create(every=1, period="hours")
+    daily = CrontabSchedule.objects.create(minute="0", hour="6")
+    at = clock.now()
+    PeriodicTask.objects.create(name="late", task="jobs.start", interval=hourly, last_run_at=at - timedelta(days=3))
+    PeriodicTask.objects.create(name="daily", task="jobs.start", crontab=daily)
+    PeriodicTask.objects.create(name="off", task="jobs.start", crontab=daily, enabled=False)
+    PeriodicTask.objects.create(name="ours", task="jobs.reconcile", interval=hourly)
+    fires = upcoming(at, 8)
+    assert [fire.schedule.name for fire in fires] == ["late", "daily"]
+    assert all(fire.at >= at for fire in fires)

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from console.ansi import plain, to_html
+from jobs import clock
+from jobs.models import Run
+from jobs.read_logs import Lines, Only, around, first_error, newer, newest, older
+from jobs.states import Status
+from tests.views.scenes import HTMX, ended, failed_in_a_node, logged_in, running, with_log
+
+db = pytest.mark.django_db
+
+
+def lines(run: Run, query: str = "") -> str:
+    return logged_in("viewer").get(f"/runs/{run.pk}/logs/?lines=1{query}", **HTMX).content.decode()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r'id="L(\d+)"', text)]
+
+
+def texts(page: Lines) -> list[str]:
+    return [line.text for line in page.lines]
+
+
+# ---- hostile text
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ('" onmouseover="x', "&quot; onmouseover=&quot;x"),
+        ("\x1b[31mred\x1b[0m plain", '<span class="kc-ansi-red">red</span> plain'),
+        ("\x1b[1;32mok", '<span class="kc-ansi-bold kc-ansi-green">ok</span>'),
+        ("\x1b[31m<b>\x1b[0m", '<span class="kc-ansi-red">&lt;b&gt;</span>'),
+        ("\x1b[38;5;196mx", "x"),
+        ("\x1b[38;2;1;2;3;1mx", '<span class="kc-ansi-bold">x</span>'),
+        ("\x1b]8;;http://evil.example\x07click\x1b]8;;\x07 me", "click me"),
+        ("\x1b]0;title\x1b\\after", "after"),
+        ("\x1b]0;never closed", ""),
+        ("\x1b[2J\x1b[Hcleared", "cleared"),
+        ("a\x00b\x08c\x7f", "abc"),
+        ("10%\r20%\r30%", "30%"),
+        ("left \u202egnp.exe", "left gnp.exe"),
+        ("\x1b[999999999999999mx", "x"),
+        ("\x1b", ""),
+    ],
+)
+def test_a_line_becomes_harmless_html(text: str, html: str) -> None:
+    assert to_html(text) == html
+
+
+def test_a_huge_line_is_cut_and_says_how_much_is_left_out() -> None:
+    html = to_html("x" * 60_000)
+    assert len(html) < 4_200
+    assert "56,000 more characters in the download" in html
+
+
+def test_the_download_holds_plain_text() -> None:
+    assert plain("\x1b[31mred\x1b[0m \x1b]8;;u\x07link\x1b]8;;\x07") == "red link"
+
+
+# ---- pages of lines
+
+
+@db
+def test_the_newest_page_is_the_end_and_older_ones_follow_without_a_gap() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(1, 1001)], chunk=70)
+    end = newest(run, most=300)
+    before = older(run, end.first, most=300)
+    assert texts(end) == [f"line {n}" for n in range(701, 1001)]
+    assert texts(before) == [f"line {n}" for n in range(401, 701)]
+    assert end.has_older and before.has_older
+
+
+@db
+def test_the_first_page_knows_that_nothing_is_older() -> None:
+    run = with_log(running(), ["a", "b"])
+    assert not newest(run).has_older
+
+
+@db
+def test_newer_lines_come_in_order_and_once() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(1, 501)], chunk=64)
+    seen, last = [], 0
+    while True:
+        page = newer(run, last, most=130)
+        seen += texts(page)
+        last = page.last
+        if not page.has_newer:
+            break
+    assert seen == [f"line {n}" for n in range(1, 501)]
+
+
+@db
+def test_lines_of_a_later_step_are_not_lost_behind_events() -> None:
+    run = with_log(running(), ["a"])
+    last = newest(run).last
+    Run.objects.filter(pk=run.pk).update(seq=run.seq + 50)
+    run.refresh_from_db()
+    run = with_log(run, ["b"])
+    assert texts(newer(run, last)) == ["b"]
+
+
+@db
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [
+        (Only(level="ERROR"), ["bad é"]),
+        (Only(level="WARNING"), ["hm", "bad é"]),
+        (Only(node="fetch"), ["hm"]),
+        (Only(text="BAD"), ["bad é"]),
+        (Only(text="é"), ["bad é"]),
+        (Only(text='"quoted"'), ['a "quoted" word']),
+        (Only(text="%"), []),
+    ],
+)
+def test_filters_find(only: Only, expected: list[str]) -> None:
+    run = with_log(running(), ["fine", 'a "quoted" word'])
+    run = with_log(run, ["hm"], level="WARNING", node="fetch")
+    run = with_log(run, ["bad é"], level="ERROR")
+    assert texts(newest(run, only)) == expected
+    assert texts(newer(run, 0, only)) == expected
+
+
+@db
+def test_a_filter_that_finds_nothing_says_how_far_it_looked() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(500)])
+    page = newest(run, Only(text="nowhere"))
+    assert page.lines == [] and not page.has_older
+
+
+@db
+def test_the_first_error_is_found_and_shown_with_its_neighbours() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(600)])
+    run = with_log(run, ["boom", "bang"], level="ERROR")
+    run = with_log(run, [f"after {n}" for n in range(600)])
+    assert first_error(run) == 601
+    assert 601 in [line.seq for line in around(run, 601, most=100).lines]
+    assert 601 in numbers(lines(run, "&error"))
+
+
+@db
+def test_a_million_lines_answer_with_one_page(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), [f"line {n}" for n in range(20_000)], chunk=500)
+    client = logged_in("viewer")
+    with django_assert_max_num_queries(9):
+        text = client.get(f"/runs/{run.pk}/logs/?lines=1", **HTMX).content.decode()
+    assert len(numbers(text)) == 400
+    assert len(text) < 250_000
+
+
+# ---- the page
+
+
+@db
+def test_the_tab_shows_lines_at_once_and_says_from_where_to_go_on() -> None:
+    run = with_log(running(), ["hello"])
+    body = logged_in("viewer").get(f"/runs/{run.pk}/logs/").content.decode()
+    assert "hello" in body and 'data-last="1"' in body and 'aria-labelledby="tab-logs"' in body
+
+
+@db
+def test_hostile_lines_do_nothing_in_the_page() -> None:
+    run = with_log(running(), ["<script>alert(1)</script>"], node="<img src=x onerror=alert(2)>", level="<b>")
+    for text in (lines(run), logged_in("viewer").get(f"/runs/{run.pk}/logs/").content.decode()):
+        assert "<script>alert" not in text and "<img src=x" not in text
+
+
+@db
+def test_the_lines_say_when_the_run_has_ended_so_that_asking_ends() -> None:
+    run = with_log(running(), ["x"])
+    assert 'data-final=""' in lines(run)
+    run.end(Status.SUCCEEDED, at=clock.now(), by="t")
+    assert 'data-final="1"' in lines(run)
+
+
+@db
+def test_a_line_has_a_link_that_leads_to_it() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(3000)])
+    assert 1500 in numbers(lines(run, "&around=1500"))
+    assert 'href="#L1500"' in lines(run, "&around=1500")
+
+
+@db
+@pytest.mark.parametrize("query", ["&before=x", "&after=-1", "&around=99999999999999999999", "&level=LOUD", "&node=nope"])
+def test_no_question_breaks_the_log(query: str) -> None:
+    run = with_log(running(), ["x"])
+    assert "data-edge" in lines(run, query)
+
+
+@db
+def test_the_whole_log_is_downloaded_as_text_in_pieces() -> None:
+    run = with_log(ended(), [f"line \x1b[31m{n}" for n in range(1200)], node="fetch")
+    answer = logged_in("viewer").get(f"/runs/{run.pk}/logs/?download")
+    assert answer.streaming
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[arg-type]
+    assert text.count("\n") == 1200
+    assert text.splitlines()[0].endswith("INFO     [fetch] line 0")
+    assert answer["Content-Disposition"] == f'attachment; filename="run-{run.pk}.log"'
+
+
+@db
+def test_a_failed_run_leads_to_its_first_error() -> None:
+    run = failed_in_a_node()
+    assert f"/runs/{run.pk}/logs/?error" in logged_in("viewer").get(f"/runs/{run.pk}/").content.decode()
+
+
+@db
+@pytest.mark.parametrize("query", ["", "?lines=1", "?download"])
+def test_strangers_read_no_log(client: Client, query: str, django_user_model) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), ["secret"])
+    assert client.get(f"/runs/{run.pk}/logs/{query}")["Location"].startswith("/login/")
+    client.force_login(django_user_model.objects.create_user("nobody"))
+    assert client.get(f"/runs/{run.pk}/logs/{query}").status_code == 403

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from console.gantt import gantt
+from console.run_page import LABELS, pace
+from jobs import clock
+from jobs.explain import why_waiting
+from jobs.models import Artifact, NodeRun, Run
+from jobs.states import NodeStatus, Status
+from jobs.usual import usual
+from tests.factories import make_pipeline, make_run
+from tests.views.scenes import HTMX, a_worker, ended, failed_in_a_node, logged_in, page_of, running
+
+pytestmark = pytest.mark.django_db
+
+TABS = [tab for tab in LABELS if tab != "logs"]
+
+
+def body(run: Run, tab: str = "", role: str = "viewer", **headers: str) -> str:
+    answer = logged_in(role).get(page_of(run, tab), **headers)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("make", [make_run, running, ended, failed_in_a_node])
+def test_every_tab_of_a_run_in_every_state_answers(tab: str, make) -> None:  # type: ignore[no-untyped-def]
+    assert f'aria-labelledby="tab-{tab}"' in body(make(), tab)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_the_fragment_is_the_part_that_the_page_includes(tab: str) -> None:
+    run = running()
+    fragment = body(run, tab, **HTMX)
+    assert "<html" not in fragment
+    assert f'id="panel-{tab}"' in fragment and f'data-run="{run.pk}"' in fragment
+
+
+def test_a_live_run_is_asked_for_again_and_an_ended_one_is_not() -> None:
+    run = running()
+    assert f'hx-get="/runs/{run.pk}/?tab=nodes" hx-trigger="every 2s"' in body(run)
+    run.end(Status.SUCCEEDED, at=clock.now(), by="t")
+    assert "hx-trigger" not in body(run, **HTMX)
+
+
+def test_an_unknown_tab_is_the_first_one() -> None:
+    assert 'id="panel-nodes"' in body(running(), "nonsense")
+
+
+@pytest.mark.parametrize(("role", "cancel"), [("viewer", False), ("analyst", False), ("operator", True)])
+def test_only_who_may_cancel_sees_the_button(role: str, cancel: bool) -> None:
+    run = running()
+    assert (f"/runs/{run.pk}/cancel/" in body(run, role=role)) is cancel
+
+
+def test_the_actions_fit_the_state() -> None:
+    live, done = running(), ended()
+    assert "retry/" not in body(live, role="operator")
+    assert "retry/" in body(done, role="operator") and "cancel/" not in body(done, role="operator")
+
+
+@pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("analyst", 403), ("operator", 302), ("admin", 302)])
+@pytest.mark.parametrize("verb", ["cancel", "retry"])
+def test_only_operators_act(role: str, status: int, verb: str) -> None:
+    assert logged_in(role).post(f"/runs/{running().pk}/{verb}/").status_code == status
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry"])
+def test_an_action_is_a_post_and_strangers_are_sent_to_the_login(client: Client, verb: str) -> None:
+    path = f"/runs/{running().pk}/{verb}/"
+    assert logged_in("operator").get(path).status_code == 405
+    assert client.post(path)["Location"].startswith("/login/")
+    checked = Client(enforce_csrf_checks=True)
+    checked.force_login(make_run().requested_by or logged_in_user())
+    assert checked.post(path).status_code == 403
+
+
+def logged_in_user():  # type: ignore[no-untyped-def]
+    from tests.factories import make_user
+
+    return make_user("nora", "operator")
+
+
+def test_cancelling_writes_who_asked() -> None:
+    run = running()
+    page = logged_in("operator").post(f"/runs/{run.pk}/cancel/", follow=True).content.decode()
+    run.refresh_from_db()
+    assert run.cancel_requested_by == "operator"
+    assert f"Run #{run.pk} was asked to stop." in page
+    assert "operator asked it to stop" in page
+
+
+def test_an_ended_run_refuses_to_be_cancelled_with_a_sentence() -> None:
+    page = logged_in("operator").post(f"/runs/{ended().pk}/cancel/", follow=True).content.decode()
+    assert "A succeeded run cannot become cancelled." in page
+
+
+def test_running_again_leads_to_the_new_run_and_both_name_each_other() -> None:
+    run = failed_in_a_node()
+    page = logged_in("operator").post(f"/runs/{run.pk}/retry/", follow=True)
+    again = Run.objects.get(retry_of=run)
+    assert page.redirect_chain == [(f"/runs/{again.pk}/", 302)]
+    assert f"again after #{run.pk}" in page.content.decode()
+    assert f'href="/runs/{again.pk}/">#{again.pk}' in body(run)
+
+
+def test_the_failure_card_has_the_line_the_node_and_our_frame_with_library_frames_folded() -> None:
+    text = body(failed_in_a_node())
+    assert "ValueError</span> month must be in 1..12" in text
+    assert "src/nodes.py" in text
+    assert "1 library frame</summary>" in text
+    assert 'data-copy="#traceback"' in text
+
+
+def test_a_crashed_run_says_what_its_process_left() -> None:
+    run = running()
+    run.steps.update(exit_signal=9, peak_memory_bytes=2_100_000_000, finished_at=clock.now(), status="crashed")
+    run.end(Status.CRASHED, at=clock.now(), by="t", error="It was killed: it used more than 2.0 GB.")
+    text = body(run)
+    assert "It was killed: it used more than 2.0 GB." in text
+    assert "by signal 9" in text and "peak memory 2.1 GB" in text
+
+
+def test_what_a_project_reports_is_escaped_everywhere() -> None:
+    evil = "<script>alert(1)</script>"
+    run = failed_in_a_node(evil)
+    run.node_runs.update(name=evil + "x", position=0) if run.node_runs.count() == 1 else None
+    NodeRun.objects.filter(run=run, position=1).update(name=evil, progress={"label": evil, "done": 1, "total": 2})
+    Run.objects.filter(pk=run.pk).update(
+        parameters={evil: evil}, resolved_parameters={evil: {evil: evil}}, versions={evil: evil}, revision=evil,
+        results={evil: {"type": evil, "value": evil, "path": evil}},
+    )  # fmt: skip
+    run.refresh_from_db()
+    for tab in TABS:
+        assert evil not in body(run, tab)
+
+
+def test_artifacts_are_downloaded_only_by_those_who_may() -> None:
+    run = ended()
+    Artifact.objects.create(
+        run=run, dataset="zip_file", name="a.zip", media_type="application/zip", size_bytes=10, sha256="0" * 64,
+        created_at=clock.now(),
+    )  # fmt: skip
+    assert "/download/" not in body(run, "artifacts", role="viewer")
+    assert "/download/" in body(run, "artifacts", role="analyst")
+
+
+def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+    run, client = running(), logged_in("viewer")
+    NodeRun.objects.bulk_create(NodeRun(run=run, name=f"n{n}", position=n + 9) for n in range(200))
+    with django_assert_max_num_queries(13):
+        client.get(page_of(run))
+
+
+def test_the_pace_is_measured_against_the_last_successes_alone() -> None:
+    pipeline = make_pipeline()
+    for seconds in (10, 20, 30):
+        ended(pipeline=pipeline, seconds=seconds)
+    ended(Status.FAILED, pipeline=pipeline, seconds=1)
+    normal = usual(pipeline.pk)
+    assert normal and (normal.median, normal.count) == (20, 3)
+    run = running(pipeline=pipeline, at=clock.now() - timedelta(seconds=25))
+    assert not pace(run, run.started_at + timedelta(seconds=25)).is_late  # type: ignore[operator]
+    assert pace(run, run.started_at + timedelta(seconds=40)).is_late  # type: ignore[operator]
+
+
+def test_without_a_success_nothing_is_claimed_about_the_usual_time() -> None:
+    assert usual(make_pipeline().pk) is None
+
+
+def sentences(run: Run) -> list[str]:
+    return [reason.sentence for reason in why_waiting(run, clock.now())]
+
+
+def test_a_queued_run_without_any_worker_says_so_first() -> None:
+    assert sentences(make_run())[0] == "No worker is alive."
+
+
+def test_a_queued_run_names_the_queue_that_nobody_hears() -> None:
+    a_worker(queues=["other"])
+    assert sentences(make_run())[0] == "No worker listens to the queue default."
+
+
+def test_a_queued_run_counts_the_busy_slots_and_who_is_before_it() -> None:
+    a_worker(slots=2, busy=2)
+    make_run()
+    assert sentences(make_run())[0] == "All 2 slots of the queue default are busy; one step is before it."
+
+
+def test_an_ended_run_does_not_wait() -> None:
+    assert sentences(ended()) == []
+
+
+def test_bars_of_the_timeline_stay_inside_it() -> None:
+    run = ended(seconds=10)
+    start = run.started_at
+    assert start
+    run.node_runs.filter(position=0).update(
+        started_at=start, finished_at=start + timedelta(seconds=2.5), status=NodeStatus.SUCCEEDED
+    )
+    run.node_runs.filter(position=1).update(started_at=start + timedelta(seconds=5), status=NodeStatus.CRASHED)
+    bars = gantt(run, list(run.node_runs.all()), clock.now()).bars
+    assert [(bar.left, bar.width) for bar in bars] == [(0, 25), (50, 50), (None, 0)]
