@@ -33,7 +33,7 @@ lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade
 	  --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
 
 bench: venv-dev ## measure against plain Kedro, side by side
-	@$(PY) -m bench.warm_start $(ARGS)
+	@PYTHONPATH=.:pipelines $(PY) bench/warm_start.py $(ARGS)
 
 clean: ## remove the virtual environment and the caches; var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -10,7 +10,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.boundfield import BoundField
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from console.schema_fields import NOT_GIVEN, field_for
@@ -20,6 +19,7 @@ from jobs.errors import BadParameters
 from jobs.models import Pipeline
 from jobs.selection import Selection, choose
 from jobs.states import Runner
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 PREFIX = "p:"
 
@@ -68,9 +68,7 @@ class RunForm(forms.Form):
         shown = initial(self.tree, parameters or {})
         self.started_with = changed(self.tree, shown)
         values = {PREFIX + name: value for name, value in shown.items()}
-        super().__init__(
-            data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, "nodes": list(nodes), **values}
-        )
+        super().__init__(data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, "nodes": list(nodes), **values})
         for leaf in self.tree:
             self.fields[PREFIX + leaf.name] = field_for(leaf)
         self._offer_nodes()

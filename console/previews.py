@@ -232,7 +232,7 @@ _KINDS: Final[list[tuple[str, Callable[[str], Any]]]] = [
 def _archive(file: IO[bytes], artifact: Artifact) -> Preview:
     """The list of contents as the archive claims it; nothing is unpacked."""
     try:
-        infos = zipfile.ZipFile(_Bounded(file, DIRECTORY_BYTES)).infolist()  # type: ignore[arg-type]
+        infos = zipfile.ZipFile(_Bounded(file, DIRECTORY_BYTES)).infolist()
     except _TooMuch:
         return Preview("none", "Its list of contents is too long for a preview. Download it to see it.")
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, EOFError):

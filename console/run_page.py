@@ -94,7 +94,7 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
     step = run.steps.filter(finished_at__isnull=False).order_by("-finished_at", "-attempt").first()
     exception = node.failure if node else None
     frames = list(exception.get("frames", [])) if exception else []
-    is_said = bool(exception) and (exception.get("message") or "").strip() in run.error
+    is_said = exception is not None and str(exception.get("message", "")).strip() in run.error
     return {
         "node": node,
         "step": step,
@@ -153,4 +153,3 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "parameters": _nothing,
     "events": _events,
 }
-

@@ -46,7 +46,7 @@ def _pipeline(task: Any) -> int | None:
     value = named.get("pipeline_id") if isinstance(named, dict) else None
     if value is None and isinstance(placed, list) and placed:
         value = placed[0]
-    return int(value) if str(value).isdecimal() else None
+    return int(str(value)) if str(value).isdecimal() else None
 
 
 def _fire(task: Any, at: datetime) -> Fire:

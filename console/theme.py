@@ -17,7 +17,7 @@ def _may_manage(permission: str, admin_name: str) -> Callable[[HttpRequest], boo
     """The same for a list in the admin, which is for staff and has to be there."""
 
     def is_shown(request: HttpRequest) -> bool:
-        return request.user.is_staff and request.user.has_perm(permission) and bool(_admin_list(admin_name))  # type: ignore[union-attr]
+        return request.user.is_staff and request.user.has_perm(permission) and bool(_admin_list(admin_name))
 
     return is_shown
 
@@ -93,9 +93,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     _page("Home", "home", "home", "jobs.view_run"),
-                    _page(
-                        "Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"
-                    ),
+                    _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
                     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs"),
                     _page("Artifacts", "inventory_2", "artifacts", "jobs.view_artifact", "artifact"),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),

@@ -32,7 +32,7 @@ def queues(at: datetime) -> list[Queue]:
     return [_queue(name, waiting.get(name, {}), alive) for name in sorted(names)]
 
 
-def _waiting(at: datetime) -> list[dict[str, Any]]:
+def _waiting(at: datetime) -> list[Any]:
     rows = Step.objects.ready(at).filter(run__cancel_requested_at__isnull=True)
     return list(rows.order_by().values("queue").annotate(count=Count("pk"), oldest=Min("ready_at")))
 

@@ -9,6 +9,7 @@ from celery.exceptions import Ignore
 
 from jobs import clock
 from jobs.models import Project
+from jobs.reconcile import reconcile
 from jobs.snapshots import take
 from jobs.supervise import supervise
 
@@ -28,6 +29,12 @@ def start(self: Task[Any, Any], pipeline_id: int, parameters: dict[str, Any] | N
 
     name = getattr(self.request, "periodic_task_name", None) or ""
     return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now()))
+
+
+@shared_task(name="jobs.tick")
+def tick() -> None:
+    """Beat's pulse: the reconciler, once more, for when a worker's own pulse is hindered."""
+    reconcile(clock.now())
 
 
 @shared_task(name="jobs.snapshot")

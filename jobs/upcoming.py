@@ -29,5 +29,5 @@ def upcoming(at: datetime, most: int) -> list[Fire]:
 def _due(schedule: PeriodicTask, at: datetime) -> datetime:
     """Never before `at`: what is due already fires at once."""
     last = schedule.last_run_at or schedule.start_time or at
-    rest = schedule.schedule.remaining_estimate(last)
+    rest: timedelta = schedule.schedule.remaining_estimate(last)
     return at + max(rest, timedelta(0))

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from kedro_console.wire import MESSAGES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,8 +78,8 @@ def test_what_is_not_in_the_docs_is_noticed() -> None:
     assert not in_docs("CONSOLE_VARIETY") and not in_docs("jobs.E999")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
-    missing = [link for link in links if not (page.parent / link).exists()]
+@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(file: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", file.read_text())
+    missing = [link for link in links if not (file.parent / link).exists()]
     assert not missing

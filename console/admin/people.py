@@ -151,7 +151,7 @@ class ApiTokenAdmin(Admin):
     @display(description="")
     def action_checkbox(self, obj: ApiToken) -> str:
         """Rows are chosen by the token's public beginning."""
-        return checkbox.render(ACTION_CHECKBOX_NAME, obj.token_key)
+        return str(checkbox.render(ACTION_CHECKBOX_NAME, obj.token_key))
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> Any:
         sent = request.POST.copy()

@@ -55,9 +55,9 @@ class PipelineFilter(admin.SimpleListFilter):
     title = "pipeline"
     parameter_name = "pipeline"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         rows = Pipeline.objects.select_related("project").only("name", "project__name")
-        return [(row.pk, str(row)) for row in rows.order_by("project__name", "name")[:300]]
+        return [(str(row.pk), str(row)) for row in rows.order_by("project__name", "name")[:300]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
         number = number_in(self.value() or "")

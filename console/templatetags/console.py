@@ -96,7 +96,8 @@ def elapsing(since: datetime | None, until: datetime | None = None, at: datetime
 def badge(status: str) -> SafeString:
     """A status as icon and word, so that colour never carries it alone."""
     return format_html(
-        '<span class="kc-badge kc-is-{0}"><span class="material-symbols-outlined" aria-hidden="true">{1}</span>{0}</span>',
+        '<span class="kc-badge kc-is-{0}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">{1}</span>{0}</span>',
         status,
         ICONS.get(status, "help"),
     )

@@ -67,7 +67,7 @@ def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
     """Register and read the demo project (when its API has an address) and KEDRO_PROJECT_PATH: a sentence for each."""
     sentences = []
     if demo_api_url:
-        _follow_moved_demo()
+        follow_moved_demo()
         sentences.append(_register(DEMO, {"DEMO_API_URL": demo_api_url}, at=at))
     if ENV.kedro_project_path:
         sentences.append(_register(Path(ENV.kedro_project_path).expanduser().resolve(), None, at=at))
@@ -96,7 +96,7 @@ def _update_environment(project: Project, environment: dict[str, str] | None) ->
         project.save(update_fields=["environment"])
 
 
-def _follow_moved_demo() -> None:
+def follow_moved_demo() -> None:
     """The tree was moved: the demo project is where it is now, and runs with the Python of here."""
     moved = Project.objects.filter(name="demo", path__endswith="/pipelines/demo").exclude(path=str(DEMO)).first()
     if moved and not moved.folder.is_dir() and not Project.objects.filter(path=str(DEMO)).exists():

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import path
 
 from console.views.shell import looks
@@ -22,11 +23,11 @@ class Login(LoginView):
 
 
 def locked(request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
-    """After too many wrong passwords: the login page with the sentence that says until when."""
+    """After too many wrong passwords: the login page with the sentence that says how long to wait."""
     view = Login()
     view.setup(request)
     shown = view.get_context_data(form=view.get_form_class()(request), is_locked=True)
-    return view.response_class(request, ["login.html"], shown, status=429).render()
+    return render(request, "login.html", shown, status=429)
 
 
 urlpatterns = [

@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 from console.graph import Drawing, draw, element_id
 from console.schedules import Fire, by_pipeline
@@ -21,6 +20,7 @@ from jobs import clock
 from jobs import parameters as runtime
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.statistics import Lately, grid, lately
+from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
 @dataclass(frozen=True)

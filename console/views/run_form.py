@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
-from kedro_console.wire import SnapshotPipeline
 
 from console.copies import as_command, as_curl
 from console.forms import RunForm
@@ -26,6 +25,7 @@ from jobs.parameters import nest
 from jobs.selection import choose
 from jobs.states import Cause
 from jobs.statistics import lately
+from kedro_console.wire import SnapshotPipeline
 
 LATEST = 6  # runs whose parameters are offered
 

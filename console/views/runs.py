@@ -48,7 +48,7 @@ def runs_cancel(request: HttpRequest) -> HttpResponse:
 @needs("jobs.retry_run")
 def runs_retry(request: HttpRequest) -> HttpResponse:
     """Start the chosen runs once more."""
-    _each(request, "started again", lambda run, at: retry(run, at=at, by=request.user))  # type: ignore[arg-type, misc]
+    _each(request, "started again", lambda run, at: retry(run, at=at, by=request.user))  # type: ignore[arg-type]
     return redirect(back(request, "runs"))
 
 

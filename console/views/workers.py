@@ -10,8 +10,10 @@ from django.views.decorators.http import require_GET
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.queues import queues
 from jobs.models import Worker
+from jobs.queues import queues
+
+MOST = 200
 
 
 @require_GET
@@ -19,7 +21,8 @@ from jobs.models import Worker
 def workers(request: HttpRequest) -> HttpResponse:
     """The page, or for htmx its two tables."""
     at = clock.now()
-    rows = [{"worker": worker, "is_alive": worker.is_alive(at)} for worker in Worker.objects.order_by("stopped_at", "name")[:200]]
+    known = Worker.objects.order_by("-heartbeat_at")[:MOST]
+    rows = [{"worker": worker, "is_alive": worker.is_alive(at)} for worker in known]
     shown = {"workers": rows, "queues": queues(at), "at": at}
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "workers/_workers.html", shown)

@@ -26,7 +26,9 @@ def logged_in(role: str) -> Client:
 
 def running(**facts: Any) -> Run:
     at = facts.pop("at", clock.now() - timedelta(seconds=60))
-    run = make_run(at=at, **facts).start(at=at, by="worker@test")
+    run = make_run(at=at, **facts)
+    run.steps.get().claim(at=at, worker_name="worker@test", lease=timedelta(hours=1))
+    run.start(at=at, by="worker@test")
     run.node_runs.filter(position=0).update(status=NodeStatus.RUNNING, started_at=at, attempts=1)
     return run
 
@@ -35,7 +37,9 @@ def ended(status: Status = Status.SUCCEEDED, *, seconds: float = 30, **facts: An
     error = facts.pop("error", "")
     run = running(**facts)
     assert run.started_at
-    return run.end(status, at=run.started_at + timedelta(seconds=seconds), by="worker@test", error=error)
+    at = run.started_at + timedelta(seconds=seconds)
+    run.steps.get().end(status, None, at=at, by="worker@test")
+    return run.end(status, at=at, by="worker@test", error=error)
 
 
 def failed_in_a_node(message: str = "month must be in 1..12") -> Run:

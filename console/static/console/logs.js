@@ -42,7 +42,7 @@
         this.toError();
       });
       this.list.addEventListener("click", (event) => {
-        const number = event.target.closest(".kc-line-number");
+        const number = event.target.closest(".kc-log-number");
         if (!number) return;
         event.preventDefault();
         history.replaceState(null, "", number.hash);

@@ -49,7 +49,7 @@ def fetch_rows(api_url: str, fetch: FetchSettings) -> pd.DataFrame:
     if not rows:
         raise FetchError(f"{api_url} answered no rows: there is nothing to report on.")
     logger.info("Fetched %d rows from %s in %d pages.", len(rows), api_url, progress.n)
-    return pd.DataFrame.from_records(rows).convert_dtypes(convert_floating=False)
+    return pd.DataFrame.from_records(rows).convert_dtypes()
 
 
 def pages(client: httpx2.Client, api_url: str, fetch: FetchSettings) -> Iterator[Any]:

@@ -1,0 +1,113 @@
+"""What the environment says is taken at its word, or refused in a sentence that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from console.env import Environment, embedded_socket, kept_secret, read, tree_environment
+
+
+def told(var: Path, **environment: str) -> Environment:
+    return read({"CONSOLE_VAR": str(var), **environment})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DEBUG", "ture", "DEBUG=ture: write true or false."),
+        ("CONSOLE_HTTPS", "on", "CONSOLE_HTTPS=on: write true or false."),
+        ("TIME_ZONE", "Europe/Bonn", "TIME_ZONE=Europe/Bonn: write a zone such as Europe/Berlin or UTC."),
+        ("TIME_ZONE", "../etc/passwd", "TIME_ZONE=../etc/passwd: write a zone"),
+        ("DATABASE_URL", "mysql://root@localhost/x", "DATABASE_URL has to begin with sqlite:// or postgres://"),
+        ("REDIS_URL", "localhost:6379", "REDIS_URL has to begin with redis:// or rediss:// or unix://."),
+        ("S3_ENDPOINT_URL", "storage.example.org", "S3_ENDPOINT_URL has to begin with http:// or https://."),
+        ("DEMO_API_URL", "ftp://x", "DEMO_API_URL has to begin with http:// or https://."),
+        ("CONSOLE_URL", "console.example.org", "CONSOLE_URL has to begin with http:// or https://."),
+        ("CONSOLE_WORKER_SLOTS", "0", "CONSOLE_WORKER_SLOTS=0: write a whole number from 1 to 256."),
+        ("CONSOLE_WORKER_SLOTS", "four", "CONSOLE_WORKER_SLOTS=four: write a whole number from 1 to 256."),
+        ("CONSOLE_LEASE_SECONDS", "1", "CONSOLE_LEASE_SECONDS=1: write a whole number from 2 to 3600."),
+        ("CONSOLE_ANONYMOUS_API", "yes", "CONSOLE_ANONYMOUS_API=yes: write one of operator, viewer, off."),
+        ("CONSOLE_ENCRYPTION_KEYS", "short", "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes"),
+        ("SECRET_KEY_FILE", "/nowhere/key", "SECRET_KEY_FILE=/nowhere/key: No such file or directory"),
+        ("DATABASE_URL_FILE", "/", "DATABASE_URL_FILE=/: Is a directory; name a readable file."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_a_sentence(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        told(tmp_path, **{name: value})
+    assert str(refused.value).startswith(sentence)
+
+
+def test_a_refused_address_does_not_show_its_password(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        told(tmp_path, DATABASE_URL="mysql://root:geheim@localhost/x")
+    assert "geheim" not in str(refused.value)
+
+
+def test_nothing_said_is_everything_embedded(tmp_path: Path) -> None:
+    env = told(tmp_path)
+    assert env.database_url == f"sqlite:///{tmp_path}/console.sqlite3"
+    assert env.is_embedded_redis and env.redis_url.startswith("unix://")
+    assert (env.debug, env.time_zone, env.worker_slots, env.worker_queues) == (False, "UTC", 4, ["default"])
+
+
+def test_a_secret_can_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from the file\n")
+    env = told(tmp_path, SECRET_KEY="from the variable", SECRET_KEY_FILE=str(tmp_path / "key"))
+    assert env.secret_key == "from the file"
+
+
+def test_made_up_secrets_stay_and_are_private(tmp_path: Path) -> None:
+    first, second = told(tmp_path), told(tmp_path)
+    assert first.secret_key == second.secret_key and len(first.secret_key) >= 50
+    assert first.encryption_keys == second.encryption_keys
+    Fernet(first.encryption_keys[0])
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("secret_key", "encryption_key")} == {0o600}
+
+
+def test_of_two_makers_of_a_secret_one_counts(tmp_path: Path) -> None:
+    def slower() -> str:
+        (tmp_path / "secret").write_text("the faster one's")
+        return "the slower one's"
+
+    assert kept_secret(tmp_path / "secret", slower) == "the faster one's"
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        ({}, "operator"),
+        ({"CONSOLE_BIND": "0.0.0.0"}, "off"),
+        ({"ALLOWED_HOSTS": "console.example.org"}, "off"),
+        ({"CONSOLE_BIND": "0.0.0.0", "CONSOLE_ANONYMOUS_API": "viewer"}, "viewer"),
+    ],
+)
+def test_the_api_is_open_only_where_nobody_else_can_reach_it(
+    tmp_path: Path, said: dict[str, str], allowed: str
+) -> None:
+    assert told(tmp_path, **said).anonymous_api == allowed
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://localhost:6379/0", "unix:///run/redis/redis.sock", "unix:///tmp/kc-1/redis.sock"]
+)
+def test_a_redis_of_ones_own_is_not_embedded(tmp_path: Path, url: str) -> None:
+    assert not told(tmp_path, REDIS_URL=url).is_embedded_redis
+
+
+def test_a_deep_folder_gets_a_short_socket_of_its_own(tmp_path: Path) -> None:
+    deep, other = tmp_path / ("d" * 100), tmp_path / ("e" * 100)
+    assert len(str(embedded_socket(deep))) <= 100
+    assert embedded_socket(deep) != embedded_socket(other)
+    assert told(deep).is_embedded_redis
+
+
+def test_the_tree_gets_our_environment_and_its_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_OURS", "kept")
+    environment = tree_environment(CONSOLE_BIND="::1")
+    assert environment["OF_OURS"] == "kept" and environment["CONSOLE_BIND"] == "::1"
