@@ -108,6 +108,7 @@ class Collector:
         self.exit: wire.ChildExited | None = None
         self.is_finished = False
         self.peak_memory_bytes = 0
+        self.revision = ""
         self.store_error = ""
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
@@ -146,7 +147,7 @@ class Collector:
 
     def _on_child_started(self, event: wire.ChildStarted) -> None:
         self.facts |= {"pid": event.pid, "mode": event.mode}
-        self._run_facts["revision"] = event.revision
+        self.revision = self._run_facts["revision"] = event.revision
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
         self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}

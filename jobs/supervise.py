@@ -18,6 +18,7 @@ from django.db import OperationalError, transaction
 from jobs import clock
 from jobs.advance import Outcome, finish
 from jobs.collect import Collector, flush_patiently
+from jobs.dispatch import ask_for_snapshot
 from jobs.errors import IllegalMove, LeaseLost, ProjectError
 from jobs.hosts import HOSTS, Host
 from jobs.leases import LEASE, LEASES, Hold
@@ -210,11 +211,18 @@ class Supervision:
         self._say_why(outcome)
         flush_patiently(self.collector, seconds=LEASE.total_seconds() * 2)
         self._finish_patiently(outcome)
+        self._notice_new_code()
         shutil.rmtree(self.folder, ignore_errors=not self.collector.store_error)
 
     def _say_why(self, outcome: Outcome) -> None:
         if outcome.error:
             self.collector.say("ERROR", outcome.error, time.time())
+
+    def _notice_new_code(self) -> None:
+        """The pages should show the pipelines as they are now."""
+        newest = self.pipeline.project.snapshot
+        if newest and self.collector.revision not in ("", newest.revision):
+            ask_for_snapshot(self.pipeline.project_id)
 
     def _finish_patiently(self, outcome: Outcome) -> None:
         deadline = time.monotonic() + (LEASE + timedelta(seconds=40)).total_seconds()

@@ -26,7 +26,9 @@ from jobs.retry import retry
 def run(request: HttpRequest, number: int) -> HttpResponse:
     """The page, or for htmx what it refreshes; an ended run comes without the part that asks again."""
     tab = request.GET.get("tab", "")
-    return answer(request, find(number), tab if tab in LABELS and tab != "logs" else "nodes")
+    if tab == "logs" and not request.htmx:  # type: ignore[attr-defined]
+        return redirect("run_logs", number)
+    return answer(request, find(number), tab if tab in LABELS else "nodes")  # a log's own script keeps its lines
 
 
 def find(number: int) -> Run:

@@ -202,6 +202,7 @@ def main() -> None:
         warmth = warm.warm_up(place.project_path, place.env, known.modules)
     except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
         error = caught
+    reporter.send_ready()
     packets.recv(1)  # the host's word; the kernel ends us if it dies before
     request = _request(arguments.request)
     code = 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import resource
 import selectors
@@ -12,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from kedro_console import processes, report, wire
 from kedro_console.talk import Talk
@@ -59,11 +59,12 @@ class Child:
         self.mode = mode
         self.request = request
         self.talk = talk
-        self.started = time.monotonic()
-        self.is_silent = True  # no event yet
+        self._started = time.monotonic()
+        self._warm_since = self._started if mode == "fork" else None
+        self._is_silent = True  # no event yet
         self.is_stopped = False  # somebody asked for its end
         self.is_given_up = False  # the watchdog ended it
-        self.next_measure = self.started + MEASURE_SECONDS
+        self.next_measure = self._started + MEASURE_SECONDS
         self.status: int | None = None
         self.channels = channels
         self._selector = selector
@@ -116,13 +117,20 @@ class Child:
             packet = self.channels.packets.recv(2 * wire.MAX_EVENT_BYTES)
         except ConnectionResetError:
             return False
-        if packet.startswith(b'{"kind": "' + report.LEARNED.encode()):
-            self._learn(json.loads(packet)["modules"])
+        inner = report.internal(packet)
+        if inner is not None:
+            self._hear(inner)
         elif packet:
-            self.is_silent = False
+            self._is_silent = False
             self.talk.forward(wire.JSON_FRAME, packet)
             self._check_room()
         return bool(packet)
+
+    def _hear(self, inner: dict[str, Any]) -> None:
+        if inner["kind"] == report.LEARNED:
+            self._learn(inner["modules"])
+        elif inner["kind"] == report.READY:
+            self._warm_since = time.monotonic()
 
     def _check_room(self) -> None:
         if self.talk.is_full and self.status is None:
@@ -145,6 +153,12 @@ class Child:
             self.talk.send(wire.MemoryMeasured(time.time(), used))
 
     # ---- the end ----
+
+    def is_late(self, now: float, seconds: float) -> bool:
+        """Whether its first event is more than `seconds` overdue; a warm-up of its own may take ten times that."""
+        if not self._is_silent or self.is_stopped:
+            return False
+        return now - (self._started + 9 * seconds if self._warm_since is None else self._warm_since) > seconds
 
     def stop(self, stage: str) -> None:
         """Sends the stage's signal to the process group; `kill` also reaches what left the group."""
@@ -204,4 +218,4 @@ class Child:
         """Whether it crashed before its first event, unasked: a sign that the project cannot be forked."""
         crashes = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL)
         is_crash = self.status is not None and os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) in crashes
-        return is_crash and self.is_silent and not self.is_stopped
+        return is_crash and self._is_silent and not self.is_stopped

@@ -68,9 +68,8 @@ def _cell(value: Any) -> Any:
 
 def small_value(data: object) -> tuple[Any, bool]:
     """(`data` as plain JSON, True) when it is small and JSON can hold it unchanged, else (None, False)."""
-    item = getattr(data, "item", None)
-    if type(data).__module__ == "numpy" and callable(item) and getattr(data, "ndim", 1) == 0:
-        data = item()
+    if type(data).__module__ == "numpy" and getattr(data, "ndim", 1) == 0:
+        data = getattr(data, "item")()  # noqa: B009  (a numpy scalar: its plain value)
     if not isinstance(data, (type(None), bool, int, float, str, list, dict)):
         return None, False
     if isinstance(data, (str, list, dict)) and len(data) > MAX_VALUE_BYTES:

@@ -27,6 +27,7 @@ from kedro_console.talk import Talk
 SWEEP_SECONDS = 0.003
 FRESH_SECONDS = 1.0
 END_SECONDS = 2.0
+BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Host:
             self._watch_children()
             self._selector.register(self._door.listener, selectors.EVENT_READ, self._accept)
             self._selector.register(door.LIFELINE, selectors.EVENT_READ, door.read_lifeline)
+            self._last_busy = time.monotonic()
             while not self._is_over():
                 self._turn()
         finally:
@@ -104,8 +106,7 @@ class Host:
     def _look_at(self, each: Child, now: float) -> None:
         if now >= each.next_measure:
             each.measure(now)
-        is_late = each.is_silent and now - each.started > self._options.first_event_seconds
-        if is_late and not each.is_stopped:
+        if each.is_late(now, self._options.first_event_seconds):
             each.is_given_up = True
             each.kill()
 
@@ -268,7 +269,11 @@ class Host:
         answer = wire.StepRefused(time.time(), "stale", "The host is leaving; start another one.")
         for connection in self._door.accept():
             with connection, contextlib.suppress(OSError):
+                connection.settimeout(END_SECONDS)
                 wire.send(connection, answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(BLOCK):  # what is closed with unread bytes loses its answer
+                    continue
 
 
 def _options() -> Options:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kedro_console import wire
 
+READY = "child_ready"
 LEARNED = "modules_learned"
 MAX_LEARNED = 3_000
 
@@ -23,11 +24,23 @@ class Reporter:
     def send(self, event: wire.Event) -> None:
         self._packets.send(fit(event))
 
+    def send_ready(self) -> None:
+        """Tells the host that a process of its own has warmed up."""
+        self._packets.send(json.dumps({"kind": READY}).encode())
+
     def send_learned(self, modules: list[str]) -> None:
         """Tells the host (nobody else) which modules this run had to import by itself."""
         packet = json.dumps({"kind": LEARNED, "modules": modules[:MAX_LEARNED]}).encode()
         if len(packet) <= wire.MAX_EVENT_BYTES:
             self._packets.send(packet)
+
+
+def internal(packet: bytes) -> dict[str, Any] | None:
+    """The packet when it is between child and host only; None when it is an event for the supervisor."""
+    if not packet.startswith(b'{"kind": "'):  # events are written without the space
+        return None
+    found: dict[str, Any] = json.loads(packet)
+    return found
 
 
 def fit(event: wire.Event) -> bytes:

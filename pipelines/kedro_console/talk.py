@@ -49,7 +49,7 @@ class Talk:
             self._flush()
 
     def end(self) -> None:
-        """Closes when all is sent."""
+        """Says that this was all; closes when the supervisor has read it and closes too."""
         self._is_ending = True
         if self.is_open:
             self._flush()
@@ -79,7 +79,7 @@ class Talk:
             return
         if not data:
             self.close()
-        for message in messages:
+        for message in messages if not self._is_ending else []:
             self._heard(self, message)
 
     def _flush(self) -> None:
@@ -94,15 +94,10 @@ class Talk:
         except OSError:
             self.close()
             return
-        if self._is_ending and not self._out:
-            self._shut()
-            return
+        if self._is_ending and not self._out:  # not closed: unread words of the supervisor would undo what was sent
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0)
         self._selector.modify(self.connection, events, self._ready)
         if was_full and len(self._out) <= LOW_BYTES:
             self.low()
-
-    def _shut(self) -> None:
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-        self.close()

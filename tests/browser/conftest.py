@@ -33,7 +33,9 @@ def _chromium() -> str | None:
         import playwright  # noqa: F401
     except ImportError:
         return None
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,10 @@ def test_no_page_is_wider_than_its_window(open_as: Open, width: int) -> None:
 def test_the_log_follows_until_one_scrolls_up_and_again_when_asked(open_as: Open) -> None:
     run = with_log(running(), [f"line {n}" for n in range(300)])
     page = open_as("viewer", f"/runs/{run.pk}/logs/")
-    at_end = "() => { const b = document.querySelector('[data-logs-box]'); return b.scrollHeight - b.scrollTop - b.clientHeight < 30 }"
+    at_end = """() => {
+        const box = document.querySelector("[data-logs-box]");
+        return box.scrollHeight - box.scrollTop - box.clientHeight < 30;
+    }"""
     page.wait_for_function(at_end)
     run = with_log(run, ["a new line"])
     page.get_by_text("a new line").wait_for()

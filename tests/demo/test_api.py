@@ -66,7 +66,9 @@ def test_an_unknown_data_set_is_404_with_the_nearest_name(api: ApiServer) -> Non
     assert refused(f"{api.url}/datasets/airport") == (404, "There is no data set 'airport'. Did you mean airports?")
 
 
-@pytest.mark.parametrize("query", ["page=0", "page=x", "page=-1", "page=1.5", "page=²", "page_size=0", "page_size=99999"])
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=x", "page=-1", "page=1.5", "page=²", "page_size=0", "page_size=99999"]
+)
 def test_a_bad_page_number_is_422_and_says_the_range(api: ApiServer, query: str) -> None:
     status, sentence = refused(f"{api.url}/datasets/cars?{query.replace('²', '%C2%B2')}")
     assert status == 422

@@ -23,7 +23,9 @@ def no_waiting_between_tries() -> Iterator[None]:
         yield
 
 
-def failing(times: int, status: int, headers: dict[str, str] | None = None) -> tuple[Callable[[Request], None], list[str]]:
+def failing(
+    times: int, status: int, headers: dict[str, str] | None = None
+) -> tuple[Callable[[Request], None], list[str]]:
     """A policy that refuses the first requests, and the list of what was asked."""
     seen: list[str] = []
 
@@ -39,7 +41,9 @@ def failing(times: int, status: int, headers: dict[str, str] | None = None) -> t
 def test_the_frame_holds_every_row_of_the_api(api: ApiServer, name: str) -> None:
     frame = fetch_rows(f"{api.url}/datasets/{name}", PATIENT)
     rows = all_rows(f"{api.url}/datasets/{name}")
-    assert [{key: None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")] == rows
+    assert [
+        {key: None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")
+    ] == rows
 
 
 def test_whole_numbers_stay_whole_beside_missing_ones(api: ApiServer) -> None:
@@ -107,7 +111,11 @@ def test_a_next_page_that_leads_astray_is_refused(
     from demo_api import routes
     from demo_api.messages import Answer
 
-    loop = ("GET", routes.re.compile("/datasets/loop"), lambda request, name: Answer({"items": [{}], "next": following}))
+    loop = (
+        "GET",
+        routes.re.compile("/datasets/loop"),
+        lambda request, name: Answer({"items": [{}], "next": following}),
+    )
     monkeypatch.setattr(routes, "ROUTES", [loop])
     with served(ApiServer("127.0.0.1", 0)) as server, pytest.raises(FetchError, match=sentence):
         fetch_rows(f"{server.url}/datasets/loop", PATIENT)

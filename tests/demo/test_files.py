@@ -30,7 +30,9 @@ def test_the_csv_holds_the_rows_and_the_zip_holds_the_csv(tmp_path: Path) -> Non
 
 def test_the_same_rows_give_the_same_zip_byte_for_byte(tmp_path: Path) -> None:
     digests = {
-        hashlib.sha256(Path(write_csv_and_zip(processed("cars"), URL, str(tmp_path / place))[1]).read_bytes()).hexdigest()
+        hashlib.sha256(
+            Path(write_csv_and_zip(processed("cars"), URL, str(tmp_path / place))[1]).read_bytes()
+        ).hexdigest()
         for place in ("first", "second")
     }
     assert len(digests) == 1

@@ -207,6 +207,7 @@ def test_changed_code_is_used_by_the_next_run(worker: object, toy: Project) -> N
         return "FIRST SAYS hello" in lines(ended(start(toy, "chain")))
 
     live.until(says_so, seconds=60, what="the new code")
+    live.until(lambda: toy.snapshots.count() == 2, seconds=60, what="a snapshot of the new code")
 
 
 def test_a_project_that_is_gone_says_so(worker: object, toy: Project, tmp_path: Path) -> None:

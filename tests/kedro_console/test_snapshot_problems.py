@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import os
 import sys
@@ -296,6 +297,6 @@ def test_a_healthy_project_has_no_problems(tmp_path: Path) -> None:
         tmp_path,
         inputs=["raw", "params:x"],
         catalog={"raw": {"type": "pandas.CSVDataset", "filepath": "data/raw.csv"}},
-        parameters={"x": yaml.safe_load("2024-01-31")},
+        parameters={"x": datetime.date(2024, 1, 31)},
     )
     assert snapshot(project).problems == []

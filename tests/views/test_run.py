@@ -47,6 +47,11 @@ def test_a_live_run_is_asked_for_again_and_an_ended_one_is_not() -> None:
     assert "hx-trigger" not in body(run, **HTMX)
 
 
+def test_refreshing_the_page_of_a_log_leaves_its_lines_alone() -> None:
+    fragment = body(running(), "logs", **HTMX)
+    assert 'id="panel-logs"' in fragment and 'data-morph="keep"' in fragment
+
+
 def test_an_unknown_tab_is_the_first_one() -> None:
     assert 'id="panel-nodes"' in body(running(), "nonsense")
 

@@ -71,6 +71,7 @@ def upload(client: Any, bucket: str, key: str, content: bytes, sent: Fingerprint
         Key=key,
         Body=content,
         ContentType=mimetypes.guess_type(key)[0] or "application/octet-stream",
+        ChecksumAlgorithm="SHA256",
         ChecksumSHA256=base64.b64encode(sent.sha256).decode(),
         Metadata={"sha256": sent.sha256.hex()},
     )

@@ -136,7 +136,7 @@ def lines_by_group(values: pd.Series, keys: pd.Series, groups: Groups) -> pd.Dat
 
 def periods(times: pd.Series) -> tuple[str, pd.Series]:
     """Days, months or years: the finest that the data has and that gives few enough points."""
-    finest = 2 if (times.dropna().dt.dayofyear == 1).all() else 1 if (times.dropna().dt.day == 1).all() else 0
+    finest = 2 if (times.dropna().dt.day_of_year == 1).all() else 1 if (times.dropna().dt.day == 1).all() else 0
     for label, code in (("day", "D"), ("month", "M"), ("year", "Y"))[finest:]:
         keys = times.dt.to_period(code)
         if keys.nunique() <= MOST_PERIODS or code == "Y":
