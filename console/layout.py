@@ -13,7 +13,7 @@ except ImportError:  # a platform without the wheel loses beauty, nothing else
     engine = None
 
 MARGIN = 16.0
-LAYER_GAP = 56.0
+LAYER_GAP = 40.0
 CARD_GAP = 22.0
 
 Point = tuple[float, float]
@@ -43,7 +43,7 @@ class Layout:
 
 @lru_cache(maxsize=128)
 def lay_out(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> Layout:
-    """Places from left to right, the same ones every time for the same graph."""
+    """Places from top to bottom, the same ones every time for the same graph."""
     if not vertices:
         return Layout({}, (), 0, 0)
     return _with_engine(vertices, edges) if engine else in_layers(vertices, edges)
@@ -55,7 +55,8 @@ def _with_engine(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> Layou
         graph.node(vertex.id, width=vertex.width, height=vertex.height)
     for source, target in edges:
         graph.edge(source, target)
-    drawn = engine.layout(graph, options={"spacing": {"layer_gap": LAYER_GAP, "node_gap": CARD_GAP}})
+    spacing = {"layer_gap": LAYER_GAP, "node_gap": CARD_GAP}
+    drawn = engine.layout(graph, options={"direction": "topbottom", "spacing": spacing})
     left, top = drawn.bounds["min"]["x"] - MARGIN, drawn.bounds["min"]["y"] - MARGIN
 
     def shifted(point: dict[str, Any]) -> Point:
@@ -70,22 +71,23 @@ def _with_engine(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> Layou
 
 
 def in_layers(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> Layout:
-    """Each card in the column after the last of those that lead to it; routes bend once between two columns."""
-    columns: dict[int, list[Vertex]] = defaultdict(list)
+    """Each card in the layer below the last of those that lead to it; routes bend once between two layers."""
+    layers: dict[int, list[Vertex]] = defaultdict(list)
     depth = _depths(vertices, edges)
     for vertex in vertices:
-        columns[depth[vertex.id]].append(vertex)
+        layers[depth[vertex.id]].append(vertex)
+    widest = max(sum(vertex.width + CARD_GAP for vertex in layer) for layer in layers.values()) - CARD_GAP
     corners: dict[str, Point] = {}
-    x, lowest = MARGIN, 0.0
-    for _, column in sorted(columns.items()):
-        y = MARGIN
-        for vertex in column:
+    y = MARGIN
+    for _, layer in sorted(layers.items()):
+        x = MARGIN + (widest - sum(vertex.width + CARD_GAP for vertex in layer) + CARD_GAP) / 2
+        for vertex in layer:
             corners[vertex.id] = (x, y)
-            y += vertex.height + CARD_GAP
-        x, lowest = x + max(vertex.width for vertex in column) + LAYER_GAP, max(lowest, y)
+            x += vertex.width + CARD_GAP
+        y += max(vertex.height for vertex in layer) + LAYER_GAP
     sizes = {vertex.id: vertex for vertex in vertices}
     routes = tuple(_bend(corners, sizes[source], sizes[target]) for source, target in edges)
-    return Layout(corners, routes, x - LAYER_GAP + MARGIN, lowest - CARD_GAP + MARGIN)
+    return Layout(corners, routes, widest + 2 * MARGIN, y - LAYER_GAP + MARGIN)
 
 
 def _depths(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> dict[str, int]:
@@ -97,7 +99,7 @@ def _depths(vertices: tuple[Vertex, ...], edges: tuple[Edge, ...]) -> dict[str, 
 
 
 def _bend(corners: dict[str, Point], source: Vertex, target: Vertex) -> tuple[Point, ...]:
-    start = corners[source.id][0] + source.width, corners[source.id][1] + source.height / 2
-    end = corners[target.id][0], corners[target.id][1] + target.height / 2
-    middle = end[0] - LAYER_GAP / 2
-    return start, (middle, start[1]), (middle, end[1]), end
+    start = corners[source.id][0] + source.width / 2, corners[source.id][1] + source.height
+    end = corners[target.id][0] + target.width / 2, corners[target.id][1]
+    middle = end[1] - LAYER_GAP / 2
+    return start, (start[0], middle), (end[0], middle), end

@@ -82,5 +82,5 @@ def _next(task: Any, at: datetime) -> datetime | None:
     if task.crontab:  # its hours are compared with the hours of this time
         since = since.astimezone(task.crontab.timezone)
     left: timedelta = task.schedule.remaining_estimate(since)
-    due = at + max(left, timedelta(0))
+    due = (at + max(left, timedelta(0)) + timedelta(milliseconds=500)).replace(microsecond=0)
     return None if task.expires and task.expires < due else due

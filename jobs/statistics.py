@@ -32,7 +32,7 @@ TOGETHER = 100
 
 @dataclass(frozen=True)
 class Bar:
-    """One run: `seconds` is None while it waits, `height` is its share of the longest one shown, in percent."""
+    """One run: `seconds` is None while it waits, `height` is its share of the longest ended one, in percent."""
 
     number: int
     status: str
@@ -106,7 +106,7 @@ def _told(newest: list[Bar]) -> Lately:
 
 
 def _with_heights(newest: list[Bar]) -> list[Bar]:
-    longest = max((bar.seconds or 0 for bar in newest), default=0)
+    longest = max((bar.seconds or 0 for bar in newest if bar.status in FINAL), default=0)
     return [
         Bar(bar.number, bar.status, bar.started_at, bar.created_at, bar.seconds, _height(bar.seconds, longest))
         for bar in reversed(newest)
@@ -114,8 +114,8 @@ def _with_heights(newest: list[Bar]) -> list[Bar]:
 
 
 def _height(seconds: float | None, longest: float) -> int:
-    """Never so low that a bar cannot be seen or hit."""
-    return max(round(100 * (seconds or 0) / longest), 12) if longest else 12
+    """Never so low that a bar cannot be seen or hit; a run under way may be longer than all that have ended."""
+    return min(max(round(100 * (seconds or 0) / longest), 12), 100) if longest else 12
 
 
 @dataclass(frozen=True)

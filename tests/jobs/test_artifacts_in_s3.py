@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ def bucket(settings: Any) -> Iterator[Any]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
-    made = boto3.resource("s3", endpoint_url=url, **KEYS).create_bucket(Bucket="kept")
+    name = f"kept-{uuid.uuid4()}"
+    made = boto3.resource("s3", endpoint_url=url, **KEYS).create_bucket(Bucket=name)
     options = {
-        "bucket_name": "kept", "location": "console", "endpoint_url": url, "access_key": "test",
+        "bucket_name": name, "location": "console", "endpoint_url": url, "access_key": "test",
         "secret_key": "testing", "region_name": "us-east-1", "file_overwrite": True,
     }  # fmt: skip
     store = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
