@@ -148,7 +148,8 @@ def _skeleton(structure: SnapshotPipeline, with_parameters: bool) -> tuple[tuple
 
 
 def _vertex(kind: str, name: str) -> Vertex:
-    width = min(max(len(shorten(name)) * 7.4 + 48, 120), 280)
+    room = 72 if kind == "node" else 48  # for the icons: a node also shows its status
+    width = min(max(len(shorten(name)) * 7.4 + room, 120), 300)
     return Vertex(_id(kind, name), kind, name, width, 44 if kind == "node" else 32)
 
 

@@ -48,8 +48,14 @@ def add_project(
         project.environment = environment
     if Project.objects.filter(name=project.name).exclude(pk=project.pk).exists():
         raise ProjectError(f"Another project is called {project.name}: choose a name with --name.")
+    is_new = project.pk is None
     project.save()
-    take(project, at=at)
+    try:
+        take(project, at=at)
+    except ProjectError:
+        if is_new:
+            project.delete()  # what could never be read was not added
+        raise
     return project
 
 

@@ -95,7 +95,7 @@ def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, re
 def _run(request: wire.StepStarted, place: Place, hooks: Any) -> None:
     from kedro.framework.project import settings
 
-    settings.set("HOOKS", (*settings.HOOKS, hooks))
+    settings.set("HOOKS", (*settings.HOOKS, *_store(request), hooks))
     parameters.check(request.parameters, place.project_path, place.env)
     session = compat.create_session(place.project_path, place.env, request.parameters)
     if request.save_version:
@@ -115,6 +115,15 @@ def _hooks(request: wire.StepStarted, place: Place, warmth: warm.Warmth, reporte
     folder = Path(request.folder) if request.folder else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
     keeper = Keeper(place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs))
     return Hooks(place.project_path, reporter, keeper, warmth.versions)
+
+
+def _store(request: wire.StepStarted) -> list[Any]:
+    """The hooks that keep in-memory datasets for the run's other steps; [] when the run has only this one."""
+    if not request.store_folder:
+        return []
+    from kedro_console.store import StoreHooks  # it needs Kedro
+
+    return [StoreHooks(Path(request.store_folder))]
 
 
 def _progress(node: str, bar: Bar) -> wire.ProgressMade:

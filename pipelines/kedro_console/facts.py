@@ -107,6 +107,8 @@ def type_name(dataset: object) -> str:
         return f"{parts[1]}.{cls.__qualname__}"
     if parts[0] == "kedro":
         return cls.__qualname__
+    if parts[0] == "kedro_console":  # in memory, but for the run's own store between its steps
+        return "MemoryDataset"
     return f"{cls.__module__}.{cls.__qualname__}"
 
 

@@ -68,7 +68,8 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
         _import_quietly(learned)
         compat.remember_plugins()
         compat.remember_git(project_path)
-    importlib.import_module("kedro_console.hooks")
+    for name in ("kedro_console.hooks", "kedro_console.store"):
+        importlib.import_module(name)
     logs.honour_levels(project_path)
     warmth.versions = versions()
     is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905

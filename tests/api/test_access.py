@@ -251,3 +251,7 @@ def test_what_a_form_can_send_is_refused_though_it_is_json_inside(local: Client,
     answer = local.generic("POST", "/api/v1/jobs", body, content_type)
     assert (answer.status_code, Run.objects.count()) == (415, 0)
     assert "Content-Type: application/json" in answer.json()["detail"]
+    run = make_run()
+    assert local.generic("POST", f"/api/v1/jobs/{run.pk}/cancel", b"", content_type).status_code == 415
+    run.refresh_from_db()
+    assert run.cancel_requested_at is None

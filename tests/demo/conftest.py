@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.request import urlopen
 
 import boto3
@@ -33,13 +34,16 @@ def api() -> Iterator[ApiServer]:
         yield server
 
 
-class served:  # noqa: N801 - reads as a verb in a with statement
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
+
+
+class served(Generic[Server]):  # noqa: N801 - reads as a verb in a with statement
     """A server that answers while the block runs."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
 
-    def __enter__(self) -> ApiServer:
+    def __enter__(self) -> Server:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self.server
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -10,6 +13,7 @@ from demo.pipelines.data_loading.fetch import FetchError, FetchSettings, fetch_r
 from demo.pipelines.data_loading.process import count_rows, process_rows
 from demo_api import datasets
 from demo_api.messages import Refusal, Request
+from demo_api.policies import Policy
 from demo_api.server import ApiServer
 
 from tests.demo.conftest import all_rows, free_port, served
@@ -23,9 +27,7 @@ def no_waiting_between_tries() -> Iterator[None]:
         yield
 
 
-def failing(
-    times: int, status: int, headers: dict[str, str] | None = None
-) -> tuple[Callable[[Request], None], list[str]]:
+def failing(times: int, status: int, headers: dict[str, str] | None = None) -> tuple[Policy, list[str]]:
     """A policy that refuses the first requests, and the list of what was asked."""
     seen: list[str] = []
 
@@ -35,6 +37,10 @@ def failing(
             raise Refusal(status, "Not now.", headers)
 
     return policy, seen
+
+
+def guarded(policy: Policy) -> served[ApiServer]:
+    return served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)]))
 
 
 @pytest.mark.parametrize("name", ["airports", "cars", "us-employment", "seattle-weather", "stocks"])
@@ -53,33 +59,33 @@ def test_whole_numbers_stay_whole_beside_missing_ones(api: ApiServer) -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_passing_failure_is_tried_again(status: int) -> None:
     policy, seen = failing(2, status)
-    with served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)])) as server:
+    with guarded(policy) as server:
         assert len(fetch_rows(f"{server.url}/datasets/cars", PATIENT)) == 406
     assert len(seen) == 3
 
 
 def test_a_failure_that_stays_ends_in_a_sentence_with_what_the_api_said() -> None:
     policy, seen = failing(99, 503)
-    with served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)])) as server:
-        with pytest.raises(FetchError, match=r'/datasets/cars answered 503 Service Unavailable: {"detail":"Not now."}'):
-            fetch_rows(f"{server.url}/datasets/cars", PATIENT)
+    with (
+        guarded(policy) as server,
+        pytest.raises(FetchError, match=r'/datasets/cars answered 503 Service Unavailable: {"detail":"Not now."}'),
+    ):
+        fetch_rows(f"{server.url}/datasets/cars", PATIENT)
     assert len(seen) == PATIENT.attempts
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 422])
 def test_a_bad_status_that_is_our_fault_is_not_tried_again(status: int) -> None:
     policy, seen = failing(1, status)
-    with served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)])) as server:
-        with pytest.raises(FetchError, match=f"answered {status} "):
-            fetch_rows(f"{server.url}/datasets/cars", PATIENT)
+    with guarded(policy) as server, pytest.raises(FetchError, match=f"answered {status} "):
+        fetch_rows(f"{server.url}/datasets/cars", PATIENT)
     assert len(seen) == 1
 
 
 def test_a_retry_after_beyond_our_patience_fails_at_once_and_says_it() -> None:
     policy, seen = failing(1, 429, {"Retry-After": "3600"})
-    with served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)])) as server:
-        with pytest.raises(FetchError, match="It asks to wait: Retry-After 3600"):
-            fetch_rows(f"{server.url}/datasets/cars", PATIENT)
+    with guarded(policy) as server, pytest.raises(FetchError, match="It asks to wait: Retry-After 3600"):
+        fetch_rows(f"{server.url}/datasets/cars", PATIENT)
     assert len(seen) == 1
 
 
@@ -101,24 +107,27 @@ def test_json_without_rows_is_refused(api: ApiServer) -> None:
         fetch_rows(f"{api.url}/health", PATIENT)
 
 
+class Leads(BaseHTTPRequestHandler):
+    """An API whose only page names another one, as the test wishes."""
+
+    following: ClassVar[str]
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"items": [{"name": "x"}], "next": self.following}).encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("following", "sentence"),
-    [("/datasets/loop", "the pages would never end"), ("http://127.0.0.2:1/datasets/loop", "on another server")],
+    [("/rows", "the pages would never end"), ("http://127.0.0.2:1/rows", "on another server")],
 )
-def test_a_next_page_that_leads_astray_is_refused(
-    monkeypatch: pytest.MonkeyPatch, following: str, sentence: str
-) -> None:
-    from demo_api import routes
-    from demo_api.messages import Answer
-
-    loop = (
-        "GET",
-        routes.re.compile("/datasets/loop"),
-        lambda request, name: Answer({"items": [{}], "next": following}),
-    )
-    monkeypatch.setattr(routes, "ROUTES", [loop])
-    with served(ApiServer("127.0.0.1", 0)) as server, pytest.raises(FetchError, match=sentence):
-        fetch_rows(f"{server.url}/datasets/loop", PATIENT)
+def test_a_next_page_that_leads_astray_is_refused(following: str, sentence: str) -> None:
+    handler = type("Astray", (Leads,), {"following": following})
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server, pytest.raises(FetchError, match=sentence):
+        fetch_rows(f"http://127.0.0.1:{server.server_port}/rows", PATIENT)
 
 
 @pytest.mark.parametrize(("name", "column"), [("airports", "name"), ("cars", "Name")])

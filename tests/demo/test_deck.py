@@ -63,7 +63,8 @@ def test_the_table_and_the_bars_count_the_rows_rightly(tmp_path: Path) -> None:
 
 
 def test_every_point_of_the_map_is_a_row(tmp_path: Path) -> None:
-    points = len(list(charts(made("airports", tmp_path))[1].plots[0].series[0].values))
+    series = charts(made("airports", tmp_path))[1].plots[0].series[0]
+    points = len(series._element.xpath("c:yVal//c:pt"))
     assert points + 46 == 3376
 
 
@@ -120,7 +121,7 @@ def test_groups_of_one_size_are_shown_by_what_differs(tmp_path: Path) -> None:
 def test_a_chart_that_the_data_cannot_give_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="chart is line, but the data has no column of dates"):
         made("airports", tmp_path, chart="line")
-    with pytest.raises(ValueError, match="group_by is 'sate', but there is no such column. Nearest: state"):
+    with pytest.raises(ValueError, match=r"group_by is 'sate', but there is no such column. Nearest: state"):
         made("airports", tmp_path, group_by="sate")
 
 

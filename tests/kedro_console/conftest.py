@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 from host_client import Conversation, HostProcess
-from kedro_projects import make_project, one_node
+from kedro_projects import PLAYGROUND, make_project
 
 StartHost = Callable[..., HostProcess]
 RunBody = Callable[..., Conversation]
-
-ANY_BODY = """
-def work(code):
-    scope = {}
-    exec("def body():\\n" + "".join(f"    {line}\\n" for line in code.splitlines()), scope)
-    return scope["body"]() or 1
-"""
 
 
 @pytest.fixture
@@ -58,10 +51,9 @@ def host_of(tmp_path: Path, start_host: StartHost) -> StartHost:
 
 @pytest.fixture(scope="session")
 def playground() -> Iterator[HostProcess]:
-    """One host for all tests that only care what a node does: its node `work` runs the code it is given."""
+    """One host for all tests that need no project of their own."""
     folder = Path(tempfile.mkdtemp(prefix="kc"))
-    project = one_node(ANY_BODY, inputs="params:code", parameters={"code": ""})
-    host = HostProcess(make_project(folder / "project", **project), folder / "h.sock").start()
+    host = HostProcess(make_project(folder / "project", **PLAYGROUND), folder / "h.sock").start()
     yield host
     host.stop()
     shutil.rmtree(folder, ignore_errors=True)

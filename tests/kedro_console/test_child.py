@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
+from host_client import HostProcess
 from kedro_projects import one_node
 
 from kedro_console import wire
@@ -68,24 +69,22 @@ def test_memory_of_a_program_that_the_node_started_counts_too(run_body):
 
 # ---- failures around nodes -------------------------------------------------------------------------
 
-CSV = {"table": {"type": "pandas.CSVDataset", "filepath": "data/none.csv"}}
 
-
-def test_a_dataset_that_cannot_be_loaded_fails_the_node_that_needed_it(host_of):
-    said = host_of(**one_node("def work(table):\n    return 1", inputs="table", catalog=CSV)).run()
+def test_a_dataset_that_cannot_be_loaded_fails_the_node_that_needed_it(playground):
+    said = playground.run("loads")
     assert said.one(wire.NodeFailed).node == "work"
     failed = said.one(wire.RunFailed)
     assert failed.node == "work" and failed.reason == "missing_dataset"
 
 
-def test_a_dataset_that_cannot_be_saved_fails_the_node_that_made_it(host_of):
-    said = host_of(**one_node("def work():\n    return object()", outputs="table", catalog=CSV)).run()
+def test_a_dataset_that_cannot_be_saved_fails_the_node_that_made_it(playground):
+    said = playground.run("saves")
     assert said.one(wire.NodeFailed).node == "work"
     assert not said.all(wire.NodeFinished) and "DatasetError" in said.one(wire.RunFailed).failure.exception
 
 
-def test_with_threads_the_failing_load_is_found_too(host_of):
-    said = host_of(**one_node("def work(table):\n    return 1", inputs="table", catalog=CSV)).run(runner="threads")
+def test_with_threads_the_failing_load_is_found_too(playground):
+    said = playground.run("loads", runner="threads")
     assert said.one(wire.RunFailed).node == "work"
 
 
@@ -95,8 +94,8 @@ def test_a_broken_catalog_fails_the_run_outside_any_node(host_of):
     assert failed.node == "" and "no.such.Dataset" in failed.failure.message
 
 
-def test_a_missing_input_is_named(host_of):
-    said = host_of(**one_node("def work(x):\n    return x", inputs="nobody_made_this")).run()
+def test_a_missing_input_is_named(playground):
+    said = playground.run("unmade")
     failed = said.one(wire.RunFailed)
     assert failed.reason == "missing_dataset" and "nobody_made_this" in failed.failure.message
 
@@ -117,27 +116,24 @@ HOOKS = (Strict(),)
 
 # ---- versions --------------------------------------------------------------------------------------
 
-VERSIONED = {"result": {"type": "json.JSONDataset", "filepath": "data/result.json", "versioned": True}}
 
-
-def test_the_save_version_is_ours(host_of):
-    host = host_of(**one_node("def work():\n    return {'a': 1}", catalog=VERSIONED))
-    saved = host.run(save_version="2030-01-02T03.04.05.678Z", free_outputs=["result"]).one(wire.DatasetSaved)
-    assert saved.version == "2030-01-02T03.04.05.678Z"
-    assert saved.path.endswith("data/result.json/2030-01-02T03.04.05.678Z/result.json") and saved.size_bytes
+def test_the_save_version_is_ours(playground):
+    version = "2030-01-02T03.04.05.678Z"
+    saved = playground.run("versioned_save", save_version=version, free_outputs=["versioned"]).one(wire.DatasetSaved)
+    assert saved.version == version and saved.size_bytes
+    assert saved.path.endswith(f"data/result.json/{version}/result.json")
     assert saved.kept and saved.kept.name == "result.json"
 
 
-def test_load_versions_are_pinned(host_of):
-    nodes = "def work(result):\n    return result['a']"
-    host = host_of(**one_node(nodes, inputs="result", outputs="copy", catalog=VERSIONED))
-    for number, version in enumerate(("2030-01-01T00.00.00.000Z", "2031-01-01T00.00.00.000Z")):
-        folder = host.project / "data/result.json" / version
+def test_load_versions_are_pinned(playground):
+    for number, version in enumerate(("2031-01-01T00.00.00.000Z", "2032-01-01T00.00.00.000Z")):
+        folder = playground.project / "data/result.json" / version
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(f'{{"a": {number}}}')
-    said = host.run(load_versions={"result": "2030-01-01T00.00.00.000Z"}, free_outputs=["copy"])
-    assert said.one(wire.DatasetLoaded).version == "2030-01-01T00.00.00.000Z"
-    assert said.one(wire.DatasetSaved).value == 0
+        (folder / "result.json").write_text(str(number))
+    pinned = {"versioned": "2031-01-01T00.00.00.000Z"}
+    said = playground.run("versioned_load", load_versions=pinned, free_outputs=["result"])
+    assert said.one(wire.DatasetLoaded).version == "2031-01-01T00.00.00.000Z"
+    assert said.one(wire.DatasetSaved).value == 1
 
 
 # ---- datasets --------------------------------------------------------------------------------------
@@ -153,9 +149,8 @@ def test_a_table_is_told_with_its_size_and_first_rows(host_of):
     assert saved.size_bytes and saved.kept and saved.kept.media_type == "text/csv" and not saved.has_value
 
 
-def test_a_node_that_yields_is_one_node_with_one_save(host_of):
-    nodes = "def work():\n    for number in range(5):\n        yield [number]"
-    said = host_of(**one_node(nodes)).run()
+def test_a_node_that_yields_is_one_node_with_one_save(playground):
+    said = playground.run("streams")
     assert said.one(wire.NodeFinished).node == "work"
     assert said.one(wire.DatasetSaved).rows == 5
 
@@ -217,14 +212,12 @@ def test_the_project_is_left_as_it_was(host_of):
     assert (host.project / "pyproject.toml").read_text() == text
 
 
-def test_a_warm_run_of_three_nodes_is_quick(host_of):
-    host = host_of()
-    host.run()
-    best = min(_seconds(host) for _ in range(5))
+def test_a_warm_run_of_three_nodes_is_quick(playground):
+    best = min(_seconds(playground) for _ in range(6))
     assert best < 0.5  # 0.06 on an idle machine; this only sees a run that went cold
 
 
-def _seconds(host: object) -> float:
+def _seconds(host: HostProcess) -> float:
     started = time.perf_counter()
-    assert host.run().one(wire.RunFinished)
+    assert host.run("chain").one(wire.RunFinished)
     return time.perf_counter() - started

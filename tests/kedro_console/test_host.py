@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import stat
@@ -11,16 +12,9 @@ from pathlib import Path
 
 import pytest
 from host_client import Conversation, HostProcess, until
-from kedro_projects import THREE_FUNCTIONS, make_project, one_node
+from kedro_projects import PLAYGROUND, THREE_FUNCTIONS, make_project, one_node
 
 from kedro_console import wire
-
-ECHO = one_node(
-    "import time\ndef work(value, nap):\n    time.sleep(nap)\n    return value",
-    inputs=["params:value", "params:nap"],
-    parameters={"value": "nobody's", "nap": 0.0},
-)
-SLEEPS = one_node("import time\ndef work():\n    print('asleep', flush=True)\n    time.sleep(600)")
 
 
 def is_alive(pid: int) -> bool:
@@ -30,8 +24,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_a_run_is_told_from_its_start_to_its_exit(host_of):
-    said = host_of().run(free_outputs=["c"])
+def test_a_run_is_told_from_its_start_to_its_exit(playground):
+    said = playground.run("chain", free_outputs=["c"])
     started, run, ended = said.messages[0], said.one(wire.RunStarted), said.messages[-1]
     assert isinstance(started, wire.ChildStarted) and started.mode == "fork" and started.kedro_version
     assert run.nodes == ["first", "second", "third"] and "kedro" in run.versions
@@ -44,14 +38,13 @@ def test_a_run_is_told_from_its_start_to_its_exit(host_of):
     assert ended.peak_memory_bytes > 1_000_000 and said.kinds.index("run_finished") < said.kinds.index("child_exited")
 
 
-def test_only_the_asked_nodes_run(host_of):
-    said = host_of(nodes=THREE_FUNCTIONS).run(nodes=["first", "second"])
+def test_only_the_asked_nodes_run(playground):
+    said = playground.run("chain", nodes=["first", "second"])
     assert said.one(wire.RunStarted).nodes == ["first", "second"]
 
 
-def test_the_socket_is_for_its_owner_only(host_of):
-    host = host_of()
-    mode = host.socket.stat().st_mode
+def test_the_socket_is_for_its_owner_only(playground):
+    mode = playground.socket.stat().st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
 
 
@@ -60,12 +53,9 @@ def test_a_supervisor_may_connect_before_the_warm_up_is_over(host_of):
     assert host.run().one(wire.RunFinished)
 
 
-def test_concurrent_runs_each_see_their_own_parameters(host_of):
-    host = host_of(**ECHO)
-
+def test_concurrent_runs_each_see_their_own_parameters(run_body):
     def run(number: int) -> object:
-        said = host.run(parameters={"value": f"mine {number}"}, free_outputs=["result"])
-        return said.one(wire.DatasetSaved).value
+        return run_body(f"return 'mine {number}'").one(wire.DatasetSaved).value
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(run, range(40))) == [f"mine {number}" for number in range(40)]
@@ -81,8 +71,8 @@ def test_two_projects_with_the_same_package_name_do_not_disturb_each_other(tmp_p
         assert values == ["project 1", "project 2"]
 
 
-def test_an_unknown_pipeline_is_refused_with_the_nearest_names(host_of):
-    refused = host_of().run("chian").one(wire.StepRefused)
+def test_an_unknown_pipeline_is_refused_with_the_nearest_names(playground):
+    refused = playground.run("chian").one(wire.StepRefused)
     assert refused.reason == "unknown_pipeline" and "Did you mean chain?" in refused.sentence
 
 
@@ -130,15 +120,14 @@ def _reason(host: HostProcess) -> str:
     return refused[0].reason if refused else ""
 
 
-def test_a_host_of_another_revision_refuses(host_of):
-    assert host_of().run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
+def test_a_host_of_another_revision_refuses(playground):
+    assert playground.run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
 
 
 def test_running_steps_are_finished_before_a_stale_host_leaves(host_of):
-    host = host_of(**ECHO)
-    slow = host.begin(parameters={"nap": 3.0})
-    slow.wait_for(wire.NodeStarted)
-    (host.project / "conf/base/parameters.yml").write_text("value: changed\nnap: 0.0\n")
+    host = host_of(**PLAYGROUND)
+    slow = begin(host, "import time\nprint('begun')\ntime.sleep(3)", "begun")
+    (host.project / "conf/base/parameters.yml").write_text("code: changed")
     until(lambda: _reason(host) in ("stale", "gone"))
     assert slow.finish().one(wire.RunFinished)
     until(lambda: host.process.poll() is not None)
@@ -152,9 +141,8 @@ def test_an_idle_host_leaves_and_takes_its_socket_away(host_of):
 
 
 def test_a_host_ends_with_its_lifeline_and_takes_everything_with_it(host_of):
-    host = host_of(**SLEEPS)
-    said = host.begin()
-    said.wait_for_text("asleep")
+    host = host_of(**PLAYGROUND)
+    said = begin(host, ASLEEP, "asleep")
     pid = said.one(wire.ChildStarted).pid
     assert host.process.stdin
     host.process.stdin.close()
@@ -171,9 +159,8 @@ def test_a_host_ends_with_its_lifeline_in_the_warm_up(host_of):
 
 
 def test_a_killed_host_takes_its_children_with_it(host_of):
-    host = host_of(**SLEEPS)
-    said = host.begin()
-    said.wait_for_text("asleep")
+    host = host_of(**PLAYGROUND)
+    said = begin(host, ASLEEP, "asleep")
     host.process.kill()
     pid = said.one(wire.ChildStarted).pid
     until(lambda: not is_alive(pid))
@@ -183,48 +170,52 @@ def test_a_killed_host_takes_its_children_with_it(host_of):
 
 FAMILY = """
 import os, subprocess, sys, time
-
-def work(path):
-    shell = subprocess.Popen(["sleep", "600"])
+shell = subprocess.Popen(["sleep", "600"])
+if os.fork() == 0:
+    os.setsid()
     if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            with open(path, "w") as file:
-                file.write(f"{shell.pid} {os.getpid()}")
-            os.rename(path, path + ".ready")
-            time.sleep(600)
-        os._exit(0)
-    print("all are born", flush=True)
-    time.sleep(END)
+        with open(PATH, "w") as file:
+            file.write(f"{shell.pid} {os.getpid()}")
+        os.rename(PATH, PATH + ".ready")
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists(PATH + ".ready"):
+    time.sleep(0.01)
+print("all are born", flush=True)
+time.sleep(END)
 """
+ASLEEP = "import time\nprint('asleep', flush=True)\ntime.sleep(600)"
 
 
-def _family(path: Path, said: Conversation) -> list[int]:
-    said.wait_for_text("all are born")
-    until(Path(f"{path}.ready").exists)
-    return [said.one(wire.ChildStarted).pid, *map(int, Path(f"{path}.ready").read_text().split())]
+def begin(playground: HostProcess, body: str, word: str) -> Conversation:
+    """A run of these lines that has written `word`."""
+    said = playground.begin(parameters={"code": body.strip("\n")})
+    said.wait_for_text(word)
+    return said
 
 
-def test_when_the_supervisor_closes_the_whole_tree_goes_with_a_double_forked_daemon(host_of, tmp_path):
-    host = host_of(**one_node(FAMILY.replace("END", "600"), inputs="params:path", parameters={"path": ""}))
-    said = host.begin(parameters={"path": str(tmp_path / "pids")})
-    family = _family(tmp_path / "pids", said)
-    assert all(map(is_alive, family))
+def family(playground: HostProcess, path: Path, end: int) -> tuple[Conversation, list[int]]:
+    """A run whose node has a program and a daemon of its own; (its conversation, all their pids)."""
+    body = f"PATH, END = {str(path)!r}, {end}{FAMILY}"
+    said = begin(playground, body, "all are born")
+    return said, [said.one(wire.ChildStarted).pid, *map(int, Path(f"{path}.ready").read_text().split())]
+
+
+def test_when_the_supervisor_closes_the_whole_tree_goes_with_a_double_forked_daemon(playground, tmp_path):
+    said, pids = family(playground, tmp_path / "pids", 600)
+    assert all(map(is_alive, pids))
     said.connection.close()
-    until(lambda: not any(map(is_alive, family)), 5)
+    until(lambda: not any(map(is_alive, pids)), 5)
 
 
-def test_child_exited_is_said_when_nothing_of_the_step_is_left(host_of, tmp_path):
-    host = host_of(**one_node(FAMILY.replace("END", "0"), inputs="params:path", parameters={"path": ""}))
-    said = host.begin(parameters={"path": str(tmp_path / "pids")})
-    family = _family(tmp_path / "pids", said)
+def test_child_exited_is_said_when_nothing_of_the_step_is_left(playground, tmp_path):
+    said, pids = family(playground, tmp_path / "pids", 0)
     assert said.finish().one(wire.ChildExited)
-    assert not any(map(is_alive, family))
+    assert not any(map(is_alive, pids))
 
 
-def test_an_interrupted_run_says_so(host_of):
-    said = host_of(**SLEEPS).begin()
-    said.wait_for_text("asleep")
+def test_an_interrupted_run_says_so(playground):
+    said = begin(playground, ASLEEP, "asleep")
     said.stop("interrupt")
     failed = said.finish().one(wire.RunFailed)
     assert failed.reason == "interrupted" and failed.node == "work"
@@ -232,19 +223,16 @@ def test_an_interrupted_run_says_so(host_of):
 
 
 @pytest.mark.parametrize(("stage", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
-def test_a_stop_ends_the_child_by_its_signal(host_of, stage, number):
-    said = host_of(**SLEEPS).begin()
-    said.wait_for_text("asleep")
+def test_a_stop_ends_the_child_by_its_signal(playground, stage, number):
+    said = begin(playground, ASLEEP, "asleep")
     asked = time.monotonic()
     said.stop(stage)
     assert said.finish().one(wire.ChildExited).signal == number
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 3
 
 
-def test_a_busy_c_loop_dies_by_kill(host_of):
-    host = host_of(**one_node("def work():\n    print('busy', flush=True)\n    return sum(range(10**13))"))
-    said = host.begin()
-    said.wait_for_text("busy")
+def test_a_busy_c_loop_dies_by_kill(playground):
+    said = begin(playground, "print('busy', flush=True)\nreturn sum(range(10**13))", "busy")
     said.stop("kill")
     assert said.finish().one(wire.ChildExited).signal == signal.SIGKILL
 
@@ -252,26 +240,36 @@ def test_a_busy_c_loop_dies_by_kill(host_of):
 # ---- bad manners -----------------------------------------------------------------------------------
 
 
-def test_nonsense_on_one_connection_harms_no_other(host_of):
-    host = host_of()
+def test_nonsense_on_one_connection_harms_no_other(playground):
     for nonsense in (b"GET / HTTP/1.1\r\n\r\n", wire.frame(wire.JSON_FRAME, b"{}"), b""):
-        with host.connect() as connection:
+        with playground.connect() as connection:
             connection.sendall(nonsense)
-    assert host.run().one(wire.RunFinished)
+    assert playground.run("chain").one(wire.RunFinished)
 
 
-def test_a_second_request_on_a_connection_is_refused(host_of):
-    said = host_of(**SLEEPS).begin()
-    wire.send(said.connection, wire.StepStarted(run_id="2", step_id="2", pipeline="one"))
+def test_a_second_request_on_a_connection_is_refused(playground):
+    said = begin(playground, ASLEEP, "asleep")
+    wire.send(said.connection, wire.StepStarted(run_id="2", step_id="2", pipeline="chain"))
     assert said.wait_for(wire.StepRefused).reason == "bad_request"
+    said.connection.close()
 
 
-def test_a_supervisor_that_does_not_read_stalls_only_its_own_child(host_of):
-    text = "def work(lines):\n    for _ in range(lines):\n        print('x' * 1000)"
-    host = host_of(**one_node(text, inputs="params:lines", outputs=None, parameters={"lines": 1}))
-    lazy = host.begin(parameters={"lines": 20_000})
+def test_the_last_words_arrive_though_the_supervisor_spoke_meanwhile(playground):
+    said = playground.begin("chain")
+    until(lambda: _is_readable(said))
+    for _ in range(100):
+        said.stop("interrupt")
+    assert said.finish().one(wire.ChildExited)
+
+
+def _is_readable(said: Conversation) -> bool:
+    return bool(select.select([said.connection], [], [], 0)[0])
+
+
+def test_a_supervisor_that_does_not_read_stalls_only_its_own_child(playground):
+    lazy = playground.begin(parameters={"code": "for _ in range(20_000):\n    print('x' * 1000)"})
     lazy.wait_for(wire.NodeStarted)
-    assert host.run().one(wire.RunFinished)
+    assert playground.run("chain").one(wire.RunFinished)
     assert lazy.finish().one(wire.RunFinished)
     assert sum(line.stream == "stdout" for line in lazy.lines()) == 20_000
 
@@ -328,9 +326,8 @@ def work():
         again.stop()
 
 
-def test_the_project_does_not_import_from_the_folder_of_whoever_started_the_host(host_of):
-    host = host_of(**one_node("import sys\ndef work():\n    return sys.path"))
-    path = host.run(free_outputs=["result"]).one(wire.DatasetSaved).value
+def test_the_project_does_not_import_from_the_folder_of_whoever_started_the_host(run_body):
+    path = run_body("import sys\nreturn sys.path").one(wire.DatasetSaved).value
     assert str(Path.cwd()) not in path and "" not in path
 
 

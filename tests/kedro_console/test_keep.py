@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from kedro_projects import one_node
 
 from kedro_console import keep, wire
 
@@ -106,12 +105,11 @@ def test_a_full_disk_is_told_and_harms_nothing(keeper, project):
     assert kept is None and note.startswith("a.csv was not kept: ")
 
 
-def test_the_deck_that_a_node_wrote_itself_is_kept(host_of):
-    nodes = """
+def test_the_deck_that_a_node_wrote_itself_is_kept(run_body):
+    body = """
 from pathlib import Path
-def work():
-    Path("data/deck.pptx").write_bytes(b"slides")
-    return "data/deck.pptx"
+Path("data/deck.pptx").write_bytes(b"slides")
+return "data/deck.pptx"
 """
-    saved = host_of(**one_node(nodes)).run().one(wire.DatasetSaved)
+    saved = run_body(body).one(wire.DatasetSaved)
     assert saved.kept and saved.kept.name == "deck.pptx" and Path(saved.kept.path).read_bytes() == b"slides"

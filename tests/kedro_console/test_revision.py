@@ -18,14 +18,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def git(project: Path, *arguments: str) -> str:
-    identity = {
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    command = ["git", "-c", "init.defaultBranch=main", *arguments]
-    done = subprocess.run(command, cwd=project, check=True, capture_output=True, env={**os.environ, **identity})
+    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=project, check=True, capture_output=True)
     return done.stdout.decode().strip()
 
 

@@ -1,0 +1,152 @@
+"""The in-memory datasets of a distributed run, on disk between its steps: written whole or not at all, read exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import pickle
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from kedro.framework.hooks import hook_impl
+
+from kedro_console import compat
+
+PARQUET = b"PAR1"
+EXACT_KINDS = frozenset("biufM")  # numpy kinds that parquet gives back unchanged
+MAX_NAME = 120
+
+
+class StoreError(Exception):
+    """A value that cannot travel between the steps of a run, as a sentence."""
+
+
+class StoreHooks:
+    """Puts a store dataset in the place of every in-memory dataset of the pipeline, before anything is loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in _names(pipeline):
+            if not _is_parameter(name) and _is_in_memory(catalog, name):
+                compat.put_dataset(catalog, name, store_dataset(self._folder / file_name(name), name))
+
+
+def _names(pipeline: Any) -> Iterable[str]:
+    find = getattr(pipeline, "datasets", None) or pipeline.data_sets
+    return sorted(find())
+
+
+def _is_parameter(name: str) -> bool:
+    return name == "parameters" or name.startswith("params:")
+
+
+def _is_in_memory(catalog: Any, name: str) -> bool:
+    """Not one that holds data already: a hook of the project put it there, and does so in every step."""
+    if not compat.is_registered(catalog, name):
+        return True
+    dataset = compat.dataset_of(catalog, name)
+    return compat.is_ephemeral(dataset) and not (dataset is not None and dataset.exists())
+
+
+def file_name(dataset: str) -> str:
+    """A file name that is safe, readable and different for every dataset name."""
+    quoted = quote(dataset.partition("@")[0], safe="")
+    if len(quoted) > MAX_NAME:
+        quoted = f"{quoted[:80]}-{hashlib.sha256(dataset.encode()).hexdigest()[:16]}"
+    return f"{quoted}.data"
+
+
+def store_dataset(path: Path, name: str) -> Any:
+    """A Kedro dataset that keeps one value in `path`."""
+
+    def load(_: Any) -> Any:
+        return read(path, name)
+
+    def save(_: Any, data: Any) -> None:
+        write(path, name, data)
+
+    base = compat.dataset_class()
+    is_new = getattr(base.load, "__isabstractmethod__", False)  # before 0.19 a dataset defines _load and _save
+    methods = {"load": load, "save": save} if is_new else {"_load": load, "_save": save}
+    more = {"_exists": lambda _: path.exists(), "_describe": lambda _: {"dataset": name}, "__module__": __name__}
+    return type("StoreDataset", (base,), {**methods, **more})()
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def write(path: Path, name: str, data: Any) -> None:
+    """Replaces the stored value in one moment; a reader sees the old or the new one, never a half."""
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        if is_exact_in_parquet(data):
+            data.to_parquet(part, engine="pyarrow")
+        else:
+            _pickle(part, name, data)
+        _sync(part)
+        part.replace(path)
+        _sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read(path: Path, name: str) -> Any:
+    try:
+        with path.open("rb") as file:
+            is_table = file.read(len(PARQUET)) == PARQUET
+            file.seek(0)
+            return _read_table(path) if is_table else pickle.load(file)  # noqa: S301  (our own run wrote it)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"No step of this run has saved {name} yet: run the node that makes it.") from None
+
+
+def _pickle(part: Path, name: str, data: Any) -> None:
+    try:
+        with part.open("xb") as file:
+            pickle.dump(data, file, protocol=pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        raise StoreError(
+            f"{name} ({type(data).__name__}) cannot be handed to another process ({error}). Run this pipeline in one "
+            f"process, or give {name} an entry in the catalog."
+        ) from error
+
+
+def _read_table(path: Path) -> Any:
+    import pandas  # only a table is stored like this, and pandas made it
+
+    return pandas.read_parquet(path, engine="pyarrow")
+
+
+def is_exact_in_parquet(data: Any) -> bool:
+    """Whether parquet gives this pandas table back exactly as it is; anything else is pickled."""
+    cls = type(data)
+    if cls.__name__ != "DataFrame" or cls.__module__.partition(".")[0] != "pandas" or not _has_pyarrow():
+        return False
+    names = list(data.columns)
+    is_plain = type(data.index).__name__ == "RangeIndex" and data.index.name is None and data.columns.name is None
+    has_text_names = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return is_plain and has_text_names and all(_is_exact(dtype) for dtype in data.dtypes)
+
+
+def _is_exact(dtype: Any) -> bool:
+    return str(dtype) in ("str", "string") or (dtype.kind in EXACT_KINDS and type(dtype).__module__ != "pandas")
+
+
+def _has_pyarrow() -> bool:
+    return importlib.util.find_spec("pyarrow") is not None
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

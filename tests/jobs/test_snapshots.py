@@ -1,0 +1,85 @@
+"""Projects are read in their own interpreter, and what is wrong is said before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import ProjectError
+from jobs.models import Pipeline, Project
+from jobs.snapshots import add_project, take
+from tests.factories import AT
+from tests.toys import write_toy
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_project_is_added_with_its_pipelines(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "My Shop"), at=AT)
+    assert project.name == "my-shop"
+    assert {"__default__", "chain", "raises"} <= set(project.pipelines.values_list("name", flat=True))
+    snapshot = project.snapshot
+    assert snapshot is not None
+    assert snapshot.errors == []
+    assert snapshot.picture.parameters["word"] == "hello"
+    assert [node.name for node in snapshot.pipeline("chain").nodes] == ["first", "second", "third"]  # type: ignore[union-attr]
+
+
+def test_an_unchanged_project_keeps_its_snapshot(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT)
+    assert take(project, at=AT) == project.snapshot
+    assert project.snapshots.count() == 1
+
+
+def test_a_pipeline_that_is_gone_keeps_its_row_unregistered(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT)
+    registry = project.folder / "src" / "toy" / "pipeline_registry.py"
+    registry.write_text(registry.read_text().replace('"raises": one', '"rises": one'))
+    take(project, at=AT)
+    assert not Pipeline.objects.get(project=project, name="raises").is_registered
+    assert Pipeline.objects.get(project=project, name="rises").is_registered
+
+
+def test_broken_code_is_named_and_unregisters_nothing(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT)
+    (project.folder / "src" / "toy" / "nodes.py").write_text("import openpyxl_that_is_not_there\n")
+    snapshot = take(project, at=AT)
+    assert any("openpyxl_that_is_not_there" in sentence for sentence in snapshot.errors)
+    assert Pipeline.objects.get(project=project, name="chain").is_registered
+
+
+@pytest.mark.parametrize(
+    ("path", "interpreter", "words"),
+    [
+        ("nowhere", "", "There is no folder"),
+        (".", "", "is not a Kedro project"),
+        ("toy", "/usr/bin/no-such-python", "not a program that can be run"),
+        ("toy", "/bin/true", "could not be read"),
+    ],
+)
+def test_what_cannot_be_added_says_why_and_leaves_nothing(
+    tmp_path: Path, path: str, interpreter: str, words: str
+) -> None:
+    write_toy(tmp_path / "toy")
+    with pytest.raises(ProjectError, match=words):
+        add_project(tmp_path / path, at=AT, interpreter=interpreter)
+    assert not Project.objects.exists()
+
+
+def test_two_projects_cannot_have_one_name(tmp_path: Path) -> None:
+    add_project(write_toy(tmp_path / "a" / "toy"), at=AT)
+    assert add_project(write_toy(tmp_path / "b" / "toy"), at=AT).name == "toy-2"
+    with pytest.raises(ProjectError, match="Another project is called toy"):
+        add_project(write_toy(tmp_path / "c" / "toy"), at=AT, name="toy")
+
+
+def test_secrets_of_a_project_are_ciphertext_in_the_database(tmp_path: Path) -> None:
+    from django.db import connection
+
+    add_project(write_toy(tmp_path / "toy"), at=AT, environment={"KEY": "canary-5f1"})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT environment FROM jobs_project")
+        (stored,) = cursor.fetchone()
+    assert "canary" not in stored
+    assert Project.objects.get().environment == {"KEY": "canary-5f1"}
