@@ -11,7 +11,10 @@ from jobs.models import Run
 from jobs.models.run import RunQuerySet
 
 SCREEN: Final = 50
-HEAVY: Final = ("results", "resolved_parameters", "versions", "snapshot")
+SHOWN: Final = (
+    "status", "cause", "requested_by_name", "parameters", "error", "wait_reason", "created_at", "started_at",
+    "finished_at", "cancel_requested_at", "nodes_total", "nodes_done", "pipeline__name", "pipeline__project__name",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,6 @@ def screen(search: Search, at: datetime, *, before: int | None = None, after: in
 
 
 def rows(numbers: list[int]) -> list[Run]:
-    """These runs, newest first, without their heavy columns."""
-    chosen: RunQuerySet = Run.objects.filter(pk__in=numbers).newest().defer(*HEAVY)
+    """These runs, newest first, with what a list shows of them and no more."""
+    chosen: RunQuerySet = Run.objects.filter(pk__in=numbers).newest().only(*SHOWN)
     return list(chosen)

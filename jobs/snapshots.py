@@ -20,6 +20,8 @@ from jobs.models import Pipeline, Project, Snapshot
 from kedro_console.wire import WireError, parse_snapshot
 
 READ_SECONDS: Final = 120
+BLINDING: Final = frozenset({"project", "kedro", "import", "configuration", "dependency:kedro"})
+"""Subjects of problems with which the list of pipelines is empty or partial."""
 
 
 def add_project(
@@ -101,8 +103,14 @@ def _register_pipelines(project: Project, snapshot: Snapshot) -> None:
     known = set(project.pipelines.values_list("name", flat=True))
     Pipeline.objects.bulk_create(Pipeline(project=project, name=name) for name in names if name not in known)
     project.pipelines.filter(name__in=names).update(is_registered=True)
-    if not any(problem.subject == "import" for problem in snapshot.picture.problems):
+    if _is_whole(snapshot):
         project.pipelines.exclude(name__in=names).update(is_registered=False)
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    """All pipelines could be read: what is not in the picture is really gone, not only out of sight."""
+    subjects = {problem.subject for problem in snapshot.picture.problems if problem.severity == "error"}
+    return not any(subject in BLINDING or subject.startswith("pipeline:") for subject in subjects)
 
 
 def _read(project: Project) -> dict[str, Any]:

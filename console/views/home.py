@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.run_list import HEAVY
+from console.run_list import SHOWN
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
@@ -38,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _shown(request: HttpRequest) -> dict[str, Any]:
     at = clock.now()
-    rows = Run.objects.newest().defer(*HEAVY)
+    rows = Run.objects.newest().only(*SHOWN)
     bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
     findings = _findings()
     artifacts = Artifact.objects.select_related("run__pipeline").only(
