@@ -76,6 +76,7 @@ class Run(Moving):
         indexes = [
             models.Index(fields=["pipeline", "-id"], name="run_of_pipeline"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
+            models.Index(fields=["cause", "-id"], name="run_by_cause"),
             models.Index(fields=["-created_at"], name="run_by_created"),
             models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),
         ]
