@@ -1,6 +1,6 @@
 """Warm start and whole run of a three-node project: the console against `kedro run` as a process, in turn.
 
-Usage: python bench/warm_start.py [ROUNDS]
+Usage: python -m bench.warm_start [ROUNDS]
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from stage import Console, conditions, console, table
-
+from bench.stage import Console, conditions, console, table
 from tests.toys import write_toy
 
-STAMP_HOOKS = '''
+STAMP_HOOKS = """
 import os, time
 from kedro.framework.hooks import hook_impl
 
@@ -30,7 +29,7 @@ class FirstNode:
         if path and not os.path.exists(path):
             with open(path, "w") as stamp:
                 stamp.write(str(time.time()))
-'''
+"""
 
 
 def by_process(project: Path, stamp: Path) -> tuple[float, float]:
@@ -64,7 +63,9 @@ def main() -> None:
     with console("--no-demo") as stage:
         project = write_toy(stage.folder / "toy")
         (project / "src" / "toy" / "hooks.py").write_text(STAMP_HOOKS)
-        (project / "src" / "toy" / "settings.py").write_text("from toy.hooks import FirstNode\nHOOKS = (FirstNode(),)\n")
+        (project / "src" / "toy" / "settings.py").write_text(
+            "from toy.hooks import FirstNode\nHOOKS = (FirstNode(),)\n"
+        )
         stage.manage("project", "add", str(project))
         by_console(stage, "warm-up")
         by_process(project, stage.folder / "stamp")

@@ -10,6 +10,9 @@ from jobs.parameters import merge
 
 Schema = dict[str, Any]
 
+DEEPEST = 8
+"""Fieldsets inside fieldsets; what lies deeper, as in types that hold themselves, is written as JSON."""
+
 _KINDS: list[tuple[type, str]] = [
     (bool, "boolean"),
     (int, "integer"),
@@ -130,7 +133,7 @@ def resolve(schema: Schema, root: Schema) -> Schema:
 
 def _referred(reference: str, root: Schema) -> Schema:
     found: Any = root
-    for part in reference.removeprefix("#/").split("/"):
+    for part in reference.removeprefix("#").split("/")[1:]:
         found = found.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(found, dict) else {}
     return found if isinstance(found, dict) else {}
 
@@ -166,7 +169,8 @@ def _grow(
     if not found and "default" in schema:
         found, value = True, schema["default"]
     properties = schema.get("properties", {})
-    if properties and _is_group(properties) and isinstance(value if found else {}, dict):
+    is_shallow = name.count(".") < DEEPEST and (found or not is_nullable)
+    if properties and is_shallow and _is_group(properties) and isinstance(value if found else {}, dict):
         _grow_group(branch, name, schema, root, value or {}, is_typed=is_typed)
         return
     leaf = Leaf(name, schema, value, found, is_nullable or (found and value is None), is_required, is_typed)

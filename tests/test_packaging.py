@@ -89,3 +89,9 @@ def test_make_lists_its_commands() -> None:
     assert {"make up", "make test", "make check", "make fix"} <= {
         " ".join(row.split()[:2]) for row in ended.stdout.splitlines()
     }
+
+
+def test_what_the_demo_needs_is_installed_with_the_console() -> None:
+    wanted = re.findall(r"^([\w-]+)", (ROOT / "pipelines/demo/requirements.txt").read_text(), re.MULTILINE)
+    locked = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert set(wanted) <= set(locked)

@@ -86,7 +86,9 @@ def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -
     except ProjectError as error:
         return str(error)
     count = project.pipelines.filter(is_registered=True).count()
-    return f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
+    problems = project.snapshot.picture.problems if project.snapshot else []
+    counted = f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
+    return " ".join([counted, *(problem.sentence for problem in problems if problem.severity == "error")])
 
 
 def _update_environment(project: Project, environment: dict[str, str] | None) -> None:

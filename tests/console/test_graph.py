@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import random
-from time import monotonic
 
 import pytest
 from django.template.loader import render_to_string
@@ -126,11 +125,9 @@ def test_a_layout_is_made_once_for_a_pipeline() -> None:
     structure = a_large_pipeline(120)
     draw(structure)
     before = lay_out.cache_info()
-    began = monotonic()
     draw(structure, {"node_1": "running"})
     after = lay_out.cache_info()
     assert (after.hits, after.misses) == (before.hits + 1, before.misses)
-    assert monotonic() - began < 30  # a circle would hang here
 
 
 def test_a_pipeline_without_nodes_is_drawn_empty() -> None:

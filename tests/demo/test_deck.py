@@ -177,6 +177,7 @@ def test_a_wrong_choice_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_date_may_be_chosen(tmp_path: Path) -> None:
     assert made("iris", tmp_path, date="2001-02-03").core_properties.created == datetime.datetime(2001, 2, 3)
+    assert ReportSettings(date="").date is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

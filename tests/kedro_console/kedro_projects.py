@@ -131,7 +131,7 @@ def register_pipelines():
             node(nodes.third, "b", "c", name="third"),
         ]),
         "loads": one(nodes.second, "absent_table", "result"),
-        "saves": one(nodes.save, None, "absent_table"),
+        "saves": one(nodes.save, None, "refused_table"),
         "unmade": one(nodes.second, "nobody_made_this", "result"),
         "streams": one(nodes.stream, None, "result"),
         "typed": one(nodes.read_model, "params:model", "result"),
@@ -145,6 +145,7 @@ def register_pipelines():
 
 PLAYGROUND_CATALOG = """
 absent_table: {type: pandas.CSVDataset, filepath: data/none/none.csv}
+refused_table: {type: pandas.CSVDataset, filepath: data/refused.csv}
 versioned: {type: json.JSONDataset, filepath: data/result.json, versioned: true}
 by_path: {type: json.JSONDataset, filepath: "data/${runtime_params:day, none}.json"}
 by_type: {type: "${runtime_params:kind, MemoryDataset}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class ChartKind(StrEnum):
@@ -38,3 +38,9 @@ class ReportSettings(BaseModel):
     )
     accent: str = Field("#0F7B8A", pattern="^#[0-9A-Fa-f]{6}$", description="Colour of charts and marks, e.g. #0F7B8A.")
     date: datetime.date | None = Field(None, description="Date on the first slide; empty = today.")
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def empty_means_today(cls, value: object) -> object:
+        """A form or a command line can only leave the field empty."""
+        return None if value == "" else value

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import IO
+
+import pytest
+
+from console.previews import COLUMNS, ENTRIES, ROWS, TEXT_BYTES, Preview, preview
+from console.zips import stream
+from jobs.models import Artifact
+from tests.factories import AT
+
+
+def an_artifact(name: str, data: bytes = b"", **facts: object) -> Artifact:
+    given = {"media_type": "application/octet-stream", "size_bytes": len(data), "created_at": AT, **facts}
+    return Artifact(name=name, **given)
+
+
+def shown(name: str, data: bytes, **facts: object) -> Preview:
+    return preview(an_artifact(name, data, **facts), lambda artifact: io.BytesIO(data))
+
+
+def a_zip(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_a_csv_is_a_table_with_types_and_shares_of_empty_cells() -> None:
+    data = b"name,count,share,day,ok\nann,1,0.5,2026-01-01,true\nbob,,1e3,2026-01-02,false\n"
+    table = shown("a.csv", data)
+    assert [column.kind for column in table.columns] == ["text", "whole number", "number", "date", "true or false"]
+    assert [column.empty_percent for column in table.columns] == [0, 50, 0, 0, 0]
+    assert table.rows[1] == ["bob", "", "1e3", "2026-01-02", "false"]
+    assert table.sentence == "All 2 rows."
+
+
+def test_a_long_csv_shows_its_first_rows_and_says_of_how_many() -> None:
+    data = b"n\n" + b"".join(b"%d\n" % n for n in range(5_000))
+    table = shown("a.csv", data, rows=5_000)
+    assert len(table.rows) == ROWS
+    assert table.sentence == "The first 200 of 5,000 rows."
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_usual_delimiters_are_seen(delimiter: str) -> None:
+    assert shown("a.csv", f"a{delimiter}b\n1{delimiter}2\n".encode()).rows == [["1", "2"]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xfe\x00a,b\n",
+        b"a,b\n\x00\xff\xfe,2\n",
+        b'a,b\n"never closed,' + b"x" * 300_000,
+        b"a" * 3_000_000,
+        b"," * 100_000 + b"\n" + b"," * 100_000,
+        b'"a\r\nb",c\r"d"',
+        b"a,b\n1\n1,2,3,4\n",
+        b"\n\n\n",
+    ],
+)
+def test_a_hostile_csv_is_shown_somehow_and_small(data: bytes) -> None:
+    seen = shown("a.csv", data)
+    assert seen.kind in ("table", "text", "none")
+    assert len(seen.columns) <= COLUMNS
+    assert sum(len(cell) for row in seen.rows for cell in row) < 5_000_000
+    assert all(len(row) == len(seen.columns) for row in seen.rows)
+
+
+def test_an_empty_csv_says_so() -> None:
+    assert shown("a.csv", b"") == Preview("none", "The file is empty.")
+
+
+def test_a_zip_is_listed_and_never_unpacked() -> None:
+    listing = shown("a.zip", a_zip(**{"in/cars.csv": b"x" * 1_000, "../../etc/passwd": b"evil"}))
+    assert [(entry.name, entry.size_bytes) for entry in listing.entries] == [
+        ("in/cars.csv", 1_000),
+        ("../../etc/passwd", 4),
+    ]
+
+
+def test_a_zip_that_would_burst_is_listed_with_a_warning() -> None:
+    listing = shown("a.zip", a_zip(zeros=b"\x00" * 200_000_000))
+    assert listing.kind == "archive"
+    assert "it unpacks to 0.2 GB" in listing.sentence
+
+
+def test_a_zip_of_very_many_files_shows_the_first_of_them() -> None:
+    listing = shown("a.zip", a_zip(**{f"file-{n}": b"" for n in range(ENTRIES + 1)}))
+    assert len(listing.entries) == ENTRIES
+    assert listing.sentence.startswith("The first 500 of 501")
+
+
+def test_a_list_of_contents_that_is_too_long_is_not_read() -> None:
+    long_names = {f"{'n' * 60_000}{number}": b"" for number in range(140)}
+    assert "too long" in shown("a.zip", a_zip(**long_names)).sentence
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"PK\x05\x06" + b"\xff" * 18, a_zip(a=b"1")[:-10], b"x" * 70_000])
+def test_a_broken_zip_says_so(data: bytes) -> None:
+    assert "not a zip file" in shown("a.zip", data).sentence
+
+
+def test_json_is_made_readable_and_broken_json_is_shown_as_it_stands() -> None:
+    assert shown("a.json", b'{"a":[1,2]}').text == '{\n  "a": [\n    1,\n    2\n  ]\n}'
+    assert shown("a.json", b"{nope").text == "{nope"
+    assert "not JSON" in shown("a.json", b"[" * 100_000).sentence
+
+
+def test_of_a_long_text_the_beginning_is_shown() -> None:
+    seen = shown("a.txt", b"x" * (TEXT_BYTES + 5))
+    assert len(seen.text) == TEXT_BYTES
+    assert seen.sentence == "The first 200 kB."
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.pptx", "slides"), ("a.PNG", "picture"), ("a.html", "html"), ("a.md", "text")]
+)
+def test_each_type_has_its_preview(name: str, kind: str) -> None:
+    assert shown(name, b"x").kind == kind
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.pdf", "a.bin", "noname"])
+def test_other_types_get_a_sentence(name: str) -> None:
+    seen = shown(name, b"x")
+    assert seen.kind == "none"
+    assert "ownload it" in seen.sentence
+
+
+def test_what_is_too_large_for_the_browser_is_left_to_the_download() -> None:
+    assert "Larger than 60 MB" in shown("a.pptx", b"", size_bytes=61_000_000).sentence
+
+
+class Counting(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    amount = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.amount += len(data)
+        return data
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.json", "a.zip"])
+def test_a_preview_reads_a_bounded_part(name: str) -> None:
+    file = Counting(b"a,b\n" * 5_000_000)
+    preview(an_artifact(name, size_bytes=20_000_000), lambda artifact: file)
+    assert file.amount < 2_100_000
+
+
+def test_many_files_become_one_zip_with_equal_names_told_apart() -> None:
+    files = {"../cars.csv": b"1", "Cars.csv": b"2", "deck.pptx": b"x" * 600_000}
+    contents = iter(files.values())
+
+    def open_next(artifact: Artifact) -> IO[bytes]:
+        return io.BytesIO(next(contents))
+
+    parts = list(stream([an_artifact(name) for name in files], open_next))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(parts)))
+    assert archive.testzip() is None
+    assert {name: archive.read(name) for name in archive.namelist()} == {
+        "_cars.csv": b"1",
+        "Cars.csv": b"2",
+        "deck.pptx": files["deck.pptx"],
+    }
+    assert max(map(len, parts)) < 400_000
+
+
+def test_files_of_one_name_are_all_in_the_zip() -> None:
+    rows = [an_artifact("a.csv"), an_artifact("A.csv"), an_artifact("a.csv")]
+    data = b"".join(stream(rows, lambda artifact: io.BytesIO(b"1")))
+    assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["a.csv", "A (2).csv", "a (3).csv"]
