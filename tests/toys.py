@@ -90,6 +90,24 @@ def environment(word):
     return dict(os.environ)
 
 
+def split(word):
+    return [word] * 4
+
+
+def part(words):
+    return {"pid": os.getpid(), "word": words[0]}
+
+
+def part_that_fails_without(words, mark):
+    if not Path(mark).exists():
+        raise ValueError("the mark is missing")
+    return {"pid": os.getpid(), "word": words[0]}
+
+
+def join(*parts):
+    return {"pids": len({p["pid"] for p in parts}), "words": [p["word"] for p in parts]}
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -113,7 +131,20 @@ def register_pipelines():
         node(f.second, "a", "b", name="second"),
         node(f.third, "b", "c", name="third"),
     ])
+    fan = pipeline(
+        [node(f.split, "params:word", "words", name="split")]
+        + [node(f.part, "words", f"part_{i}", name=f"part_{i}") for i in range(4)]
+        + [node(f.join, [f"part_{i}" for i in range(4)], "joined", name="join")]
+    )
+    broken_fan = pipeline(
+        [node(f.split, "params:word", "words", name="split")]
+        + [node(f.part, "words", f"part_{i}", name=f"part_{i}") for i in range(3)]
+        + [node(f.part_that_fails_without, ["words", "params:mark"], "part_3", name="part_3")]
+        + [node(f.join, [f"part_{i}" for i in range(4)], "joined", name="join")]
+    )
     return {
+        "fan": fan,
+        "broken_fan": broken_fan,
         "__default__": chain,
         "chain": chain,
         "raises": one(f.raises, "params:word"),

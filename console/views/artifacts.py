@@ -121,7 +121,7 @@ def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
 
 urlpatterns = [
     path("artifacts/", artifacts, name="artifacts"),
-    path("artifacts/latest/<int:pk>/<str:name>/", artifact_latest, name="artifact_latest"),
+    path("artifacts/latest/<int:pk>/<path:name>/", artifact_latest, name="artifact_latest"),
     path("artifacts/<uuid:uuid>/", artifact, name="artifact"),
     path("artifacts/<uuid:uuid>/html/", artifact_html, name="artifact_html"),
     path("artifacts/<uuid:uuid>/download/", artifact_download, name="artifact_download"),

@@ -41,7 +41,7 @@ def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
         return _page(request, _fresh(request, row, snapshot, structure))
     form = RunForm(row, structure, snapshot.picture, data=request.POST)
     run = _start(request, form) if form.is_valid() else None
-    return redirect("run", run.pk) if run else _page(request, form, status=422)
+    return redirect("run", run.pk) if run else _page(request, form)
 
 
 @require_POST
@@ -116,7 +116,7 @@ def _key(user: User, form: RunForm) -> str | None:
     return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
 
 
-def _page(request: HttpRequest, form: RunForm, status: int = 200) -> HttpResponse:
+def _page(request: HttpRequest, form: RunForm) -> HttpResponse:
     row = form.pipeline
     latest = list(row.runs.order_by("-id")[:LATEST])
     mine = row.runs.filter(requested_by=request.user.pk).order_by("-id").first()
@@ -128,7 +128,7 @@ def _page(request: HttpRequest, form: RunForm, status: int = 200) -> HttpRespons
         "from": request.GET.get("from", ""),
         **_will_run(request, form),
     }
-    return page(request, "pipelines/run.html", context, title=f"Run {row.name}", status=status)
+    return page(request, "pipelines/run.html", context, title=f"Run {row.name}")
 
 
 def _will_run(request: HttpRequest, form: RunForm) -> dict[str, Any]:

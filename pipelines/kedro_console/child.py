@@ -54,9 +54,9 @@ def refusal(request: wire.StepStarted, warmth: warm.Warmth) -> wire.StepRefused 
     """Why this project cannot run the step at all; None when it can."""
     if request.pipeline in warmth.pipelines:
         return None
-    near = difflib.get_close_matches(request.pipeline, warmth.pipelines, n=3, cutoff=0.5) or warmth.pipelines[:5]
-    hint = f" Did you mean {' or '.join(near)}?" if near else " It registers no pipeline at all."
-    sentence = f"The project has no pipeline named {request.pipeline}.{hint}"
+    near = difflib.get_close_matches(request.pipeline, warmth.pipelines, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(warmth.pipelines) or 'none at all'}."
+    sentence = f"The project has no pipeline named {request.pipeline}. {hint}"
     return wire.StepRefused(time.time(), "unknown_pipeline", sentence)
 
 

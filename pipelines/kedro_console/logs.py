@@ -181,7 +181,7 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            text = self._formatter.format(record)
+            text = self._formatter.format(record).rstrip("\n")
             if record.name.partition(".")[0] not in self._plain:
                 text = f"{record.name}: {text}"
             write_line(record.levelname, "logging", ANSI.sub("", text) if "\x1b" in text else text)

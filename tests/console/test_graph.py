@@ -4,11 +4,11 @@ import random
 
 import pytest
 from django.template.loader import render_to_string
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 from console import layout
 from console.graph import draw, element_id, shorten
 from console.layout import in_layers, lay_out
+from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
 def a_node(name: str, inputs: list[str], outputs: list[str]) -> SnapshotNode:
@@ -111,7 +111,7 @@ def test_without_the_layout_engine_every_card_still_lies_below_what_leads_to_it(
     lay_out.cache_clear()
     cards = {card.id: card for card in drawing.cards}
     assert all(cards[line.source].y < cards[line.target].y for line in drawing.lines)
-    assert all(0 <= card.x and card.x + card.width <= drawing.width for card in drawing.cards)
+    assert all(card.x >= 0 and card.x + card.width <= drawing.width for card in drawing.cards)
 
 
 def test_two_hundred_nodes_are_drawn_the_same_way_every_time() -> None:

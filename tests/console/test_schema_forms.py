@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from django.http import QueryDict
-from kedro_console.wire import parse_snapshot
 
 from console.forms import RunForm
 from jobs.models import Pipeline, Project
+from kedro_console.wire import parse_snapshot
 from tests.factories import content, node
 
 SCHEMA = {
@@ -67,7 +67,7 @@ def a_form(
 def filled(form: RunForm, **changes: str | None) -> QueryDict:
     """What a browser sends for this form after somebody typed these texts; None leaves a box unticked."""
     sent = QueryDict(mutable=True)
-    for name, field in form.fields.items():
+    for name in form.fields:
         value = form[name].value()
         if value is True:
             sent[name] = "on"

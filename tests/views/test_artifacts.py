@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -252,15 +255,7 @@ def test_a_run_without_files_has_no_zip() -> None:
 
 
 def test_the_web_process_never_loads_pandas() -> None:
-    import subprocess
-    import sys
-
     code = "import django; django.setup(); import console.views.artifacts, sys; assert 'pandas' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, env=_environment())
-
-
-def _environment() -> dict[str, str]:
-    import os
-
     folders = os.pathsep.join([".", "pipelines"])
-    return {**os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "PYTHONPATH": folders}
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "PYTHONPATH": folders}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

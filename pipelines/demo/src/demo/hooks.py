@@ -48,7 +48,11 @@ class DemoApiHook:
         self.stop()
 
     def serve(self, host: str, port: int) -> None:
-        self.server = ApiServer(host, port)
+        try:
+            self.server = ApiServer(host, port)
+        except OSError as error:  # another run was faster; if it was not, the fetch says who does not answer
+            logger.info("The demo API is not served by this run: %s:%d, %s.", host, port, error.strerror)
+            return
         threading.Thread(target=self.server.serve_forever, args=(0.05,), name="demo-api", daemon=True).start()
         logger.info("Nothing listens on %s:%d: the demo API serves there for the time of this run.", host, port)
 

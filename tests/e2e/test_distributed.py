@@ -1,0 +1,46 @@
+"""A run whose steps many workers share: the same results, independent branches go on, nothing waits for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.models import Project
+from jobs.states import NodeStatus, Status
+from tests.e2e.test_runs import ended, start
+
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
+DISTRIBUTED = {"runner": "distributed"}
+
+
+def test_a_fan_runs_as_steps_and_joins_what_each_made(worker: object, toy: Project) -> None:
+    run = ended(start(toy, "fan", settings=DISTRIBUTED, word="moon"))
+    assert (run.status, run.error) == (Status.SUCCEEDED, "")
+    assert run.results["joined"]["value"] == {"pids": 4, "words": ["moon"] * 4}
+    steps = list(run.steps.order_by("position"))
+    assert [step.nodes for step in steps] == [["split"], ["part_0"], ["part_1"], ["part_2"], ["part_3"], ["join"]]
+    assert [step.needs for step in steps] == [[], [0], [0], [0], [0], [1, 2, 3, 4]]
+    assert max(step.finished_at for step in steps[1:5]) <= steps[5].started_at
+    assert (run.nodes_done, run.nodes_total) == (6, 6)
+    assert list(run.node_runs.values_list("status", flat=True)) == [NodeStatus.SUCCEEDED] * 6
+
+
+def test_a_chain_is_fused_into_one_step(worker: object, toy: Project) -> None:
+    run = ended(start(toy, "chain", settings=DISTRIBUTED))
+    assert run.status == Status.SUCCEEDED
+    assert [step.nodes for step in run.steps.all()] == [["first", "second", "third"]]
+
+
+def test_independent_branches_go_on_after_a_failure(worker: object, toy: Project, tmp_path: Path) -> None:
+    run = ended(start(toy, "broken_fan", settings=DISTRIBUTED, mark=str(tmp_path / "mark")))
+    assert (run.status, run.error) == (Status.FAILED, "Node part_3: ValueError: the mark is missing")
+    found = dict(run.node_runs.values_list("name", "status"))
+    assert found == {
+        "split": NodeStatus.SUCCEEDED,
+        "part_0": NodeStatus.SUCCEEDED,
+        "part_1": NodeStatus.SUCCEEDED,
+        "part_2": NodeStatus.SUCCEEDED,
+        "part_3": NodeStatus.FAILED,
+        "join": NodeStatus.BLOCKED,
+    }
