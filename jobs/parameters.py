@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,7 +21,7 @@ DEEPEST = 20
 def nest(flat: dict[str, Any]) -> dict[str, Any]:
     """Dotted names as nested objects: `{"a.b": 1}` → `{"a": {"b": 1}}`."""
     nested: dict[str, Any] = {}
-    for name, value in flat.items():
+    for name, value in deepcopy(flat).items():  # groups are filled below, and must not be the caller's
         place = nested
         *path, last = name.split(".")
         for part in path:

@@ -12,9 +12,10 @@ from typing import Final
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 
 from console.env import BASE, ENV
+from console.tree import children
 from jobs.errors import PlatformError, ProjectError
 from jobs.models import Project
 from jobs.snapshots import add_project, take
@@ -41,8 +42,10 @@ def is_database_new() -> bool:
 
 
 def prepare_database() -> None:
-    """Tables and roles as this version wants them."""
-    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+    """Tables and roles as this version wants them; in a child, or the whole tree would keep the memory that it takes."""
+    connections.close_all()
+    if not children.do(lambda: call_command("migrate", verbosity=0, interactive=False, skip_checks=True)):
+        raise PlatformError("The database could not be prepared: what stands above says why.")
 
 
 def make_administrator() -> str:

@@ -17,7 +17,8 @@ from kedro.framework.hooks import hook_impl
 from kedro_console import compat
 
 PARQUET = b"PAR1"
-EXACT_KINDS = frozenset("biufM")  # numpy kinds that parquet gives back unchanged
+EXACT_KINDS = frozenset("biuf")  # numpy kinds that parquet gives back unchanged
+EXACT_NAMES = frozenset({"str", "string", "datetime64[ns]", "datetime64[us]", "datetime64[ms]"})
 MAX_NAME = 120
 
 
@@ -87,9 +88,7 @@ def write(path: Path, name: str, data: Any) -> None:
     """Replaces the stored value in one moment; a reader sees the old or the new one, never a half."""
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        if is_exact_in_parquet(data):
-            data.to_parquet(part, engine="pyarrow")
-        else:
+        if not (is_exact_in_parquet(data) and _write_table(part, data)):
             _pickle(part, name, data)
         _sync(part)
         part.replace(path)
@@ -106,6 +105,16 @@ def read(path: Path, name: str) -> Any:
             return _read_table(path) if is_table else pickle.load(file)  # noqa: S301  (our own run wrote it)
     except FileNotFoundError:
         raise FileNotFoundError(f"No step of this run has saved {name} yet: run the node that makes it.") from None
+
+
+def _write_table(part: Path, data: Any) -> bool:
+    """False when this pyarrow cannot hold the table: it is pickled then."""
+    try:
+        data.to_parquet(part, engine="pyarrow")
+    except Exception:  # noqa: BLE001  (pyarrow has its own classes, and is not imported here)
+        part.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _pickle(part: Path, name: str, data: Any) -> None:
@@ -133,11 +142,11 @@ def is_exact_in_parquet(data: Any) -> bool:
     names = list(data.columns)
     is_plain = type(data.index).__name__ == "RangeIndex" and data.index.name is None and data.columns.name is None
     has_text_names = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
-    return is_plain and has_text_names and all(_is_exact(dtype) for dtype in data.dtypes)
+    return is_plain and has_text_names and not data.attrs and all(_is_exact(dtype) for dtype in data.dtypes)
 
 
 def _is_exact(dtype: Any) -> bool:
-    return str(dtype) in ("str", "string") or (dtype.kind in EXACT_KINDS and type(dtype).__module__ != "pandas")
+    return str(dtype) in EXACT_NAMES or (dtype.kind in EXACT_KINDS and type(dtype).__module__.startswith("numpy"))
 
 
 def _has_pyarrow() -> bool:

@@ -14,7 +14,7 @@ import json
 import math
 import socket
 import struct
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Final
 
 HEADER: Final = struct.Struct("!cI")
@@ -41,9 +41,14 @@ class Message:
     kind: ClassVar[str] = ""
 
     def to_json(self) -> bytes:
-        return json.dumps({"kind": self.kind, **asdict(self)}, default=str, separators=(",", ":")).encode(
+        return json.dumps({"kind": self.kind, **vars(self)}, default=_plain, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )
+
+
+def _plain(value: object) -> object:
+    """A nested message as a dict (without the deep copy of `asdict`: a child writes several events a node)."""
+    return vars(value) if is_dataclass(value) else str(value)
 
 
 # ---- asked by the supervisor -------------------------------------------------------------------

@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from supervisor.options import ServerOptions
 
 from console.env import ENV, read
-from console.tree import announce, configuration, lock, ports, prepare, processes, programs
+from console.tree import configuration, lock, pages, ports, prepare, processes, programs
 from console.tree.programs import Program, Tree
 from jobs import clock
 from jobs.errors import PlatformError, ProjectError
@@ -234,14 +234,14 @@ def test_a_demo_of_ones_own_stays_where_it_is(tmp_path: Path) -> None:
     assert mine.path == str(folder)
 
 
-# ---- the announcer
+# ---- short-lived children
 
 
-def test_the_announcer_ends_with_its_parent(tmp_path: Path) -> None:
+def test_a_short_lived_child_ends_with_its_parent(tmp_path: Path) -> None:
     code = f"""
 import sys, time, os; sys.path[:0] = {sys.path!r}
-from console.tree import announce
-print(announce.fork(lambda: time.sleep(600)), flush=True)
+from console.tree import children
+print(children.fork(lambda: time.sleep(600)), flush=True)
 time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
@@ -249,9 +249,20 @@ time.sleep(600)
         child = processes.look(int(parent.stdout.readline()))
         assert child
         parent.kill()
-    until(lambda: not child.is_alive, seconds=30, what="the announcer ends")
+    until(lambda: not child.is_alive, seconds=30, what="the child ends")
 
 
 def test_a_page_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announce, "ANSWER_SECONDS", 0.2)
-    assert not announce.wait_for_page("127.0.0.1", ports.free_port(1))
+    monkeypatch.setattr(pages, "ANSWER_SECONDS", 0.2)
+    assert not pages.wait_for_page("127.0.0.1", ports.free_port(1))
+
+
+def test_work_in_a_child_that_fails_is_known() -> None:
+    code = f"""
+import sys; sys.path[:0] = {sys.path!r}
+from console.tree import children
+print(children.do(lambda: 1), children.do(lambda: 1 / 0))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "True False\n"
+    assert "ZeroDivisionError" in ended.stderr

@@ -146,6 +146,7 @@ def test_dotted_names_and_defaults_of_the_pipeline_are_merged() -> None:
     pipeline = make_pipeline(default_parameters={"options": {"top": 5, "kind": "line"}})
     run = launch(pipeline, at=AT, cause=Cause.MANUAL, parameters={"options.top": 7})
     assert run.parameters == {"options": {"top": 7, "kind": "line"}}
+    assert pipeline.default_parameters == {"options": {"top": 5, "kind": "line"}}
 
 
 def test_an_unknown_pipeline_is_named_with_its_neighbours() -> None:

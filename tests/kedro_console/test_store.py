@@ -63,12 +63,14 @@ def test_data_that_a_hook_puts_into_the_catalog_stays(tmp_path, start_host):
 
 TIMES = pandas.to_datetime(["2020-01-01", None])
 TABLE = pandas.DataFrame({"n": [1, 2], "x": [0.5, None], "t": TIMES, "s": ["a", "b"]})
+SECONDS = pandas.DataFrame({"t": pandas.array(["2020-01-01"], dtype="datetime64[s]")})
+WHOLE = pandas.DataFrame({"n": pandas.array([1, None], dtype="Int64")})
 DAILY = pandas.DataFrame({"x": [1, 2]}, index=pandas.date_range("2020-01-01", periods=2))
 
 
 @pytest.mark.parametrize("value", [
     TABLE, TABLE.set_index("s"), TABLE.assign(o=[[1], {"a": 2}]), TABLE.rename(columns={"n": 5}), TABLE.iloc[:0],
-    TABLE.assign(c=pandas.Categorical(["x", "y"], ordered=True)), DAILY,
+    TABLE.assign(c=pandas.Categorical(["x", "y"], ordered=True)), DAILY, SECONDS, WHOLE,
 ])  # fmt: skip
 def test_a_table_comes_back_as_it_was(tmp_path, value):
     store.write(tmp_path / "t", "t", value)

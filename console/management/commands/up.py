@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from console.env import BASE, DEFAULT_URL, ENV, tree_environment
-from console.tree import announce, configuration, lock, parent, ports, prepare, processes
+from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes
 from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         file = configuration.write(ENV.var, programs(tree))
         parent.share()
         connections.close_all()
-        announce.fork(lambda: self._announce(tree, held, has_demo=has_demo))
+        children.fork(lambda: self._announce(tree, held, has_demo=has_demo))
         os.chdir(BASE)
         parent.run(file)
 
@@ -87,7 +87,7 @@ class Command(BaseCommand):
 
     def _announce(self, tree: Tree, held: int, *, has_demo: bool) -> None:
         os.close(held)
-        if not announce.wait_for_page(tree.local_host, tree.port):
+        if not pages.wait_for_page(tree.local_host, tree.port):
             self.stderr.write(f"The pages do not answer: {ENV.var}/log/web.log says why. Ctrl-C stops everything.")
             return
         self.stdout.write(f"Kedro Console serves on {tree.address}   logs: {ENV.var}/log   stop: Ctrl-C")
