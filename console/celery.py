@@ -24,8 +24,9 @@ _pulse: list[Any] = []
 def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
     from jobs.heartbeat import Heartbeat
+    from jobs.intake import Intake
 
-    _pulse.append(Heartbeat(sender.hostname))
+    _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()
 
 

@@ -28,6 +28,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.start_pipeline",
         "jobs.cancel_run",
         "jobs.retry_run",
+        "jobs.control_worker",
         "django_celery_results.view_taskresult",
         *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
     ],

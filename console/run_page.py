@@ -11,7 +11,7 @@ from typing import Any, Final
 from console.gantt import gantt
 from console.graph import draw
 from jobs.explain import why_waiting
-from jobs.models import NodeRun, Run, Transition
+from jobs.models import NodeRun, Run, Step, Transition
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
@@ -118,7 +118,21 @@ def _folded(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _nodes(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
-    return {"longest": max((node.seconds or 0 for node in nodes), default=0)}
+    return {"longest": max((node.seconds or 0 for node in nodes), default=0), "earlier": earlier(run, nodes)}
+
+
+def earlier(run: Run, nodes: list[NodeRun]) -> dict[str, list[Step]]:
+    """Of each node that was tried more than once, the attempts before the last that ended badly."""
+    again = {node.name for node in nodes if node.attempts > 1}
+    if not again:
+        return {}
+    steps = run.steps.filter(status__in=[Status.FAILED, Status.CRASHED]).order_by("attempt")
+    last = {step.position: step.attempt for step in run.steps.order_by("attempt").only("position", "attempt")}
+    found: dict[str, list[Step]] = {}
+    for step in steps:
+        for name in again.intersection(step.nodes) if step.attempt < last[step.position] else ():
+            found.setdefault(name, []).append(step)
+    return found
 
 
 def _graph(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:

@@ -203,6 +203,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "retry_on_timeout": True,
     "max_connections": 50,
     "queue_order_strategy": "priority",
+    "priority_steps": list(range(10)),  # each of our ten priorities a list of its own; four would put 3, 4 and 5 in one
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 0}
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"

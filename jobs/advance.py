@@ -9,10 +9,15 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
 
 from jobs.dispatch import send
 from jobs.models import Artifact, NodeRun, Run, Step
+from jobs.overlap import release
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
+from jobs.try_again import Retry, after_failure, tell_wait
+from kedro_console import wire
 
 BLOCKED = "A step that it needs did not succeed."
 
@@ -26,6 +31,8 @@ class Outcome:
     may_retry: bool = False
     is_free: bool = False
     """The next attempt does not count against the retries (the worker was stopped on purpose)."""
+    failure: wire.RunFailed | None = None
+    """The exception that ended it, when the pipeline's policy may know another attempt."""
     facts: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
@@ -34,13 +41,15 @@ class Outcome:
 def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetime, by: str) -> None:
     """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's."""
     with transaction.atomic():
-        run = Run.objects.select_for_update().select_related("pipeline").get(pk=step.run_id)
+        run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
         step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
         _record_results(run, outcome, at)
         if outcome.status == Status.SUCCEEDED:
             _queue_ready(run, at)
         elif _may_try_again(run, step, outcome):
             _queue_again(step, at=at, by=by, reason=outcome.error)
+        elif retry := after_failure(run, step, outcome.failure, at):
+            _queue_again(step, at=at, by=by, reason=retry.reason, retry=retry)
         else:
             _close_nodes(step, outcome, at)
             _block_followers(step, at=at, by=by)
@@ -72,28 +81,51 @@ def _queue_ready(run: Run, at: datetime) -> None:
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
     if outcome.status != Status.CRASHED or run.cancel_requested_at is not None:
         return False
-    return outcome.is_free or (outcome.may_retry and step.attempt <= run.pipeline.crash_retries)
+    crashes = run.steps.filter(position=step.position, status=Status.CRASHED).count()
+    return outcome.is_free or (outcome.may_retry and crashes <= run.pipeline.crash_retries)
 
 
-def _queue_again(step: Step, *, at: datetime, by: str, reason: str) -> None:
-    """A new attempt is a new row; its nodes start over."""
+def _queue_again(step: Step, *, at: datetime, by: str, reason: str, retry: Retry | None = None) -> None:
+    """A new attempt is a new row; its nodes start over, after an exception at the time that the policy gives."""
     again = Step.objects.create(
         run_id=step.run_id,
         position=step.position,
         attempt=step.attempt + 1,
-        nodes=step.nodes,
+        nodes=_left_to_do(step) if retry else step.nodes,
         needs=step.needs,
         queue=step.queue,
         priority=step.priority,
         ready_at=at,
+        eligible_at=retry.due if retry else None,
+        wait_reason=retry.reason if retry else "",
     )
     again.begin(at=at, by=by, reason=reason)
-    nodes = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)
+    _start_over(step, again)
+    if retry:
+        tell_wait(step.run_id)
+    else:
+        transaction.on_commit(partial(send, again.pk))
+
+
+def _left_to_do(step: Step) -> list[str]:
+    """What a resumable run kept of this attempt is not made again."""
+    if not step.run.is_resumable:
+        return list(step.nodes)
+    nodes = NodeRun.objects.filter(Q(step=step) | Q(name__in=step.nodes), run_id=step.run_id)
+    left = nodes.exclude(status=NodeStatus.SUCCEEDED).order_by("position")
+    return list(left.values_list("name", flat=True)) or list(step.nodes)
+
+
+def _start_over(step: Step, again: Step) -> None:
+    """The nodes that the new attempt runs wait again; what the last one said of them stays until then."""
+    nodes = NodeRun.objects.filter(run_id=step.run_id)
+    if step.run.is_resumable:
+        nodes = nodes.filter(name__in=again.nodes)
+    else:
+        nodes = nodes.filter(Q(step=step) | Q(name__in=again.nodes))  # also those that the snapshot did not know
     done = nodes.filter(status=NodeStatus.SUCCEEDED).count()
     nodes.update(status=NodeStatus.WAITING, started_at=None, finished_at=None, seconds=None, progress=None)
-    run = Run.objects.get(pk=step.run_id)
-    Run.objects.filter(pk=run.pk).update(nodes_done=max(0, run.nodes_done - done))
-    transaction.on_commit(partial(send, again.pk))
+    Run.objects.filter(pk=step.run_id).update(nodes_done=Greatest(F("nodes_done") - done, 0))
 
 
 def _close_nodes(step: Step, outcome: Outcome, at: datetime) -> None:
@@ -128,6 +160,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     )
     facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
     run.end(status, at=at, by=by, reason=error, error=error, **facts)
+    release(run, at)
 
 
 def _verdict(run: Run, steps: list[Step]) -> tuple[Status, str]:

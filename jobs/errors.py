@@ -35,6 +35,14 @@ class IllegalMove(RequestError):
         super().__init__(f"A {status} {noun} cannot become {to}.")
 
 
+class NotNow(RequestError):
+    """It may be asked again: something that is under way stands against it."""
+
+
+class NothingToResume(RequestError):
+    """Every node of the run can be reused."""
+
+
 class ProjectError(ConsoleError):
     """The Kedro project's owner can put it right."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +15,15 @@ from django_celery_beat.models import PeriodicTask
 from redis import Redis
 from redis.exceptions import RedisError
 
-from jobs.models import Pipeline, Project, Worker
+from jobs.models import Beat, Pipeline, Project, Step, Worker
 from jobs.models.worker import SILENT_AFTER
 
 PATIENCE = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 1.0
 START = "make up"
+CLOCK_SECONDS = 2.0
+"""More than this between two clocks is a good part of a lease."""
+DISK_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ def examine(at: datetime) -> list[Finding]:
     return [_database(), _broker(), _store(), *_projects(), _workers(at), *_queues(at), _beat(at)]
 
 
+def examine_workers(at: datetime) -> list[Finding]:
+    """What workers stand on: the broker keeps what it is given, one beat, clocks that agree, a disk with room."""
+    return [_eviction(), _single_beat(at), _clocks(at), _disk()]
+
+
 def _database() -> Finding:
     try:
         with transaction.atomic():
@@ -46,20 +55,70 @@ def _database() -> Finding:
     return Finding("database", True, "The database takes writes.")
 
 
-def _broker() -> Finding:
-    client = Redis.from_url(
+def _redis() -> Redis:
+    return Redis.from_url(
         settings.REDIS_URL,
         socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
         socket_timeout=BROKER_TIMEOUT_SECONDS,
         retry_on_timeout=False,
     )
+
+
+def _broker() -> Finding:
+    client = _redis()
     try:
         client.ping()
     except (RedisError, OSError) as error:
-        return Finding("broker", False, f"The broker does not answer, so new runs wait: {error}", START)
+        return _deaf(error)
     finally:
         client.close()
     return Finding("broker", True, "The broker answers.")
+
+
+def _deaf(error: Exception) -> Finding:
+    return Finding("broker", False, f"The broker does not answer, so new runs wait: {error}", START)
+
+
+def _eviction() -> Finding:
+    client = _redis()
+    try:
+        policy = str(client.info("memory").get("maxmemory_policy", "unknown"))
+    except (RedisError, OSError) as error:
+        return _deaf(error)
+    finally:
+        client.close()
+    if policy != "noeviction":
+        sentence = f"Redis may throw messages away when it is full: its eviction policy is {policy}."
+        return Finding("eviction", False, sentence, "redis-cli config set maxmemory-policy noeviction")
+    return Finding("eviction", True, "Redis throws no message away: its eviction policy is noeviction.")
+
+
+def _single_beat(at: datetime) -> Finding:
+    beats = Beat.objects.together(at)
+    if len(beats) > 1:
+        names = " and ".join(sorted(beat.origin for beat in beats))
+        sentence = f"{len(beats)} beats tick at once: {names}. Each due time still starts one run; stop all but one."
+        return Finding("single beat", False, sentence, "celery -A console beat")
+    return Finding("single beat", True, "One beat ticks." if beats else "No more than one beat ticks.")
+
+
+def _clocks(at: datetime) -> Finding:
+    ahead = Worker.objects.alive(at).values_list("name", "clock_ahead_seconds")
+    wrong = [(name, seconds) for name, seconds in ahead if abs(seconds) > CLOCK_SECONDS]
+    if wrong:
+        name, seconds = max(wrong, key=lambda pair: abs(pair[1]))
+        side = "before" if seconds > 0 else "behind"
+        sentence = f"The clock of {name} is {abs(seconds):.1f} s {side} the database's: leases end too early or late."
+        return Finding("clocks", False, sentence, "timedatectl set-ntp true")
+    return Finding("clocks", True, "The clocks of workers and database agree.")
+
+
+def _disk() -> Finding:
+    disk = shutil.disk_usage(settings.VAR)
+    left = f"{disk.free / 1e9:.1f} GB of {disk.total / 1e9:.0f} GB are free in {settings.VAR}"
+    if disk.free < DISK_BYTES:
+        return Finding("disk", False, f"Only {left}: runs fail when their files find no room.", f"df -h {settings.VAR}")
+    return Finding("disk", True, f"{left}.")
 
 
 def _store() -> Finding:
@@ -98,17 +157,18 @@ def _workers(at: datetime) -> Finding:
 
 
 def _queues(at: datetime) -> Iterator[Finding]:
-    """A finding for each queue that pipelines use and no living worker listens to."""
+    """A finding for each queue that pipelines use, or a step waits in, and no living worker listens to."""
     alive = list(Worker.objects.alive(at))
     heard = {queue for worker in alive for queue in worker.queues}
     used = set(Pipeline.objects.filter(is_registered=True).values_list("queue", flat=True).distinct())
+    used.update(Step.objects.ready(at).order_by().values_list("queue", flat=True).distinct())
     for queue in sorted(used - heard) if alive else []:
         yield Finding(f"queue {queue}", False, f"No worker listens to the queue {queue}.", listen(queue))
 
 
 def listen(queue: str) -> str:
     """The command of a worker for this queue."""
-    return f"celery -A console worker --queues {queue}"
+    return f"CONSOLE_WORKER_QUEUES={queue} python -m console worker"
 
 
 def _beat(at: datetime) -> Finding:

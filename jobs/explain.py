@@ -8,6 +8,7 @@ from datetime import datetime
 
 from jobs.examine import listen
 from jobs.models import Run, Step, Worker
+from jobs.overlap import blocker
 from jobs.states import Status
 
 
@@ -19,6 +20,8 @@ class Reason:
     is_bad: bool = False
     at: datetime | None = None
     mend: str = ""
+    run: Run | None = None
+    """The run that it waits for."""
 
 
 def why_waiting(run: Run, at: datetime) -> list[Reason]:
@@ -34,8 +37,11 @@ def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
             f"{run.cancel_requested_by or 'Someone'} asked it to stop; it ends when its processes are gone. Asked",
             at=run.cancel_requested_at,
         )
-    if run.wait_reason:
-        yield Reason(run.wait_reason, at=run.eligible_at)
+    if run.waits_for_id and (found := blocker(run)):
+        other, why = found
+        yield Reason(f"{why[0].upper()}{why[1:]}.", run=other)
+    elif run.wait_reason:
+        yield Reason(f"{run.wait_reason} It starts" if run.eligible_at else run.wait_reason, at=run.eligible_at)
     if run.status != Status.QUEUED:
         return
     step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
@@ -51,8 +57,10 @@ def _queue(step: Step, at: datetime) -> Iterator[Reason]:
         yield Reason("No worker is alive.", is_bad=True, mend="make up")
     elif not listeners:
         yield Reason(f"No worker listens to the queue {step.queue}.", is_bad=True, mend=listen(step.queue))
+    elif taking := [worker for worker in listeners if worker.is_taking]:
+        yield from _slots(step, taking, at)
     else:
-        yield from _slots(step, listeners, at)
+        yield Reason(f"Every worker of the queue {step.queue} is paused or draining.", is_bad=True)
 
 
 def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason]:

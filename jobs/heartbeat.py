@@ -16,24 +16,28 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
+from jobs.intake import Intake
 from jobs.leases import LEASE, LEASES
 from jobs.models import Step, Worker
-from jobs.reconcile import close_lost, reconcile
-from jobs.states import Status
+from jobs.reconcile import close_lost, reconcile, send_unheard
+from jobs.states import Status, Wanted
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 0.3
 RENEW_SECONDS: Final = min(3.0, LEASE.total_seconds() / 4)
 RECONCILE_SECONDS: Final = 3.0
+CLOCK_SECONDS: Final = 30.0
+SEND_SECONDS: Final = 1.0
 
 
 class Heartbeat(threading.Thread):
     """One thread per worker, with a database connection of its own."""
 
-    def __init__(self, worker_name: str) -> None:
+    def __init__(self, worker_name: str, intake: Intake) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self.worker_name = worker_name
+        self.worker_name, self.intake = worker_name, intake
+        self.clock_ahead_seconds = 0.0
         self.started_at = clock.now()
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
@@ -42,7 +46,9 @@ class Heartbeat(threading.Thread):
         self._try(self._first_beat)
         while not self._stopping.wait(STOP_SECONDS):
             self._try(LEASES.look_for_stops)
+            self._every("clock", CLOCK_SECONDS, self._compare_clocks)
             self._every("renew", RENEW_SECONDS, self._beat)
+            self._every("send", SEND_SECONDS, lambda: send_unheard(clock.now()))
             self._every("reconcile", RECONCILE_SECONDS, lambda: reconcile(clock.now()))
             LEASES.fence()
         connection.close()
@@ -73,6 +79,8 @@ class Heartbeat(threading.Thread):
     def _first_beat(self) -> None:
         """What an earlier worker process of this name left running is lost: nobody waits for its leases."""
         at = clock.now()
+        drained = Worker.objects.filter(name=self.worker_name, wanted_state=Wanted.DRAINING)
+        drained.update(wanted_state=Wanted.WORKING, wanted_by="", wanted_at=None)  # its end was what was wanted
         self._write(at)
         left = Step.objects.filter(status=Status.RUNNING, worker_name=self.worker_name)
         for step in left.select_related("run__pipeline"):
@@ -84,14 +92,19 @@ class Heartbeat(threading.Thread):
         LEASES.renew(at)
         self._write(at)
 
+    def _compare_clocks(self) -> None:
+        self.clock_ahead_seconds = clock_ahead_seconds()
+
     def _write(self, at: datetime) -> None:
-        Worker.objects.update_or_create(
+        worker, _ = Worker.objects.update_or_create(
             name=self.worker_name,
             defaults={
                 "host": platform.node(),
                 "pid": os.getpid(),
-                "queues": settings.CONSOLE_WORKER_QUEUES,
-                "slots": settings.CONSOLE_WORKER_SLOTS,
+                "queues": self.intake.queues,
+                "slots": self.intake.slots,
+                "is_taking": self.intake.is_taking,
+                "clock_ahead_seconds": self.clock_ahead_seconds,
                 "busy": len(LEASES),
                 "memory_bytes": resident_bytes(),
                 "version": settings.VERSION,
@@ -100,6 +113,18 @@ class Heartbeat(threading.Thread):
                 "started_at": self.started_at,
             },
         )
+        self.intake.obey(worker)
+
+
+def clock_ahead_seconds() -> float:
+    """How far our clock is before the database's; 0 for an embedded one, which has ours."""
+    if connection.vendor != "postgresql":
+        return 0.0
+    asked = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        theirs = cursor.fetchone()[0]
+    return float((asked + (clock.now() - asked) / 2 - theirs).total_seconds())
 
 
 def resident_bytes() -> int:

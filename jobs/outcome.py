@@ -29,12 +29,13 @@ def outcome_of(seen: Collector, ending: Ending) -> Outcome:
     """The step's end: as the pipeline said, cancelled as asked, or crashed when nobody said anything."""
     status, error, may_retry = _verdict(seen, ending)
     if seen.store_error and status == Status.SUCCEEDED:
-        status, error = Status.FAILED, seen.store_error
+        status, error, may_retry = Status.FAILED, seen.store_error, False
     return Outcome(
         status=status,
         error=error,
         may_retry=may_retry,
         is_free=ending.is_handed_back,
+        failure=seen.failure if status == Status.FAILED and may_retry else None,
         facts={"peak_memory_bytes": seen.peak_memory_bytes},
         results=seen.results,
         artifacts=seen.artifacts,
@@ -56,7 +57,7 @@ def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
         sentence = f"Stopped after {ending.time_limit_seconds} s, the time limit of this pipeline{_where(seen)}."
         return Status.FAILED, sentence, False
     if seen.failure:
-        return Status.FAILED, _failed(seen.failure), False
+        return Status.FAILED, _failed(seen.failure), True
     return _crashed(seen, ending)
 
 

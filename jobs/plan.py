@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from jobs.selection import children, parents
 from jobs.states import Runner
 from kedro_console.wire import SnapshotNode
+
+QUEUE_TAG: Final = "queue:"
+LONGEST_QUEUE: Final = 80
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,16 @@ class PlannedStep:
     position: int
     nodes: list[str]
     needs: list[int] = field(default_factory=list)
+    queue: str = ""
+    """The queue that its nodes are tagged with; empty: the pipeline's."""
+
+
+def queue_of(node: SnapshotNode) -> str:
+    """What its tag `queue:gpu` names; empty without one. Of several the first by name counts."""
+    names = sorted(
+        tag.removeprefix(QUEUE_TAG).strip()[:LONGEST_QUEUE] for tag in node.tags if tag.startswith(QUEUE_TAG)
+    )
+    return next(filter(None, names), "")
 
 
 def plan(nodes: list[SnapshotNode], runner: Runner) -> list[PlannedStep]:
@@ -26,19 +40,20 @@ def plan(nodes: list[SnapshotNode], runner: Runner) -> list[PlannedStep]:
 
 
 def _distributed(nodes: list[SnapshotNode]) -> list[PlannedStep]:
-    """A step for each node, linear chains fused: between them there is nothing to do at the same time."""
+    """A step for each node, linear chains of one queue fused: in them there is nothing to do at the same time."""
     above, below = parents(nodes), children(nodes)
+    queue = {node.name: queue_of(node) for node in nodes}
     place: dict[str, int] = {}
     members: list[list[str]] = []
     for node in nodes:
         (*others, parent) = above[node.name] or {""}
-        if parent and not others and len(below[parent]) == 1:
+        if parent and not others and len(below[parent]) == 1 and queue[parent] == queue[node.name]:
             place[node.name] = place[parent]
             members[place[parent]].append(node.name)
         else:
             place[node.name] = len(members)
             members.append([node.name])
     return [
-        PlannedStep(position, names, sorted({place[parent] for parent in above[names[0]]}))
+        PlannedStep(position, names, sorted({place[parent] for parent in above[names[0]]}), queue[names[0]])
         for position, names in enumerate(members)
     ]

@@ -1,14 +1,20 @@
-"""What waits in each queue, and who listens."""
+"""What waits in each queue, who listens, and what each worker is at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from django.db.models import Count, Min
+from django.db.models.functions import TruncMinute
 
-from jobs.models import Pipeline, Step, Worker
+from jobs.models import NodeRun, Pipeline, Step, Worker
+from jobs.states import NodeStatus, Status
+
+HOUR: Final = timedelta(hours=1)
+SLICES: Final = 30
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,24 @@ class Queue:
     workers: int
     slots: int
     busy: int
+    throughput: list[int] = field(default_factory=list)
+    """Steps that ended, in each slice of the last hour, the newest last."""
+
+    @property
+    def peak(self) -> int:
+        return max(self.throughput, default=0)
+
+    @property
+    def ended(self) -> int:
+        return sum(self.throughput)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step that a worker runs, and those of its nodes that are at it."""
+
+    step: Step
+    nodes: list[str]
 
 
 def queues(at: datetime) -> list[Queue]:
@@ -28,8 +52,36 @@ def queues(at: datetime) -> list[Queue]:
     alive = list(Worker.objects.alive(at))
     waiting = {row["queue"]: row for row in _waiting(at)}
     used = set(Pipeline.objects.filter(is_registered=True).values_list("queue", flat=True).distinct())
+    ended = _throughput(at)
     names = used | set(waiting) | {name for worker in alive for name in worker.queues}
-    return [_queue(name, waiting.get(name, {}), alive) for name in sorted(names)]
+    idle = [0] * SLICES
+    return [_queue(name, waiting.get(name, {}), alive, ended.get(name, idle)) for name in sorted(names)]
+
+
+def at_work(names: Iterable[str]) -> dict[str, list[Work]]:
+    """What each of these workers runs now, by its name."""
+    steps = Step.objects.filter(status=Status.RUNNING, worker_name__in=list(names)).order_by("started_at")
+    rows = list(steps.select_related("run__pipeline").only("worker_name", "started_at", "run__pipeline__name"))
+    nodes: dict[int | None, list[str]] = {}
+    running = NodeRun.objects.filter(step__in=rows, status=NodeStatus.RUNNING).order_by("position")
+    for step_id, name in running.values_list("step_id", "name"):
+        nodes.setdefault(step_id, []).append(name)
+    work: dict[str, list[Work]] = {}
+    for step in rows:
+        work.setdefault(step.worker_name, []).append(Work(step, nodes.get(step.pk, [])))
+    return work
+
+
+def _throughput(at: datetime) -> dict[str, list[int]]:
+    """By queue, the steps that ran and ended in each slice of the hour."""
+    begin = at - HOUR
+    rows = Step.objects.filter(finished_at__gt=begin, finished_at__lte=at, started_at__isnull=False).order_by()
+    minutes = rows.annotate(minute=TruncMinute("finished_at")).values_list("queue", "minute")
+    counts: dict[str, list[int]] = {}
+    for queue, minute, count in minutes.annotate(count=Count("pk")):
+        place = min(SLICES - 1, max(0, (minute - begin) * SLICES // HOUR))
+        counts.setdefault(queue, [0] * SLICES)[place] += count
+    return counts
 
 
 def _waiting(at: datetime) -> list[Any]:
@@ -37,13 +89,15 @@ def _waiting(at: datetime) -> list[Any]:
     return list(rows.order_by().values("queue").annotate(count=Count("pk"), oldest=Min("ready_at")))
 
 
-def _queue(name: str, waiting: dict[str, Any], alive: list[Worker]) -> Queue:
+def _queue(name: str, waiting: dict[str, Any], alive: list[Worker], throughput: list[int]) -> Queue:
     listeners = [worker for worker in alive if name in worker.queues]
+    taking = [worker for worker in listeners if worker.is_taking]
     return Queue(
         name=name,
         waiting=waiting.get("count", 0),
         oldest_at=waiting.get("oldest"),
         workers=len(listeners),
-        slots=sum(worker.slots for worker in listeners),
-        busy=sum(worker.busy for worker in listeners),
+        slots=sum(worker.slots for worker in taking),
+        busy=sum(worker.busy for worker in taking),
+        throughput=throughput,
     )

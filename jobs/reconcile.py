@@ -6,12 +6,15 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Exists, OuterRef
+
 from jobs.advance import Outcome, end_if_done, finish
 from jobs.cancel import cancel
 from jobs.dispatch import send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step
-from jobs.states import Status
+from jobs.overlap import go_on
+from jobs.states import FINAL, Status
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ BY: Final = "reconciler"
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    return _close_silent(at) + _cancel_asked(at) + _send_unheard(at) + _end_finished(at)
+    return _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
 
 
 def _close_silent(at: datetime) -> int:
@@ -34,15 +37,25 @@ def _close_silent(at: datetime) -> int:
 
 def close_lost(step: Step, why: str, *, at: datetime) -> bool:
     """End a step whose worker is gone; False when its supervisor was faster."""
-    outcome = Outcome(Status.CRASHED, why, may_retry=True)
-    if step.run.cancel_requested_at:
-        outcome = Outcome(Status.CANCELLED, f"Cancelled; {why[0].lower()}{why[1:]}")
+    outcome = _loss(step, why)
     try:
         finish(step, outcome, token=step.lease_token, at=at, by=BY)
     except LeaseLost:
         return False
     logger.warning("%s: %s", step, why)
     return True
+
+
+def _loss(step: Step, why: str) -> Outcome:
+    """The step's end without a worker; poison when it is the one that workers do not survive."""
+    facts = {"has_lost_worker": True}
+    if step.run.cancel_requested_at:
+        return Outcome(Status.CANCELLED, f"Cancelled; {why[0].lower()}{why[1:]}", facts=facts)
+    lost = Step.objects.filter(run_id=step.run_id, position=step.position, has_lost_worker=True).count() + 1
+    if lost < step.run.pipeline.poison_after:
+        return Outcome(Status.CRASHED, why, may_retry=True, facts=facts)
+    times = "A worker was" if lost == 1 else f"{lost} workers were"
+    return Outcome(Status.CRASHED, f"{why} {times} lost while this step ran: it is poison and is parked.", facts=facts)
 
 
 def _cancel_asked(at: datetime) -> int:
@@ -58,7 +71,17 @@ def _cancel_asked(at: datetime) -> int:
     return mended
 
 
-def _send_unheard(at: datetime) -> int:
+def _release_held(at: datetime) -> int:
+    """Runs whose blocker has ended, or was deleted, in a moment in which it could not see that they wait."""
+    held = Run.objects.filter(status=Status.QUEUED).select_related("pipeline")
+    late = held.filter(waits_for__isnull=False, waits_for__status__in=sorted(FINAL))
+    ready = Step.objects.filter(run=OuterRef("pk"), ready_at__isnull=False)
+    lost = held.filter(waits_for=None, eligible_at=None).exclude(wait_reason="").exclude(Exists(ready))
+    return sum(go_on(run, at) for run in [*late[:BATCH], *lost[:BATCH]])
+
+
+def send_unheard(at: datetime) -> int:
+    """Tell Celery of ready steps that nobody claimed, and of those whose wait has just ended; how many."""
     steps = Step.objects.unheard(at, patience=PATIENCE).order_by("priority", "id")
     ids = list(steps.values_list("pk", flat=True)[:BATCH])
     sent = 0

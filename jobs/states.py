@@ -56,6 +56,23 @@ class Cause(models.TextChoices):
     BACKFILL = "backfill", "backfill"
 
 
+class Overlap(models.TextChoices):
+    """What a run does when another of its pipeline is under way."""
+
+    BOTH = "both", "run both"
+    WAIT = "wait", "wait in line"
+    SKIP = "skip", "skip"
+    CANCEL = "cancel", "cancel the older"
+
+
+class Wanted(models.TextChoices):
+    """What people want of a worker."""
+
+    WORKING = "working", "working"
+    PAUSED = "paused", "paused: takes no new steps"
+    DRAINING = "draining", "draining: finishes its steps, then ends"
+
+
 class Runner(models.TextChoices):
     SEQUENTIAL = "sequential", "sequential (one process)"
     THREADS = "threads", "threads (one process)"

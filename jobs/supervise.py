@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from django.conf import settings
 from django.db import OperationalError, transaction
 
 from jobs import clock
@@ -24,7 +23,8 @@ from jobs.hosts import HOSTS, Host
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.models import Event, Run, Step
 from jobs.outcome import Ending, outcome_of
-from jobs.states import Runner, Status
+from jobs.states import NODE_DONE, NodeStatus, Runner, Status
+from jobs.try_again import tell_wait
 from kedro_console import wire
 
 logger = logging.getLogger(__name__)
@@ -59,20 +59,34 @@ def _claim(step: Step, worker_name: str) -> uuid.UUID:
         token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
         if run.status == Status.QUEUED:
             run.start(at=at, by=worker_name)
+        elif step.eligible_at:
+            tell_wait(run.pk)
     return token
 
 
 def step_folder(step: Step) -> Path:
     """Where this attempt's staged files lie until they are in the store."""
-    folder: Path = settings.VAR / "runs" / str(step.run.uuid) / f"{step.position}-{step.attempt}"
-    return folder
+    return step.run.folder / f"{step.position}-{step.attempt}"
 
 
-def pinned_versions(run: Run) -> dict[str, str]:
-    """The versions that earlier steps of this run saved: a later step must not read a newer one of another run."""
-    saved = Event.objects.filter(run=run, kind="dataset_saved", step__status=Status.SUCCEEDED).order_by("seq")
-    versions = saved.exclude(data__version="").values_list("data__dataset", "data__version")
-    return {dataset: version for dataset, version in versions if version}
+def pinned_versions(step: Step) -> dict[str, str]:
+    """The versions that this run (or the one it resumes) saved before: a step must not read a newer one of another.
+
+    What the step makes itself is not pinned: its nodes read each other's new versions.
+    """
+    run = step.run
+    done = run.node_runs.filter(status=NodeStatus.SUCCEEDED).exclude(name__in=step.nodes).values("name")
+    saved = Event.objects.filter(run=run, kind="dataset_saved", node__in=done).exclude(data__version="")
+    versions = saved.order_by("seq").values_list("data__dataset", "data__version")
+    return {**run.load_versions, **{dataset: version for dataset, version in versions if version}}
+
+
+def is_part(step: Step) -> bool:
+    """Whether it has to name its nodes; a whole run runs what the pipeline is now, whatever the snapshot says."""
+    run = step.run
+    if run.nodes or run.runner == Runner.DISTRIBUTED:
+        return True
+    return run.node_runs.filter(status__in=sorted(NODE_DONE)).exclude(name__in=step.nodes).exists()
 
 
 class Supervision:
@@ -128,20 +142,20 @@ class Supervision:
 
     def _request(self) -> wire.StepStarted:
         run, limit = self.step.run, self.pipeline.memory_limit_mb
-        is_distributed = run.runner == Runner.DISTRIBUTED
+        is_distributed, is_partial = run.runner == Runner.DISTRIBUTED, is_part(self.step)
         self.folder.mkdir(parents=True, exist_ok=True)
         return wire.StepStarted(
             run_id=str(run.uuid),
             step_id=str(self.step.task_id),
             pipeline=self.pipeline.name,
-            nodes=self.step.nodes if run.nodes or is_distributed else [],
+            nodes=self.step.nodes if is_partial else [],
             runner=Runner.SEQUENTIAL if is_distributed else run.runner,
             max_workers=self.pipeline.max_workers,
             parameters=run.parameters,
             folder=str(self.folder),
-            store_folder=str(self.folder.parent / "store") if is_distributed else "",
+            store_folder=str(run.store_folder) if run.is_resumable or is_distributed else "",
             save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
-            load_versions=pinned_versions(run) if is_distributed else {},
+            load_versions=pinned_versions(self.step) if is_partial else {},
             free_outputs=sorted(self.collector.outputs),
             memory_limit_bytes=limit * 1024 * 1024,
         )
@@ -221,7 +235,8 @@ class Supervision:
     def _notice_new_code(self) -> None:
         """The pages should show the pipelines as they are now."""
         newest = self.pipeline.project.snapshot
-        if newest and self.collector.revision not in ("", newest.revision):
+        is_new = newest and self.collector.revision not in ("", newest.revision)
+        if is_new and self.pipeline.project.may_ask_for_check(clock.now()):
             ask_for_snapshot(self.pipeline.project_id)
 
     def _finish_patiently(self, outcome: Outcome) -> None:

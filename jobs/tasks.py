@@ -8,7 +8,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from jobs import clock
-from jobs.models import Project
+from jobs.models import Beat, Project
 from jobs.reconcile import reconcile
 from jobs.snapshots import take
 from jobs.supervise import supervise
@@ -31,10 +31,12 @@ def start(self: Task[Any, Any], pipeline_id: int, parameters: dict[str, Any] | N
     return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now()))
 
 
-@shared_task(name="jobs.tick")
-def tick() -> None:
-    """Beat's pulse: the reconciler, once more, for when a worker's own pulse is hindered."""
-    reconcile(clock.now())
+@shared_task(name="jobs.tick", bind=True)
+def tick(self: Task[Any, Any]) -> None:
+    """Beat's pulse: who sent it, and the reconciler once more, for when a worker's own pulse is hindered."""
+    at = clock.now()
+    Beat.objects.hear(self.request.origin or "unknown", at)
+    reconcile(at)
 
 
 @shared_task(name="jobs.snapshot")

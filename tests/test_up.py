@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from console.env import embedded_socket
 from console.tree import processes
 from tests.live import until
 
@@ -94,6 +96,8 @@ def up(tmp_path: Path) -> Iterator[Up]:
     tree = Up(tmp_path / "a tree")
     yield tree
     processes.end(tree.living, patience_seconds=20)
+    if (sockets := embedded_socket(tree.var).parent) != tree.var:
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 def test_it_serves_refuses_a_second_start_and_leaves_nothing_behind(up: Up) -> None:

@@ -108,6 +108,22 @@ def join(*parts):
     return {"pids": len({p["pid"] for p in parts}), "words": [p["word"] for p in parts]}
 
 
+def divides(b, divisor):
+    return {**b, "quotient": 12 / divisor}
+
+
+def answers_late(b, failures, diary):
+    with open(diary, "a") as handle:
+        handle.write(f"{time.time()}\\n")
+    if len(Path(diary).read_text().splitlines()) <= failures:
+        raise ConnectionResetError("nobody answered")
+    return {**b, "answered": True}
+
+
+def naps_after(b, seconds, diary):
+    return {**b, **naps(seconds, diary)}
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -142,7 +158,21 @@ def register_pipelines():
         + [node(f.part_that_fails_without, ["words", "params:mark"], "part_3", name="part_3")]
         + [node(f.join, [f"part_{i}" for i in range(4)], "joined", name="join")]
     )
+    def after_two(function, parameters, between="b", **facts):
+        return pipeline([
+            node(f.first, "params:word", "a", name="first"),
+            node(f.second, "a", between, name="second"),
+            node(function, [between, *parameters], "out", name=function.__name__, **facts),
+        ])
+
+    late = ["params:failures", "params:diary"]
     return {
+        "divides": after_two(f.divides, ["params:divisor"]),
+        "divides_stored": after_two(f.divides, ["params:divisor"], "stored"),
+        "divides_versioned": after_two(f.divides, ["params:divisor"], "versioned"),
+        "answers_late": after_two(f.answers_late, late),
+        "answers_late_tagged": after_two(f.answers_late, late, tags=["retry-3"]),
+        "naps_after": after_two(f.naps_after, ["params:seconds", "params:diary"]),
         "fan": fan,
         "broken_fan": broken_fan,
         "__default__": chain,
@@ -169,7 +199,20 @@ seconds: 1.0
 diary: diary.txt
 folder: data/out
 mark: data/mark
+divisor: 4
+failures: 1
 n: 20
+"""
+
+
+CATALOG = """
+stored:
+  type: json.JSONDataset
+  filepath: data/stored.json
+versioned:
+  type: json.JSONDataset
+  filepath: data/versioned.json
+  versioned: true
 """
 
 
@@ -188,5 +231,5 @@ def write_toy(folder: Path, package: str = "toy", word: str = "hello") -> Path:
     (source / "nodes.py").write_text(NODES)
     (source / "pipeline_registry.py").write_text(PIPELINES)
     (folder / "conf" / "base" / "parameters.yml").write_text(PARAMETERS.replace("hello", word))
-    (folder / "conf" / "base" / "catalog.yml").write_text("{}\n")
+    (folder / "conf" / "base" / "catalog.yml").write_text(CATALOG)
     return folder

@@ -30,7 +30,15 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
             "default_parameters": UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
+            "retry_exceptions": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
+            "retry_nodes": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
         }
+
+    def clean_retry_exceptions(self) -> list[str]:
+        return names(self.cleaned_data["retry_exceptions"])
+
+    def clean_retry_nodes(self) -> list[str]:
+        return names(self.cleaned_data["retry_nodes"])
 
     def clean_default_parameters(self) -> dict[str, Any]:
         """As a run would check them, so that a wrong default is told here and not every morning."""
@@ -46,6 +54,13 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             )
         except BadParameters as refusal:
             raise forms.ValidationError(sentences(refusal)) from refusal
+
+
+def names(given: Any) -> list[str]:
+    """The list as it was typed; nothing is an empty one."""
+    if not isinstance(given or [], list) or not all(isinstance(name, str) for name in given or []):
+        raise forms.ValidationError('Write a list of names, such as ["ConnectionError"]; [] means all.')
+    return list(given or [])
 
 
 def sentences(refusal: BadParameters) -> list[str]:
@@ -68,8 +83,32 @@ class PipelineAdmin(Admin):
     readonly_fields = ("project", "name", "is_registered", "newest_run", "schedules", "created_at")
     fieldsets = (
         (None, {"fields": (("project", "name"), ("is_registered", "newest_run"), "schedules", "description")}),
-        ("How it runs", {"fields": (("runner", "max_workers"), ("queue", "priority"), "default_parameters")}),
-        ("Limits", {"fields": (("time_limit_seconds", "memory_limit_mb"), ("crash_retries", "grace_seconds"))}),
+        (
+            "How it runs",
+            {
+                "fields": (
+                    ("runner", "max_workers"),
+                    ("queue", "priority"),
+                    ("overlap", "locks_outputs"),
+                    "default_parameters",
+                )
+            },
+        ),
+        (
+            "Limits",
+            {"fields": (("time_limit_seconds", "memory_limit_mb"), ("crash_retries", "grace_seconds"), "poison_after")},
+        ),
+        (
+            "After a failure",
+            {
+                "fields": (
+                    ("retries", "retry_wait_seconds"),
+                    ("retry_factor", "retry_jitter"),
+                    ("retry_exceptions", "retry_nodes"),
+                    "is_resumable",
+                )
+            },
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pipeline]:

@@ -41,6 +41,14 @@ class JobAsked(serializers.Serializer[Any]):
         return Selection(from_nodes=asked["from_nodes"], to_nodes=asked["to_nodes"], tags=asked["tags"])
 
 
+class ResumeAsked(serializers.Serializer[Any]):
+    """How to resume a job."""
+
+    parameters = serializers.DictField(
+        required=False, allow_null=True, help_text="Laid over the job's own; nodes that read what changed run again."
+    )
+
+
 class JobsAsked(serializers.Serializer[Any]):
     limit = serializers.IntegerField(min_value=1, max_value=500, required=False, default=50)
     before = serializers.IntegerField(

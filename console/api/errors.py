@@ -20,7 +20,16 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from jobs.errors import BadParameters, IllegalMove, PlatformError, ProjectError, RequestError, UnknownPipeline
+from jobs.errors import (
+    BadParameters,
+    IllegalMove,
+    NothingToResume,
+    NotNow,
+    PlatformError,
+    ProjectError,
+    RequestError,
+    UnknownPipeline,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +37,8 @@ STATUS: Final[list[tuple[type[Exception], int]]] = [
     (UnknownPipeline, status.HTTP_404_NOT_FOUND),
     (BadParameters, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (IllegalMove, status.HTTP_409_CONFLICT),
+    (NotNow, status.HTTP_409_CONFLICT),
+    (NothingToResume, status.HTTP_409_CONFLICT),
     (RequestError, status.HTTP_400_BAD_REQUEST),
     (ProjectError, status.HTTP_409_CONFLICT),
     (PlatformError, status.HTTP_503_SERVICE_UNAVAILABLE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 
 import redis
@@ -17,8 +16,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.door import REFUSED, Door
-from console.api.shapes import Moment
+from console.api.door import Door
 from jobs import clock
 from jobs.models import Worker
 
@@ -35,24 +33,6 @@ class HealthShape(serializers.Serializer[Any]):
     database = serializers.ChoiceField(REACHABILITY)
     broker = serializers.ChoiceField(REACHABILITY)
     workers = serializers.IntegerField(help_text="How many are alive.")
-
-
-class WorkerShape(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    host = serializers.CharField()
-    is_alive = serializers.SerializerMethodField()
-    queues = serializers.ListField(child=serializers.CharField())
-    slots = serializers.IntegerField()
-    busy = serializers.IntegerField()
-    memory_bytes = serializers.IntegerField()
-    version = serializers.CharField()
-    started_at = Moment()
-    heartbeat_at = Moment()
-    stopped_at = Moment(allow_null=True)
-
-    def get_is_alive(self, worker: Worker) -> bool:
-        at: datetime = self.context["at"]
-        return worker.is_alive(at)
 
 
 class Health(Door):
@@ -73,15 +53,6 @@ class Health(Door):
             "workers": workers or 0,
         }
         return Response(body, status=200 if is_up else 503)
-
-
-class Workers(Door):
-    needs = {"GET": "jobs.view_worker"}
-
-    @extend_schema(operation_id="workers_list", responses={200: WorkerShape(many=True), **REFUSED})
-    def get(self, request: Request) -> Response:
-        """The Celery workers, as their heartbeats tell."""
-        return Response(WorkerShape(Worker.objects.all(), many=True, context={"at": clock.now()}).data)
 
 
 def _workers() -> int | None:

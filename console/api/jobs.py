@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import JobAsked, JobsAsked
+from console.api.asked import JobAsked, JobsAsked, ResumeAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called
 from console.api.errors import Conflict
 from console.api.permissions import name_of
@@ -22,6 +22,7 @@ from jobs import parameters as runtime
 from jobs.cancel import cancel
 from jobs.launch import find_pipeline, launch
 from jobs.models import Pipeline, Run
+from jobs.resume import resume
 from jobs.retry import retry
 from jobs.states import Cause
 
@@ -136,4 +137,22 @@ class Retry(Door):
         """A new job with the same pipeline, parameters and nodes, once this one has ended."""
         by = request.user if request.user.is_authenticated else None
         run = retry(find_job(job), at=clock.now(), by=by, by_name=name_of(request))
+        return Response(JobShape(run, context={"request": request}).data, status=201)
+
+
+class Resume(Door):
+    needs = {"POST": "jobs.retry_run"}
+
+    @extend_schema(
+        operation_id="jobs_resume",
+        request=ResumeAsked,
+        responses={201: JobShape, **REFUSED, **MISSING, **CLASH, **MISPUT},
+    )
+    def post(self, request: Request, job: str) -> Response:
+        """A new job that executes what is missing of an ended one and reuses what it left."""
+        given = ResumeAsked(data=request.data)
+        given.is_valid(raise_exception=True)
+        by = request.user if request.user.is_authenticated else None
+        changes = given.validated_data.get("parameters")
+        run = resume(find_job(job), at=clock.now(), by=by, by_name=name_of(request), parameters=changes)
         return Response(JobShape(run, context={"request": request}).data, status=201)

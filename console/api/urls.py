@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, health, jobs, pipelines, records, schema
+from console.api import artifacts, health, jobs, pipelines, records, schema, workers
 
 app_name = "api"
 urlpatterns = [
@@ -8,6 +8,7 @@ urlpatterns = [
     path("jobs/<str:job>", jobs.Job.as_view(), name="job"),
     path("jobs/<str:job>/cancel", jobs.Cancel.as_view(), name="job_cancel"),
     path("jobs/<str:job>/retry", jobs.Retry.as_view(), name="job_retry"),
+    path("jobs/<str:job>/resume", jobs.Resume.as_view(), name="job_resume"),
     path("jobs/<str:job>/nodes", records.Nodes.as_view(), name="job_nodes"),
     path("jobs/<str:job>/logs", records.Logs.as_view(), name="job_logs"),
     path("jobs/<str:job>/events", records.Events.as_view(), name="job_events"),
@@ -17,7 +18,8 @@ urlpatterns = [
     path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),
     path("pipelines/<str:project>/<str:name>", pipelines.PipelineOfProject.as_view(), name="pipeline"),
     path("projects", pipelines.Projects.as_view(), name="projects"),
-    path("workers", health.Workers.as_view(), name="workers"),
+    path("workers", workers.Workers.as_view(), name="workers"),
+    path("workers/<str:worker>", workers.OneWorker.as_view(), name="worker"),
     path("health", health.Health.as_view(), name="health"),
     path("openapi.json", schema.Document.as_view(), name="openapi"),
     path("docs", schema.Page.as_view(), name="docs"),

@@ -147,6 +147,12 @@ def percent(part: float | None, whole: float | None) -> float:
 
 
 @register.filter
+def of(values: Mapping[str, Any], name: str) -> Any:
+    """What `values` holds for this name; "" for nothing."""
+    return values.get(name, "")
+
+
+@register.filter
 def plural(count: int, words: str) -> str:
     """`3|plural:"run,runs"` is “3 runs”."""
     one, _, many = words.partition(",")

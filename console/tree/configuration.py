@@ -25,6 +25,7 @@ PROGRAM = """
 [program:{name}]
 command={command}
 directory={folder}
+environment=CELERY_SKIP_CHECKS="1"
 priority={priority}
 autorestart=true
 startsecs=1
@@ -43,7 +44,7 @@ def configuration(programs: Iterable[Program]) -> str:
     """The text of supervisord.conf, for a supervisor that works in our home folder and has CONSOLE_TREE as a variable.
 
     Only commands hold paths of this machine, quoted: elsewhere in the file a blank and a # would begin a comment.
-    A log's name is expanded twice by the supervisor.
+    A log's name is expanded twice by the supervisor. Celery would check all pages at each start of worker and beat.
     """
     head = HEAD + ("user=root\n" if os.geteuid() == 0 else "")  # said aloud, root is no longer warned of
     return head + "".join(section(program) for program in programs)

@@ -30,10 +30,12 @@ SHARED: Final = (
     "celery.apps.beat",
     "celery.apps.worker",
     "celery.concurrency.thread",
+    "celery.contrib.django.task",
     "celery.worker.consumer",
     "django_celery_beat.schedulers",
     "gunicorn.app.wsgiapp",
     "gunicorn.workers.gthread",
+    "jobs.tasks",
     "kombu.transport.redis",
 )
 """What the roles need: loaded once here, and then theirs by fork."""

@@ -42,7 +42,7 @@ def is_database_new() -> bool:
 
 
 def prepare_database() -> None:
-    """Tables and roles as this version wants them; in a child, or the whole tree would keep the memory that it takes."""
+    """Tables and roles as this version wants them; in a child, or the whole tree would keep the memory it takes."""
     connections.close_all()
     if not children.do(lambda: call_command("migrate", verbosity=0, interactive=False, skip_checks=True)):
         raise PlatformError("The database could not be prepared: what stands above says why.")

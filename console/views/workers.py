@@ -1,32 +1,96 @@
-"""Who works: the workers with their heartbeats, and what waits for them in each queue."""
+"""Who works: the workers with what each is at, what waits for them in each queue, and what they stand on."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
+from django.contrib import messages
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
+from jobs.errors import RequestError
+from jobs.examine import Finding, examine_workers
 from jobs.models import Worker
-from jobs.queues import queues
+from jobs.queues import at_work, queues
 
 MOST = 200
+EXAMINED_FOR_SECONDS = 10
+DONE = {
+    "pause": "{} was asked to take no new steps.",
+    "resume": "{} was asked to take steps again.",
+    "drain": "{} was asked to finish its steps and to end.",
+}
 
 
 @require_GET
 @needs("jobs.view_worker")
 def workers(request: HttpRequest) -> HttpResponse:
-    """The page, or for htmx its two tables."""
-    at = clock.now()
-    known = Worker.objects.order_by("-heartbeat_at")[:MOST]
-    rows = [{"worker": worker, "is_alive": worker.is_alive(at)} for worker in known]
-    shown = {"workers": rows, "queues": queues(at), "at": at}
+    """The page, or for htmx its cards."""
+    shown = _shown(clock.now())
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "workers/_workers.html", shown)
     return page(request, "workers/index.html", shown, title="Workers")
 
 
-urlpatterns = [path("workers/", workers, name="workers")]
+def _shown(at: datetime) -> dict[str, Any]:
+    known = list(Worker.objects.order_by("-heartbeat_at")[:MOST])
+    work = at_work(worker.name for worker in known)
+    findings = _findings(at)
+    return {
+        "workers": [{"worker": row, "state": row.state(at), "work": work.get(row.name, [])} for row in known],
+        "queues": queues(at),
+        "findings": findings,
+        "is_all_well": all(finding.is_ok for finding in findings),
+        "at": at,
+    }
+
+
+def _findings(at: datetime) -> list[Finding]:
+    """Kept for some seconds: the page asks every five, and the broker may be slow to answer."""
+    found: list[Finding] | None = cache.get("examined_workers")
+    if found is None:
+        found = examine_workers(at)
+        cache.set("examined_workers", found, EXAMINED_FOR_SECONDS)
+    return found
+
+
+@require_POST
+@needs("jobs.control_worker")
+def worker_control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Pause, resume or drain it."""
+    worker = get_object_or_404(Worker, pk=pk)
+    try:
+        getattr(worker, verb)(at=clock.now(), by=request.user.get_username())
+        messages.success(request, DONE[verb].format(worker))
+    except RequestError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("workers")
+
+
+@require_POST
+@needs("jobs.control_worker")
+def worker_slots(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give it another number of slots."""
+    worker = get_object_or_404(Worker, pk=pk)
+    asked = request.POST.get("slots", "").strip()
+    try:
+        slots = int(asked) if asked.isdecimal() and len(asked) < 6 else 0
+        worker.resize(slots, at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"{worker} was asked to run {slots} steps at once.")
+    except RequestError as refusal:
+        messages.error(request, str(refusal))
+    return redirect("workers")
+
+
+urlpatterns = [
+    path("workers/", workers, name="workers"),
+    *[path(f"workers/<int:pk>/{verb}/", worker_control, {"verb": verb}, name=f"worker_{verb}") for verb in DONE],
+    path("workers/<int:pk>/slots/", worker_slots, name="worker_slots"),
+]

@@ -1,4 +1,5 @@
 from jobs.models.artifact import Artifact
+from jobs.models.beat import Beat
 from jobs.models.event import Event
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
@@ -12,6 +13,7 @@ from jobs.models.worker import Worker
 
 __all__ = [
     "Artifact",
+    "Beat",
     "Event",
     "LogChunk",
     "NodeRun",

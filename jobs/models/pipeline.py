@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from jobs.models.project import Project
-from jobs.states import Runner
+from jobs.states import Overlap, Runner
 from kedro_console.wire import SnapshotPipeline
 
 DEFAULT_QUEUE = "default"
@@ -27,10 +27,48 @@ class Pipeline(models.Model):
     crash_retries = models.PositiveSmallIntegerField(
         default=1, help_text="How often a step is started again when its process or worker is lost."
     )
+    retries = models.PositiveSmallIntegerField(
+        default=0, help_text="How often a step is started again after an exception; a node's tag retry-N overrides it."
+    )
+    retry_wait_seconds = models.PositiveIntegerField(default=10, help_text="Before the first retry.")
+    retry_factor = models.FloatField(
+        default=2.0, validators=[MinValueValidator(1.0)], help_text="Each further wait is so many times the one before."
+    )
+    retry_jitter = models.FloatField(
+        default=0.1,
+        validators=[MinValueValidator(0.0), MaxValueValidator(1.0)],
+        help_text="The share by which a wait is lengthened at random, so that many do not come back at once: 0 to 1.",
+    )
+    retry_exceptions = models.JSONField(
+        default=list, blank=True, help_text='Class names, such as ["ConnectionError"]; [] means all.'
+    )
+    retry_nodes = models.JSONField(default=list, blank=True, help_text="Node names and tags; [] means all.")
+    is_resumable = models.BooleanField(
+        default=False,
+        help_text="Keep the datasets between nodes on disk, so that a resumed run goes on exactly where it ended. "
+        "Distributed runs always do.",
+    )
     time_limit_seconds = models.PositiveIntegerField(default=0, help_text="0: no limit.")
     memory_limit_mb = models.PositiveIntegerField("memory limit (MB)", default=0, help_text="0: no limit.")
     grace_seconds = models.PositiveSmallIntegerField(
         default=10, help_text="Between the interrupt of a cancelled run and its kill."
+    )
+    overlap = models.CharField(
+        "if another run is still going",
+        max_length=20,
+        choices=Overlap,
+        default=Overlap.BOTH,
+        help_text="What a new run does while an older one of this pipeline has not ended.",
+    )
+    locks_outputs = models.BooleanField(
+        "locks its outputs",
+        default=True,
+        help_text="A run waits while another of the project writes the same file that is not versioned.",
+    )
+    poison_after = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MinValueValidator(1)],
+        help_text="A step is given up when so many workers were lost while it ran, whatever its retries allow.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from jobs.encryption import EncryptedJSONField
 
 if TYPE_CHECKING:
     from jobs.models.snapshot import Snapshot
+
+
+CHECK_PAUSE = timedelta(minutes=1)
 
 
 class Project(models.Model):
@@ -25,12 +29,20 @@ class Project(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
+    check_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+    def may_ask_for_check(self, at: datetime) -> bool:
+        """Of all who find the project changed, one a minute has it read again."""
+        lately = models.Q(check_asked_at__gt=at - CHECK_PAUSE)
+        return bool(
+            Project.objects.filter(~lately | models.Q(check_asked_at=None), pk=self.pk).update(check_asked_at=at)
+        )
 
     @property
     def folder(self) -> Path:

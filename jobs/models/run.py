@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -52,10 +53,26 @@ class Run(Moving):
     tags = models.JSONField(default=list, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
+    is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
+    load_versions = models.JSONField(
+        default=dict, blank=True, help_text="Versioned dataset → the version that an earlier run saved and it reads."
+    )
 
     created_at = models.DateTimeField()
     eligible_at = models.DateTimeField(null=True, blank=True)
     wait_reason = models.CharField(max_length=300, blank=True)
+    waits_for = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="held_back",
+        db_index=False,
+        help_text="The run that has to end first.",
+    )
+    writes = models.JSONField(
+        default=dict, blank=True, help_text="Files that it writes without a version, and the dataset of each."
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
 
@@ -79,6 +96,7 @@ class Run(Moving):
             models.Index(fields=["cause", "-id"], name="run_by_cause"),
             models.Index(fields=["-created_at"], name="run_by_created"),
             models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),
+            models.Index(fields=["waits_for"], condition=models.Q(waits_for__isnull=False), name="run_that_waits"),
         ]
         permissions = [
             ("cancel_run", "Can cancel runs"),
@@ -95,6 +113,17 @@ class Run(Moving):
         return {"run": self}
 
     @property
+    def folder(self) -> Path:
+        """Where its files lie while it runs, and what it keeps to be resumed from."""
+        folder: Path = settings.VAR / "runs" / str(self.uuid)
+        return folder
+
+    @property
+    def store_folder(self) -> Path:
+        """The datasets between its nodes, when it is resumable."""
+        return self.folder / "store"
+
+    @property
     def duration(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.finished_at and self.started_at else None
 
@@ -107,7 +136,7 @@ class Run(Moving):
 
     def end(self, status: Status, *, at: datetime, by: str, reason: str = "", **facts: Any) -> Run:
         """Move to one of the four ends."""
-        return self._move(status, at=at, by=by, reason=reason, **facts)
+        return self._move(status, at=at, by=by, reason=reason, **{"wait_reason": "", "eligible_at": None, **facts})
 
     def ask_to_stop(self, *, at: datetime, by: str) -> None:
         """Write down that the run should stop; IllegalMove when it has ended. Asking twice changes nothing."""

@@ -53,6 +53,7 @@ class Step(Moving):
 
     ready_at = models.DateTimeField(null=True, blank=True, help_text="Empty: waits for other steps of its run.")
     eligible_at = models.DateTimeField(null=True, blank=True)
+    wait_reason = models.CharField(max_length=300, blank=True, help_text="Why it may not start before `eligible_at`.")
     sent_at = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True, unique=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -64,6 +65,7 @@ class Step(Moving):
     exit_signal = models.IntegerField(null=True, blank=True)
     peak_memory_bytes = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
+    has_lost_worker = models.BooleanField(default=False, help_text="Its worker was lost while it ran.")
 
     objects = StepQuerySet.as_manager()
 
@@ -82,7 +84,8 @@ class Step(Moving):
                 fields=["status", "lease_expires_at"],
                 condition=models.Q(status__in=["queued", "running"]),
                 name="step_live",
-            )
+            ),
+            models.Index(fields=["finished_at"], name="step_by_finished"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +15,8 @@ MAX_FRAMES = 60
 MAX_MESSAGE = 4_000
 MAX_CODE = 300
 MAX_TRACEBACK = 40_000
+MAX_CLASSES = 50
+UNSPECIFIC = (object, BaseException)
 OURS = str(Path(__file__).parent)
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -25,12 +28,31 @@ def describe(error: BaseException, project_path: Path) -> wire.Failure:
         message=_cut(message_of(error), MAX_MESSAGE),
         frames=_frames(error, project_path.resolve()),
         traceback=_cut(_traceback(error), MAX_TRACEBACK),
+        classes=_classes(error),
     )
 
 
 def name_of(cls: type) -> str:
     """The class's name with its module, without "builtins."."""
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _classes(error: BaseException) -> list[str]:
+    """Each class that `error` or a cause of it is an instance of, once, without the ones that say nothing."""
+    found: dict[str, None] = {}
+    for each in _causes(error):
+        found |= dict.fromkeys(name_of(cls) for cls in type(each).__mro__ if cls not in UNSPECIFIC)
+    return list(found)[:MAX_CLASSES]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error`, then what caused it, then what caused that."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
 def message_of(error: BaseException) -> str:
@@ -46,16 +68,12 @@ def message_of(error: BaseException) -> str:
 
 def _frames(error: BaseException, project_path: Path) -> list[wire.Frame]:
     """The frames of `error`, or of what caused it when only that passed through the project's code."""
-    seen: set[int] = set()
     first: list[wire.Frame] = []
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        frames = _frames_of(current, project_path)
+    for each in _causes(error):
+        frames = _frames_of(each, project_path)
         if any(frame.is_project for frame in frames):
             return frames
         first = first or frames
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return first
 
 

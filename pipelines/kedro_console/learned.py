@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from kedro_console.warm import NEVER_FORKED
 
 MODES = ("fork", "standby", "cold")
+MODE_SECONDS = 24 * 3600  # a slower mode is tried again as a fork after this: the machine may only have been busy
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Learned:
     path: Path
     modules: list[str] = field(default_factory=list)
     mode: str = "fork"  # the fastest one that is known to work
+    mode_at: float = 0.0  # when that was learned
 
     @classmethod
     def read(cls, folder: Path, project_path: Path, env: str) -> Learned:
@@ -30,7 +33,9 @@ class Learned:
         try:
             raw = json.loads(learned.path.read_text("utf-8"))
             learned.modules = [name for name in raw["modules"] if isinstance(name, str)]
-            learned.mode = raw["mode"] if raw["mode"] in MODES else "fork"
+            is_recent = time.time() - raw["mode_at"] < MODE_SECONDS
+            if raw["mode"] in MODES and is_recent:
+                learned.mode, learned.mode_at = raw["mode"], raw["mode_at"]
         except (OSError, ValueError, KeyError, TypeError):
             return learned
         return learned
@@ -43,12 +48,12 @@ class Learned:
 
     def remember_mode(self, mode: str) -> None:
         if mode != self.mode:
-            self.mode = mode
+            self.mode, self.mode_at = mode, time.time()
             self._write()
 
     def _write(self) -> None:
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        part.write_text(json.dumps({"mode": self.mode, "modules": self.modules}), "utf-8")
+        part.write_text(json.dumps({"mode": self.mode, "mode_at": self.mode_at, "modules": self.modules}), "utf-8")
         part.replace(self.path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import pickle
@@ -10,16 +9,14 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from kedro.framework.hooks import hook_impl
 
-from kedro_console import compat
+from kedro_console import compat, wire
 
 PARQUET = b"PAR1"
 EXACT_KINDS = frozenset("biuf")  # numpy kinds that parquet gives back unchanged
 EXACT_NAMES = frozenset({"str", "string", "datetime64[ns]", "datetime64[us]", "datetime64[ms]"})
-MAX_NAME = 120
 
 
 class StoreError(Exception):
@@ -37,7 +34,7 @@ class StoreHooks:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in _names(pipeline):
             if not _is_parameter(name) and _is_in_memory(catalog, name):
-                compat.put_dataset(catalog, name, store_dataset(self._folder / file_name(name), name))
+                compat.put_dataset(catalog, name, store_dataset(self._folder / wire.store_file(name), name))
 
 
 def _names(pipeline: Any) -> Iterable[str]:
@@ -55,14 +52,6 @@ def _is_in_memory(catalog: Any, name: str) -> bool:
         return True
     dataset = compat.dataset_of(catalog, name)
     return compat.is_ephemeral(dataset) and not (dataset is not None and dataset.exists())
-
-
-def file_name(dataset: str) -> str:
-    """A file name that is safe, readable and different for every dataset name."""
-    quoted = quote(dataset.partition("@")[0], safe="")
-    if len(quoted) > MAX_NAME:
-        quoted = f"{quoted[:80]}-{hashlib.sha256(dataset.encode()).hexdigest()[:16]}"
-    return f"{quoted}.data"
 
 
 def store_dataset(path: Path, name: str) -> Any:

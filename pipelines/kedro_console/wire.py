@@ -10,12 +10,14 @@ is not Python (a C library, a program that a node started) and belongs to the st
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import socket
 import struct
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Final
+from urllib.parse import quote
 
 HEADER: Final = struct.Struct("!cI")
 JSON_FRAME: Final = b"J"
@@ -23,6 +25,7 @@ LOG_FRAME: Final = b"L"
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 150_000  # an event is one packet between child and host; the kernel's limit is ~208 kB
 MAX_LINE_BYTES: Final = 64 * 1024
+MAX_STORE_NAME: Final = 120
 MARK: Final = "\x1e"
 SPLIT: Final = "\x1f"
 
@@ -111,6 +114,7 @@ class Failure:
     message: str
     frames: list[Frame] = field(default_factory=list)
     traceback: str = ""
+    classes: list[str] = field(default_factory=list)  # qualified: the exception's, its bases', and those of its causes
 
 
 @dataclass(frozen=True)
@@ -342,6 +346,15 @@ def read_line(raw: bytes) -> LogLine:
         if len(parts) == 4:
             return LogLine(*parts)
     return LogLine("INFO", "raw", "", text)
+
+
+def store_file(dataset: str) -> str:
+    """The name of this dataset's file in a run's store: safe, readable and different for every dataset."""
+    bare = dataset.partition("@")[0]
+    quoted = quote(bare, safe="")
+    if len(quoted) > MAX_STORE_NAME:
+        quoted = f"{quoted[:80]}-{hashlib.sha256(bare.encode()).hexdigest()[:16]}"
+    return f"{quoted}.data"
 
 
 HOSTILE: Final = (b"\\ud", b"\\u0000", b"NaN", b"Infinity")

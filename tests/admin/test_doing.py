@@ -110,8 +110,10 @@ def test_buttons_of_a_pipeline_lead_to_its_pages(admin_page: Client) -> None:
 
 def settings_of(pipeline: Pipeline, **changes: Any) -> dict[str, Any]:
     names = ("runner", "max_workers", "queue", "priority", "time_limit_seconds", "memory_limit_mb", "crash_retries",
-             "grace_seconds", "description")  # fmt: skip
-    return {name: getattr(pipeline, name) for name in names} | {"default_parameters": "{}"} | changes
+             "grace_seconds", "description", "overlap", "poison_after", "retries", "retry_wait_seconds", "retry_factor",
+             "retry_jitter")  # fmt: skip
+    lists = {"default_parameters": "{}", "retry_exceptions": "[]", "retry_nodes": "[]"}
+    return {name: getattr(pipeline, name) for name in names} | lists | changes
 
 
 def test_settings_of_a_pipeline_change_and_its_name_does_not(admin_page: Client) -> None:
@@ -130,6 +132,18 @@ def test_defaults_that_no_run_would_take_are_told_on_their_field(admin_page: Cli
     for text in ('{"colour": 1}', '{"options": {"top": 99}}', "[1]"):
         answer = admin_page.post(address, settings_of(pipeline, default_parameters=text))
         assert list(answer.context["adminform"].form.errors) == ["default_parameters"], text
+
+
+def test_the_names_of_a_retry_policy_are_a_list_of_words(admin_page: Client) -> None:
+    pipeline = make_pipeline()
+    address = reverse("admin:jobs_pipeline_change", args=[pipeline.pk])
+    for text in ('"KeyError"', "[1]", "{}"):
+        answer = admin_page.post(address, settings_of(pipeline, retry_exceptions=text, retry_nodes=text))
+        wrong = set(answer.context["adminform"].form.errors) if answer.context else set()
+        assert wrong == (set() if text == "{}" else {"retry_exceptions", "retry_nodes"}), text
+    admin_page.post(address, settings_of(pipeline, retries=3, retry_exceptions='["KeyError"]', retry_nodes=""))
+    pipeline.refresh_from_db()
+    assert (pipeline.retries, pipeline.retry_exceptions, pipeline.retry_nodes) == (3, ["KeyError"], [])
 
 
 def test_a_pipeline_or_project_with_runs_is_kept_and_the_page_says_why(admin_page: Client) -> None:

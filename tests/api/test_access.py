@@ -26,7 +26,13 @@ NAMES = [f"{method} {pattern.name}" for pattern, method in CALLS]
 
 def address(pattern: URLPattern, run: Run) -> str:
     route = str(pattern.pattern)
-    parts = {"job": str(run.uuid), "project": "shop", "name": "report", "artifact": str(uuid.uuid4())}
+    parts = {
+        "job": str(run.uuid),
+        "project": "shop",
+        "name": "report",
+        "artifact": str(uuid.uuid4()),
+        "worker": "w1@here",
+    }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from jobs.models import Pipeline, Project, Run, Step
-from jobs.states import Status
+from jobs.states import NodeStatus, Status
 from tests.api.conftest import get, post
 from tests.factories import AT, make_pipeline, make_project, make_run
 
@@ -252,3 +252,24 @@ def test_a_project_s_secrets_are_in_no_answer(caller) -> None:
         assert b"s3cr3t" not in answer.content
         assert b"DB_PASSWORD" not in answer.content
     assert Project.objects.get().environment == {"DB_PASSWORD": "s3cr3t-value"}
+
+
+def test_resuming_is_a_new_job_that_reuses_what_the_old_one_left(operator, viewer) -> None:
+    run = make_run(parameters={"dry": True})
+    assert post(operator, f"/jobs/{run.uuid}/resume").status_code == 409
+    end(run, Status.FAILED)
+    assert post(viewer, f"/jobs/{run.uuid}/resume").status_code == 403
+    refused = post(operator, f"/jobs/{run.uuid}/resume", {"parameters": {"options": {"top": 99}}})
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["options.top"])
+    answer = post(operator, f"/jobs/{run.uuid}/resume", {"parameters": {"options.top": 5}})
+    assert answer.status_code == 201
+    assert answer.json()["retry_of"] == str(run.uuid)
+    assert answer.json()["parameters"] == {"dry": True, "options": {"top": 5}}
+
+
+def test_a_job_all_of_whose_nodes_succeeded_has_nothing_to_resume(operator) -> None:
+    run = make_run()
+    run.node_runs.update(status=NodeStatus.SUCCEEDED)
+    end(run, Status.SUCCEEDED)
+    answer = post(operator, f"/jobs/{run.uuid}/resume")
+    assert (answer.status_code, answer.json()["detail"][:30]) == (409, "There is nothing to resume: al")

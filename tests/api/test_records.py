@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core.files.base import ContentFile
 
+from jobs import clock
 from jobs.artifacts import key_of, store
 from jobs.models import Artifact, Event, LogChunk, NodeRun, Run, Worker
 from jobs.states import NodeStatus, Status
@@ -181,3 +182,31 @@ def test_workers_tell_whether_they_are_alive(viewer) -> None:
             queues=["default"],
         )
     assert {row["name"]: row["is_alive"] for row in get(viewer, "/workers").json()} == {"here": True, "lost": False}
+
+
+def test_an_operator_controls_a_worker(operator, viewer) -> None:
+    at = clock.now()
+    facts = {"queues": ["default"], "slots": 4, "started_at": at, "pid": 1, "host": "h"}
+    Worker.objects.create(name="w1@here", heartbeat_at=at, **facts)
+    Worker.objects.create(name="w2@here", heartbeat_at=at - timedelta(minutes=9), **facts)
+    wish = {"wanted_state": "paused", "wanted_slots": 2}
+    answer = operator.patch("/api/v1/workers/w1@here", wish, content_type="application/json")
+    assert answer.status_code == 200
+    assert (answer.json()["state"], answer.json()["wanted_slots"]) == ("pausing", 2)
+    assert viewer.patch("/api/v1/workers/w1@here", wish, content_type="application/json").status_code == 403
+    for name, body, code in (
+        ("w1@here", {}, 422),
+        ("w1@here", {"wanted_state": "asleep"}, 422),
+        ("w1@here", {"wanted_slots": 0}, 422),
+        ("w2@here", wish, 409),
+        ("w3@here", wish, 404),
+    ):
+        assert operator.patch(f"/api/v1/workers/{name}", body, content_type="application/json").status_code == code
+
+
+def test_a_run_that_is_skipped_is_a_conflict(operator) -> None:
+    line = make_pipeline(overlap="skip")
+    first = make_run(line)
+    answer = operator.post("/api/v1/jobs", {"pipeline_name": "report"}, content_type="application/json")
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == f"Not started: run #{first.pk} of the same pipeline is queued, policy: skip."

@@ -307,3 +307,20 @@ def test_waiting_sees_what_another_connection_wrote(transactional_db) -> None:
     other.join(10)
     assert seen == [Status.SUCCEEDED]
     assert "succeeded" in out.getvalue()
+
+
+def test_a_run_that_ended_is_resumed_by_its_number(manage: Manage) -> None:
+    old = make_run()
+    assert manage("run", "--resume", str(old.pk)).code == 2  # it has not ended
+    old.end(Status.CANCELLED, at=AT, by="t")
+    said = manage("run", "--resume", str(old.pk), "--param", "dry=true")
+    new = Run.objects.get(retry_of=old)
+    assert said.out.startswith(f"Run #{new.pk} of shop / report is queued:")
+    assert new.parameters == {"dry": True}
+
+
+@pytest.mark.parametrize("words", [[], ["report", "--resume", "1"], ["--resume", "99"]])
+def test_either_a_pipeline_or_a_run_to_resume_is_named(manage: Manage, words: list[str]) -> None:
+    make_pipeline()
+    assert manage("run", *words).code == 2
+    assert not Run.objects.exists()

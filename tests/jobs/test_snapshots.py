@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from jobs.errors import ProjectError
 from jobs.models import Pipeline, Project
 from jobs.snapshots import add_project, take
-from tests.factories import AT
+from tests.factories import AT, make_project
 from tests.toys import write_toy
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +84,10 @@ def test_secrets_of_a_project_are_ciphertext_in_the_database(tmp_path: Path) -> 
         (stored,) = cursor.fetchone()
     assert "canary" not in stored
     assert Project.objects.get().environment == {"KEY": "canary-5f1"}
+
+
+def test_of_many_who_find_new_code_one_a_minute_asks() -> None:
+    project = make_project()
+    assert project.may_ask_for_check(AT)
+    assert not project.may_ask_for_check(AT + timedelta(seconds=30))
+    assert project.may_ask_for_check(AT + timedelta(seconds=61))

@@ -100,7 +100,7 @@ def test_a_failed_write_leaves_the_old_value_and_nothing_else(tmp_path):
 
 def test_every_dataset_name_has_a_file_of_its_own(tmp_path):
     names = ["a", "a.b", "a/b", "../a", "..", "a b", "a%2Fb", "語" * 100, "語" * 101, "x" * 300, "x" * 301, "A", "a:b"]
-    files = [store.file_name(name) for name in names]
+    files = [wire.store_file(name) for name in names]
     assert len(set(files)) == len(names)
     for name in files:
         assert (tmp_path / name).parent == tmp_path and len(name.encode()) < 200

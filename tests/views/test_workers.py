@@ -46,5 +46,51 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
     client = logged_in("viewer")
     for number in range(30):
         a_worker(name=f"w{number}", queues=[f"q{number}"])
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(14):
         client.get("/workers/")
+
+
+def test_an_operator_pauses_resizes_and_drains_a_worker() -> None:
+    worker = a_worker()
+    client = logged_in("operator")
+    for verb, word in (("pause", "pausing"), ("resume", "alive"), ("drain", "draining")):
+        body = client.post(f"/workers/{worker.pk}/{verb}/", follow=True).content.decode()
+        assert f"</span>\n{word}</span>" in body and f"{worker.name} was asked to" in body
+    client.post(f"/workers/{worker.pk}/slots/", {"slots": "7"})
+    worker.refresh_from_db()
+    assert (worker.wanted_slots, worker.wanted_by) == (7, "operator")
+
+
+@pytest.mark.parametrize("slots", ["", "none", "0", "999999999", "-3", "²"])
+def test_a_number_of_slots_that_makes_no_sense_is_refused_with_a_sentence(slots: str) -> None:
+    worker = a_worker()
+    body = logged_in("operator").post(f"/workers/{worker.pk}/slots/", {"slots": slots}, follow=True).content.decode()
+    assert "from 1 to 256 slots" in body
+
+
+def test_a_silent_worker_is_not_asked_anything() -> None:
+    worker = a_worker(clock.now() - timedelta(minutes=5))
+    client = logged_in("operator")
+    assert "Drain" not in client.get("/workers/").content.decode()
+    assert "hears nothing" in client.post(f"/workers/{worker.pk}/pause/", follow=True).content.decode()
+
+
+@pytest.mark.parametrize("path", ["pause", "resume", "drain", "slots"])
+def test_a_viewer_controls_nothing_and_sees_no_button(path: str) -> None:
+    worker = a_worker()
+    client = logged_in("viewer")
+    assert client.post(f"/workers/{worker.pk}/{path}/", {"slots": "2"}).status_code == 403
+    assert "Pause" not in client.get("/workers/").content.decode()
+
+
+def test_a_worker_shows_the_run_and_the_node_that_it_is_at() -> None:
+    run = running()
+    run.node_runs.filter(position=0).update(step=run.steps.get())
+    a_worker(busy=1)
+    body = logged_in("viewer").get("/workers/").content.decode()
+    assert f'href="/runs/{run.pk}/"' in body and "fetch" in body
+
+
+def test_the_checks_say_what_mends_them() -> None:
+    body = logged_in("viewer").get("/workers/").content.decode()
+    assert "Checks" in body and "GB are free" in body

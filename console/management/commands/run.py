@@ -14,9 +14,10 @@ from console.management import given
 from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
 from jobs import clock
-from jobs.errors import ConsoleError
+from jobs.errors import ConsoleError, RequestError
 from jobs.launch import find_pipeline, launch
 from jobs.models import Run, Worker
+from jobs.resume import resume
 from jobs.selection import Selection
 from jobs.states import Cause, Runner, Status
 
@@ -32,7 +33,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("pipeline", help="A name, also as project/pipeline.")
+        parser.add_argument("pipeline", nargs="?", default="", help="A name, also as project/pipeline.")
+        parser.add_argument("--resume", type=int, metavar="NUMBER", help="Go on where this run ended, instead.")
         parser.add_argument("--project", default="")
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="YAML; dots nest.")
         parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
@@ -91,6 +93,20 @@ class Command(BaseCommand):
 
 
 def _start(options: dict[str, Any]) -> Run:
+    if (options["resume"] is None) == (not options["pipeline"]):
+        raise RequestError("Name a pipeline to run, or with --resume NUMBER a run to go on with.")
+    return _launch(options) if options["pipeline"] else _resume(options)
+
+
+def _resume(options: dict[str, Any]) -> Run:
+    run = Run.objects.select_related("pipeline__project").filter(pk=options["resume"]).first()
+    if run is None:
+        raise RequestError(f"There is no run #{options['resume']}.")
+    changes = given.parameters(options["param"], options["params_file"])
+    return resume(run, at=clock.now(), by_name=_who(), parameters=changes)
+
+
+def _launch(options: dict[str, Any]) -> Run:
     pipeline = find_pipeline(options["pipeline"], options["project"])
     return launch(
         pipeline,

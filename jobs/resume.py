@@ -1,0 +1,104 @@
+"""Go on where a run ended: a new run that executes what is missing and reuses what the old one left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from jobs.errors import NothingToResume
+from jobs.launch import launch, nodes_of, snapshot_of
+from jobs.models import Artifact, Run
+from jobs.reuse import Part, Preview, preview, selection_of
+from jobs.states import Cause
+from kedro_console.wire import store_file
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+__all__ = ["Part", "Preview", "preview", "resume"]
+
+
+def resume(
+    run: Run, *, at: datetime, by: User | None = None, by_name: str = "", parameters: dict[str, Any] | None = None
+) -> Run:
+    """A new run over what `preview` says; the files it reuses are its own, so that the old run may be deleted.
+
+    Raises what `preview` raises, and NothingToResume when every node can be reused.
+    """
+    found = preview(run, parameters)
+    if not found.rerun:
+        raise NothingToResume(
+            f"There is nothing to resume: all nodes of run #{run.pk} succeeded. Change a parameter, or run it again."
+        )
+    new = Run(uuid=uuid.uuid4())
+    try:
+        return _start(run, new, found, at=at, by=by, by_name=by_name)
+    except BaseException:
+        shutil.rmtree(new.folder, ignore_errors=True)
+        raise
+
+
+def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None, by_name: str) -> Run:
+    reused = {part.node for part in found.reuse}
+    outputs = _outputs(run, reused)
+    if run.is_resumable:
+        _share(run.store_folder, new.store_folder, outputs)
+    with transaction.atomic():
+        started = launch(
+            run.pipeline,
+            at=at,
+            cause=Cause.RETRY,
+            by=by,
+            by_name=by_name,
+            parameters=found.parameters,
+            selection=selection_of(run),
+            runner=run.runner,
+            reused=reused,
+            uuid=new.uuid,
+            retry_of=run,
+            cause_detail=f"resumes run #{run.pk}: {len(reused)} of {len(reused) + len(found.rerun)} nodes reused",
+            tags=run.tags,
+            load_versions=found.load_versions,
+            is_resumable=run.is_resumable or run.pipeline.is_resumable,
+        )
+        _carry_over(run, started, reused, outputs, at)
+    return started
+
+
+def _outputs(run: Run, nodes: set[str]) -> list[str]:
+    chosen = nodes_of(run.pipeline, snapshot_of(run.pipeline), selection_of(run))
+    return [name for node in chosen if node.name in nodes for name in node.outputs]
+
+
+def _share(old: Path, new: Path, datasets: Iterable[str]) -> None:
+    """Link the stored datasets into the new run's store: a stored file is replaced, never written into."""
+    sources = [old / name for name in sorted({store_file(dataset) for dataset in datasets}) if (old / name).is_file()]
+    if sources:
+        new.mkdir(parents=True, exist_ok=True)
+    for source in sources:
+        try:
+            os.link(source, new / source.name)
+        except OSError:  # a file system without links
+            shutil.copyfile(source, new / source.name)
+
+
+def _carry_over(old: Run, new: Run, nodes: set[str], outputs: list[str], at: datetime) -> None:
+    """What the reused nodes gave for people is found at the new run too; the bytes are kept once."""
+    rows = list(old.artifacts.filter(node__in=sorted(nodes)).order_by("pk"))
+    for row in rows:
+        row.pk, row.uuid, row.run, row.created_at = None, uuid.uuid4(), new, at
+    made = {row.dataset: str(row.uuid) for row in Artifact.objects.bulk_create(rows)}
+    results = {name: dict(result) for name, result in (old.results or {}).items() if name in outputs}
+    for name, result in results.items():
+        if "artifact" in result:
+            result["artifact"] = made.get(name, result["artifact"])
+    if results:
+        Run.objects.filter(pk=new.pk).update(results=results)
+        new.results = results

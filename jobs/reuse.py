@@ -1,0 +1,164 @@
+"""Which nodes of an ended run need not run again, which do, and what will happen a second time, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jobs import parameters as runtime
+from jobs.errors import IllegalMove
+from jobs.launch import WHOLE, nodes_of, snapshot_of
+from jobs.models import NodeRun, Run, Snapshot
+from jobs.read_leftovers import Leftovers
+from jobs.selection import Selection, bare, parents
+from jobs.states import NODE_DONE, NodeStatus
+from kedro_console.wire import SnapshotNode
+
+ANYTHING = "parameters"
+PREFIX = "params:"
+
+
+class Part(NamedTuple):
+    """A node, and why it is in this column."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What resuming a run would do; `parameters` are those that the new run is given."""
+
+    rerun: list[Part]
+    reuse: list[Part]
+    again: list[Part]
+    parameters: dict[str, Any]
+    load_versions: dict[str, str] = field(default_factory=dict)
+    """Versioned datasets that are read as the old run saved them."""
+
+
+def selection_of(run: Run) -> Selection:
+    return Selection(nodes=run.nodes) if run.nodes else WHOLE
+
+
+def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
+    """What a new run would execute and reuse with the old parameters, these laid over them.
+
+    IllegalMove while the run is under way; BadParameters, UnknownPipeline and ProjectError as from `launch`.
+    """
+    if not run.is_final:
+        raise IllegalMove("run", run.status, "resumed before it has ended")
+    snapshot = snapshot_of(run.pipeline)
+    nodes = nodes_of(run.pipeline, snapshot, selection_of(run))
+    asked = _asked(run, snapshot, parameters or {})
+    left = Leftovers(run, snapshot)
+    reasons = _rerun(run, nodes, left, {**_old(run, nodes, snapshot), **_changed(run, nodes, snapshot, asked)})
+    reused = {node.name for node in nodes if node.name not in reasons}
+    return Preview(
+        rerun=[Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons],
+        reuse=[Part(node.name, _taken(node, nodes, reused, left)) for node in nodes if node.name in reused],
+        again=[Part(node.name, text) for node in nodes if node.name in reasons and (text := left.effects(node.name))],
+        parameters=asked,
+        load_versions=left.versions(reused),
+    )
+
+
+def _asked(run: Run, snapshot: Snapshot, given: dict[str, Any]) -> dict[str, Any]:
+    structure = snapshot.pipeline(run.pipeline.name)
+    changes = runtime.check(given, picture=snapshot.picture, pipeline=structure)
+    before = runtime.merge(run.pipeline.default_parameters, run.parameters)
+    return runtime.check(runtime.merge(before, changes), picture=snapshot.picture, pipeline=structure)
+
+
+# ---- why a node runs again -------------------------------------------------------------------------
+
+
+def _rerun(run: Run, nodes: list[SnapshotNode], left: Leftovers, reasons: dict[str, str]) -> dict[str, str]:
+    """All nodes that have to run: those that did not succeed or changed, all below, and what they need that is gone."""
+    reasons = {**reasons, **dict(_not_done(run, nodes))}  # what went wrong says more than what changed
+    maker = {bare(output): node.name for node in nodes for output in node.outputs}
+    above = parents(nodes)
+    while True:
+        for node in nodes:
+            again = [name for name in sorted(above[node.name]) if name in reasons]
+            if again and node.name not in reasons:
+                reasons[node.name] = f"It needs {again[0]}, which runs again."
+        needed = {bare(name) for node in nodes if node.name in reasons for name in node.inputs}
+        gone = {maker[name]: why for name in sorted(needed & set(maker)) if (why := left.lost(name))}
+        if not set(gone) - set(reasons):
+            return reasons
+        reasons = {**gone, **reasons}
+
+
+def _not_done(run: Run, nodes: list[SnapshotNode]) -> Iterator[Part]:
+    rows = {row.name: row for row in run.node_runs.all()}
+    for node in nodes:
+        row = rows.get(node.name)
+        if row is None:
+            yield Part(node.name, f"It was not in run #{run.pk}.")
+        elif row.status not in NODE_DONE:
+            yield Part(node.name, _what_happened(row))
+
+
+def _what_happened(row: NodeRun) -> str:
+    words = {
+        NodeStatus.FAILED: "It failed",
+        NodeStatus.CRASHED: "It crashed",
+        NodeStatus.CANCELLED: "It was cancelled",
+        NodeStatus.BLOCKED: "It was blocked by what failed before it",
+    }
+    said = words.get(NodeStatus(row.status), "It did not run")
+    return f"{said}: {row.error.rstrip('.')}." if row.error and row.status != NodeStatus.BLOCKED else f"{said}."
+
+
+def _old(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot) -> dict[str, str]:
+    """Nodes whose function or datasets are not what they were when the run was started."""
+    if run.snapshot is None or run.snapshot_id == snapshot.pk:
+        return {}
+    structure = run.snapshot.pipeline(run.pipeline.name)
+    before = {node.name: _content(node) for node in structure.nodes} if structure else {}
+    return {node.name: "Its code changed." for node in nodes if before.get(node.name) != _content(node)}
+
+
+def _content(node: SnapshotNode) -> tuple[Any, ...]:
+    return (node.function, node.source, node.inputs, node.outputs)
+
+
+def _changed(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot, asked: dict[str, Any]) -> dict[str, str]:
+    """Nodes that read a parameter whose value is another one now."""
+    old = run.snapshot.picture.parameters if run.snapshot else snapshot.picture.parameters
+    before = dict(runtime.leaves(runtime.merge(old, run.parameters)))
+    after = dict(runtime.leaves(runtime.merge(snapshot.picture.parameters, asked)))
+    names = sorted(name for name in before.keys() | after.keys() if _differ(before, after, name))
+    taken = [name for name in names if name.split(".")[0] in snapshot.picture.runtime_parameters]
+    if taken:
+        return {node.name: f"The configuration takes {taken[0]}, which changed." for node in nodes}
+    found = {node.name: next(_read(node, names), "") for node in nodes}
+    return {node: f"It reads {name}, which changed." for node, name in found.items() if name}
+
+
+def _differ(before: dict[str, Any], after: dict[str, Any], name: str) -> bool:
+    return (name in before) != (name in after) or before.get(name) != after.get(name)
+
+
+def _read(node: SnapshotNode, names: list[str]) -> Iterator[str]:
+    """Those of the named parameters that the node reads, also as a part of a group or as a group."""
+    for given in node.inputs:
+        read = given.removeprefix(PREFIX)
+        for name in names:
+            is_inside = f"{name}.".startswith(f"{read}.") or f"{read}.".startswith(f"{name}.")
+            if given == ANYTHING or (given.startswith(PREFIX) and is_inside):
+                yield name
+
+
+# ---- why a node does not ---------------------------------------------------------------------------
+
+
+def _taken(node: SnapshotNode, nodes: list[SnapshotNode], reused: set[str], left: Leftovers) -> str:
+    """What the new run takes of this node's outputs."""
+    needed = {bare(name) for other in nodes if other.name not in reused for name in other.inputs}
+    outputs = [name for name in map(bare, node.outputs) if name in needed]
+    if not outputs:
+        return "It succeeded, and nothing that runs again needs what it made."
+    return f"It succeeded: {'; '.join(left.place(name) for name in outputs)}."

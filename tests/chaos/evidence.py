@@ -1,0 +1,90 @@
+"""Reads the rows for the auditor, and measures from them how long an interrupted step waited."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobs.models import NodeRun, Run, Step, Worker
+from tests.chaos.auditor import FINAL, Attempt, Evidence, RunRow
+from tests.chaos.ledger import Ledger
+from tests.chaos.tormentor import Fault
+
+MATTERS = frozenset({"child killed", "host killed", "worker killed", "worker stopped", "worker terminated",
+                     "database locked", "sessions ended"})  # fmt: skip
+
+
+def gather(ledger: Ledger, processes: list[str]) -> Evidence:
+    """What the auditor is shown, read once at the end."""
+    workers = Worker.objects.all()
+    return Evidence(
+        accepted=ledger.accepted(),
+        lines=ledger.lines(),
+        runs=[_run(run) for run in Run.objects.select_related("pipeline").order_by("pk")],
+        busy_workers=[f"{row.name} with {row.busy} busy" for row in workers if row.busy or not row.stopped_at],
+        processes=processes,
+    )
+
+
+def _run(run: Run) -> RunRow:
+    out = ((run.results or {}).get("out") or {}).get("value")
+    return RunRow(
+        key=run.idempotency_key or "",
+        number=run.pk,
+        status=run.status,
+        finished_at=_seconds(run.finished_at),
+        attempts=[_attempt(step) for step in run.steps.order_by("position", "attempt")],
+        nodes={row.name: _node(row) for row in run.node_runs.select_related("step")},
+        result=out if isinstance(out, dict) else {},
+        is_cancel_asked=run.cancel_requested_at is not None,
+        error=run.error,
+        crash_retries=run.pipeline.crash_retries,
+    )
+
+
+def _node(row: NodeRun) -> tuple[str, int]:
+    return row.status, (row.step.pid or 0) if row.step else 0
+
+
+def _attempt(step: Step) -> Attempt:
+    return Attempt(
+        position=step.position,
+        number=step.attempt,
+        status=step.status,
+        pid=step.pid or 0,
+        worker=step.worker_name,
+        started_at=_seconds(step.started_at),
+        finished_at=_seconds(step.finished_at),
+        error=step.error,
+    )
+
+
+def _seconds(at: datetime | None) -> float:
+    return at.timestamp() if at else 0.0
+
+
+def recoveries(evidence: Evidence, faults: list[Fault]) -> tuple[list[float], int]:
+    """Seconds from a fault to the start of the attempt after the one it ended; and how many ends no fault explains."""
+    times, unexplained = [], 0
+    for run in evidence.runs:
+        for lost, following in zip(run.attempts, run.attempts[1:], strict=False):
+            if lost.status != "crashed" or following.position != lost.position or not following.started_at:
+                continue
+            causes = [fault.at for fault in faults if _may_end(fault, lost)]
+            times += [following.started_at - max(causes)] if causes else []
+            unexplained += not causes
+    return sorted(times), unexplained
+
+
+def _may_end(fault: Fault, lost: Attempt) -> bool:
+    """A fault of the moment, of this attempt's process or worker, or of all."""
+    if fault.kind not in MATTERS or not lost.started_at - 15 <= fault.at <= lost.finished_at:
+        return False
+    if fault.kind == "child killed":
+        return fault.whom == str(lost.pid)
+    return not fault.kind.startswith("worker") or fault.whom == lost.worker
+
+
+def is_all_over(keys: set[str]) -> bool:
+    """Whether every run has ended, and every one of these is there."""
+    live = Run.objects.exclude(status__in=sorted(FINAL)).exists()
+    return not live and Run.objects.filter(idempotency_key__in=keys).count() == len(keys)

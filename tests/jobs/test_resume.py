@@ -1,0 +1,178 @@
+"""What a resumed run executes and what it takes from the old one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from jobs.errors import BadParameters, IllegalMove, NothingToResume
+from jobs.models import Artifact, Event, Pipeline, Run, Snapshot
+from jobs.resume import preview, resume
+from jobs.states import NodeStatus, Runner, Status
+from kedro_console.wire import store_file
+from tests.factories import AT, content, make_pipeline, make_run
+
+pytestmark = pytest.mark.django_db
+LATER = AT + timedelta(minutes=5)
+FETCHED = {"dataset": "raw_data", "type": "pandas.CSVDataset", "path": "data/raw.csv", "version": "v1"}
+PROCESSED = {"dataset": "processed_data", "type": "MemoryDataset", "path": "", "version": ""}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: None)
+
+
+def save(run: Run, node: str, at: Any = AT, **data: Any) -> None:
+    run.seq += 1
+    Event.objects.create(
+        run=run, step=run.steps.first(), seq=run.seq, at=at, kind="dataset_saved", node=node, data=data
+    )
+
+
+def failed_at(node: str, pipeline: Pipeline | None = None, **facts: Any) -> Run:
+    """A run of fetch → process → write that failed at this node, with what the nodes before had saved."""
+    run = make_run(pipeline or make_pipeline(is_resumable=True), **facts)
+    for name, saved in (("fetch", FETCHED), ("process", PROCESSED)):
+        if name == node:
+            break
+        run.node_runs.filter(name=name).update(status=NodeStatus.SUCCEEDED)
+        save(run, name, **saved)
+        keep(run, str(saved["dataset"]))
+    run.node_runs.filter(name=node).update(status=NodeStatus.FAILED, error="ValueError: no")
+    run.node_runs.filter(status=NodeStatus.WAITING).update(status=NodeStatus.BLOCKED)
+    run.start(at=AT, by="w1")
+    run.steps.get().end(Status.CANCELLED, None, at=AT, by="w1")
+    return run.end(Status.FAILED, at=AT, by="w1", error="ValueError: no")
+
+
+def keep(run: Run, dataset: str) -> None:
+    run.store_folder.mkdir(parents=True, exist_ok=True)
+    (run.store_folder / store_file(dataset)).write_text(f"{dataset} of the old run")
+
+
+def columns(run: Run, parameters: dict[str, Any] | None = None) -> dict[str, str]:
+    return dict(preview(run, parameters).rerun)
+
+
+def newer_snapshot(run: Run, **changes: Any) -> None:
+    Snapshot.objects.create(project=run.pipeline.project, revision="files-2", content=content(**changes), taken_at=AT)
+
+
+def test_only_what_did_not_succeed_runs_and_reads_the_old_store() -> None:
+    old = failed_at("write")
+    found = preview(old)
+    assert found.rerun == [("write", "It failed: ValueError: no.")]
+    assert found.reuse == [
+        ("fetch", "It succeeded, and nothing that runs again needs what it made."),
+        ("process", "It succeeded: processed_data is in the run's store."),
+    ]
+    new = resume(old, at=LATER, by_name="olga")
+    assert new.steps.get().nodes == ["write"]
+    assert dict(new.node_runs.values_list("name", "status")) == {
+        "fetch": NodeStatus.REUSED, "process": NodeStatus.REUSED, "write": NodeStatus.WAITING
+    }  # fmt: skip
+    assert (new.store_folder / store_file("processed_data")).read_text() == "processed_data of the old run"
+    assert new.load_versions == {"raw_data": "v1"}
+    assert (new.nodes_done, new.nodes_total, new.is_resumable, new.retry_of) == (2, 3, True, old)
+
+
+def test_without_a_store_the_run_starts_at_the_nearest_persisted_dataset() -> None:
+    old = failed_at("write", make_pipeline())
+    assert columns(old) == {
+        "process": "Its processed_data was kept in memory only.",
+        "write": "It failed: ValueError: no.",
+    }
+
+
+def test_what_retention_took_from_the_store_is_made_again() -> None:
+    old = failed_at("write")
+    (old.store_folder / store_file("processed_data")).unlink()
+    assert columns(old)["process"] == "Its processed_data is no longer in the run's store."
+
+
+def test_nodes_that_read_a_changed_parameter_and_all_below_run_again() -> None:
+    old = failed_at("write", parameters={"options": {"top": 5}})
+    assert columns(old, {"options": {"top": 5}}) == {"write": "It failed: ValueError: no."}
+    assert columns(old, {"options": {"top": 6}})["process"] == "It reads options.top, which changed."
+    assert list(columns(old, {"api_url": "http://x"})) == ["fetch", "process", "write"]
+    assert columns(old, {"api_url": "http://x"})["process"] == "It needs fetch, which runs again."
+
+
+def test_a_parameter_that_the_configuration_takes_may_reach_every_node() -> None:
+    old = failed_at("write")
+    newer_snapshot(old, runtime_parameters=["dry"])
+    assert columns(old, {"dry": True})["fetch"] == "The configuration takes dry, which changed."
+
+
+def test_changed_code_and_changed_defaults_of_the_project_run_again() -> None:
+    old = failed_at("write")
+    changed = content()
+    changed["pipelines"][0]["nodes"][1]["source"] = "def process(): ..."
+    newer_snapshot(old, **changed)
+    assert columns(old)["process"] == "Its code changed."
+    newer_snapshot(old, parameters={**content()["parameters"], "api_url": "http://other"})
+    assert columns(old)["fetch"] == "It reads api_url, which changed."
+
+
+def test_what_was_saved_outside_will_happen_again() -> None:
+    old = failed_at("write")
+    assert preview(old).again == []
+    found = preview(old, {"api_url": "http://x"})
+    assert found.again == [("fetch", "It had saved raw_data and saves it again.")]
+
+
+def test_an_unversioned_dataset_that_another_run_saved_since_is_made_again() -> None:
+    old = failed_at("process")
+    Event.objects.update(data={**FETCHED, "version": ""})
+    assert list(columns(old)) == ["process", "write"]
+    other = failed_at("process", old.pipeline)
+    Event.objects.filter(run=other).update(at=LATER, data={**FETCHED, "version": ""})
+    Run.objects.filter(pk=other.pk).update(finished_at=LATER)
+    assert columns(old)["fetch"] == f"Run #{other.pk} has saved raw_data since."
+
+
+def test_files_and_results_of_reused_nodes_are_found_at_the_new_run() -> None:
+    old = failed_at("write")
+    kept = Artifact.objects.create(
+        run=old, dataset="zip_file", node="process", name="a.zip", media_type="application/zip", size_bytes=1,
+        sha256="0" * 64, created_at=AT,
+    )  # fmt: skip
+    Run.objects.filter(pk=old.pk).update(results={"processed_data": {"type": "x", "artifact": str(kept.uuid)}})
+    old.refresh_from_db()
+    new = resume(old, at=LATER)
+    artifact = new.artifacts.get()
+    assert (artifact.sha256, artifact.uuid != kept.uuid, old.artifacts.count()) == (kept.sha256, True, 1)
+    assert list(new.results) == ["processed_data"]
+
+
+def test_a_distributed_run_is_planned_over_what_is_missing() -> None:
+    old = failed_at("process", runner=Runner.DISTRIBUTED)
+    new = resume(old, at=LATER)
+    assert [(step.nodes, step.needs) for step in new.steps.all()] == [(["process", "write"], [])]
+    assert new.runner == Runner.DISTRIBUTED
+
+
+def test_a_refused_start_leaves_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = failed_at("write")
+    Pipeline.objects.filter(pk=old.pipeline_id).update(overlap="skip")
+    make_run(old.pipeline)
+    old = Run.objects.get(pk=old.pk)
+    before = set(old.folder.parent.iterdir())
+    with pytest.raises(Exception, match="policy: skip"):
+        resume(old, at=LATER)
+    assert set(old.folder.parent.iterdir()) == before
+
+
+def test_a_run_under_way_or_without_a_gap_is_not_resumed() -> None:
+    whole = failed_at("write")
+    with pytest.raises(IllegalMove):
+        resume(make_run(whole.pipeline), at=LATER)
+    whole.node_runs.update(status=NodeStatus.SUCCEEDED)
+    with pytest.raises(NothingToResume):
+        resume(whole, at=LATER)
+    with pytest.raises(BadParameters):
+        resume(whole, at=LATER, parameters={"colour": 1})
