@@ -3,11 +3,13 @@ PYTHON ?= python3
 PORT ?= 8000
 PY := .venv/bin/python
 ARGS ?=
+MINUTES ?= 10
+DATABASE ?= sqlite
 
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench clean venv venv-dev
+.PHONY: help up test check fix lock bench chaos clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -17,7 +19,8 @@ up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C st
 	@exec $(PY) manage.py up --port "$(PORT)" $(ARGS)
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q tests/jobs; }
 
 check: venv-dev ## lint, format, types, import contracts, Django's checks, migrations, docs
 	@.ci/check
@@ -34,6 +37,10 @@ lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade
 
 bench: venv-dev ## measure against plain Kedro, side by side
 	@PYTHONPATH=.:pipelines $(PY) bench/warm_start.py $(ARGS)
+
+chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
+	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \
+	  --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## remove the virtual environment and the caches; var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
