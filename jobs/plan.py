@@ -9,7 +9,8 @@ from jobs.selection import children, parents
 from jobs.states import Runner
 from kedro_console.wire import SnapshotNode
 
-QUEUE_TAG: Final = "queue:"
+QUEUE_TAGS: Final = ("queue-", "queue:")
+"""Kedro 1 refuses a colon in a tag; older projects may have one."""
 LONGEST_QUEUE: Final = 80
 
 
@@ -25,10 +26,9 @@ class PlannedStep:
 
 
 def queue_of(node: SnapshotNode) -> str:
-    """What its tag `queue:gpu` names; empty without one. Of several the first by name counts."""
-    names = sorted(
-        tag.removeprefix(QUEUE_TAG).strip()[:LONGEST_QUEUE] for tag in node.tags if tag.startswith(QUEUE_TAG)
-    )
+    """What its tag `queue-gpu` names; empty without one. Of several the first by name counts."""
+    length = len(QUEUE_TAGS[0])
+    names = sorted(tag[length:].strip()[:LONGEST_QUEUE] for tag in node.tags if tag.startswith(QUEUE_TAGS))
     return next(filter(None, names), "")
 
 

@@ -73,7 +73,7 @@ def test_a_node_is_sent_to_the_queue_of_its_tag() -> None:
     line = make_pipeline(runner="distributed")
     chain = [
         node("load", [], ["a"]),
-        node("train", ["a"], ["b"], tags=["queue:gpu", "heavy"]),
+        node("train", ["a"], ["b"], tags=["queue-gpu", "heavy"]),
         node("score", ["b"], ["c"], tags=["queue:gpu"]),
         node("report", ["c"], ["d"]),
     ]

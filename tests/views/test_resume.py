@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from jobs import clock
-from jobs.models import Run
+from jobs.models import Run, Step
 from jobs.states import Cause, NodeStatus, Status
 from tests.factories import make_pipeline, make_run
 from tests.views.scenes import HTMX, ended, failed_in_a_node, logged_in, page_of, running
@@ -73,3 +73,15 @@ def test_strangers_are_sent_to_the_login(client: Client) -> None:
 def test_runs_that_ended_badly_offer_it() -> None:
     assert "/resume/" in logged_in("operator").get(page_of(failed_in_a_node())).content.decode()
     assert "/resume/" not in logged_in("operator").get(page_of(ended())).content.decode()
+
+
+def test_the_nodes_show_the_attempts_that_failed_before() -> None:
+    run = running()
+    at = clock.now()
+    first = run.steps.get()
+    first.end(Status.FAILED, None, at=at, by="w", error="Node fetch: ValueError: <i>no</i>")
+    facts = {"nodes": first.nodes, "queue": first.queue, "ready_at": at}
+    Step.objects.create(run=run, position=0, attempt=2, **facts)
+    run.node_runs.filter(name="fetch").update(attempts=2)
+    page = logged_in("viewer").get(page_of(run)).content.decode()
+    assert "Attempt 1, " in page and "ValueError: &lt;i&gt;no&lt;/i&gt;" in page
