@@ -42,14 +42,14 @@ class Console:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
-    def ended(self, job: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
-        """The job when it has ended."""
+    def ended(self, job: dict[str, Any], seconds: float = 120, pause: float = 0.02) -> dict[str, Any]:
+        """The job when it has ended; asking often costs the processor time that a long run needs."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found: dict[str, Any] = self.call("GET", f"/jobs/{job['id']}")
             if found["status"] in ("completed", "failed", "cancelled"):
                 return found
-            time.sleep(0.02)
+            time.sleep(pause)
         raise SystemExit(f"the job {job['id']} did not end within {seconds} s")
 
 

@@ -73,6 +73,7 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, dict[str, Any]] = {"default": urls.Env.db_url_config(ENV.database_url)}
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    DATABASES["default"]["ENGINE"] = "console.sqlite"  # threads of a process take turns instead of polling
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",  # a transaction that reads and then writes never fails with "locked"
         "timeout": 20,

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from jobs.dispatch import send
+from jobs.dispatch import send, send_all
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
@@ -45,7 +45,7 @@ def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetim
         step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
         _record_results(run, outcome, at)
         if outcome.status == Status.SUCCEEDED:
-            _queue_ready(run, at)
+            _queue_ready(step, at)
         elif _may_try_again(run, step, outcome):
             _queue_again(step, at=at, by=by, reason=outcome.error)
         elif retry := after_failure(run, step, outcome.failure, at):
@@ -68,14 +68,18 @@ def _record_results(run: Run, outcome: Outcome, at: datetime) -> None:
     Run.objects.filter(pk=run.pk).update(results=results, peak_memory_bytes=peak)
 
 
-def _queue_ready(run: Run, at: datetime) -> None:
-    """Release the steps whose needs have all succeeded."""
-    steps = list(run.steps.newest_attempts())
-    done = {step.position for step in steps if step.status == Status.SUCCEEDED}
-    for step in steps:
-        if step.status == Status.QUEUED and step.ready_at is None and set(step.needs) <= done:
-            Step.objects.filter(pk=step.pk).update(ready_at=at)
-            transaction.on_commit(partial(send, step.pk))
+def _queue_ready(step: Step, at: datetime) -> None:
+    """Release the steps that waited for this one last."""
+    steps = Step.objects.filter(run_id=step.run_id)
+    waiting = steps.filter(status=Status.QUEUED, ready_at=None).values_list("pk", "needs")
+    near = {pk: set(needs) for pk, needs in waiting if step.position in needs}
+    if not near:
+        return
+    done = set(steps.filter(status=Status.SUCCEEDED).values_list("position", flat=True))
+    ready = [pk for pk, needs in near.items() if needs <= done]
+    if ready:
+        Step.objects.filter(pk__in=ready).update(ready_at=at, sent_at=at)
+        transaction.on_commit(partial(send_all, ready))
 
 
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
@@ -151,9 +155,9 @@ def _block_followers(step: Step, *, at: datetime, by: str) -> None:
 
 def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     """End the run when none of its steps is left to run; its status is the worst of theirs."""
-    steps = list(run.steps.newest_attempts())
-    if run.is_final or any(step.status not in FINAL for step in steps):
+    if run.is_final or run.steps.exclude(status__in=sorted(FINAL)).exists():
         return
+    steps = list(run.steps.newest_attempts())
     status, error = _verdict(run, steps)
     NodeRun.objects.filter(run=run, status=NodeStatus.WAITING).update(
         status=NodeStatus.CANCELLED if status == Status.CANCELLED else NodeStatus.BLOCKED

@@ -24,6 +24,7 @@ FLUSH_SECONDS: Final = 0.25
 LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
+FEW_NODES: Final = 3
 UNWRITTEN: Final = ("memory_measured", "progress_made")
 """Kinds that only move a value; as events they would be noise."""
 
@@ -116,7 +117,7 @@ class Collector:
         self._unsaved: list[NodeRun] = []
         self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
         self._done = 0
-        self._flushed = 0.0
+        self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
 
     # ---- taking
@@ -272,7 +273,11 @@ class Collector:
                 "failure",
                 "progress",
             ]
-            NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
+            if len(self._dirty) <= FEW_NODES:  # one UPDATE each is cheaper than one with a CASE for every column
+                for row in self._dirty.values():
+                    row.save(update_fields=columns)
+            else:
+                NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
 
     def _write_events(self, first: int) -> None:
         Event.objects.bulk_create(

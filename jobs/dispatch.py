@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from celery import current_app
@@ -14,12 +15,26 @@ from jobs.models import Step
 logger = logging.getLogger(__name__)
 
 
-def send(step_id: int) -> None:
-    """Publish the hint for this step and note when; with the broker away the reconciler does it later."""
+def send(step_id: int) -> bool:
+    """Publish the hint for this step and note when; False with the broker away: the reconciler does it later."""
     step = Step.objects.only("task_id", "queue", "priority").get(pk=step_id)
-    options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
-    if _published("jobs.execute", [step_id], **options):
+    is_told = _told(step)
+    if is_told:
         Step.objects.filter(pk=step_id).update(sent_at=clock.now())
+    return is_told
+
+
+def send_all(step_ids: Collection[int]) -> None:
+    """Publish the hints for steps noted as sent already; those that the broker refused are unsent again."""
+    steps = Step.objects.only("task_id", "queue", "priority").filter(pk__in=step_ids).order_by("priority", "position")
+    untold = [step.pk for step in steps if not _told(step)]
+    if untold:
+        Step.objects.filter(pk__in=untold).update(sent_at=None)
+
+
+def _told(step: Step) -> bool:
+    options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
+    return _published("jobs.execute", [step.pk], **options)
 
 
 def ask_for_snapshot(project_id: int) -> None:

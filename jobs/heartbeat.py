@@ -38,7 +38,7 @@ class Heartbeat(threading.Thread):
         super().__init__(name="heartbeat", daemon=True)
         self.worker_name, self.intake = worker_name, intake
         self.clock_ahead_seconds = 0.0
-        self.started_at = clock.now()
+        self.started_at: datetime | None = None
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
 
@@ -57,6 +57,10 @@ class Heartbeat(threading.Thread):
         """Say goodbye: the next worker of this name starts at once."""
         self._stopping.set()
         self.join(5)
+        connection.close()  # this thread's is as old as the worker: the database may have ended it since
+        self._try(self._say_goodbye)
+
+    def _say_goodbye(self) -> None:
         at = clock.now()
         Worker.objects.filter(name=self.worker_name, pid=os.getpid()).update(stopped_at=at, heartbeat_at=at, busy=0)
 
@@ -96,6 +100,7 @@ class Heartbeat(threading.Thread):
         self.clock_ahead_seconds = clock_ahead_seconds()
 
     def _write(self, at: datetime) -> None:
+        self.started_at = self.started_at or at
         worker, _ = Worker.objects.update_or_create(
             name=self.worker_name,
             defaults={

@@ -163,6 +163,6 @@ def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
 
 
 def _send_after_commit(steps: Iterable[Step]) -> None:
-    hints: list[Callable[[], None]] = [partial(send, step.pk) for step in steps]
+    hints: list[Callable[[], object]] = [partial(send, step.pk) for step in steps]
     for hint in hints:
         transaction.on_commit(hint)

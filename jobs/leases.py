@@ -1,4 +1,8 @@
-"""The leases that this process holds: what keeps a supervisor the only one that may write about its step."""
+"""The leases that this process holds: what keeps a supervisor the only one that may write about its step.
+
+The host hears of each renewal. This process may sleep (stopped, or with a database that does not answer) past the end
+of a lease, and another worker starts the step then: the host has ended the child by that moment.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +21,7 @@ from django.conf import settings
 
 from jobs.models import Run, Step
 from jobs.states import Status
+from kedro_console import wire
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +41,36 @@ class Hold:
     is_handed_back: bool = False
     renewed: float = field(default_factory=time.monotonic)
     _pair: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
+    _host: socket.socket | None = None
+    _speaking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def wake(self) -> socket.socket:
         return self._pair[0]
+
+    @property
+    def until(self) -> float:
+        """When the lease ends, in seconds of the monotonic clock."""
+        return self.renewed + LEASE.total_seconds()
+
+    @contextmanager
+    def shared_with(self, host: socket.socket) -> Iterator[None]:
+        """Meanwhile this host hears of every renewal; it was told of the lease in the request."""
+        with self._speaking:
+            self._host = host
+        self.tell_host()
+        try:
+            yield
+        finally:
+            with self._speaking:
+                self._host = None
+
+    def tell_host(self) -> None:
+        """Without waiting: a host that does not read its messages will end the child."""
+        message = wire.frame(wire.JSON_FRAME, wire.LeaseRenewed(self.until).to_json())
+        with self._speaking, suppress(OSError):
+            if self._host:
+                self._host.send(message, socket.MSG_DONTWAIT)
 
     def poke(self) -> None:
         self._pair[1].send(b"!")
@@ -57,8 +88,9 @@ class Leases:
         self._lock = threading.Lock()
 
     @contextmanager
-    def hold(self, step: Step, token: uuid.UUID) -> Iterator[Hold]:
-        hold = Hold(step.pk, step.run_id, token)
+    def hold(self, step: Step, token: uuid.UUID, *, since: float) -> Iterator[Hold]:
+        """Keep this lease until the end of the block; `since` (monotonic) is when it was asked for."""
+        hold = Hold(step.pk, step.run_id, token, renewed=since)
         with self._lock:
             self._holds[token] = hold
         try:
@@ -95,13 +127,14 @@ class Leases:
         for hold in holds:
             if hold.token in ours:
                 hold.renewed = asked
+                hold.tell_host()
             else:
                 self._tell(hold, "is_lost")
 
     def fence(self) -> None:
         """Without the database for longer than a lease nobody can know whose the steps are: give all up."""
         for hold in self._each():
-            if time.monotonic() - hold.renewed > LEASE.total_seconds():
+            if time.monotonic() > hold.until:
                 logger.error("Step %s could not be renewed for %s: its process is ended.", hold.step_id, LEASE)
                 self._tell(hold, "is_lost")
 

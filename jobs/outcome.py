@@ -73,6 +73,9 @@ def _crashed(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
     if left.memory_limit_bytes:
         used, allowed = _gigabytes(left.peak_memory_bytes), _gigabytes(left.memory_limit_bytes)
         return Status.CRASHED, f"Killed at {used} of {allowed} allowed{_where(seen)}.", True
+    if left.is_unheld:
+        sentence = f"The worker was silent for longer than its lease, so the process was ended{_where(seen)}."
+        return Status.CRASHED, sentence, True
     if left.is_hung:
         return Status.CRASHED, "The process hung before its first event, in every way of starting it.", False
     if left.signal:

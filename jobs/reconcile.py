@@ -87,9 +87,12 @@ def send_unheard(at: datetime) -> int:
     sent = 0
     for step_id in ids:
         mine = Step.objects.unheard(at, patience=PATIENCE).filter(pk=step_id).update(sent_at=at)
-        if mine:  # of two that reconcile at once, one sends
-            send(step_id)
-            sent += 1
+        if not mine:  # of two that reconcile at once, one sends
+            continue
+        if not send(step_id):  # the broker is away: to ask it for each row could outlast the leases
+            Step.objects.filter(pk=step_id, sent_at=at).update(sent_at=None)
+            break
+        sent += 1
     return sent
 
 

@@ -38,12 +38,13 @@ KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
 def supervise(step_id: int, *, worker_name: str) -> bool:
     """Run this step to its end; False when the claim was refused (another has it, or nothing is to be done)."""
     step = Step.objects.select_related("run__pipeline__project", "run__snapshot").get(pk=step_id)
+    asked = time.monotonic()
     try:
         token = _claim(step, worker_name)
     except IllegalMove as refusal:
         logger.info("%s was not claimed: %s", step, refusal)
         return False
-    with LEASES.hold(step, token) as hold:
+    with LEASES.hold(step, token, since=asked) as hold:
         try:
             Supervision(step, token, hold, worker_name).run()
         except LeaseLost as lost:
@@ -128,17 +129,21 @@ class Supervision:
         """Send the request and listen until the host has said that the child is gone."""
         with host.connect() as connection:
             wire.send(connection, self._request())
-            reader = wire.FrameReader()
-            while not self.collector.exit and not self._is_over():
-                self._write_if_due()
-                self._press_on(connection)
-                wait = self.collector.seconds_until_due(self._patience())
-                readable, _, _ = select.select([connection, self.hold.wake], [], [], wait)
-                if self.hold.wake in readable:
-                    self.hold.wake.recv(64)
-                if connection in readable and not self._read(connection, reader):
-                    self.ending.is_host_lost = not (self.collector.exit or self.collector.refusal)
-                    return
+            with self.hold.shared_with(connection):
+                self._listen(connection)
+
+    def _listen(self, connection: socket.socket) -> None:
+        reader = wire.FrameReader()
+        while not self.collector.exit and not self._is_over():
+            self._write_if_due()
+            self._press_on(connection)
+            wait = self.collector.seconds_until_due(self._patience())
+            readable, _, _ = select.select([connection, self.hold.wake], [], [], wait)
+            if self.hold.wake in readable:
+                self.hold.wake.recv(64)
+            if connection in readable and not self._read(connection, reader):
+                self.ending.is_host_lost = not (self.collector.exit or self.collector.refusal)
+                return
 
     def _request(self) -> wire.StepStarted:
         run, limit = self.step.run, self.pipeline.memory_limit_mb
@@ -158,6 +163,7 @@ class Supervision:
             load_versions=pinned_versions(self.step) if is_partial else {},
             free_outputs=sorted(self.collector.outputs),
             memory_limit_bytes=limit * 1024 * 1024,
+            held_until=self.hold.until,
         )
 
     def _read(self, connection: socket.socket, reader: wire.FrameReader) -> bool:

@@ -97,6 +97,7 @@ def _run(request: wire.StepStarted, place: Place, hooks: Any) -> None:
 
     settings.set("HOOKS", (*settings.HOOKS, *_store(request), hooks))
     parameters.check(request.parameters, place.project_path, place.env)
+    compat.keep_pipelines(request.pipeline)
     session = compat.create_session(place.project_path, place.env, request.parameters)
     if request.save_version:
         compat.force_version(session, request.save_version)

@@ -21,6 +21,7 @@ PIPE_BYTES = 256 * 1024
 F_SETPIPE_SZ = 1031
 MEASURE_SECONDS = 0.1
 MEASURE_OFTEN_SECONDS = 0.02
+UNHELD_SECONDS = 1.0
 SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
 
 
@@ -64,6 +65,9 @@ class Child:
         self._is_silent = True  # no event yet
         self.is_stopped = False  # somebody asked for its end
         self.is_given_up = False  # the watchdog ended it
+        self.is_unheld = False  # its lease ran out
+        # A request may have waited for the warm-up of the host, with the renewals behind it.
+        self.held_until = request.held_until and max(request.held_until, self._started + UNHELD_SECONDS)
         self.next_measure = self._started + MEASURE_SECONDS
         self.status: int | None = None
         self.channels = channels
@@ -160,6 +164,16 @@ class Child:
             return False
         return now - (self._started + 9 * seconds if self._warm_since is None else self._warm_since) > seconds
 
+    def hold(self, until: float) -> None:
+        """The supervisor holds the step until then."""
+        self.held_until = until
+
+    def end_if_unheld(self, now: float) -> None:
+        """Kills it when its supervisor has not renewed the lease: another may have the step by now."""
+        if self.held_until and now >= self.held_until:
+            self.is_unheld = True
+            self.kill()
+
     def stop(self, stage: str) -> None:
         """Sends the stage's signal to the process group; `kill` also reaches what left the group."""
         self.is_stopped = True
@@ -209,6 +223,7 @@ class Child:
                 cpu_seconds=round(self._cpu_seconds, 3),
                 memory_limit_bytes=self._over_limit,
                 is_hung=is_hung,
+                is_unheld=self.is_unheld,
             )
         )
         self.talk.end()

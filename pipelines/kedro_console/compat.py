@@ -11,6 +11,7 @@ from typing import Any
 
 Json = Any
 COPIED_BY_MEMORY_DATASET = ("pandas", "numpy")  # MemoryDataset tries to import them at every use
+IMPORTED_BY_A_RUN = ("pydantic.main",)  # by the validation of Kedro 1.x, where the project has it
 BAD_PARAMETERS = ("ParameterValidationError", "ModelInstantiationError")
 MISSING_DATASET = ("DatasetNotFoundError", "DataSetNotFoundError")
 
@@ -37,6 +38,14 @@ def run(session: Any, pipeline: str, **arguments: Any) -> Any:
     is_plural = "pipeline_names" in inspect.signature(session.run).parameters
     named = {"pipeline_names": [pipeline]} if is_plural else {"pipeline_name": pipeline}
     return session.run(**named, **arguments)
+
+
+def keep_pipelines(requested: str) -> None:
+    """Kedro 1.x registers all pipelines again when one is named: what the warm-up has loaded holds that one too."""
+    from kedro.framework.project import pipelines
+
+    if getattr(pipelines, "_is_data_loaded", False) and hasattr(pipelines, "_requested_pipelines"):
+        pipelines._requested_pipelines = [requested]
 
 
 def force_version(session: Any, version: str) -> None:

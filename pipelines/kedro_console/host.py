@@ -15,7 +15,7 @@ import selectors
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,7 @@ class Host:
     def _look_at(self, each: Child, now: float) -> None:
         if now >= each.next_measure:
             each.measure(now)
+        each.end_if_unheld(now)
         if each.is_late(now, self._options.first_event_seconds):
             each.is_given_up = True
             each.kill()
@@ -134,6 +135,9 @@ class Host:
         if isinstance(message, wire.StopAsked) and message.stage in ("interrupt", "terminate", "kill"):
             if mine is not None:
                 mine.stop(message.stage)
+        elif isinstance(message, wire.LeaseRenewed):
+            if mine is not None:
+                mine.hold(message.held_until)
         elif isinstance(message, wire.StepStarted) and mine is None:
             self._start(talk, message)
         else:
@@ -248,7 +252,7 @@ class Host:
             return
         self._mode = slower[0]
         self._learned.remember_mode(self._mode)
-        self._launch(each.talk, each.request, self._mode)
+        self._launch(each.talk, replace(each.request, held_until=each.held_until), self._mode)
 
     def _end(self) -> None:
         self._door.unlink()

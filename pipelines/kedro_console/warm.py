@@ -59,7 +59,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     """Imports Kedro, the project, its plugins and the classes of its datasets; raises what the project raises."""
     prepare_environment()
     os.chdir(project_path)
-    _import_quietly(compat.COPIED_BY_MEMORY_DATASET)
+    _import_quietly((*compat.COPIED_BY_MEMORY_DATASET, *compat.IMPORTED_BY_A_RUN))
     seeds = _seeds()
     warmth = _import_project(project_path)
     with warnings.catch_warnings():

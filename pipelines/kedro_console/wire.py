@@ -77,6 +77,7 @@ class StepStarted(Message):
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
     expected_revision: str = ""  # "" = whatever the host has
+    held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,14 @@ class StopAsked(Message):
 
     kind: ClassVar[str] = "stop_asked"
     stage: str
+
+
+@dataclass(frozen=True)
+class LeaseRenewed(Message):
+    """The supervisor holds its step until then (as `held_until`): it may sleep, and the child must not outlast it."""
+
+    kind: ClassVar[str] = "lease_renewed"
+    held_until: float
 
 
 # ---- reported by the host or the child -----------------------------------------------------------
@@ -257,13 +266,14 @@ class ChildExited(Event):
     cpu_seconds: float
     memory_limit_bytes: int = 0  # not 0: the host killed it for using more than this
     is_hung: bool = False  # no first event in time, in every mode
+    is_unheld: bool = False  # the host killed it because its supervisor did not renew the lease
 
 
 MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
-        StepStarted, StopAsked, StepRefused, ChildStarted, RunStarted, NodeStarted, NodeFinished, NodeFailed,
-        DatasetLoaded, DatasetSaved, ProgressMade, RunFinished, RunFailed, MemoryMeasured, ChildExited,
+        StepStarted, StopAsked, LeaseRenewed, StepRefused, ChildStarted, RunStarted, NodeStarted, NodeFinished,
+        NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, RunFinished, RunFailed, MemoryMeasured, ChildExited,
     )
 }  # fmt: skip
 

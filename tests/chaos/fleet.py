@@ -56,6 +56,10 @@ class Redis:
         if not keeps_file:
             shutil.rmtree(self._folder)
 
+    def signal(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.send_signal(number)
+
     def stop(self) -> None:
         if self._process:
             live.end(self._process)

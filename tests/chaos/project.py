@@ -65,6 +65,7 @@ def register_pipelines():
         "__default__": pipeline([]),
         "line": pipeline([work("first", "a"), work("second", "b", "a"), work("third", "out", "b")]),
         "single": pipeline([work("only", "out")]),
+        "long": pipeline([work("only", "out")]),
         "fan": pipeline(
             [work("split", "words")] + [work(p, f"d_{p}", "words") for p in parts]
             + [work("join", "out", *[f"d_{p}" for p in parts])]
@@ -95,6 +96,7 @@ class Kind:
 KINDS: Final[dict[str, Kind]] = {
     "line": Kind(("first", "second", "third"), weight=4),
     "single": Kind(("only",), weight=3, naps=(0.1, 3.0)),
+    "long": Kind(("only",), naps=(5.0, 9.0)),
     "fan": Kind(
         ("split", "part_0", "part_1", "part_2", "part_3", "join"), weight=2, settings=(("runner", "distributed"),)
     ),

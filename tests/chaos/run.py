@@ -10,6 +10,7 @@ import logging
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -47,15 +48,22 @@ def main() -> int:
     seed = random.randrange(10**6) if given.seed is None else given.seed
     folder = tempfile.mkdtemp(prefix="kc-chaos-")
     print(f"seed {seed}, everything is in {folder}", flush=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # also told to stop it ends what it started
     prepare(folder, given.lease)
     from tests.chaos.report import text
     from tests.chaos.storm import Plan, Storm
     from tests.chaos.tormentor import Measures
 
-    measures = Measures(stop_seconds=(given.lease + 1, given.lease + 5), lock_seconds=given.lock)
+    is_short = not given.minutes
+    measures = Measures(
+        stop_seconds=(given.lease + 1, given.lease + (2 if is_short else 5)),
+        lock_seconds=given.lock,
+        between_seconds=(0.1, 0.6) if is_short else (0.5, 2.5),
+    )
     plan = Plan(
         seed=seed, seconds=60 * given.minutes, workers=given.workers, slots=given.slots,
-        lease_seconds=given.lease, measures=measures,
+        lease_seconds=given.lease, measures=measures, longest_nap=2 if is_short else 10,
     )  # fmt: skip
     report = Storm(plan).run()
     print(text(report), flush=True)

@@ -15,7 +15,9 @@ from typing import Final
 from celery import current_app
 from django.conf import settings
 from django.db import connection
+from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis as Client
+from redis.exceptions import RedisError
 
 from jobs import clock
 from jobs.cancel import cancel
@@ -33,6 +35,7 @@ WEIGHTS: Final = {
     "worker terminated": 2,
     "redis restarted with its file": 2,
     "redis restarted without its file": 2,
+    "redis stopped": 1,
     "redis flushed": 2,
     "database locked": 1,
     "sessions ended": 2,
@@ -59,9 +62,9 @@ class Fault:
 class Measures:
     """How long the long faults take."""
 
-    stop_seconds: tuple[float, float] = (5.0, 9.0)
-    lock_seconds: float = 10.0
-    between_seconds: tuple[float, float] = (0.5, 2.5)
+    stop_seconds: tuple[float, float]
+    lock_seconds: float
+    between_seconds: tuple[float, float]
 
 
 class Tormentor(threading.Thread):
@@ -126,6 +129,7 @@ class Tormentor(threading.Thread):
             "worker terminated": lambda: self._signal_worker(signal.SIGTERM),
             "redis restarted with its file": lambda: self._restart_redis(keeps_file=True),
             "redis restarted without its file": lambda: self._restart_redis(keeps_file=False),
+            "redis stopped": self._stop_redis,
             "redis flushed": self._flush,
             "database locked": self._lock,
             "sessions ended": self._cut_off,
@@ -134,7 +138,10 @@ class Tormentor(threading.Thread):
             "run cancelled": self._cancel,
         }
         at = time.time()
-        whom = doings[kind]()
+        try:
+            whom = doings[kind]()
+        except (RedisError, BrokerError):
+            return False  # Redis is away from an earlier fault
         if whom is None:
             return False
         self.faults.append(Fault(kind, at, whom))
@@ -178,12 +185,22 @@ class Tormentor(threading.Thread):
     # ---- the broker
 
     def _client(self) -> Client:
-        return Client(unix_socket_path=settings.REDIS_URL.removeprefix("unix://"))
+        return Client(unix_socket_path=settings.REDIS_URL.removeprefix("unix://"), socket_timeout=3)
 
     def _restart_redis(self, *, keeps_file: bool) -> str:
         self._redis.kill(keeps_file=keeps_file)
         time.sleep(self._random.uniform(0, 2))
         self._redis.start()
+        return ""
+
+    def _stop_redis(self) -> str:
+        """Longer than a client waits for an answer."""
+        self._redis.signal(signal.SIGSTOP)
+        timer = threading.Timer(
+            self._random.uniform(*self._measures.stop_seconds), self._redis.signal, [signal.SIGCONT]
+        )
+        self._timers.append(timer)
+        timer.start()
         return ""
 
     def _flush(self) -> str:

@@ -133,7 +133,7 @@ def test_of_each_fault_once_every_run_comes_to_its_end() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     began = time.monotonic()
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.run", "--minutes", "0", "--seed", "7", "--lock", "3"],
+        [sys.executable, "-m", "tests.chaos.run", "--minutes", "0", "--seed", "7", "--lock", "2", "--lease", "3"],
         cwd=live.ROOT,
         env={**environment, "PYTHONPATH": f"{live.ROOT}:{live.ROOT / 'pipelines'}"},
         capture_output=True,

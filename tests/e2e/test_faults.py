@@ -17,6 +17,7 @@ from jobs.cancel import cancel
 from jobs.models import Project, Step, Worker
 from jobs.states import Status
 from tests import live
+from tests.chaos.databases import cut_off
 from tests.e2e.test_runs import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -119,6 +120,22 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing_and_ends_its_child(
     assert "end" not in diary.read_text()
 
 
+def test_the_child_of_a_worker_that_sleeps_past_its_lease_is_gone_before_another_starts(
+    alone: None, toy: Project, tmp_path: Path
+) -> None:
+    diary = tmp_path / "diary"
+    with live.worker("sleeper", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
+        run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=8.0, diary=str(diary))
+        live.until(diary.exists, what="the node's start")
+        pid = int(diary.read_text().split()[1])
+        freeze(first)
+        live.until(lambda: is_gone(pid), seconds=10, what="the end of the first child while its worker sleeps")
+        with live.worker("heir", CONSOLE_WORKER_QUEUES="faults", **LEASE):
+            assert ended(run).status == Status.SUCCEEDED
+        first.send_signal(signal.SIGCONT)
+    assert [line.split()[0] for line in diary.read_text().splitlines()] == ["start", "start", "end"]
+
+
 def test_a_flushed_broker_loses_no_run(alone: None, toy: Project) -> None:
     run = start(toy, "chain", settings={"queue": "faults"})
     broker().flushall()
@@ -158,6 +175,17 @@ def test_a_restarted_broker_is_found_again(worker: object, toy: Project) -> None
     """Clients are cut off, as by a restart; the next run goes through."""
     broker().client_kill_filter(_type="normal", skipme=True)
     assert ended(start(toy, "chain"), seconds=60).status == Status.SUCCEEDED
+
+
+def test_a_worker_whose_database_sessions_were_ended_says_goodbye(alone: None) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("an embedded database has no sessions")
+    with live.worker("cut", CONSOLE_WORKER_QUEUES="faults") as worker:
+        connection.close()
+        cut_off()
+        worker.terminate()
+        worker.wait(40)
+    assert Worker.objects.get(name="cut@test").stopped_at
 
 
 def test_garbage_in_the_queue_does_not_end_the_service(alone: None, toy: Project) -> None:

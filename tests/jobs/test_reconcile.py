@@ -49,6 +49,24 @@ def test_a_step_that_nobody_claims_is_sent_again(sent: list[int]) -> None:
     assert reconcile(AT + PATIENCE * 2) == 1
 
 
+def test_a_step_that_the_broker_did_not_take_is_sent_as_soon_as_it_is_back(
+    sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [make_run().steps.get().pk for _ in range(2)]
+    tried = []
+
+    def refuse(name: str, args: list[int], **options: Any) -> None:
+        tried.extend(args)
+        raise ConnectionRefusedError("nobody listens")
+
+    with monkeypatch.context() as away:
+        away.setattr(current_app, "send_task", refuse)
+        assert reconcile(AT) == 0
+    assert tried == steps[:1], "a broker that is away is asked once"
+    assert reconcile(AT + timedelta(seconds=1)) == 2
+    assert sent == steps
+
+
 def test_a_step_that_may_not_start_yet_is_not_sent(sent: list[int]) -> None:
     step = make_run().steps.get()
     Step.objects.filter(pk=step.pk).update(eligible_at=LATER)

@@ -231,6 +231,20 @@ def test_a_stop_ends_the_child_by_its_signal(playground, stage, number):
     assert time.monotonic() - asked < 3
 
 
+def test_a_child_ends_with_the_lease_of_a_supervisor_that_says_nothing_more(playground):
+    said = playground.begin(parameters={"code": ASLEEP}, held_until=time.monotonic() + 1.5)
+    exited = said.finish().one(wire.ChildExited)
+    assert (exited.signal, exited.is_unheld) == (signal.SIGKILL, True)
+
+
+def test_a_renewed_lease_keeps_the_child(playground):
+    begun = time.monotonic()
+    said = playground.begin(parameters={"code": "import time\ntime.sleep(3)"}, held_until=begun + 2)
+    wire.send(said.connection, wire.LeaseRenewed(begun + 60))
+    assert not said.finish().one(wire.ChildExited).is_unheld
+    assert said.one(wire.RunFinished)
+
+
 def test_a_busy_c_loop_dies_by_kill(playground):
     said = begin(playground, "print('busy', flush=True)\nreturn sum(range(10**13))", "busy")
     said.stop("kill")

@@ -19,7 +19,7 @@ from demo import s3
 logger = logging.getLogger(__name__)
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-API_URL = "params:api_url"
+ADDRESSES = ("params:api_url", "params:sources")
 
 
 class DemoApiHook:
@@ -33,11 +33,13 @@ class DemoApiHook:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        if API_URL not in pipeline.inputs() or os.environ.get("DEMO_API_URL"):
+        if os.environ.get("DEMO_API_URL"):
             return
-        address = urlsplit(catalog.load(API_URL))
-        if address.hostname in LOOPBACK and address.port and not is_listening(address.hostname, address.port):
-            self.serve(address.hostname, address.port)
+        for text in asked_addresses(pipeline, catalog):
+            address = urlsplit(text)
+            if address.hostname in LOOPBACK and address.port and not is_listening(address.hostname, address.port):
+                self.serve(address.hostname, address.port)
+                return
 
     @hook_impl
     def after_pipeline_run(self) -> None:
@@ -69,6 +71,15 @@ class S3CredentialsHook:
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
         s3.use_credentials((conf_creds or {}).get("dev_s3") or {})
+
+
+def asked_addresses(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:
+    """The addresses that the parameters of this pipeline name."""
+    found: list[str] = []
+    for name in sorted(pipeline.inputs().intersection(ADDRESSES)):
+        value = catalog.load(name)
+        found += [value] if isinstance(value, str) else value
+    return found
 
 
 def is_listening(host: str, port: int) -> bool:
