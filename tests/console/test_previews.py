@@ -100,7 +100,16 @@ def test_a_list_of_contents_that_is_too_long_is_not_read() -> None:
     assert "too long" in shown("a.zip", a_zip(**long_names)).sentence
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", b"PK\x05\x06" + b"\xff" * 18, a_zip(a=b"1")[:-10], b"x" * 70_000])
+BROKEN = {
+    "empty": b"",
+    "short": b"PK",
+    "end": b"PK\x05\x06" + b"\xff" * 18,
+    "cut": a_zip(a=b"1")[:-10],
+    "noise": b"x" * 70_000,
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
 def test_a_broken_zip_says_so(data: bytes) -> None:
     assert "not a zip file" in shown("a.zip", data).sentence
 
