@@ -92,7 +92,7 @@ def test_the_steps_that_need_not_wait_for_each_other_do_not() -> None:
     from demo.pipeline_registry import register_pipelines
 
     pipelines = register_pipelines()
-    assert set(pipelines) == {"__default__", "data_loading", "reporting"}
+    assert set(pipelines) == {"__default__", "data_loading", "reporting", "subcollectors"}
     assert pipelines["__default__"] == pipelines["reporting"]
     assert pipelines["data_loading"].outputs() == {"row_counts"}
     whole = pipelines["reporting"]
@@ -112,7 +112,7 @@ def test_the_steps_that_need_not_wait_for_each_other_do_not() -> None:
 def test_importing_the_pipelines_starts_no_thread_and_opens_no_connection() -> None:
     code = (
         "import os, threading, demo.pipeline_registry as r, demo.settings\n"
-        "assert len(r.register_pipelines()) == 3\n"
+        "assert len(r.register_pipelines()) == 4\n"
         "sockets = [f for f in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{f}')\n"
         "           and os.readlink(f'/proc/self/fd/{f}').startswith('socket')]\n"
         "print(threading.active_count(), len(sockets))"

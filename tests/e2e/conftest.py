@@ -1,4 +1,4 @@
-"""Fixtures that start the real thing; one Redis and one worker serve all tests of a session."""
+"""Fixtures that start the real thing; one Redis and one worker serve all tests of a module, and are gone after it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from jobs.snapshots import add_project
 from tests import live
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redis_server(django_db_setup: None, django_db_blocker: object) -> Iterator[subprocess.Popen[bytes]]:
     with live.redis() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_worker(
     redis_server: subprocess.Popen[bytes], django_db_blocker: pytest.FixtureRequest
 ) -> Iterator[subprocess.Popen[bytes]]:
-    with django_db_blocker.unblock(), live.worker("shared") as started:  # type: ignore[attr-defined]
-        yield started
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        with live.worker("shared") as started:
+            yield started
+        Worker.objects.all().delete()  # what it wrote after the last test belongs to nobody
 
 
 @pytest.fixture
