@@ -129,10 +129,10 @@ def test_a_progress_bar_shows_without_code(worker: object, toy: Project) -> None
 
 def test_a_run_past_its_time_limit_is_stopped(worker: object, toy: Project, tmp_path: Path) -> None:
     diary = tmp_path / "diary"
-    run = ended(start(toy, "naps", settings={"time_limit_seconds": 1}, seconds=60.0, diary=str(diary)))
+    run = ended(start(toy, "naps", settings={"time_limit_seconds": 3}, seconds=60.0, diary=str(diary)))
     assert run.status == Status.FAILED
-    assert "Stopped after 1 s, the time limit" in run.error
-    assert "end" not in diary.read_text()
+    assert "Stopped after 3 s, the time limit" in run.error
+    assert not diary.exists() or "end" not in diary.read_text()  # a cold host may use up the limit by itself
 
 
 def test_a_cancelled_run_is_cancelled_when_its_process_is_gone(worker: object, toy: Project, tmp_path: Path) -> None:
