@@ -15,7 +15,6 @@ Caller = Callable[..., Client]
 @pytest.fixture(autouse=True)
 def _nobody_is_let_in_by_address(settings, db):
     settings.CONSOLE_ANONYMOUS_API = "off"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # made for each test, so made fast
 
 
 @pytest.fixture

@@ -63,11 +63,10 @@ class Complaints(list[str]):
 
 
 @pytest.fixture
-def open_as(chromium: Any, live_server: Any, settings: Any) -> Iterator[Callable[..., Any]]:
+def open_as(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     """Open a page as someone of this role; at the end nothing may have been complained about."""
     from tests.views.scenes import logged_in
 
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     complaints, contexts = Complaints(), []
 
     def open_page(role: str, path: str, **options: Any) -> Any:

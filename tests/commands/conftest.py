@@ -19,9 +19,8 @@ class Said:
 
 
 @pytest.fixture
-def manage(db, settings) -> Callable[..., Said]:
+def manage(db) -> Callable[..., Said]:
     """Call a command as a shell would."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
     def call(*words: str) -> Said:
         out, err, code = io.StringIO(), io.StringIO(), 0
