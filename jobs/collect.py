@@ -25,8 +25,8 @@ LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
-UNWRITTEN: Final = ("memory_measured", "progress_made")
-"""Kinds that only move a value; as events they would be noise."""
+UNWRITTEN: Final = ("memory_measured", "progress_made", "asked")
+"""Kinds that only move a value, or are answered; as events they would be noise."""
 
 
 StoredLine = tuple[float, str, str, str, str]

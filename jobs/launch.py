@@ -84,6 +84,7 @@ def launch(
         nodes_total=len(nodes),
         nodes_done=len(nodes) - len(todo),
         writes=unversioned(todo, snapshot) if pipeline.locks_outputs else {},
+        **_chain(facts.get("caused_by"), facts.get("retry_of")),
         **{"is_resumable": pipeline.is_resumable or (runner or pipeline.runner) == Runner.DISTRIBUTED, **facts},
     )
     try:
@@ -97,6 +98,15 @@ def launch(
             return Run.objects.get(idempotency_key=idempotency_key)
         raise
     return run
+
+
+def _chain(caused_by: Run | None, retry_of: Run | None) -> dict[str, Any]:
+    """What a run has of the chain that it is in: a follower comes next, a retry stands in the place of the old one."""
+    before = caused_by or retry_of
+    if before is None:
+        return {}
+    iteration = before.iteration + 1 if caused_by else before.iteration
+    return {"root_id": before.root_number, "due_at": before.due_at, "iteration": iteration}
 
 
 def snapshot_of(pipeline: Pipeline) -> Snapshot:

@@ -48,6 +48,7 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
         parameters=parameters,
         idempotency_key=_key(schedule, pipeline, at) if schedule else None,
         cause_detail=schedule_name,
+        due_at=due_slot(schedule, at) if schedule else None,
     )
 
 

@@ -8,6 +8,8 @@ import shutil
 import socket
 import time
 import uuid
+from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from django.db import OperationalError, transaction
 
 from jobs import clock
 from jobs.advance import Outcome, finish
+from jobs.answer import answer
 from jobs.collect import Collector, flush_patiently
 from jobs.dispatch import ask_for_snapshot
 from jobs.errors import IllegalMove, LeaseLost, ProjectError
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 READ_BYTES: Final = 256 * 1024
 IDLE_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 0.2
 STALE_TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
 
@@ -100,6 +104,7 @@ class Supervision:
         structure = step.run.snapshot.pipeline(self.pipeline.name) if step.run.snapshot else None
         self.collector = Collector(step, token, set(structure.outputs) if structure else set())
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
+        self._questions: deque[wire.Asked] = deque()
         self._stage = ""
         self._stage_at = 0.0
         self._started = time.monotonic()
@@ -135,6 +140,7 @@ class Supervision:
     def _listen(self, connection: socket.socket) -> None:
         reader = wire.FrameReader()
         while not self.collector.exit and not self._is_over():
+            self._answer(connection)
             self._write_if_due()
             self._press_on(connection)
             wait = self.collector.seconds_until_due(self._patience())
@@ -176,8 +182,26 @@ class Supervision:
             if kind == wire.LOG_FRAME:
                 self.collector.take_log(payload, time.time())
             else:
-                self.collector.take(wire.parse(payload))
+                self._take(wire.parse(payload))
         return bool(data)
+
+    def _take(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Asked):
+            self._questions.append(message)
+        else:
+            self.collector.take(message)
+
+    def _answer(self, connection: socket.socket) -> None:
+        """Answer what nodes asked; with the database away they wait until it is back."""
+        while self._questions:
+            try:
+                reply = answer(self.step, self.token, self._questions[0], clock.now())
+            except OperationalError as error:
+                logger.warning("A question of %s waits for the database: %s", self.step, error)
+                return
+            self._questions.popleft()
+            with suppress(OSError):  # the host is closing: its last message is still to be read
+                wire.send(connection, reply)
 
     def _is_over(self) -> bool:
         """Leave the conversation: closing the connection makes the host kill the child's process group."""
@@ -196,8 +220,8 @@ class Supervision:
     # ---- stopping
 
     def _patience(self) -> float:
-        """Seconds until something of ours is due: a time limit, or the next stage of a stop."""
-        waits = [IDLE_SECONDS]
+        """Seconds until something of ours is due: a time limit, a late answer, or the next stage of a stop."""
+        waits = [ANSWER_SECONDS if self._questions else IDLE_SECONDS]
         if limit := self.pipeline.time_limit_seconds:
             waits.append(max(0.0, self._started + limit - time.monotonic()))
         if self._stage:

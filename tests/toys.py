@@ -124,6 +124,12 @@ def naps_after(b, seconds, diary):
     return {**b, **naps(seconds, diary)}
 
 
+def asks(word):
+    from kedro_console import here
+
+    return here.ask("run_described")
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -188,6 +194,7 @@ def register_pipelines():
         "spins": one(f.spins, "params:seconds"),
         "writes": one(f.writes, ["params:folder", "params:word"]),
         "environment": one(f.environment, "params:word"),
+        "asks": one(f.asks, "params:word"),
         "progress": one(f.progress, "params:n"),
     }
 """

@@ -53,6 +53,25 @@ class Run(Moving):
     tags = models.JSONField(default=list, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
+    caused_by = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="followers",
+        help_text="The run whose end (or whose node's end) started this one by a rule.",
+    )
+    root = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="family",
+        help_text="The first run of the chain that rules and retries made; empty: itself.",
+    )
+    iteration = models.PositiveIntegerField(default=0, help_text="How many runs of the chain came before it.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="The tick of the schedule that began its chain.")
+    is_side_job = models.BooleanField(default=False, help_text="Its end never changes what its main run is.")
     is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
     load_versions = models.JSONField(
         default=dict, blank=True, help_text="Versioned dataset → the version that an earlier run saved and it reads."
@@ -111,6 +130,11 @@ class Run(Moving):
 
     def _history(self) -> dict[str, Any]:
         return {"run": self}
+
+    @property
+    def root_number(self) -> int:
+        """The number of the first run of its chain."""
+        return self.root_id or self.pk
 
     @property
     def folder(self) -> Path:

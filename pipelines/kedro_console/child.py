@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, failures, learned, logs, parameters, processes, warm, wire
+from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, warm, wire
 from kedro_console.keep import Keeper
 from kedro_console.progress import Bar
 from kedro_console.report import Reporter
@@ -52,7 +52,7 @@ def run_forked(request: wire.StepStarted, place: Place, warmth: warm.Warmth, pac
 
 def refusal(request: wire.StepStarted, warmth: warm.Warmth) -> wire.StepRefused | None:
     """Why this project cannot run the step at all; None when it can."""
-    if request.pipeline in warmth.pipelines:
+    if request.function or request.pipeline in warmth.pipelines:
         return None
     near = difflib.get_close_matches(request.pipeline, warmth.pipelines, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(warmth.pipelines) or 'none at all'}."
@@ -77,9 +77,13 @@ def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, re
     _limit(request.memory_limit_bytes)
     logs.install(warmth.package, lambda node, bar: reporter.send(_progress(node, bar)))
     hooks = _hooks(request, place, warmth, reporter)
+    here.enter(request.run_id, reporter)
     started = time.monotonic()
     try:
-        _run(request, place, hooks)
+        if request.function:
+            reporter.send(wire.FunctionReturned(time.time(), call.call(request.function, request.arguments)))
+        else:
+            _run(request, place, hooks)
     except BaseException as error:  # noqa: BLE001  (also SystemExit and KeyboardInterrupt: every end is reported)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         node = hooks.run_failed(error)

@@ -182,6 +182,11 @@ class Child:
         else:
             processes.kill_group(self.pid, SIGNALS[stage])
 
+    def answer(self, message: wire.Answered) -> None:
+        """Hands an answer on; a child that has ended, or does not read, has no use for it."""
+        with contextlib.suppress(OSError):
+            self.channels.packets.send(message.to_json())
+
     def kill(self) -> None:
         """SIGKILL to the group and to every descendant, whatever group it is in."""
         self.is_stopped = True

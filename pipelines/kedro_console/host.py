@@ -138,6 +138,9 @@ class Host:
         elif isinstance(message, wire.LeaseRenewed):
             if mine is not None:
                 mine.hold(message.held_until)
+        elif isinstance(message, wire.Answered):
+            if mine is not None:
+                mine.answer(message)
         elif isinstance(message, wire.StepStarted) and mine is None:
             self._start(talk, message)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kedro_console import wire
@@ -23,6 +23,13 @@ class Reporter:
 
     def send(self, event: wire.Event) -> None:
         self._packets.send(fit(event))
+
+    def answers(self) -> Iterator[wire.Answered]:
+        """What the console answers to questions, until the host closes the line."""
+        while packet := self._packets.recv(2 * wire.MAX_EVENT_BYTES):
+            message = wire.parse(packet)
+            if isinstance(message, wire.Answered):
+                yield message
 
     def send_ready(self) -> None:
         """Tells the host that a process of its own has warmed up."""

@@ -78,6 +78,8 @@ class StepStarted(Message):
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
     expected_revision: str = ""  # "" = whatever the host has
     held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
+    function: str = ""  # "package.module:name": call this instead of running a pipeline, and report what it returns
+    arguments: dict[str, Json] = field(default_factory=dict)  # of that function, by keyword
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,16 @@ class LeaseRenewed(Message):
 
     kind: ClassVar[str] = "lease_renewed"
     held_until: float
+
+
+@dataclass(frozen=True)
+class Answered(Message):
+    """The answer to the child's question of this number; `error` is a sentence when there is none to give."""
+
+    kind: ClassVar[str] = "answered"
+    number: int
+    data: Json = None
+    error: str = ""
 
 
 # ---- reported by the host or the child -----------------------------------------------------------
@@ -233,6 +245,25 @@ class ProgressMade(Event):
 
 
 @dataclass(frozen=True)
+class Asked(Event):
+    """A node wants something that rows know or decide (`what`: grant_taken, items_taken …); its thread waits."""
+
+    kind: ClassVar[str] = "asked"
+    number: int
+    what: str
+    node: str
+    data: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FunctionReturned(Event):
+    """What the called function gave back, as plain JSON."""
+
+    kind: ClassVar[str] = "function_returned"
+    value: Json
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     kind: ClassVar[str] = "run_finished"
     seconds: float
@@ -272,8 +303,9 @@ class ChildExited(Event):
 MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
-        StepStarted, StopAsked, LeaseRenewed, StepRefused, ChildStarted, RunStarted, NodeStarted, NodeFinished,
-        NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, RunFinished, RunFailed, MemoryMeasured, ChildExited,
+        StepStarted, StopAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
+        NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, FunctionReturned, RunFinished,
+        RunFailed, MemoryMeasured, ChildExited,
     )
 }  # fmt: skip
 
