@@ -12,6 +12,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from console.env import DEFAULT_URL
+from console.tree import lock
 from jobs.models import Artifact, Run
 from jobs.states import Cause, NodeStatus, Runner, Status
 
@@ -38,7 +40,12 @@ class Moment(serializers.DateTimeField):
 def address(context: Mapping[str, Any], path: str) -> str:
     """The whole address of this path, as whoever asks reaches us; a command's is the one that `up` serves."""
     request = context.get("request")
-    return str(request.build_absolute_uri(path)) if request else f"{settings.CONSOLE_URL}{path}"
+    return str(request.build_absolute_uri(path)) if request else f"{_own_address()}{path}"
+
+
+def _own_address() -> str:
+    is_told = settings.CONSOLE_URL != DEFAULT_URL
+    return str(settings.CONSOLE_URL) if is_told else lock.address(settings.VAR) or DEFAULT_URL
 
 
 class ProgressShape(serializers.Serializer[Any]):
