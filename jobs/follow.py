@@ -1,0 +1,81 @@
+"""A child goes on: the transaction that ends its step claims the next one of the same run.
+
+What it takes is what its slot would take from the queue next, so nobody waits longer for it: a step of another run that
+is more important, or has waited longer, comes first.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs.advance import Outcome, end_step, make_ready
+from jobs.collect import Collector
+from jobs.errors import IllegalMove
+from jobs.leases import LEASE
+from jobs.models import Run, Step
+from jobs.states import Status
+from jobs.try_again import tell_wait
+
+OF_THE_RUN = ("status", "cancel_requested_at", "seq", "results", "peak_memory_bytes")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A step and the lease under which it is ours."""
+
+    step: Step
+    token: uuid.UUID
+    since: float = field(default_factory=time.monotonic)
+    """When it was asked for, in seconds of the monotonic clock."""
+    others: Sequence[int] = ()
+    """Steps that became ready with it, of which Celery is still to be told."""
+
+
+def claim(step: Step, *, at: datetime, worker_name: str) -> Claim:
+    """Take this step; the run starts with its first one. IllegalMove when another has it, or nothing is to be done."""
+    since = time.monotonic()
+    with transaction.atomic():
+        run = Run.objects.select_for_update().get(pk=step.run_id)
+        token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
+        if run.status == Status.QUEUED:
+            run.start(at=at, by=worker_name)
+        elif step.eligible_at:
+            tell_wait(run.pk)
+    return Claim(step, token, since)
+
+
+def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Claim | None:
+    """End a step that succeeded and take the next; None, and nothing is written, when none may follow in its place."""
+    since = time.monotonic()
+    step = mine.step
+    with transaction.atomic():
+        run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
+        ready = make_ready(step, at)
+        following = _next(step, at)
+        if following is None or run.cancel_requested_at:
+            transaction.set_rollback(True)
+            return None
+        end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
+        try:
+            token = following.claim(at=at, worker_name=worker_name, lease=LEASE)
+        except IllegalMove:  # another worker's slot took it in this moment
+            transaction.set_rollback(True)
+            return None
+    collector.forget()
+    return Claim(following, token, since, others=[pk for pk in ready if pk != following.pk])
+
+
+def _next(step: Step, at: datetime) -> Step | None:
+    """The run's step that its queue would give next; another attempt always gets a process of its own."""
+    rows = Step.objects.ready(at).filter(run_id=step.run_id, queue=step.queue, attempt=1)
+    following = rows.order_by("priority", "ready_at", "position").first()
+    if following is None or Step.objects.waiting_before(following, at).exists():
+        return None
+    following.run = step.run
+    return following
