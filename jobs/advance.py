@@ -108,8 +108,8 @@ def _keep_artifacts(run: Run, outcome: Outcome, at: datetime) -> list[Artifact]:
 
 
 def make_ready(step: Step, at: datetime) -> list[int]:
-    """Release the steps that waited for this one last, told to Celery after the commit; their keys."""
-    steps = Step.objects.filter(run_id=step.run_id)
+    """Release the steps that waited for this one last, of which Celery is told after the commit; their keys."""
+    steps = Step.objects.filter(run_id=step.run_id).order_by()
     waiting = steps.filter(status=Status.QUEUED, ready_at=None).values_list("pk", "needs")
     near = {pk: set(needs) for pk, needs in waiting if step.position in needs}
     if not near:

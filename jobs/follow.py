@@ -57,8 +57,8 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
     with transaction.atomic():
         run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
         ready = make_ready(step, at)
-        following = _next(step, at)
-        if following is None or run.cancel_requested_at:
+        following = None if run.cancel_requested_at else in_turn_after(step, at)
+        if following is None or following.attempt > 1:  # another attempt gets a process of its own
             transaction.set_rollback(True)
             return None
         end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
@@ -71,11 +71,17 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
     return Claim(following, token, since, others=[pk for pk in ready if pk != following.pk])
 
 
-def _next(step: Step, at: datetime) -> Step | None:
-    """The run's step that its queue would give next; another attempt always gets a process of its own."""
-    rows = Step.objects.ready(at).filter(run_id=step.run_id, queue=step.queue, attempt=1)
-    following = rows.order_by("priority", "ready_at", "position").first()
-    if following is None or Step.objects.waiting_before(following, at).exists():
+def in_turn_after(step: Step, at: datetime) -> Step | None:
+    """What the step's slot would take from the queue next, if that is of the same run."""
+    following = Step.objects.in_turn(step.queue, at).defer("error", "wait_reason").first()
+    if following is None or following.run_id != step.run_id:
         return None
     following.run = step.run
     return following
+
+
+def another(step_id: int, at: datetime) -> Step | None:
+    """For a message that came too late, because a child went on with its step: the run's next one, if one waits."""
+    late = Step.objects.only("run_id", "queue").get(pk=step_id)
+    rows = Step.objects.in_turn(late.queue, at).filter(run_id=late.run_id)
+    return rows.select_related("run__pipeline__project").first()

@@ -16,14 +16,14 @@ from jobs import clock
 from jobs.advance import Outcome, finish
 from jobs.answer import answer
 from jobs.collect import Collector
-from jobs.dispatch import ask_for_snapshot, send_all
+from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import IllegalMove, LeaseLost, ProjectError
-from jobs.follow import Claim, claim, go_on
+from jobs.follow import Claim, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Step
 from jobs.outcome import Ending, outcome_of
-from jobs.states import Status
+from jobs.states import Runner, Status
 from jobs.tell import request_for, step_folder, structure_of
 from kedro_console import wire
 
@@ -36,14 +36,12 @@ KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
 
 
 def supervise(step_id: int, *, worker_name: str) -> bool:
-    """Run this step to its end, and those that follow in its child; False when the claim was refused."""
-    if not Step.objects.filter(pk=step_id, status=Status.QUEUED, ready_at__isnull=False).exists():
-        return False  # a child that went on had it already: the usual case for the messages of a wide run
-    step = Step.objects.select_related("run__pipeline__project").get(pk=step_id)
-    try:
-        mine: Claim | None = claim(step, at=clock.now(), worker_name=worker_name)
-    except IllegalMove as refusal:
-        logger.info("%s was not claimed: %s", step, refusal)
+    """Run this step, or the next of its run, and those that follow; False when there is nothing to do."""
+    at = clock.now()
+    known = Step.objects.select_related("run__pipeline__project")
+    step = known.filter(pk=step_id, status=Status.QUEUED, ready_at__isnull=False).first() or another(step_id, at)
+    mine = _claimed(step, worker_name)
+    if mine is None:
         return False
     with Link() as link:
         while mine:
@@ -51,14 +49,29 @@ def supervise(step_id: int, *, worker_name: str) -> bool:
     return True
 
 
+def _claimed(step: Step | None, worker_name: str) -> Claim | None:
+    try:
+        return claim(step, at=clock.now(), worker_name=worker_name) if step else None
+    except IllegalMove as refusal:
+        logger.info("%s was not claimed: %s", step, refusal)
+        return None
+
+
 def _run(mine: Claim, link: Link, worker_name: str) -> Claim | None:
-    """Run the step to its end; the one that its child goes on with."""
+    """Run the step to its end; the one that follows, in the same child or, when it has ended, in a new one."""
     with LEASES.hold(mine.step, mine.token, since=mine.since) as hold:
         try:
-            return Supervision(mine, hold, link, worker_name).run()
+            following = Supervision(mine, hold, link, worker_name).run()
         except LeaseLost as lost:
             logger.warning("%s", lost)
             return None
+    if following or mine.step.run.runner != Runner.DISTRIBUTED:
+        return following
+    step = in_turn_after(mine.step, clock.now()) if LEASES.may_go_on else None
+    following = _claimed(step, worker_name)
+    if not following:
+        pass_on(mine.step)
+    return following
 
 
 class Supervision:
@@ -86,11 +99,12 @@ class Supervision:
             self.ending.sentence = str(error)
         finally:
             self._tell_others()
+        if self.following:  # whatever the pulse thinks of a lease that has ended in this moment
+            return self.following
         if self.hold.is_lost:
             raise LeaseLost(f"The lease of {self.step} was lost: its process was ended and nothing more is written.")
-        if not self.following:
-            self._close()
-        return self.following
+        self._close()
+        return None
 
     # ---- the child
 
@@ -128,8 +142,10 @@ class Supervision:
     def _tell_others(self) -> None:
         """Celery hears of what became ready with this step when its own child is at work."""
         untold, self._untold = self._untold, ()
-        if untold:
+        try:
             send_all(untold)
+        except OperationalError as error:  # the reconciler tells them
+            logger.warning("The database is away, and Celery was not told of %d steps: %s", len(untold), error)
 
     def _listen(self) -> None:
         while not self.collector.exit and not self._is_over():
