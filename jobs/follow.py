@@ -23,6 +23,8 @@ from jobs.states import Status
 from jobs.try_again import tell_wait
 
 OF_THE_RUN = ("status", "cancel_requested_at", "seq", "results", "peak_memory_bytes")
+TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
+"""What a step and its run have to tell: the rest of these rows is not read for each of many steps."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
 
 def in_turn_after(step: Step, at: datetime) -> Step | None:
     """What the step's slot would take from the queue next, if that is of the same run."""
-    following = Step.objects.in_turn(step.queue, at).defer("error", "wait_reason").first()
+    following = Step.objects.in_turn(step.queue, at).only(*TO_RUN).first()
     if following is None or following.run_id != step.run_id:
         return None
     following.run = step.run

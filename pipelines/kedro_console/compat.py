@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +86,18 @@ def _read_once(loader_class: Any) -> Any:
     return type(loader_class.__name__, (loader_class,), methods)
 
 
-def allow_again(session: Any, pipeline: str) -> None:
+def allow_again(session: Any) -> None:
     """Kedro lets a session run once; this one ran a step, and the next step of the same run may follow."""
+    session._run_called = False
+
+
+def quicken_pipelines() -> None:
+    """Makes choosing a few nodes of a large pipeline cheap: each step of a distributed run does it."""
     from kedro.framework.project import pipelines
 
-    session._run_called = False
-    known = pipelines[pipeline]
-    if not isinstance(known, _quick_pipeline()):
-        known.__class__ = _quick_pipeline()
+    for known in dict(pipelines).values():
+        with contextlib.suppress(TypeError):  # a class of the project's own
+            known.__class__ = _quick_pipeline()
 
 
 @functools.lru_cache(maxsize=1)
@@ -221,7 +225,7 @@ def remember_plugins() -> None:
             point.load()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _known_plugins() -> Iterator[None]:
     """While a session is made, pluggy sees only the distributions that have Kedro hooks: it reads each of them."""
     import importlib.metadata

@@ -101,7 +101,7 @@ class Work:
             load_versions=request.load_versions or None,
         )
         if request.may_go_on:
-            compat.allow_again(session, request.pipeline)
+            compat.allow_again(session)
             self._session = session
 
     def _first_session(self, request: wire.StepStarted) -> Any:
