@@ -69,6 +69,8 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
         except IllegalMove:  # another worker's slot took it in this moment
             transaction.set_rollback(True)
             return None
+        if following.eligible_at:
+            tell_wait(run.pk)
     collector.forget()
     return Claim(following, token, since, others=[pk for pk in ready if pk != following.pk])
 

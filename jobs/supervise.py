@@ -101,6 +101,7 @@ class Supervision:
             self._tell_others()
         if self.following:  # whatever the pulse thinks of a lease that has ended in this moment
             return self.following
+        self.link.close()
         if self.hold.is_lost:
             raise LeaseLost(f"The lease of {self.step} was lost: its process was ended and nothing more is written.")
         self._close()

@@ -28,7 +28,6 @@ from kedro_console.work import Place
 SWEEP_SECONDS = 0.003
 FRESH_SECONDS = 1.0
 END_SECONDS = 2.0
-BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -298,18 +297,8 @@ class Host:
         while self._kill_orphans() and time.monotonic() < deadline:
             self._reap()
             time.sleep(SWEEP_SECONDS)
-        self._refuse_late()
-
-    def _refuse_late(self) -> None:
-        """Answers who connected in the moment when the host left, so that they start another one."""
         answer = wire.StepRefused(time.time(), "stale", "The host is leaving; start another one.")
-        for connection in self._door.accept():
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(END_SECONDS)
-                wire.send(connection, answer)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(BLOCK):  # what is closed with unread bytes loses its answer
-                    continue
+        self._door.refuse_late(answer, END_SECONDS)
 
 
 def _options() -> Options:
