@@ -35,6 +35,7 @@ def hand_back(**_: Any) -> None:
     """SIGTERM: what runs gets a few seconds to end by itself, then goes back to the queue."""
     from jobs.leases import LEASES
 
+    LEASES.is_taking = False
     timer = threading.Timer(DRAIN_SECONDS, LEASES.hand_back)
     timer.daemon = True
     timer.start()

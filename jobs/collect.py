@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from jobs.artifacts import described, keep
@@ -98,7 +98,7 @@ class Collector:
     `outputs` are the run's final datasets: what is known of them goes into its results.
     """
 
-    def __init__(self, step: Step, token: uuid.UUID, outputs: set[str]) -> None:
+    def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str]) -> None:
         self.step, self.token, self.outputs = step, token, outputs
         self.log = Log()
         self.facts: dict[str, Any] = {}
@@ -107,6 +107,8 @@ class Collector:
         self.failure: wire.RunFailed | None = None
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
+        self.has_begun = False
+        self.is_waiting = False
         self.is_finished = False
         self.peak_memory_bytes = 0
         self.revision = ""
@@ -148,10 +150,14 @@ class Collector:
 
     def _on_child_started(self, event: wire.ChildStarted) -> None:
         self.facts |= {"pid": event.pid, "mode": event.mode}
-        self.revision = self._run_facts["revision"] = event.revision
+        self.has_begun = True
+        self.revision = event.revision
+        if not event.has_gone_on:
+            self._run_facts["revision"] = event.revision
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
-        self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
+        if event.versions:
+            self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
         for name in event.nodes:
             self._node(name)
 
@@ -199,6 +205,10 @@ class Collector:
     def _on_run_failed(self, event: wire.RunFailed) -> None:
         self.failure = event
 
+    def _on_child_waited(self, event: wire.ChildWaited) -> None:
+        self.is_waiting = True
+        self._measure(event.peak_memory_bytes)
+
     def _on_child_exited(self, event: wire.ChildExited) -> None:
         self.exit = event
         self.facts |= {"exit_code": event.exit_code, "exit_signal": event.signal}
@@ -235,24 +245,26 @@ class Collector:
 
         When the database is away nothing is lost: the same rows are written by the next flush.
         """
-        self._pending_lines += self.log.take()
         self._flushed = time.monotonic()
         with transaction.atomic():
+            run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
             self.step.record(self.token, **self.facts)
-            first = self._take_numbers(len(self._events) + len(self._pending_lines))
-            self._write_nodes()
-            self._write_events(first)
-            self._write_lines(first + len(self._events))
-        self._forget()
+            self.write(run)
+        self.forget()
 
-    def _take_numbers(self, count: int) -> int:
-        """Reserve `count` sequence numbers of the run, and write what is known of it in the same UPDATE."""
-        done = F("nodes_done") + self._done
-        Run.objects.filter(pk=self.step.run_id).update(seq=F("seq") + count, nodes_done=done, **self._run_facts)
-        if not count:
-            return 0
-        last: int = Run.objects.values_list("seq", flat=True).get(pk=self.step.run_id)
-        return last - count + 1
+    def write(self, run: Run, **facts: Any) -> None:
+        """Within a transaction that has locked the run and made sure of the lease; `forget` after its commit.
+
+        `facts` are written of the run in the same UPDATE.
+        """
+        self._pending_lines += self.log.take()
+        first = run.seq + 1
+        last = run.seq + len(self._events) + len(self._pending_lines)
+        done = {"nodes_done": F("nodes_done") + self._done} if self._done else {}
+        Run.objects.filter(pk=run.pk).update(seq=last, **done, **self._run_facts, **facts)
+        self._write_nodes()
+        self._write_events(first)
+        self._write_lines(first + len(self._events))
 
     def _write_nodes(self) -> None:
         if self._unsaved:
@@ -289,7 +301,7 @@ class Collector:
                     at=moment(event.at),
                     kind=event.kind,
                     node=getattr(event, "node", ""),
-                    data=asdict(event),
+                    data=wire.plain(event),
                 )
                 for place, event in enumerate(self._events)
             ],
@@ -306,21 +318,10 @@ class Collector:
             for chunk in chunks
         )
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
         self._done, self._run_facts, self.facts = 0, {}, {}
-
-
-def flush_patiently(collector: Collector, *, seconds: float) -> None:
-    """Flush, waiting for a database that is away for up to so many seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return collector.flush()
-        except OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
 
 
 def one_line(failure: wire.Failure) -> str:

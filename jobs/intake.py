@@ -27,7 +27,7 @@ class Intake:
         self.queues = sorted(consumer.app.amqp.queues.consume_from)
         self._is_to_take = True
         self.is_taking = True
-        self.slots = self._slots_at_start = int(consumer.controller.concurrency)
+        self.slots = self._slots_at_start = LEASES.slots = int(consumer.controller.concurrency)
 
     def obey(self, worker: Worker) -> None:
         """Bring the consumer to what the row wishes; a drained worker is told to end."""
@@ -36,7 +36,7 @@ class Intake:
             self._consumer.call_soon(self._resize, slots)
         is_to_take = worker.wanted_state == Wanted.WORKING
         if is_to_take != self._is_to_take:
-            self._is_to_take = is_to_take
+            self._is_to_take = LEASES.is_taking = is_to_take
             self._consumer.call_soon(self._open if is_to_take else self._close)
         if worker.wanted_state == Wanted.DRAINING and not self.is_taking and self._is_idle():
             logger.info("The worker is drained and ends.")
@@ -60,4 +60,4 @@ class Intake:
         executor = self._consumer.pool.executor
         executor._max_workers = max(executor._max_workers, slots)  # a pool of threads has no way of its own to grow
         self._consumer.controller.max_concurrency = slots
-        self.slots = slots
+        self.slots = LEASES.slots = slots

@@ -104,6 +104,19 @@ def part_that_fails_without(words, mark):
     return {"pid": os.getpid(), "word": words[0]}
 
 
+def diary_part(number, diary, seconds):
+    found = os.environ.get("LEFT_BY", "")
+    os.environ["LEFT_BY"] = str(number)
+    if Path(f"{diary}.kill-{number}").exists():
+        Path(f"{diary}.kill-{number}").unlink()
+        os.kill(os.getpid(), 9)
+    print(f"part {number} of {diary}")
+    time.sleep(seconds)
+    with open(diary, "a") as handle:
+        handle.write(f"{number} {os.getpid()} {found}\\n")
+    return {"pid": os.getpid(), "word": number}
+
+
 def join(*parts):
     return {"pids": len({p["pid"] for p in parts}), "words": [p["word"] for p in parts]}
 
@@ -139,6 +152,8 @@ def progress(n):
 """
 
 PIPELINES = """
+from functools import partial
+
 from kedro.pipeline import node, pipeline
 from . import nodes as f
 
@@ -157,6 +172,12 @@ def register_pipelines():
         [node(f.split, "params:word", "words", name="split")]
         + [node(f.part, "words", f"part_{i}", name=f"part_{i}") for i in range(4)]
         + [node(f.join, [f"part_{i}" for i in range(4)], "joined", name="join")]
+    )
+    width = 12
+    wide = pipeline(
+        [node(partial(f.diary_part, i), ["params:diary", "params:seconds"], f"wide_{i:02}", name=f"wide_{i:02}")
+         for i in range(width)]
+        + [node(f.join, [f"wide_{i:02}" for i in range(width)], "joined", name="join")]
     )
     broken_fan = pipeline(
         [node(f.split, "params:word", "words", name="split")]
@@ -180,6 +201,7 @@ def register_pipelines():
         "answers_late_tagged": after_two(f.answers_late, late, tags=["retry-3"]),
         "naps_after": after_two(f.naps_after, ["params:seconds", "params:diary"]),
         "fan": fan,
+        "wide": wide,
         "broken_fan": broken_fan,
         "__default__": chain,
         "chain": chain,

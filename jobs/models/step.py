@@ -19,6 +19,14 @@ class StepQuerySet(models.QuerySet["Step"]):
         rows = self.filter(status=Status.QUEUED, ready_at__isnull=False)
         return rows.filter(models.Q(eligible_at__isnull=True) | models.Q(eligible_at__lte=at))
 
+    def in_turn(self, queue: str, at: datetime) -> StepQuerySet:
+        """What waits in this queue, the next first: the more important, then what has been ready for longer.
+
+        `finished_at` is empty for them all: its index finds the few live steps among all that ever were.
+        """
+        rows = self.ready(at).filter(queue=queue, finished_at=None, run__cancel_requested_at=None)
+        return rows.order_by("priority", "ready_at", "position")
+
     def unheard(self, at: datetime, *, patience: timedelta) -> StepQuerySet:
         """Ready steps whose Celery message was sent long ago, or never."""
         rows = self.ready(at)

@@ -10,6 +10,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from kedro_console import logs, wire
@@ -29,6 +30,8 @@ class _Line:
         self._waiting: dict[int, queue.SimpleQueue[wire.Answered]] = {}
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
+        self._is_read_by_caller = False
+        self._steps: queue.SimpleQueue[wire.StepStarted | None] = queue.SimpleQueue()
 
     def ask(self, what: str, data: dict[str, Any]) -> Any:
         if os.getpid() != self.pid:
@@ -43,17 +46,44 @@ class _Line:
             raise AskError(answer.error)
         return answer.data
 
+    def next_step(self) -> wire.StepStarted | None:
+        """Waits for the next step; None when the host says that nothing follows, or is gone.
+
+        The thread that reads answers hands it on. While there is none, the caller reads, and hands on late answers.
+        """
+        with self._lock:
+            self._is_read_by_caller = self._reader is None
+        if not self._is_read_by_caller:
+            return self._steps.get()
+        step = next(self._steps_heard(), None)
+        with self._lock:
+            self._is_read_by_caller = False
+            if self._waiting:
+                self._listen()
+        return step
+
     def _listen(self) -> None:
-        if self._reader is None:
+        if self._reader is None and not self._is_read_by_caller:
             self._reader = threading.Thread(target=self._read, name="answers", daemon=True)
             self._reader.start()
 
     def _read(self) -> None:
-        for answer in self.reporter.answers():
-            with self._lock:
-                waiting = self._waiting.pop(answer.number, None)
-            if waiting is not None:
-                waiting.put(answer)
+        for step in self._steps_heard():
+            self._steps.put(step)
+        self._steps.put(None)
+
+    def _steps_heard(self) -> Iterator[wire.StepStarted | None]:
+        """Steps, and None for the word that none follows; answers are handed to who waits for them."""
+        for message in self.reporter.heard():
+            if isinstance(message, wire.Answered):
+                with self._lock:
+                    waiting = self._waiting.pop(message.number, None)
+                if waiting is not None:
+                    waiting.put(message)
+            elif isinstance(message, wire.StepStarted):
+                yield message
+            elif isinstance(message, wire.LeaveAsked):
+                yield None
 
 
 _line: _Line | None = None
@@ -63,6 +93,11 @@ def enter(run_id: str, reporter: Reporter) -> None:
     """From now on this process runs a step of that run, and this is how it speaks."""
     global _line
     _line = _Line(run_id, reporter)
+
+
+def next_step() -> wire.StepStarted | None:
+    """The step that follows in this process, as soon as it is known; None when it may end."""
+    return _line.next_step() if _line else None
 
 
 def is_supervised() -> bool:

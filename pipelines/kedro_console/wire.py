@@ -15,7 +15,7 @@ import json
 import math
 import socket
 import struct
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -54,6 +54,12 @@ def _plain(value: object) -> object:
     return vars(value) if is_dataclass(value) else str(value)
 
 
+def plain(message: Message) -> dict[str, Json]:
+    """The message without its kind, as JSON can hold it; values are not copied."""
+    nested = tuple(NESTED.values())
+    return {name: asdict(value) if isinstance(value, nested) else value for name, value in vars(message).items()}
+
+
 # ---- asked by the supervisor -------------------------------------------------------------------
 
 
@@ -80,6 +86,7 @@ class StepStarted(Message):
     held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
     function: str = ""  # "package.module:name": call this instead of running a pipeline, and report what it returns
     arguments: dict[str, Json] = field(default_factory=dict)  # of that function, by keyword
+    may_go_on: bool = False  # after a success the child may wait for the next step of this run (`child_waited`)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,13 @@ class StopAsked(Message):
 
     kind: ClassVar[str] = "stop_asked"
     stage: str
+
+
+@dataclass(frozen=True)
+class LeaveAsked(Message):
+    """Nothing follows: the child that waits ends as a program does."""
+
+    kind: ClassVar[str] = "leave_asked"
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,8 @@ class Failure:
 @dataclass(frozen=True)
 class StepRefused(Event):
     """The host did not start a child. reason: `stale` (the code changed: start a new host), `broken` (the project
-    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`."""
+    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`, `gone` (the child that was to go on is not
+    there: ask for a new one)."""
 
     kind: ClassVar[str] = "step_refused"
     reason: str
@@ -157,11 +172,13 @@ class ChildStarted(Event):
     revision: str
     kedro_version: str
     python_version: str
+    has_gone_on: bool = False  # it ran another step of this run before
 
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """Kedro is about to run: what it resolved. `nodes` in execution order."""
+    """Kedro is about to run: what it resolved. `nodes` in execution order. A child that has gone on reports the nodes
+    alone: parameters and versions are those of its first step."""
 
     kind: ClassVar[str] = "run_started"
     nodes: list[str]
@@ -287,6 +304,15 @@ class MemoryMeasured(Event):
 
 
 @dataclass(frozen=True)
+class ChildWaited(Event):
+    """The last message of a step whose child lives on: it waits for the next step of the run, or for `leave_asked`."""
+
+    kind: ClassVar[str] = "child_waited"
+    peak_memory_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
 class ChildExited(Event):
     """The last message of a step: the process (group) is gone."""
 
@@ -303,9 +329,9 @@ class ChildExited(Event):
 MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
-        StepStarted, StopAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
+        StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
         NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, FunctionReturned, RunFinished,
-        RunFailed, MemoryMeasured, ChildExited,
+        RunFailed, MemoryMeasured, ChildWaited, ChildExited,
     )
 }  # fmt: skip
 
