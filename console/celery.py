@@ -5,7 +5,7 @@ import threading
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import task_postrun, worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -28,6 +28,13 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()
+
+
+@task_postrun.connect
+def take_the_next(**_: Any) -> None:
+    """A full worker does not listen; it hears of the slot that is free now."""
+    for heartbeat in _pulse:
+        heartbeat.intake.look_again()
 
 
 @worker_shutting_down.connect

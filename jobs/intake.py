@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from typing import Any
+from typing import Any, Final
 
 from celery.worker import state
 
@@ -14,6 +14,8 @@ from jobs.models import Worker
 from jobs.states import Wanted
 
 logger = logging.getLogger(__name__)
+
+SOON_SECONDS: Final = 0.01
 
 
 class Intake:
@@ -41,6 +43,14 @@ class Intake:
         if worker.wanted_state == Wanted.DRAINING and not self.is_taking and self._is_idle():
             logger.info("The worker is drained and ends.")
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def look_again(self) -> None:
+        """A slot is about to be free: the consumer itself would see that at its next event, up to a second later."""
+        self._consumer.call_soon(self._look_soon)
+
+    def _look_soon(self) -> None:
+        if self._consumer.hub:
+            self._consumer.hub.call_later(SOON_SECONDS, lambda: None)
 
     def _is_idle(self) -> bool:
         return not (len(LEASES) or state.reserved_requests or state.active_requests)
