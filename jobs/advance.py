@@ -42,7 +42,8 @@ def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetim
     """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's."""
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
-        step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
+        facts = {**outcome.facts, "is_handed_back": outcome.is_free}
+        step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
         _record_results(run, outcome, at)
         if outcome.status == Status.SUCCEEDED:
             _queue_ready(step, at)
@@ -85,7 +86,7 @@ def _queue_ready(step: Step, at: datetime) -> None:
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
     if outcome.status != Status.CRASHED or run.cancel_requested_at is not None:
         return False
-    crashes = run.steps.filter(position=step.position, status=Status.CRASHED).count()
+    crashes = run.steps.filter(position=step.position, status=Status.CRASHED, is_handed_back=False).count()
     return outcome.is_free or (outcome.may_retry and crashes <= run.pipeline.crash_retries)
 
 

@@ -66,6 +66,9 @@ class Step(Moving):
     peak_memory_bytes = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     has_lost_worker = models.BooleanField(default=False, help_text="Its worker was lost while it ran.")
+    is_handed_back = models.BooleanField(
+        default=False, help_text="Its worker was stopped on purpose: the next attempt is no retry."
+    )
 
     objects = StepQuerySet.as_manager()
 

@@ -32,6 +32,9 @@ def text(report: Report) -> str:
         f"longest {percentile(times, 1):.1f}  (fault to the next attempt's start, {len(times)} attempts; "
         f"{report.unexplained} without a fault of their own)",
         f"drained            {report.drained_seconds:.1f} s after the last fault",
+        f"runs by the clock  {report.ticks}  (one for each minute)",
+        f"pages away         {_away(report.pages_away)}",
+        f"beat away          {_away(report.beat_away)}",
         f"violations         {len(verdict.violations)}",
         *[f"  {violation}" for violation in verdict.violations[:SHOWN]],
     ]
@@ -40,7 +43,14 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _away(times: list[float]) -> str:
+    return (
+        f"median {percentile(times, 0.5):.1f} s, longest {percentile(times, 1):.1f} s  (from the kill to the next sign, "
+        f"{len(times)} kills)"
+    )
+
+
 def _faults(report: Report) -> list[str]:
     kinds = Counter(fault.kind for fault in report.faults)
     each = [f"  {count:4d} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])]
-    return [f"faults             {len(report.faults)}  ({report.restarts} workers started again)", *each]
+    return [f"faults             {len(report.faults)}  ({report.restarts} processes started again)", *each]
