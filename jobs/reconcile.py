@@ -91,7 +91,9 @@ def send_unheard(at: datetime) -> int:
     if there is None:  # the broker is away: to try it with each row could outlast the leases
         return 0
     sent = 0
-    for step_id in [step_id for queue in sorted(queues) for step_id in _lost(unheard.filter(queue=queue), there[queue])]:
+    for step_id in [
+        step_id for queue in sorted(queues) for step_id in _lost(unheard.filter(queue=queue), there[queue])
+    ]:
         mine = Step.objects.unheard(at, patience=PATIENCE).filter(pk=step_id).update(sent_at=at)
         if not mine:  # of two that reconcile at once, one sends
             continue

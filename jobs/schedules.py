@@ -50,14 +50,13 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
     schedule = PeriodicTask.objects.filter(name=schedule_name).first()
     if schedule is None and schedule_name:
         raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
-    return launch(
-        pipeline,
-        at=at,
-        cause=Cause.SCHEDULE,
-        parameters=parameters,
-        idempotency_key=_key(schedule, pipeline, at) if schedule else None,
-        cause_detail=schedule_name,
-    )
+    key = _key(schedule, pipeline, at) if schedule else None
+    return _launch(pipeline, parameters, schedule_name, at=at, key=key)
+
+
+def _launch(pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None) -> Run:
+    cause = {"cause": Cause.SCHEDULE, "cause_detail": name}
+    return launch(pipeline, at=at, parameters=parameters, idempotency_key=key, **cause)
 
 
 def _key(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
@@ -101,13 +100,15 @@ def start_missed(at: datetime) -> int:
 
 def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     slot = due_slot(schedule, at - MISSED_AFTER - EARLY)
-    pipeline = Pipeline.objects.filter(pk=asked(schedule)[0]).first()
+    pipeline_id, parameters = asked(schedule)
+    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id).first()
     if slot is None or pipeline is None or not _was_sent(schedule, slot):
         return False
-    if Run.objects.filter(idempotency_key=_key_of(schedule, pipeline, slot)).exists() or _was_refused(schedule, slot):
+    key = _key_of(schedule, pipeline, slot)
+    if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
         return False
     try:
-        start_scheduled(pipeline.pk, asked(schedule)[1], schedule.name, slot)
+        _launch(pipeline, parameters, schedule.name, at=at, key=key)
     except ConsoleError as refusal:
         logger.warning("The schedule “%s” could not start for %s: %s", schedule.name, slot, refusal)
         return False

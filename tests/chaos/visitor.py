@@ -38,7 +38,9 @@ class Visitor(threading.Thread):
         """Start a run through the API; asked again with the same key until there is an answer that it was made."""
         wish = {"pipeline_name": pipeline, "parameters": parameters}
         made = (200, 201)
-        live.until(lambda: ask(f"{self._address}/api/v1/jobs", wish, key) in made, seconds=180, what=f"{key} by the API")
+        live.until(
+            lambda: ask(f"{self._address}/api/v1/jobs", wish, key) in made, seconds=180, what=f"{key} by the API"
+        )
 
 
 def ask(url: str, body: dict[str, Any] | None = None, key: str = "") -> int:
