@@ -73,7 +73,7 @@ def messages_in(queues: Collection[str]) -> dict[str, int] | None:
 
 def _lists(queue: str) -> list[str]:
     """The broker's list for each priority of a queue, as kombu names them."""
-    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    options: dict[str, Any] = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     name = f"{options['global_keyprefix']}{queue}"
     return [f"{name}{Channel.sep}{step}" if step else name for step in options["priority_steps"]]
 

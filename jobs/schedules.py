@@ -55,8 +55,14 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
 
 
 def _launch(pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None) -> Run:
-    cause = {"cause": Cause.SCHEDULE, "cause_detail": name}
-    return launch(pipeline, at=at, parameters=parameters, idempotency_key=key, **cause)
+    return launch(
+        pipeline,
+        at=at,
+        cause=Cause.SCHEDULE,
+        parameters=parameters,
+        idempotency_key=key,
+        cause_detail=name,
+    )
 
 
 def _key(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
@@ -101,7 +107,7 @@ def start_missed(at: datetime) -> int:
 def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     slot = due_slot(schedule, at - MISSED_AFTER - EARLY)
     pipeline_id, parameters = asked(schedule)
-    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id).first()
+    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id or 0).first()
     if slot is None or pipeline is None or not _was_sent(schedule, slot):
         return False
     key = _key_of(schedule, pipeline, slot)

@@ -258,7 +258,7 @@ def _away(evidence: Evidence) -> Iterator[Violation]:
 def returns(kills: list[float], signs: list[float]) -> list[tuple[float, float]]:
     """Each kill with the seconds until the next sign of life (endless without one); one before the next kill counts."""
     found = []
-    for kill, following in zip(kills, [*kills[1:], float("inf")], strict=True):
+    for kill, following in zip(kills, [*kills[1:], float("inf")], strict=False):
         back = min((sign for sign in signs if sign > kill), default=float("inf"))
         if back < following or following == float("inf"):
             found.append((kill, back - kill))

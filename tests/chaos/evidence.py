@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -96,17 +96,30 @@ def _seconds(at: datetime | None) -> float:
     return at.timestamp() if at else 0.0
 
 
-def recoveries(evidence: Evidence, faults: list[Fault]) -> tuple[list[float], int]:
-    """Seconds from a fault to the start of the attempt after the one it ended; and how many ends no fault explains."""
-    times, unexplained = [], 0
+@dataclass(frozen=True)
+class Recovery:
+    """An attempt that a fault ended: seconds until somebody noticed, and from then until the next one started."""
+
+    noticed: float
+    waited: float
+
+    @property
+    def seconds(self) -> float:
+        return self.noticed + self.waited
+
+
+def recoveries(evidence: Evidence, faults: list[Fault]) -> tuple[list[Recovery], int]:
+    """From the last fault that may have ended an attempt to the next attempt; how many ends no fault explains."""
+    found, unexplained = [], 0
     for run in evidence.runs:
         for lost, following in zip(run.attempts, run.attempts[1:], strict=False):
             if lost.status != "crashed" or following.position != lost.position or not following.started_at:
                 continue
             causes = [fault.at for fault in faults if _may_end(fault, lost)]
-            times += [following.started_at - max(causes)] if causes else []
+            if causes:
+                found.append(Recovery(lost.finished_at - max(causes), following.started_at - lost.finished_at))
             unexplained += not causes
-    return sorted(times), unexplained
+    return found, unexplained
 
 
 def _may_end(fault: Fault, lost: Attempt) -> bool:

@@ -58,7 +58,7 @@ class Report:
     plan: Plan
     verdict: Verdict
     faults: list[Fault]
-    recoveries: list[float]
+    recoveries: list[evidence.Recovery]
     unexplained: int
     drained_seconds: float
     restarts: int
