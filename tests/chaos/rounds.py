@@ -76,7 +76,7 @@ class Kills:
             self._start()
             for number in range(times):
                 retries = 5 if number % RETRIED == RETRIED - 1 else 0
-                rounds.append(Round(number + 1, VICTIMS[number % 3], RUNS[number // 3 % 2], retries))
+                rounds.append(Round(number + 1, VICTIMS[number % 3], RUNS[number % 2], retries))
                 self._disturb(rounds[-1])
                 print(rounds[-1], flush=True)
         finally:
