@@ -31,6 +31,11 @@ class StepQuerySet(models.QuerySet["Step"]):
     def renew(self, tokens: Iterable[uuid.UUID], until: datetime) -> int:
         return self.filter(status=Status.RUNNING, lease_token__in=list(tokens)).update(lease_expires_at=until)
 
+    def waiting_priority(self) -> int | None:
+        """The priority of the first of these that waits; None when none does."""
+        waiting = self.filter(status=Status.QUEUED).order_by("priority", "position")
+        return waiting.values_list("priority", flat=True).first()
+
     def newest_attempts(self) -> StepQuerySet:
         """Of each position only the newest attempt."""
         newer = Step.objects.filter(
