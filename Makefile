@@ -4,12 +4,13 @@ PORT ?= 8000
 PY := .venv/bin/python
 ARGS ?=
 MINUTES ?= 10
+TIMES ?= 50
 DATABASE ?= sqlite
 
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench chaos clean venv venv-dev
+.PHONY: help up test check fix lock bench chaos kills clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,9 @@ bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (A
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \
 	  --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+kills: venv-dev ## kill -9 a child, a worker, everything at TIMES=50 random moments; runs are resumed (SEED=)
+	@PYTHONPATH=.:pipelines $(PY) -m tests.chaos.kills --times $(TIMES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## remove the virtual environment and the caches; var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

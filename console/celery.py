@@ -5,7 +5,7 @@ import threading
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import task_postrun, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import task_postrun, task_revoked, worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -46,6 +46,16 @@ def hand_back(**_: Any) -> None:
     timer = threading.Timer(DRAIN_SECONDS, LEASES.hand_back)
     timer.daemon = True
     timer.start()
+
+
+@task_revoked.connect
+def cancel_revoked(request: Any, expired: bool, **_: Any) -> None:
+    """Somebody revoked the task of a step that waits, as Flower does: he wants its run to stop."""
+    from jobs import clock
+    from jobs.cancel import cancel_step
+
+    if request.name == "jobs.execute" and not expired:
+        cancel_step(request.id, at=clock.now(), by="a revoked task")
 
 
 @worker_shutdown.connect

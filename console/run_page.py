@@ -12,6 +12,7 @@ from console.gantt import gantt
 from console.graph import draw
 from jobs.explain import why_waiting
 from jobs.models import NodeRun, Run, Step, Transition
+from jobs.prioritize import LAST
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
@@ -57,6 +58,8 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "pace": pace(run, at),
         "phases": phases(run, at),
         "reasons": why_waiting(run, at),
+        "priority": None if run.is_final else run.steps.waiting_priority(),
+        "priorities": range(LAST + 1),
         "failure": failure(run, nodes),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,

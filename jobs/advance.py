@@ -79,7 +79,7 @@ def end_step(
     collector: Collector | None,
 ) -> None:
     """Within a transaction that has locked the run: the step's end, and what is known of it."""
-    facts = {**(collector.facts if collector else {}), **outcome.facts}
+    facts = {**(collector.facts if collector else {}), **outcome.facts, "is_handed_back": outcome.is_free}
     step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
     known = _results(run, outcome, at)
     if collector:
@@ -124,7 +124,7 @@ def make_ready(step: Step, at: datetime) -> list[int]:
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
     if outcome.status != Status.CRASHED or run.cancel_requested_at is not None:
         return False
-    crashes = run.steps.filter(position=step.position, status=Status.CRASHED).count()
+    crashes = run.steps.filter(position=step.position, status=Status.CRASHED, is_handed_back=False).count()
     return outcome.is_free or (outcome.may_retry and crashes <= run.pipeline.crash_retries)
 
 

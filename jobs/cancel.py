@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
@@ -21,6 +22,14 @@ def cancel(run: Run, *, at: datetime, by: str) -> Run:
         end_if_done(run, at=at, by=by)
     run.refresh_from_db()
     return run
+
+
+def cancel_step(task_id: str, *, at: datetime, by: str) -> None:
+    """Cancel the run of the step with this task; nothing when it has ended, or there is none."""
+    run = Run.objects.live().filter(steps__task_id=task_id).first()
+    if run is not None and not run.cancel_requested_at:
+        with suppress(IllegalMove):
+            cancel(run, at=at, by=by)
 
 
 def _cancel_queued(step, *, at: datetime, by: str) -> None:  # type: ignore[no-untyped-def]

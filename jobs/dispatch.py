@@ -5,15 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from celery import current_app
+from django.conf import settings
 from kombu.exceptions import OperationalError
+from kombu.transport.redis import Channel
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from jobs import clock
 from jobs.models import Step, Worker
 
 logger = logging.getLogger(__name__)
+
+BROKER_SECONDS: Final = 1.0
+"""So long the pulse of a worker may wait for the broker's answer."""
 
 
 def send(step_id: int) -> bool:
@@ -65,6 +74,38 @@ def call_for_work(queues: Collection[str], slots: int, at: datetime) -> None:
 def _told(step: Step) -> bool:
     options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
     return _published("jobs.execute", [step.pk], **options)
+
+
+def messages_in(queues: Collection[str]) -> dict[str, int] | None:
+    """How many messages wait in each of these queues; None when the broker does not say so at once."""
+    client = Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=BROKER_SECONDS,
+        socket_timeout=BROKER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    keys = [(queue, key) for queue in queues for key in _lists(queue)]
+    try:
+        with client.pipeline(transaction=False) as asked:
+            for _, key in keys:
+                asked.llen(key)
+            lengths = asked.execute()
+    except (RedisError, OSError) as error:
+        logger.warning("The broker did not say what waits in it: %s", error)
+        return None
+    finally:
+        client.close()
+    counts = dict.fromkeys(queues, 0)
+    for (queue, _), length in zip(keys, lengths, strict=True):
+        counts[queue] += length
+    return counts
+
+
+def _lists(queue: str) -> list[str]:
+    """The broker's list for each priority of a queue, as kombu names them."""
+    options: dict[str, Any] = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    name = f"{options['global_keyprefix']}{queue}"
+    return [f"{name}{Channel.sep}{step}" if step else name for step in options["priority_steps"]]
 
 
 def ask_for_snapshot(project_id: int) -> None:

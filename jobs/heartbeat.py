@@ -20,7 +20,7 @@ from jobs.dispatch import call_for_work
 from jobs.intake import Intake
 from jobs.leases import LEASE, LEASES
 from jobs.models import Step, Worker
-from jobs.reconcile import close_lost, reconcile, send_unheard
+from jobs.reconcile import close_lost, close_silent, reconcile, send_unheard
 from jobs.states import Status, Wanted
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ STOP_SECONDS: Final = 0.3
 RENEW_SECONDS: Final = min(3.0, LEASE.total_seconds() / 4)
 RECONCILE_SECONDS: Final = 3.0
 CLOCK_SECONDS: Final = 30.0
-SEND_SECONDS: Final = 1.0
+SOON_SECONDS: Final = 1.0
 
 
 class Heartbeat(threading.Thread):
@@ -49,7 +49,8 @@ class Heartbeat(threading.Thread):
             self._try(LEASES.look_for_stops)
             self._every("clock", CLOCK_SECONDS, self._compare_clocks)
             self._every("renew", RENEW_SECONDS, self._beat)
-            self._every("send", SEND_SECONDS, lambda: send_unheard(clock.now()))
+            self._every("silent", SOON_SECONDS, lambda: close_silent(clock.now()))
+            self._every("send", SOON_SECONDS, lambda: send_unheard(clock.now()))
             self._every("reconcile", RECONCILE_SECONDS, lambda: reconcile(clock.now()))
             LEASES.fence()
         connection.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Min
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Min, Q
 from django.db.models.functions import TruncMinute
 
 from jobs.models import NodeRun, Pipeline, Step, Worker
@@ -45,6 +45,35 @@ class Work:
 
     step: Step
     nodes: list[str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a worker did in the last hour: steps that ended, how, and how long they took on average."""
+
+    ended: int
+    succeeded: int
+    again: int
+    """Second and later attempts among them."""
+    average_seconds: float
+
+    @property
+    def success_percent(self) -> int:
+        """Rounded down, so that 100 means all of them."""
+        return 100 * self.succeeded // self.ended
+
+
+def records(names: Iterable[str], at: datetime) -> dict[str, Record]:
+    """By name of the worker; none for one that ended nothing, and what was cancelled counts for nobody."""
+    rows = Step.objects.filter(finished_at__gt=at - HOUR, finished_at__lte=at, worker_name__in=list(names))
+    counted = rows.exclude(status=Status.CANCELLED).order_by().values("worker_name")
+    took = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
+    good, again = Count("pk", filter=Q(status=Status.SUCCEEDED)), Count("pk", filter=Q(attempt__gt=1))
+    found = counted.annotate(ended=Count("pk"), good=good, again=again, took=Avg(took))
+    return {
+        row["worker_name"]: Record(row["ended"], row["good"], row["again"], row["took"].total_seconds())
+        for row in found
+    }
 
 
 def queues(at: datetime) -> list[Queue]:

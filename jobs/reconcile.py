@@ -10,26 +10,29 @@ from django.db.models import Exists, OuterRef
 
 from jobs.advance import Outcome, end_if_done, finish
 from jobs.cancel import cancel
-from jobs.dispatch import send
+from jobs.dispatch import messages_in, send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step
+from jobs.models.step import StepQuerySet
 from jobs.overlap import go_on
+from jobs.schedules import start_missed
 from jobs.states import FINAL, Status
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = timedelta(seconds=10)
-"""A ready step that nobody claimed for this long is told to Celery again."""
+PATIENCE: Final = timedelta(seconds=2)
+"""A ready step that nobody claimed for this long is told to Celery again when its message cannot be there any more."""
 BATCH: Final = 200
 BY: Final = "reconciler"
 
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    return _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    mended = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    return mended + start_missed(at)
 
 
-def _close_silent(at: datetime) -> int:
+def close_silent(at: datetime) -> int:
     """Steps whose worker is gone end as crashed, and start again if their pipeline allows it."""
     steps = list(Step.objects.silent(at).select_related("run__pipeline")[:BATCH])
     return sum(close_lost(step, f"The worker {step.worker_name} was lost.", at=at) for step in steps)
@@ -81,19 +84,40 @@ def _release_held(at: datetime) -> int:
 
 
 def send_unheard(at: datetime) -> int:
-    """Tell Celery of ready steps that nobody claimed, and of those whose wait has just ended; how many."""
-    steps = Step.objects.unheard(at, patience=PATIENCE).order_by("priority", "id")
-    ids = list(steps.values_list("pk", flat=True)[:BATCH])
+    """Tell Celery of ready steps that it was never told of, and of those whose messages were lost; how many."""
+    unheard = Step.objects.unheard(at, patience=PATIENCE)
+    queues = set(unheard.order_by().values_list("queue", flat=True).distinct())
+    there = messages_in(queues) if queues else None
+    if there is None:  # the broker is away: to try it with each row could outlast the leases
+        return 0
     sent = 0
-    for step_id in ids:
+    for step_id in [
+        step_id for queue in sorted(queues) for step_id in _lost(unheard.filter(queue=queue), there[queue])
+    ]:
         mine = Step.objects.unheard(at, patience=PATIENCE).filter(pk=step_id).update(sent_at=at)
         if not mine:  # of two that reconcile at once, one sends
             continue
-        if not send(step_id):  # the broker is away: to ask it for each row could outlast the leases
+        if not send(step_id):
             Step.objects.filter(pk=step_id, sent_at=at).update(sent_at=None)
             break
         sent += 1
     return sent
+
+
+def _lost(unheard: StepQuerySet, there: int) -> list[int]:
+    """Of these steps of a queue those to tell (again), when so many messages wait in it.
+
+    Nobody asks whose messages they are. With as many as steps all are served; with fewer the first to go are told again
+    (at worst one message too many for each, which is refused), and the others when it is their turn.
+    """
+    untold = unheard.filter(sent_at=None)
+    told = unheard.exclude(sent_at=None)
+    missing = max(0, told.count() - there)
+    return [
+        step_id
+        for steps, most in ((untold, BATCH), (told, min(missing, BATCH)))
+        for step_id in steps.order_by("priority", "id").values_list("pk", flat=True)[:most]
+    ]
 
 
 def _end_finished(at: datetime) -> int:

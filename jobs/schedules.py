@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -14,12 +15,15 @@ from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_results.models import TaskResult
 
 from jobs import parameters as runtime
-from jobs.errors import RequestError
+from jobs.errors import ConsoleError, RequestError
 from jobs.launch import launch
 from jobs.models import Pipeline, Run
 from jobs.states import Cause
+
+logger = logging.getLogger(__name__)
 
 START: Final = "jobs.start"
 HOUSEKEEPING: Final = {  # what else a schedule may start
@@ -27,6 +31,11 @@ HOUSEKEEPING: Final = {  # what else a schedule may start
     "jobs.tick": "Prove that beat is alive",
 }
 EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
+MISSED_AFTER: Final = timedelta(seconds=20)
+"""So long may the message of a due time be on its way."""
+MISSED_WITHIN: Final = timedelta(minutes=10)
+PROMPT: Final = timedelta(seconds=60)
+"""Beat sends a due time, and writes that it did, within this; what is later is an edit, or a time made up for."""
 LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over a century that has none
 
 
@@ -41,25 +50,36 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
     schedule = PeriodicTask.objects.filter(name=schedule_name).first()
     if schedule is None and schedule_name:
         raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
+    slot = due_slot(schedule, at) if schedule else None
+    key = _key(schedule, pipeline, slot, at) if schedule else None
+    return _launch(pipeline, parameters, schedule_name, at=at, key=key, slot=slot)
+
+
+def _launch(
+    pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None, slot: datetime | None
+) -> Run:
     return launch(
         pipeline,
         at=at,
         cause=Cause.SCHEDULE,
         parameters=parameters,
-        idempotency_key=_key(schedule, pipeline, at) if schedule else None,
-        cause_detail=schedule_name,
-        due_at=due_slot(schedule, at) if schedule else None,
+        idempotency_key=key,
+        cause_detail=name,
+        due_at=slot,
     )
 
 
-def _key(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
-    prefix = f"schedule:{schedule.pk}:{pipeline.pk}:"
-    slot = due_slot(schedule, at)
-    return f"{prefix}{slot.isoformat()}" if slot else _key_after_last_run(schedule, pipeline, prefix, at)
+def _key(schedule: PeriodicTask, pipeline: Pipeline, slot: datetime | None, at: datetime) -> str:
+    return _key_of(schedule, pipeline, slot) if slot else _key_after_last_run(schedule, pipeline, at)
 
 
-def _key_after_last_run(schedule: PeriodicTask, pipeline: Pipeline, prefix: str, at: datetime) -> str:
+def _key_of(schedule: PeriodicTask, pipeline: Pipeline, slot: datetime) -> str:
+    return f"schedule:{schedule.pk}:{pipeline.pk}:{slot.isoformat()}"
+
+
+def _key_after_last_run(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
     """An interval has no fixed times: what comes within half of it after a run is that run asked for again."""
+    prefix = f"schedule:{schedule.pk}:{pipeline.pk}:"
     last = pipeline.runs.filter(idempotency_key__startswith=prefix).order_by("-id").first()
     if last is not None and last.idempotency_key and at - last.created_at < _interval(schedule) / 2:
         return last.idempotency_key
@@ -79,6 +99,43 @@ def due_slot(schedule: PeriodicTask, at: datetime) -> datetime | None:
     if schedule.crontab:
         return _last_due(schedule.crontab, at + EARLY)
     return None
+
+
+def start_missed(at: datetime) -> int:
+    """Start for the newest due times that beat sent, while their messages were lost with the broker; how many."""
+    sent = PeriodicTask.objects.filter(task=START, enabled=True, last_run_at__gte=at - MISSED_WITHIN)
+    return sum(_start_missed(schedule, at) for schedule in sent.select_related("crontab", "clocked"))
+
+
+def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
+    slot = due_slot(schedule, at - MISSED_AFTER - EARLY)
+    pipeline_id, parameters = asked(schedule)
+    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id or 0).first()
+    if slot is None or pipeline is None or not _was_sent(schedule, slot):
+        return False
+    key = _key_of(schedule, pipeline, slot)
+    if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
+        return False
+    try:
+        _launch(pipeline, parameters, schedule.name, at=at, key=key, slot=slot)
+    except ConsoleError as refusal:
+        logger.warning("The schedule “%s” could not start for %s: %s", schedule.name, slot, refusal)
+        return False
+    logger.warning("The schedule “%s” starts for %s: its message was lost.", schedule.name, slot)
+    return True
+
+
+def _was_sent(schedule: PeriodicTask, slot: datetime) -> bool:
+    """Whether beat wrote that it sent this due time, and nobody changed the schedule since."""
+    sent_at = schedule.last_run_at
+    return bool(sent_at and slot <= sent_at + EARLY < slot + PROMPT and schedule.date_changed < sent_at + PROMPT)
+
+
+def _was_refused(schedule: PeriodicTask, slot: datetime) -> bool:
+    """Whether a worker heard of it and could not start anything: the reason stands there."""
+    failed = TaskResult.objects.filter(periodic_task_name=schedule.name, status="FAILURE")
+    ours = f'"{ConsoleError.__module__}"'  # and not that the database was away
+    return bool(failed.filter(date_created__gte=slot - EARLY, result__contains=ours).exists())
 
 
 def _last_due(crontab: CrontabSchedule, at: datetime) -> datetime | None:

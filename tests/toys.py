@@ -79,6 +79,12 @@ def spins(seconds):
     return {}
 
 
+def grinds(diary):
+    helper = subprocess.Popen(["sleep", "600"])
+    Path(diary).write_text(f"{os.getpid()} {helper.pid}\\n")
+    return {"sum": sum(range(10**14))}
+
+
 def writes(folder, word):
     path = Path(folder) / "report.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,6 +220,7 @@ def register_pipelines():
         "prints_bytes": one(f.prints_bytes, "params:word"),
         "naps": one(f.naps, ["params:seconds", "params:diary"]),
         "spins": one(f.spins, "params:seconds"),
+        "grinds": one(f.grinds, "params:diary"),
         "writes": one(f.writes, ["params:folder", "params:word"]),
         "environment": one(f.environment, "params:word"),
         "asks": one(f.asks, "params:word"),

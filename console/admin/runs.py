@@ -25,6 +25,7 @@ from jobs import clock
 from jobs.cancel import cancel
 from jobs.errors import ConsoleError
 from jobs.models import Artifact, Pipeline, Run
+from jobs.prioritize import prioritize
 from jobs.retry import retry
 
 
@@ -78,7 +79,7 @@ class RunAdmin(Facts):
     sortable_by = ("number", "created_at")
     search_fields = ("pipeline__name", "requested_by__username")
     search_help_text = "The number of a run, part of a pipeline's name, or who started it"
-    actions = ("cancel_runs", "run_again")
+    actions = ("cancel_runs", "run_again", "go_first")
     actions_detail = ("open_page", "cancel_this", "retry_this")
     inlines = (StepInline, NodeRunInline, TransitionInline, ArtifactInline)
     fieldsets = (
@@ -163,6 +164,9 @@ class RunAdmin(Facts):
     def has_retry_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("jobs.retry_run")
 
+    def has_start_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("jobs.start_pipeline")
+
     @admin.action(description="Cancel", permissions=["cancel"])
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, _cancel)
@@ -170,6 +174,10 @@ class RunAdmin(Facts):
     @admin.action(description="Run again", permissions=["retry"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, _retry)
+
+    @admin.action(description="Let go first", permissions=["start"])
+    def go_first(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._each(request, queryset, _go_first)
 
     def _each(self, request: HttpRequest, runs: QuerySet[Run], do: Callable[[Run, Any], str]) -> None:
         for run in runs.order_by("id"):
@@ -223,3 +231,8 @@ def _cancel(run: Run, user: Any) -> str:
 def _retry(run: Run, user: Any) -> str:
     again = retry(run, at=clock.now(), by=user)
     return format_html("Run {} does again what {} did.", run_link(again.pk), run_link(run.pk))
+
+
+def _go_first(run: Run, user: Any) -> str:
+    prioritize(run, 0, at=clock.now(), by=user.get_username())
+    return format_html("Run {} goes before all others that wait.", run_link(run.pk))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from console.api.shapes import JOB_STATUS
+from jobs.prioritize import LAST
 from jobs.selection import Selection
 from jobs.states import Runner
 
@@ -39,6 +40,12 @@ class JobAsked(serializers.Serializer[Any]):
     def selection(self) -> Selection:
         asked = self.validated_data
         return Selection(from_nodes=asked["from_nodes"], to_nodes=asked["to_nodes"], tags=asked["tags"])
+
+
+class WishAsked(serializers.Serializer[Any]):
+    """What is wanted of a job that waits."""
+
+    priority = serializers.IntegerField(min_value=0, max_value=LAST, help_text="0 goes first, 9 last.")
 
 
 class ResumeAsked(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import JobAsked, JobsAsked, ResumeAsked
+from console.api.asked import JobAsked, JobsAsked, ResumeAsked, WishAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called
 from console.api.errors import Conflict
 from console.api.permissions import name_of
@@ -22,6 +22,7 @@ from jobs import parameters as runtime
 from jobs.cancel import cancel
 from jobs.launch import find_pipeline, launch
 from jobs.models import Pipeline, Run
+from jobs.prioritize import prioritize
 from jobs.resume import resume
 from jobs.retry import retry
 from jobs.states import Cause
@@ -111,12 +112,25 @@ def _older(request: Request, last: Run) -> str:
 
 
 class Job(Door):
-    needs = {"GET": "jobs.view_run"}
+    needs = {"GET": "jobs.view_run", "PATCH": "jobs.start_pipeline"}
 
     @extend_schema(operation_id="jobs_show", responses={200: JobShape, **REFUSED, **MISSING})
     def get(self, request: Request, job: str) -> Response:
         """One job, by its id or its run number."""
         return Response(JobShape(find_job(job), context={"request": request}).data)
+
+    @extend_schema(
+        operation_id="jobs_prioritize",
+        request=WishAsked,
+        responses={200: JobShape, **REFUSED, **MISSING, **CLASH, **MISPUT},
+    )
+    def patch(self, request: Request, job: str) -> Response:
+        """Let what waits of a job go before others, or after them."""
+        wish = WishAsked(data=request.data)
+        wish.is_valid(raise_exception=True)
+        run = find_job(job)
+        prioritize(run, wish.validated_data["priority"], at=clock.now(), by=name_of(request))
+        return Response(JobShape(run, context={"request": request}).data)
 
 
 class Cancel(Door):

@@ -18,6 +18,7 @@ from jobs import clock
 from jobs.cancel import cancel
 from jobs.errors import ConsoleError
 from jobs.models import Run
+from jobs.prioritize import prioritize
 from jobs.retry import retry
 
 
@@ -70,8 +71,23 @@ def run_retry(request: HttpRequest, number: int) -> HttpResponse:
     return redirect("run", number)
 
 
+@require_POST
+@needs("jobs.start_pipeline")
+def run_priority(request: HttpRequest, number: int) -> HttpResponse:
+    """Let what waits of it go before others, or after them."""
+    asked = request.POST.get("priority", "")
+    priority = int(asked) if asked.isdecimal() and len(asked) == 1 else -1
+    try:
+        prioritize(find(number), priority, at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"What waits of run #{number} has priority {asked} now.")
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("run", number)
+
+
 urlpatterns = [
     path("runs/<int:number>/", run, name="run"),
     path("runs/<int:number>/cancel/", run_cancel, name="run_cancel"),
     path("runs/<int:number>/retry/", run_retry, name="run_retry"),
+    path("runs/<int:number>/priority/", run_priority, name="run_priority"),
 ]

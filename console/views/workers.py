@@ -18,7 +18,7 @@ from jobs import clock
 from jobs.errors import RequestError
 from jobs.examine import Finding, examine_workers
 from jobs.models import Worker
-from jobs.queues import at_work, queues
+from jobs.queues import at_work, queues, records
 
 MOST = 200
 EXAMINED_FOR_SECONDS = 10
@@ -41,10 +41,14 @@ def workers(request: HttpRequest) -> HttpResponse:
 
 def _shown(at: datetime) -> dict[str, Any]:
     known = list(Worker.objects.order_by("-heartbeat_at")[:MOST])
-    work = at_work(worker.name for worker in known)
+    names = [worker.name for worker in known]
+    work, did = at_work(names), records(names, at)
     findings = _findings(at)
     return {
-        "workers": [{"worker": row, "state": row.state(at), "work": work.get(row.name, [])} for row in known],
+        "workers": [
+            {"worker": row, "state": row.state(at), "work": work.get(row.name, []), "record": did.get(row.name)}
+            for row in known
+        ],
         "queues": queues(at),
         "findings": findings,
         "is_all_well": all(finding.is_ok for finding in findings),

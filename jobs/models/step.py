@@ -39,6 +39,11 @@ class StepQuerySet(models.QuerySet["Step"]):
     def renew(self, tokens: Iterable[uuid.UUID], until: datetime) -> int:
         return self.filter(status=Status.RUNNING, lease_token__in=list(tokens)).update(lease_expires_at=until)
 
+    def waiting_priority(self) -> int | None:
+        """The priority of the first of these that waits; None when none does."""
+        waiting = self.filter(status=Status.QUEUED).order_by("priority", "position")
+        return waiting.values_list("priority", flat=True).first()
+
     def newest_attempts(self) -> StepQuerySet:
         """Of each position only the newest attempt."""
         newer = Step.objects.filter(
@@ -74,6 +79,9 @@ class Step(Moving):
     peak_memory_bytes = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     has_lost_worker = models.BooleanField(default=False, help_text="Its worker was lost while it ran.")
+    is_handed_back = models.BooleanField(
+        default=False, help_text="Its worker was stopped on purpose: the next attempt is no retry."
+    )
 
     objects = StepQuerySet.as_manager()
 

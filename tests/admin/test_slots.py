@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask
+from django_celery_results.models import TaskResult
 
 from jobs.errors import BadParameters, RequestError
 from jobs.models import Pipeline, Run, Snapshot
-from jobs.schedules import asked, due_slot, next_fires, sentence, start_scheduled, wish
+from jobs.schedules import asked, due_slot, next_fires, sentence, start_missed, start_scheduled, wish
 from jobs.states import Cause
 from tests.admin.rows import make_crontab
 from tests.factories import content, make_pipeline
@@ -238,3 +239,51 @@ def test_an_interval_is_forecast_from_its_last_fire(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("kwargs", ["", "[]", "{}", "not json", '{"pipeline_id": "x"}', '{"pipeline_id": null}'])
 def test_a_row_with_nonsense_in_it_asks_for_no_pipeline(kwargs: str) -> None:
     assert asked(PeriodicTask(task="jobs.start", kwargs=kwargs)) == (None, {})
+
+
+def sent_by_beat(schedule: PeriodicTask, when: str, changed: str = "") -> None:
+    """What beat writes when it has sent a due time; `changed`: somebody edited the schedule then."""
+    rows = PeriodicTask.objects.filter(pk=schedule.pk)
+    rows.update(last_run_at=at(when), date_changed=at(changed or when))
+
+
+def test_a_due_time_whose_message_was_lost_starts_its_run_a_moment_later(pipeline: Pipeline) -> None:
+    sent_by_beat(daily(pipeline), "2026-03-02 03:00:00.1")
+    assert start_missed(at("2026-03-02 03:00:10")) == 0, "it may be on its way"
+    assert start_missed(at("2026-03-02 03:00:30")) == 1
+    assert start_missed(at("2026-03-02 03:00:33")) == 0
+    assert start(pipeline, "daily", "2026-03-02 03:00:40") == Run.objects.get(), "the message came after all"
+    assert Run.objects.get().created_at == at("2026-03-02 03:00:30")
+
+
+def test_what_beat_has_not_sent_is_beats_to_send(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline)
+    assert start_missed(at("2026-03-02 03:01")) == 0, "it was never sent"
+    sent_by_beat(schedule, "2026-03-01 03:00:00.1")
+    assert start_missed(at("2026-03-02 03:01")) == 0, "yesterday's was"
+    sent_by_beat(schedule, "2026-03-02 03:00:00.1")
+    PeriodicTask.objects.update(enabled=False)
+    assert start_missed(at("2026-03-02 03:01")) == 0, "it is paused"
+
+
+def test_a_schedule_that_was_changed_since_starts_nothing_for_the_past(pipeline: Pipeline) -> None:
+    schedule = daily(pipeline)
+    start(pipeline, "daily", "2026-03-02 03:00:00.1")
+    sent_by_beat(schedule, "2026-03-02 03:00:00.1", changed="2026-03-02 03:05")
+    schedule.kwargs = wish(make_pipeline("other"), {})
+    PeriodicTask.objects.filter(pk=schedule.pk).update(kwargs=schedule.kwargs)
+    assert start_missed(at("2026-03-02 03:06")) == 0
+    sent_by_beat(schedule, "2026-03-02 03:00:00.1")
+    PeriodicTask.objects.filter(pk=schedule.pk).update(crontab=make_crontab("55", "2"))
+    assert start_missed(at("2026-03-02 03:06")) == 0
+
+
+def test_a_due_time_that_a_worker_refused_is_not_tried_for_ever(pipeline: Pipeline) -> None:
+    sent_by_beat(daily(pipeline), "2026-03-02 03:00:00.1")
+    refused = TaskResult.objects.create(
+        task_id="1", periodic_task_name="daily", status="FAILURE", result='{"exc_module": "django.db.utils"}'
+    )
+    TaskResult.objects.update(date_created=at("2026-03-02 03:00:01"), result='{"exc_module": "jobs.errors"}')
+    assert start_missed(at("2026-03-02 03:01")) == 0
+    TaskResult.objects.filter(pk=refused.pk).update(result='{"exc_module": "django.db.utils"}')
+    assert start_missed(at("2026-03-02 03:01")) == 1, "a database that was away refuses nothing"

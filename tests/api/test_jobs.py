@@ -275,3 +275,15 @@ def test_a_job_all_of_whose_nodes_succeeded_has_nothing_to_resume(operator) -> N
     end(run, Status.SUCCEEDED)
     answer = post(operator, f"/jobs/{run.uuid}/resume")
     assert (answer.status_code, answer.json()["detail"][:30]) == (409, "There is nothing to resume: al")
+
+
+def test_what_waits_of_a_job_goes_first_when_asked_and_a_job_that_waits_for_nothing_refuses(operator, viewer) -> None:
+    run = make_run()
+    ask = {"content_type": "application/json"}
+    path = f"/api/v1/jobs/{run.uuid}"
+    assert viewer.patch(path, {"priority": 0}, **ask).status_code == 403
+    assert operator.patch(path, {"priority": 10}, **ask).status_code == 422
+    assert operator.patch(path, {"priority": 0}, **ask).json()["id"] == str(run.uuid)
+    assert run.steps.get().priority == 0
+    run.steps.get().claim(at=AT, worker_name="w1", lease=timedelta(minutes=1))
+    assert operator.patch(path, {"priority": 1}, **ask).status_code == 409

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from tests.chaos.ledger import Accepted, Line
+from tests.chaos.ledger import Accepted, Answer, Line
 
 FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "crashed"})
+BACK_SECONDS: Final = {"pages": 30.0, "beat": 60.0}
+"""So long after a kill they may be away; other faults fall into it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class Pulse:
+    """A process of beat, as the rows tell: when its first and its last tick was heard."""
+
+    since: float
+    heard_at: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that the auditor is shown."""
 
@@ -53,6 +63,11 @@ class Evidence:
     runs: list[RunRow]
     busy_workers: list[str] = field(default_factory=list)
     processes: list[str] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    """What the pages said, in the order in which they were asked."""
+    pulses: list[Pulse] = field(default_factory=list)
+    pages_killed: list[float] = field(default_factory=list)
+    beat_killed: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -194,7 +209,7 @@ def audit(evidence: Evidence) -> Verdict:
     cases = [Case(run, rows[run.key], lines[run.key]) for run in ended]
     found = [Violation(kind, what) for case in cases for kind, check in CHECKS.items() for what in check(case)]
     return Verdict(
-        violations=[*_lost(evidence, rows), *_unasked(evidence), *found, *_left(evidence)],
+        violations=[*_lost(evidence, rows), *_unasked(evidence), *found, *_left(evidence), *_away(evidence)],
         accepted=len(evidence.accepted),
         by_status={status: sum(row.status == status for row in evidence.runs) for status in sorted(FINAL)},
         fenced=sum(case.fenced for case in cases),
@@ -226,3 +241,25 @@ def _left(evidence: Evidence) -> Iterator[Violation]:
         yield Violation("left", f"the worker {worker}")
     for process in evidence.processes:
         yield Violation("left", f"the process {process}")
+
+
+def _away(evidence: Evidence) -> Iterator[Violation]:
+    """Pages and beat are there again soon after each kill, the last one included."""
+    spans = {
+        "pages": returns(evidence.pages_killed, [answer.at for answer in evidence.answers if answer.is_there]),
+        "beat": returns(evidence.beat_killed, [pulse.since for pulse in evidence.pulses]),
+    }
+    for who, found in spans.items():
+        for killed_at, seconds in found:
+            if seconds > BACK_SECONDS[who]:
+                yield Violation("away", f"{who}, killed at {killed_at:.1f}, gave no sign for {seconds:.1f} s")
+
+
+def returns(kills: list[float], signs: list[float]) -> list[tuple[float, float]]:
+    """Each kill with the seconds until the next sign of life (endless without one); one before the next kill counts."""
+    found = []
+    for kill, following in zip(kills, [*kills[1:], float("inf")], strict=False):
+        back = min((sign for sign in signs if sign > kill), default=float("inf"))
+        if back < following or following == float("inf"):
+            found.append((kill, back - kill))
+    return found

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
-from jobs.models import NodeRun, Run, Step, Worker
-from tests.chaos.auditor import FINAL, Attempt, Evidence, RunRow
-from tests.chaos.ledger import Ledger
+from django_celery_beat.models import PeriodicTask
+
+from jobs.models import Beat, NodeRun, Pipeline, Run, Step, Worker
+from tests.chaos.auditor import FINAL, Attempt, Evidence, Pulse, RunRow
+from tests.chaos.ledger import Accepted, Ledger, Line
 from tests.chaos.tormentor import Fault
 
-MATTERS = frozenset({"child killed", "host killed", "worker killed", "worker stopped", "worker terminated",
+MATTERS: Final = frozenset({"child killed", "host killed", "worker killed", "worker stopped", "worker terminated",
                      "database locked", "sessions ended"})  # fmt: skip
 
 
-def gather(ledger: Ledger, processes: list[str]) -> Evidence:
-    """What the auditor is shown, read once at the end."""
+TICKED: Final = "ticked"
+"""The key of runs that the schedule starts: it gives all of them the same parameters."""
+MINUTE: Final = timedelta(minutes=1)
+
+
+def gather(ledger: Ledger, processes: list[str], faults: list[Fault], until: datetime) -> Evidence:
+    """What the auditor is shown, read once at the end; what the clock promised until then is part of it."""
     workers = Worker.objects.all()
+    runs = [_run(run) for run in Run.objects.select_related("pipeline").order_by("pk")]
     return Evidence(
-        accepted=ledger.accepted(),
-        lines=ledger.lines(),
-        runs=[_run(run) for run in Run.objects.select_related("pipeline").order_by("pk")],
+        accepted=[*ledger.accepted(), *_ticks({run.key for run in runs}, until)],
+        lines=_told_apart(ledger.lines(), runs),
+        runs=runs,
         busy_workers=[f"{row.name} with {row.busy} busy" for row in workers if row.busy or not row.stopped_at],
         processes=processes,
+        answers=ledger.answers(),
+        pulses=[Pulse(_seconds(beat.since), _seconds(beat.heard_at)) for beat in Beat.objects.all()],
+        pages_killed=[fault.at for fault in faults if fault.kind == "pages killed"],
+        beat_killed=[fault.at for fault in faults if fault.kind == "beat killed"],
     )
+
+
+def _ticks(known: set[str], until: datetime) -> list[Accepted]:
+    """One run for each minute since the schedule was made; the last one may be under way yet."""
+    schedule, pipeline = PeriodicTask.objects.get(name=TICKED), Pipeline.objects.get(name=TICKED)
+    first = Run.objects.filter(cause_detail=TICKED).order_by("pk").first()
+    due = first.created_at.replace(second=0, microsecond=0) if first else until
+    found = []
+    while due < until:
+        key = f"schedule:{schedule.pk}:{pipeline.pk}:{due.isoformat()}"
+        if key in known or due < until - MINUTE:
+            found.append(Accepted(key, ["only"]))
+        due += MINUTE
+    return found
+
+
+def _told_apart(lines: list[Line], runs: list[RunRow]) -> list[Line]:
+    """Lines of ticked runs with the key of the run whose attempt that process was."""
+    keys = {attempt.pid: run.key for run in runs if run.key.startswith("schedule:") for attempt in run.attempts}
+    return [replace(line, key=keys.get(line.pid, TICKED)) if line.key == TICKED else line for line in lines]
 
 
 def _run(run: Run) -> RunRow:
@@ -62,17 +96,30 @@ def _seconds(at: datetime | None) -> float:
     return at.timestamp() if at else 0.0
 
 
-def recoveries(evidence: Evidence, faults: list[Fault]) -> tuple[list[float], int]:
-    """Seconds from a fault to the start of the attempt after the one it ended; and how many ends no fault explains."""
-    times, unexplained = [], 0
+@dataclass(frozen=True)
+class Recovery:
+    """An attempt that a fault ended: seconds until somebody noticed, and from then until the next one started."""
+
+    noticed: float
+    waited: float
+
+    @property
+    def seconds(self) -> float:
+        return self.noticed + self.waited
+
+
+def recoveries(evidence: Evidence, faults: list[Fault]) -> tuple[list[Recovery], int]:
+    """From the last fault that may have ended an attempt to the next attempt; how many ends no fault explains."""
+    found, unexplained = [], 0
     for run in evidence.runs:
         for lost, following in zip(run.attempts, run.attempts[1:], strict=False):
             if lost.status != "crashed" or following.position != lost.position or not following.started_at:
                 continue
             causes = [fault.at for fault in faults if _may_end(fault, lost)]
-            times += [following.started_at - max(causes)] if causes else []
+            if causes:
+                found.append(Recovery(lost.finished_at - max(causes), following.started_at - lost.finished_at))
             unexplained += not causes
-    return sorted(times), unexplained
+    return found, unexplained
 
 
 def _may_end(fault: Fault, lost: Attempt) -> bool:

@@ -1,10 +1,11 @@
-"""The processes of the test: Redis with its append-only file and workers that are started again when they die."""
+"""The processes of the test: Redis with its append-only file; workers, beat and pages, started again when they die."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,10 @@ from tests import live
 MARK: Final = "KEDRO_CONSOLE_CHAOS"
 """In the environment of every process of the test, down to the steps' children."""
 QUEUE: Final = "chaos"
+QUEUES: Final = f"{QUEUE},default"
+"""Beat's own tasks come in the default one."""
+BEAT: Final = "beat"
+WEB: Final = "web"
 RESTART_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 45.0
 
@@ -66,14 +71,15 @@ class Redis:
 
 
 class Fleet:
-    """Workers by name, each started again a moment after its end, as a service manager does."""
+    """Workers, beat and pages by name, each started again a moment after its end, as a service manager does."""
 
     def __init__(self, mark: str, *, workers: int, slots: int, lease_seconds: int) -> None:
         self.names = [f"w{number + 1}" for number in range(workers)]
+        self.port = free_port()
         self.restarts = 0
         self._changes = {
             MARK: mark,
-            "CONSOLE_WORKER_QUEUES": QUEUE,
+            "CONSOLE_WORKER_QUEUES": QUEUES,
             "CONSOLE_WORKER_SLOTS": str(slots),
             "CONSOLE_LEASE_SECONDS": str(lease_seconds),
             "PYTHONUNBUFFERED": "1",
@@ -84,9 +90,13 @@ class Fleet:
         self._keeper = threading.Thread(target=self._keep, name="fleet")
 
     def start(self) -> None:
-        for name in self.names:
+        for name in (*self.names, BEAT, WEB):
             self._processes[name] = self._spawn(name)
         self._keeper.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def pid(self, name: str) -> int:
         return self._processes[name].pid
@@ -119,11 +129,23 @@ class Fleet:
                     self.restarts += 1
 
     def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        command = [
+        return spawn(name, self._command(name), **self._changes)
+
+    def _command(self, name: str) -> list[str]:
+        if name == BEAT:
+            return [sys.executable, "-m", "console", "beat"]
+        if name == WEB:
+            return [sys.executable, "-m", "console", "web", "--host", "127.0.0.1", "--port", str(self.port)]
+        return [
             sys.executable, "-m", "celery", "-A", "console", "worker", "-P", "threads", "-c", str(self._slots),
-            "-l", "INFO", "-n", f"{name}@chaos", "--without-gossip", "--without-mingle", "-Q", QUEUE,
+            "-l", "INFO", "-n", f"{name}@chaos", "--without-gossip", "--without-mingle", "-Q", QUEUES,
         ]  # fmt: skip
-        return spawn(f"worker-{name}", command, **self._changes)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def marked(mark: str) -> dict[int, str]:
@@ -144,6 +166,12 @@ def parent(pid: int) -> int:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
+
+
+def family(pid: int) -> list[int]:
+    """This process and its children."""
+    below = [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    return [pid, *below]
 
 
 def hosts_and_children(mark: str) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""Two append-only files outside of the console: what was accepted, and what nodes did."""
+"""Append-only files outside of the console: what was accepted, what nodes did, and when the pages answered."""
 
 from __future__ import annotations
 
@@ -30,8 +30,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """The pages were asked at this time; whether they said anything."""
+
+    at: float
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class Ledger:
-    """The folder with both files."""
+    """The folder with the files."""
 
     folder: Path
 
@@ -43,16 +51,30 @@ class Ledger:
     def accepted_path(self) -> Path:
         return self.folder / "accepted"
 
+    @property
+    def answers_path(self) -> Path:
+        return self.folder / "answers"
+
     def accept(self, accepted: Accepted) -> None:
-        handle = os.open(self.accepted_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(handle, (json.dumps(asdict(accepted)) + "\n").encode())
-        os.close(handle)
+        _append(self.accepted_path, asdict(accepted))
+
+    def note(self, answer: Answer) -> None:
+        _append(self.answers_path, asdict(answer))
 
     def accepted(self) -> list[Accepted]:
         return [Accepted(**row) for row in _rows(self.accepted_path)]
 
     def lines(self) -> list[Line]:
         return [Line(**row) for row in _rows(self.lines_path)]
+
+    def answers(self) -> list[Answer]:
+        return [Answer(**row) for row in _rows(self.answers_path)]
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(handle, (json.dumps(row) + "\n").encode())
+    os.close(handle)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

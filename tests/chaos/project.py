@@ -66,6 +66,7 @@ def register_pipelines():
         "line": pipeline([work("first", "a"), work("second", "b", "a"), work("third", "out", "b")]),
         "single": pipeline([work("only", "out")]),
         "long": pipeline([work("only", "out")]),
+        "ticked": pipeline([work("only", "out")]),
         "fan": pipeline(
             [work("split", "words")] + [work(p, f"d_{p}", "words") for p in parts]
             + [work("join", "out", *[f"d_{p}" for p in parts])]
@@ -84,7 +85,7 @@ seconds: 0.1
 
 @dataclass(frozen=True)
 class Kind:
-    """A pipeline of the test: what its runs have to come to, and how often it is started."""
+    """A pipeline of the test: what its runs have to come to, and how often it is started (0: by the clock alone)."""
 
     nodes: tuple[str, ...]
     end: str = "succeeded"
@@ -100,6 +101,7 @@ KINDS: Final[dict[str, Kind]] = {
     "fan": Kind(
         ("split", "part_0", "part_1", "part_2", "part_3", "join"), weight=2, settings=(("runner", "distributed"),)
     ),
+    "ticked": Kind(("only",), weight=0),
     "refusing": Kind(("first",), end="failed"),
     "stumbling": Kind(("first", "stumbles"), settings=(("retries", 1), ("retry_wait_seconds", 1))),
 }

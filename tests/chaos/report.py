@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import astuple
 
 from tests.chaos.storm import Report
 
@@ -16,7 +17,8 @@ def percentile(times: list[float], share: float) -> float:
 
 
 def text(report: Report) -> str:
-    verdict, times = report.verdict, report.recoveries
+    verdict, times = report.verdict, sorted(one.seconds for one in report.recoveries)
+    noticed, waited = [sorted(part) for part in zip(*map(astuple, report.recoveries), strict=True)] or ([], [])
     ends = ", ".join(f"{count} {status}" for status, count in verdict.by_status.items())
     lines = [
         f"Chaos on {report.database}, seed {report.plan.seed}, {report.plan.seconds:g} s, "
@@ -31,7 +33,12 @@ def text(report: Report) -> str:
         f"recovery seconds   median {percentile(times, 0.5):.1f}, 95 % {percentile(times, 0.95):.1f}, "
         f"longest {percentile(times, 1):.1f}  (fault to the next attempt's start, {len(times)} attempts; "
         f"{report.unexplained} without a fault of their own)",
+        f"                   median {percentile(noticed, 0.5):.1f} until it was noticed, {percentile(waited, 0.5):.1f} "
+        "from then to the next start",
         f"drained            {report.drained_seconds:.1f} s after the last fault",
+        f"runs by the clock  {report.ticks}  (one for each minute)",
+        f"pages away         {_away(report.pages_away)}",
+        f"beat away          {_away(report.beat_away)}",
         f"violations         {len(verdict.violations)}",
         *[f"  {violation}" for violation in verdict.violations[:SHOWN]],
     ]
@@ -40,7 +47,12 @@ def text(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _away(times: list[float]) -> str:
+    median, longest = percentile(times, 0.5), percentile(times, 1)
+    return f"median {median:.1f} s, longest {longest:.1f} s  (from the kill to the next sign, {len(times)} kills)"
+
+
 def _faults(report: Report) -> list[str]:
     kinds = Counter(fault.kind for fault in report.faults)
     each = [f"  {count:4d} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1])]
-    return [f"faults             {len(report.faults)}  ({report.restarts} workers started again)", *each]
+    return [f"faults             {len(report.faults)}  ({report.restarts} processes started again)", *each]

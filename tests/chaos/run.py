@@ -35,7 +35,7 @@ def prepare(folder: str, lease_seconds: int) -> None:
         "SECRET_KEY": "only-for-tests-" + "0" * 40,
         "DJANGO_SETTINGS_MODULE": "console.settings",
     }
-    for name in ("REDIS_URL", "ARTIFACT_STORE"):
+    for name in ("REDIS_URL", "ARTIFACT_STORE", "ALLOWED_HOSTS", "CONSOLE_ANONYMOUS_API", "CONSOLE_BIND"):
         os.environ.pop(name, None)
     import django
 

@@ -5,30 +5,36 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
 from jobs.launch import launch
-from jobs.models import Pipeline, Run, Worker
+from jobs.models import Beat, Pipeline, Run, Worker
+from jobs.schedules import START, wish
 from jobs.snapshots import add_project
 from jobs.states import Cause
 from tests import live
 from tests.chaos import evidence
-from tests.chaos.auditor import Verdict, audit
+from tests.chaos.auditor import BACK_SECONDS, Verdict, audit, returns
 from tests.chaos.databases import is_postgres, patiently
 from tests.chaos.fleet import MARK, QUEUE, Fleet, Redis, marked
 from tests.chaos.ledger import Accepted, Ledger
 from tests.chaos.project import KINDS, write_project
 from tests.chaos.tormentor import Fault, Measures, Tormentor
+from tests.chaos.visitor import Visitor, ask
 
 STUBBORN: Final = {"crash_retries": 60, "poison_after": 60}
 """So many losses in a row are no fault of the step here."""
+BY_API: Final = 0.3
+"""The share of runs that are started through the pages."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,13 @@ class Report:
     plan: Plan
     verdict: Verdict
     faults: list[Fault]
-    recoveries: list[float]
+    recoveries: list[evidence.Recovery]
     unexplained: int
     drained_seconds: float
     restarts: int
+    pages_away: list[float]
+    beat_away: list[float]
+    ticks: int
     database: str
 
 
@@ -71,6 +80,7 @@ class Storm:
         self.tormentor = Tormentor(
             plan.seed, self.fleet, self.redis, self.mark, plan.measures, is_each_once=not plan.seconds
         )
+        self.visitor = Visitor(self.fleet.address, self.ledger)
         self._random = Random(plan.seed + 2)
         self._keys: set[str] = set()
 
@@ -83,6 +93,9 @@ class Storm:
             self._start()
             self._rage()
             drained_seconds = self._drain()
+            self._await_beat()
+            self._ended_at = clock.now()
+            self.visitor.end()
         finally:
             self.fleet.stop()
             self.redis.stop()
@@ -94,8 +107,18 @@ class Storm:
         for name, kind in KINDS.items():
             rows = Pipeline.objects.filter(project=self.project, name=name)
             rows.update(**{"queue": QUEUE, **STUBBORN, **dict(kind.settings)})
+        self._schedule()
         self.fleet.start()
+        self.visitor.start()
+        live.until(lambda: ask(self.fleet.address) != 0, what="the pages")
         live.until(lambda: Worker.objects.count() == self.plan.workers, what="the workers' first heartbeats")
+
+    def _schedule(self) -> None:
+        """Each minute beat has to start a run, whatever happens."""
+        pipeline = Pipeline.objects.get(project=self.project, name=evidence.TICKED)
+        given = {"ledger": str(self.ledger.lines_path), "key": evidence.TICKED, "seconds": 0.3}
+        minutes, _ = CrontabSchedule.objects.get_or_create(minute="*")
+        PeriodicTask.objects.create(name=evidence.TICKED, task=START, crontab=minutes, kwargs=wish(pipeline, given))
 
     def _rage(self) -> None:
         """Start runs, never many more than there are slots, while the tormentor is at work."""
@@ -115,25 +138,22 @@ class Storm:
         """Start a run; the promise is written down when the launch has answered."""
         name = self._random.choices(list(KINDS), [kind.weight for kind in KINDS.values()])[0]
         kind, key = KINDS[name], f"run-{len(self._keys) + 1}"
-        pipeline = patiently(lambda: Pipeline.objects.select_related("project").get(project=self.project, name=name))
         given = {
             "ledger": str(self.ledger.lines_path),
             "key": key,
             "seconds": round(min(self._random.uniform(*kind.naps), self.plan.longest_nap), 2),
         }
-        patiently(
-            partial(
-                launch,
-                pipeline,
-                at=clock.now(),
-                cause=Cause.API,
-                by_name="chaos",
-                parameters=given,
-                idempotency_key=key,
-            )
-        )
+        if self._random.random() < BY_API:
+            self.visitor.start_run(f"{self.project.name}/{name}", given, key)
+        else:
+            patiently(partial(self._launch, name, given, key))
         self.ledger.accept(Accepted(key, list(kind.nodes), kind.end))
         self._keys.add(key)
+
+    def _launch(self, name: str, given: dict[str, Any], key: str) -> None:
+        pipeline = Pipeline.objects.select_related("project").get(project=self.project, name=name)
+        by = {"cause": Cause.API, "by_name": "chaos"}
+        launch(pipeline, at=clock.now(), parameters=given, idempotency_key=key, **by)
 
     def _drain(self) -> float:
         """Seconds from the last fault until every run has ended; a run that never does is the auditor's to name."""
@@ -144,11 +164,21 @@ class Storm:
             time.sleep(0.2)
         return time.monotonic() - began
 
+    def _await_beat(self) -> None:
+        """The beat that was started last has ticked, or never does: that is the auditor's to name."""
+        kills = [fault.at for fault in self.tormentor.faults if fault.kind == "beat killed"]
+        began = time.monotonic()
+        while kills and not patiently(Beat.objects.filter(since__gt=datetime.fromtimestamp(kills[-1], UTC)).exists):
+            if time.monotonic() - began > BACK_SECONDS["beat"]:
+                break
+            time.sleep(0.2)
+
     def _report(self, drained_seconds: float) -> Report:
         deadline = time.monotonic() + 10
         while (left := marked(self.mark)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        shown = evidence.gather(self.ledger, [f"{pid} {command}" for pid, command in left.items()])
+        processes = [f"{pid} {command}" for pid, command in left.items()]
+        shown = evidence.gather(self.ledger, processes, self.tormentor.faults, self._ended_at)
         times, unexplained = evidence.recoveries(shown, self.tormentor.faults)
         return Report(
             plan=self.plan,
@@ -158,5 +188,12 @@ class Storm:
             unexplained=unexplained,
             drained_seconds=drained_seconds,
             restarts=self.fleet.restarts,
+            pages_away=_seconds(shown.pages_killed, [answer.at for answer in shown.answers if answer.is_there]),
+            beat_away=_seconds(shown.beat_killed, [pulse.since for pulse in shown.pulses]),
+            ticks=sum(run.key.startswith("schedule:") for run in shown.runs),
             database="PostgreSQL" if is_postgres() else "SQLite",
         )
+
+
+def _seconds(kills: list[float], signs: list[float]) -> list[float]:
+    return sorted(seconds for _, seconds in returns(kills, signs))

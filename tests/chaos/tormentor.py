@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -25,9 +26,11 @@ from jobs.errors import IllegalMove
 from jobs.models import Run, Step
 from jobs.states import Status
 from tests.chaos import databases
-from tests.chaos.fleet import QUEUE, Fleet, Redis, hosts_and_children
+from tests.chaos.fleet import BEAT, QUEUE, WEB, Fleet, Redis, family, hosts_and_children
 
 WEIGHTS: Final = {
+    "beat killed": 2,
+    "pages killed": 2,
     "child killed": 6,
     "host killed": 2,
     "worker killed": 3,
@@ -122,6 +125,8 @@ class Tormentor(threading.Thread):
     def strike(self, kind: str) -> bool:
         """Do this; False when there was nothing to do it to."""
         doings: dict[str, Callable[[], str | None]] = {
+            "beat killed": lambda: self._kill([self._fleet.pid(BEAT)]),
+            "pages killed": self._kill_pages,
             "child killed": lambda: self._kill(hosts_and_children(self._mark)[1]),
             "host killed": lambda: self._kill(hosts_and_children(self._mark)[0]),
             "worker killed": lambda: self._signal_worker(signal.SIGKILL),
@@ -159,6 +164,15 @@ class Tormentor(threading.Thread):
         except ProcessLookupError:
             return None
         return str(pid)
+
+    def _kill_pages(self) -> str:
+        """All of them, or only what answers: the one above it starts another then."""
+        pids = family(self._fleet.pid(WEB))
+        chosen = pids if self._random.random() < 0.5 else pids[1:]
+        for pid in chosen:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return " ".join(map(str, chosen))
 
     def _signal_worker(self, number: signal.Signals) -> str:
         name = self._random.choice(self._fleet.names)

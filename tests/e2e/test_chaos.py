@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests import live
-from tests.chaos.auditor import Attempt, Evidence, RunRow, audit
-from tests.chaos.evidence import recoveries
+from tests.chaos.auditor import Attempt, Evidence, Pulse, RunRow, audit, returns
+from tests.chaos.evidence import Recovery, recoveries
 from tests.chaos.fleet import MARK, marked
-from tests.chaos.ledger import Accepted, Ledger, Line
+from tests.chaos.ledger import Accepted, Answer, Ledger, Line
 from tests.chaos.report import percentile
 from tests.chaos.tormentor import Fault
 
@@ -81,6 +80,9 @@ def test_the_auditor_finds_nothing_where_nothing_is() -> None:
         (with_line("start", "run-1", "only", 9, 31), "late"),
         (replace(WHOLE, processes=["123 python -m kedro_console.host"]), "left"),
         (replace(WHOLE, busy_workers=["w1@chaos with 1 busy"]), "left"),
+        (replace(WHOLE, pages_killed=[5.0], answers=[Answer(4, True), Answer(6, False), Answer(99, True)]), "away"),
+        (replace(WHOLE, pages_killed=[5.0], answers=[Answer(4, True)]), "away"),
+        (replace(WHOLE, beat_killed=[5.0], pulses=[Pulse(since=1, heard_at=99)]), "away"),
     ],
 )
 def test_the_auditor_sees_what_is_wrong(evidence: Evidence, kind: str) -> None:
@@ -90,6 +92,12 @@ def test_the_auditor_sees_what_is_wrong(evidence: Evidence, kind: str) -> None:
 def test_a_cancelled_run_that_was_asked_to_and_a_crash_without_retries_are_true_ends() -> None:
     assert seen(with_row(status="cancelled", is_cancel_asked=True, attempts=[LOST])) == []
     assert seen(with_row(status="crashed", attempts=[LOST, replace(WON, status="crashed")])) == []
+
+
+def test_pages_and_beat_that_come_back_soon_were_not_away() -> None:
+    back = replace(WHOLE, pages_killed=[5.0], answers=[Answer(6, False), Answer(9, True)])
+    assert seen(replace(back, beat_killed=[5.0, 7.0], pulses=[Pulse(since=1, heard_at=4), Pulse(20, 40)])) == []
+    assert returns([5.0, 7.0], [1.0, 20.0]) == [(7.0, 13.0)], "the one that was killed before it could speak"
 
 
 def test_work_that_had_no_effect_is_counted_as_fenced() -> None:
@@ -102,7 +110,7 @@ def test_a_recovery_lasts_from_the_fault_to_the_next_attempt() -> None:
         Fault("worker killed", 14, "w2@chaos"),
         Fault("redis flushed", 15),
     ]
-    assert recoveries(WHOLE, faults) == ([7], 0)
+    assert recoveries(WHOLE, faults) == ([Recovery(noticed=3, waited=4)], 0)
     assert recoveries(WHOLE, faults[1:]) == ([], 1)
     assert [percentile([1, 2, 3, 4], share) for share in (0.5, 0.95, 1)] == [2, 4, 4]
 
@@ -127,13 +135,11 @@ def test_a_process_that_is_left_is_found_by_its_environment() -> None:
     assert marked(mark) == {}
 
 
-@pytest.mark.live
-def test_of_each_fault_once_every_run_comes_to_its_end() -> None:
-    """In a folder and a SQLite database of its own, with `make chaos`'s own program."""
+def broken(program: str, *words: str) -> str:
+    """What this program of the chaos tests says, in a folder and a SQLite database of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    began = time.monotonic()
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.chaos.run", "--minutes", "0", "--seed", "7", "--lock", "2", "--lease", "3"],
+        [sys.executable, "-m", f"tests.chaos.{program}", *words],
         cwd=live.ROOT,
         env={**environment, "PYTHONPATH": f"{live.ROOT}:{live.ROOT / 'pipelines'}"},
         capture_output=True,
@@ -142,5 +148,20 @@ def test_of_each_fault_once_every_run_comes_to_its_end() -> None:
         timeout=170,
     )
     assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-3000:]
-    assert "violations         0" in ended.stdout
-    assert "1 worker killed" in ended.stdout, f"after {time.monotonic() - began:.0f} s"
+    return ended.stdout
+
+
+@pytest.mark.live
+def test_of_each_fault_once_every_run_comes_to_its_end() -> None:
+    """With `make chaos`'s own program."""
+    said = broken("run", "--minutes", "0", "--seed", "7", "--lock", "2", "--lease", "3")
+    assert "violations         0" in said
+    assert [who for who in ("worker", "beat", "pages") if f"1 {who} killed" not in said] == []
+
+
+@pytest.mark.live
+def test_after_kill_9_of_a_child_a_worker_or_everything_only_what_is_missing_is_executed() -> None:
+    """With `make kills`'s own program."""
+    said = broken("kills", "--times", "4", "--seed", "3", "--lease", "3")
+    assert "violations           0" in said
+    assert "resumed              0" not in said

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +150,26 @@ def test_a_cancelled_run_is_cancelled_when_its_process_is_gone(worker: object, t
 def test_a_busy_c_call_is_ended_after_its_grace(worker: object, toy: Project) -> None:
     run = start(toy, "spins", settings={"grace_seconds": 1}, seconds=60.0)
     live.until(lambda: run.node_runs.filter(status=NodeStatus.RUNNING).exists(), what="the node's start")
-    asked = time.monotonic()
+    assert cancelled_after(run) < 30
+
+
+def test_a_loop_in_c_that_hears_no_signal_is_gone_within_a_second_of_its_grace(
+    worker: object, toy: Project, tmp_path: Path
+) -> None:
+    diary = tmp_path / "diary"
+    run = start(toy, "grinds", settings={"grace_seconds": 2}, diary=str(diary))
+    live.until(lambda: diary.exists() and diary.read_text().endswith("\n"), what="the node's start")
+    assert 2 <= cancelled_after(run) < 3
+    assert [pid for pid in diary.read_text().split() if Path(f"/proc/{pid}").exists()] == []
+
+
+def cancelled_after(run: Run) -> float:
+    """Seconds from the wish until the row says cancelled."""
     cancel(run, at=clock.now(), by="olga")
     assert ended(run).status == Status.CANCELLED
-    assert time.monotonic() - asked < 30
+    assert run.finished_at
+    assert run.cancel_requested_at
+    return (run.finished_at - run.cancel_requested_at).total_seconds()
 
 
 def test_a_file_that_a_node_writes_is_kept_immutable(worker: object, toy: Project) -> None:

@@ -1,11 +1,15 @@
 """The reconciler mends what disagrees, and the end of a step is one transaction."""
 
+import signal
+import subprocess
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from celery import current_app
 from django.db import connection
+from redis import Redis
 
 from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
@@ -21,7 +25,7 @@ LATER = AT + timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def sent(broker: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     messages: list[int] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: messages.extend(args))
     return messages
@@ -47,6 +51,34 @@ def test_a_step_that_nobody_claims_is_sent_again(sent: list[int]) -> None:
     Step.objects.filter(pk=step.pk).update(sent_at=AT)
     assert reconcile(AT + PATIENCE / 2) == 0
     assert reconcile(AT + PATIENCE * 2) == 1
+
+
+def test_only_as_many_steps_as_messages_are_missing_are_told_again(sent: list[int], broker: Redis) -> None:
+    """While messages wait, every slot is busy: whose message was lost shows when there are fewer than steps."""
+    steps = [make_run().steps.get().pk for _ in range(4)]
+    Step.objects.update(sent_at=AT)
+    broker.lpush("kc:default", *["a message"] * 3)
+    assert reconcile(AT + PATIENCE * 2) == 1
+    assert sent == steps[:1]
+    broker.lpush("kc:default", "the one that was sent again")
+    assert reconcile(AT + PATIENCE * 4) == 0
+    broker.flushall()
+    Step.objects.update(sent_at=AT)
+    assert reconcile(AT + PATIENCE * 6) == 4
+
+
+def test_a_broker_that_does_not_answer_holds_the_pulse_up_for_a_moment_only(
+    sent: list[int], redis_process: subprocess.Popen[bytes]
+) -> None:
+    make_run()
+    redis_process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert reconcile(AT) == 0
+        assert time.monotonic() - began < 5
+    finally:
+        redis_process.send_signal(signal.SIGCONT)
+    assert reconcile(AT) == 1
 
 
 def test_a_step_that_the_broker_did_not_take_is_sent_as_soon_as_it_is_back(
@@ -85,6 +117,21 @@ def test_a_silent_step_crashes_and_starts_again_as_a_new_row() -> None:
     assert (again.status, again.nodes) == (Status.QUEUED, step.nodes)
     run.refresh_from_db()
     assert run.status == Status.RUNNING
+
+
+def test_a_step_that_was_handed_back_has_used_up_no_retry() -> None:
+    run = make_run(make_pipeline(crash_retries=1))
+    for _ in range(3):
+        step = running(run)
+        given_back = Outcome(Status.CRASHED, "The worker was stopped.", may_retry=True, is_free=True)
+        finish(step, given_back, token=step.lease_token, at=AT, by="w1")
+    running(run)
+    reconcile(LATER)
+    assert run.steps.get(attempt=5).status == Status.QUEUED, "the first crash is followed by the one retry"
+    running(run)
+    reconcile(LATER)
+    run.refresh_from_db()
+    assert run.status == Status.CRASHED
 
 
 def test_a_step_that_keeps_crashing_ends_the_run() -> None:

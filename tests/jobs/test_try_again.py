@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from redis import Redis
 
 from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
@@ -22,7 +23,7 @@ POLICY = {"retries": 2, "retry_wait_seconds": 10, "retry_jitter": 0.0}
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def sent(broker: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     messages: list[int] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: messages.extend(args))
     return messages

@@ -203,3 +203,23 @@ def test_bars_of_the_timeline_stay_inside_it() -> None:
     run.node_runs.filter(position=1).update(started_at=start + timedelta(seconds=5), status=NodeStatus.CRASHED)
     bars = gantt(run, list(run.node_runs.all()), clock.now()).bars
     assert [(bar.left, bar.width) for bar in bars] == [(0, 25), (50, 50), (None, 0)]
+
+
+def test_an_operator_lets_a_waiting_run_go_first() -> None:
+    run = make_run()
+    client = logged_in("operator")
+    assert f'action="/runs/{run.pk}/priority/"' in client.get(page_of(run)).content.decode()
+    said = client.post(f"/runs/{run.pk}/priority/", {"priority": "0"}, follow=True).content.decode()
+    assert f"What waits of run #{run.pk} has priority 0 now." in said
+    assert run.steps.get().priority == 0
+    for wrong in ("", "10", "-1", "x", "²"):
+        said = client.post(f"/runs/{run.pk}/priority/", {"priority": wrong}, follow=True).content.decode()
+        assert "A priority is a whole number from 0" in said
+
+
+def test_who_may_not_start_runs_moves_none_and_one_that_runs_shows_no_priority() -> None:
+    assert "/priority/" not in body(make_run(), role="analyst")
+    assert "/priority/" not in body(running(), role="operator")
+    run = make_run()
+    assert logged_in("analyst").post(f"/runs/{run.pk}/priority/", {"priority": "0"}).status_code == 403
+    assert run.steps.get().priority == 5

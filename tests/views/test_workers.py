@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 
 from jobs import clock
-from jobs.queues import queues
+from jobs.models import Step
+from jobs.queues import Record, queues, records
+from jobs.states import Status
 from tests.factories import make_run
 from tests.views.scenes import HTMX, a_worker, logged_in, running
 
@@ -35,6 +37,19 @@ def test_a_queue_counts_what_waits_and_since_when_but_not_what_runs() -> None:
     (queue,) = queues(at)
     assert (queue.name, queue.waiting, queue.slots, queue.busy) == ("default", 2, 4, 1)
     assert queue.oldest_at == at - timedelta(minutes=3)
+
+
+def test_a_worker_shows_what_it_did_in_the_last_hour() -> None:
+    at = clock.now()
+    a_worker(name="one")
+    for number, status in enumerate([Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED]):
+        step = make_run(at=at).steps.get()
+        step.claim(at=at - timedelta(seconds=10), worker_name="one", lease=timedelta(minutes=1))
+        Step.objects.filter(pk=step.pk).update(attempt=number + 1)
+        step.end(status, None, at=at - timedelta(seconds=6), by="one")
+    assert records(["one", "two"], at) == {"one": Record(ended=3, succeeded=2, again=2, average_seconds=4.0)}
+    body = logged_in("viewer").get("/workers/").content.decode()
+    assert "3 steps" in body and "66 % succeeded" in body and "4.0s on average, 2 second attempts" in body
 
 
 def test_the_fragment_is_the_part_that_the_page_includes() -> None:
