@@ -14,9 +14,10 @@ from jobs import parameters as runtime
 from jobs.cancel import cancel
 from jobs.dispatch import send
 from jobs.errors import NotNow, ProjectError, UnknownPipeline
+from jobs.fallbacks import plan_of, unshared
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.overlap import line_up, unversioned
-from jobs.plan import PlannedStep, plan
+from jobs.plan import Plan, PlannedStep
 from jobs.selection import Selection, choose
 from jobs.states import Cause, NodeStatus, Runner, Status
 from kedro_console.wire import SnapshotNode
@@ -69,6 +70,7 @@ def launch(
     todo = [node for node in nodes if node.name not in reused]
     asked = runtime.merge(pipeline.default_parameters, parameters or {})
     structure = snapshot.pipeline(pipeline.name)
+    steps = plan_of(pipeline, snapshot, todo, runner or pipeline.runner)
     run = Run(
         pipeline=pipeline,
         snapshot=snapshot,
@@ -83,11 +85,13 @@ def launch(
         revision=snapshot.revision,
         nodes_total=len(nodes),
         nodes_done=len(nodes) - len(todo),
+        plan_reason=steps.reason,
+        unshared=unshared(nodes, snapshot, unshareable=pipeline.unshareable),
         writes=unversioned(todo, snapshot) if pipeline.locks_outputs else {},
         **{"is_resumable": pipeline.is_resumable or (runner or pipeline.runner) == Runner.DISTRIBUTED, **facts},
     )
     try:
-        _commit(run, nodes, todo, at=at)
+        _commit(run, nodes, todo, steps, at=at)
     except NotNow as refusal:
         if cause not in UNWATCHED:
             raise
@@ -118,13 +122,13 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
     return choose(structure, selection)
 
 
-def _commit(run: Run, nodes: list[SnapshotNode], todo: list[SnapshotNode], *, at: datetime) -> None:
+def _commit(run: Run, nodes: list[SnapshotNode], todo: list[SnapshotNode], wanted: Plan, *, at: datetime) -> None:
     by = run.requested_by_name or run.cause
     with transaction.atomic():
         older = line_up(run)
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)
-        steps = [_step(run, planned, at) for planned in plan(todo, Runner(run.runner))]
+        steps = [_step(run, planned, at) for planned in wanted.steps]
         NodeRun.objects.bulk_create(_node_run(run, node, place, todo) for place, node in enumerate(nodes))
         _send_after_commit(step for step in steps if step.ready_at)
         for other in older:

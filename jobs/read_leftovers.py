@@ -72,6 +72,8 @@ class Leftovers:
     def _lost_from_memory(self, dataset: str) -> str:
         if not self.run.is_resumable:
             return f"Its {dataset} was kept in memory only."
+        if dataset in self.run.unshared:
+            return f"Its {dataset} stayed in its process: it cannot be stored."
         is_there = (self.run.store_folder / store_file(dataset)).is_file()
         return "" if is_there else f"Its {dataset} is no longer in the run's store."
 

@@ -159,6 +159,7 @@ class Supervision:
             parameters=run.parameters,
             folder=str(self.folder),
             store_folder=str(run.store_folder) if run.is_resumable or is_distributed else "",
+            in_memory=run.unshared,
             save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
             load_versions=pinned_versions(self.step) if is_partial else {},
             free_outputs=sorted(self.collector.outputs),

@@ -124,6 +124,19 @@ def naps_after(b, seconds, diary):
     return {**b, **naps(seconds, diary)}
 
 
+def locks(words):
+    return (lambda word: {"pid": os.getpid(), "word": word}), words
+
+
+def uses(lock, word):
+    return lock(word)
+
+
+def streams(word):
+    for letter in word:
+        yield letter
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -165,6 +178,18 @@ def register_pipelines():
             node(function, [between, *parameters], "out", name=function.__name__, **facts),
         ])
 
+    locked = pipeline([
+        node(f.split, "params:word", "words", name="split"),
+        node(f.locks, "words", ["lock", "told"], name="locks"),
+        node(f.uses, ["lock", "params:word"], "left", name="left"),
+        node(f.part, "told", "right", name="right"),
+        node(f.join, ["left", "right"], "joined", name="join"),
+    ])
+    streamed = pipeline([
+        node(f.streams, "params:word", "letters", name="streams"),
+        node(f.first, "letters", "x", name="one"),
+        node(f.first, "letters", "y", name="two"),
+    ])
     late = ["params:failures", "params:diary"]
     return {
         "divides": after_two(f.divides, ["params:divisor"]),
@@ -173,6 +198,8 @@ def register_pipelines():
         "answers_late": after_two(f.answers_late, late),
         "answers_late_tagged": after_two(f.answers_late, late, tags=["retry-3"]),
         "naps_after": after_two(f.naps_after, ["params:seconds", "params:diary"]),
+        "locked": locked,
+        "streamed": streamed,
         "fan": fan,
         "broken_fan": broken_fan,
         "__default__": chain,

@@ -71,6 +71,7 @@ class JobShape(serializers.Serializer[Any]):
     nodes = serializers.ListField(child=serializers.CharField(), help_text="The chosen nodes; empty: all of them.")
     progress = ProgressShape(source="*")
     wait_reason = serializers.CharField(help_text="Why it has to wait; empty when nothing holds it back.")
+    plan_reason = serializers.CharField(help_text="Why it has fewer steps than asked for; empty: it has not.")
     cancel_requested_at = Moment(allow_null=True)
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
     revision = serializers.CharField(help_text="The code revision of the project.")

@@ -54,6 +54,10 @@ class Run(Moving):
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
     is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
+    plan_reason = models.TextField(blank=True, help_text="Why it has fewer steps than its pipeline asks for.")
+    unshared = models.JSONField(
+        default=list, blank=True, help_text="Datasets that stay in the process that makes them, even with a store."
+    )
     load_versions = models.JSONField(
         default=dict, blank=True, help_text="Versioned dataset → the version that an earlier run saved and it reads."
     )

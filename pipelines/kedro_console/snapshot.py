@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import configuration, datasets, registry, revision, schemas, warm, wire
+from kedro_console import configuration, contents, datasets, registry, revision, schemas, warm, wire
 from kedro_console.problems import Problems, install
 
 OLDEST = (0, 18, 14)
@@ -144,7 +144,21 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         schemas=schemas.read(pipelines.values(), problems),
         versions=warm.versions(),
         runtime_parameters=found.runtime_parameters,
+        **_contents(pictures, found, problems.project_path),
     )
+
+
+def _contents(
+    pictures: list[wire.SnapshotPipeline], found: configuration.Configuration, project_path: Path
+) -> dict[str, Any]:
+    """The digests of the files behind the nodes and of the configuration, which lies where `conf` says."""
+    files = {file for picture in pictures for node in picture.nodes for file in node.files}
+    conf = found.conf or project_path
+    is_inside = project_path in conf.parents
+    return {
+        "files": contents.digests(project_path, files, conf),
+        "conf": conf.relative_to(project_path).as_posix() if is_inside else "",
+    }
 
 
 def _import(problems: Problems) -> bool:
@@ -161,9 +175,10 @@ def _import(problems: Problems) -> bool:
 
 def _pictures(pipelines: dict[str, Any], problems: Problems) -> list[wire.SnapshotPipeline]:
     found = []
+    sources = contents.Sources(problems.project_path)
     for name, pipeline in pipelines.items():
         with problems.caught(f"pipeline:{name}", f"The pipeline '{name}' cannot be read"):
-            found.append(registry.picture(name, pipeline, problems.project_path))
+            found.append(registry.picture(name, pipeline, problems.project_path, sources))
     return found
 
 

@@ -20,26 +20,36 @@ EXACT_NAMES = frozenset({"str", "string", "datetime64[ns]", "datetime64[us]", "d
 
 
 class StoreError(Exception):
-    """A value that cannot travel between the steps of a run, as a sentence."""
+    """A value that cannot travel between the steps of a run, as a sentence; `dataset` is whose value."""
+
+    def __init__(self, sentence: str, dataset: str) -> None:
+        super().__init__(sentence)
+        self.dataset = dataset
 
 
 class StoreHooks:
     """Puts a store dataset in the place of every in-memory dataset of the pipeline, before anything is loaded."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, in_memory: Iterable[str] = ()) -> None:
         self._folder = folder
+        self._in_memory = frozenset(in_memory)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in _names(pipeline):
-            if not _is_parameter(name) and _is_in_memory(catalog, name):
+            if not _is_parameter(name) and bare(name) not in self._in_memory and _is_in_memory(catalog, name):
                 compat.put_dataset(catalog, name, store_dataset(self._folder / wire.store_file(name), name))
 
 
 def _names(pipeline: Any) -> Iterable[str]:
     find = getattr(pipeline, "datasets", None) or pipeline.data_sets
     return sorted(find())
+
+
+def bare(name: str) -> str:
+    """The name without Kedro's transcoding suffix."""
+    return name.partition("@")[0]
 
 
 def _is_parameter(name: str) -> bool:
@@ -110,11 +120,14 @@ def _pickle(part: Path, name: str, data: Any) -> None:
     try:
         with part.open("xb") as file:
             pickle.dump(data, file, protocol=pickle.HIGHEST_PROTOCOL)
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        sentence = (
             f"{name} ({type(data).__name__}) cannot be handed to another process ({error}). Run this pipeline in one "
             f"process, or give {name} an entry in the catalog."
-        ) from error
+        )
+        raise StoreError(sentence, name) from error
 
 
 def _read_table(path: Path) -> Any:

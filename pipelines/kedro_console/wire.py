@@ -16,6 +16,7 @@ import math
 import socket
 import struct
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -73,6 +74,7 @@ class StepStarted(Message):
     load_versions: dict[str, str] = field(default_factory=dict)
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
+    in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
     free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
@@ -246,7 +248,8 @@ class RunFailed(Event):
     seconds: float
     node: str  # "" when no node was running
     failure: Failure
-    reason: str = ""  # bad_parameters | missing_dataset | interrupted | ""
+    reason: str = ""  # bad_parameters | missing_dataset | interrupted | unshareable | ""
+    dataset: str = ""  # unshareable: whose value cannot be handed to another process
 
 
 @dataclass(frozen=True)
@@ -397,6 +400,32 @@ def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
     return str(value)[:2_000]
 
 
+# ---- the content of files, as both sides compare it ------------------------------------------------
+
+UNKNOWN: Final = "?"
+"""Instead of a digest: nobody can say whether it is the same as before."""
+CONFIGURATION: Final = (".yml", ".yaml", ".json")
+BLOCK: Final = 1024 * 1024
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of that file's content; "" when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def configuration_files(project_path: Path, conf: str) -> list[str]:
+    """The files of the configuration, relative to the project; those with credentials are left alone."""
+    found = (path for path in (project_path / conf).rglob("*") if path.suffix in CONFIGURATION)
+    return sorted(path.relative_to(project_path).as_posix() for path in found if "credentials" not in path.name)
+
+
 # ---- the snapshot: printed as one JSON object by `python -m kedro_console.snapshot` ---------------
 
 
@@ -412,6 +441,9 @@ class SnapshotNode:
     line_start: int = 0
     line_end: int = 0
     source: str = ""  # the function's text, at most 20 kB
+    is_generator: bool = False  # it yields its outputs in pieces
+    files: list[str] = field(default_factory=list)  # the project's files that the function's module is made of
+    bound: str = UNKNOWN  # digest of what the function has with it: arguments of a partial, closure, defaults
 
 
 @dataclass(frozen=True)
@@ -430,6 +462,8 @@ class SnapshotDataset:
     path: str = ""  # without credentials
     is_persisted: bool = False
     is_versioned: bool = False
+    database: str = ""  # the database file (or "memory") that one process at a time may use, with its kind before
+    entry: str = ""  # digest of its catalog entry
 
 
 @dataclass(frozen=True)
@@ -457,6 +491,8 @@ class ProjectSnapshot:
     runtime_parameters: list[str] = field(
         default_factory=list
     )  # names that the configuration takes by ${runtime_params:…}
+    files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
+    conf: str = ""  # the configuration's folder, relative to the project; "" when it lies elsewhere
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
