@@ -111,6 +111,7 @@ class Collector:
         self.peak_memory_bytes = 0
         self.revision = ""
         self.store_error = ""
+        self.running_since: dict[str, float] = {}
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
         self._dirty: dict[str, NodeRun] = {}
@@ -159,18 +160,26 @@ class Collector:
         row = self._node(event.node)
         row.status, row.started_at, row.step = NodeStatus.RUNNING, moment(event.at), self.step
         row.attempts += 1
+        self.running_since[event.node] = time.monotonic()
         row.finished_at = row.seconds = row.failure = row.progress = None
         row.error = ""
 
     def _on_node_finished(self, event: wire.NodeFinished) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.SUCCEEDED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         self._done += 1
 
     def _on_node_failed(self, event: wire.NodeFailed) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.FAILED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         row.error, row.failure = one_line(event.failure), asdict(event.failure)
+
+    def blame(self, node: str, sentence: str) -> None:
+        """The node failed for a reason that its exception does not tell."""
+        if sentence and node in self._nodes and self._nodes[node].status == NodeStatus.FAILED:
+            self._node(node).error = sentence
 
     def _on_progress_made(self, event: wire.ProgressMade) -> None:
         if event.node in self._nodes:

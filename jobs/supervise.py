@@ -22,6 +22,7 @@ from jobs.errors import IllegalMove, LeaseLost, ProjectError
 from jobs.hosts import HOSTS, Host
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.models import Event, Run, Step
+from jobs.node_limits import NodeLimits
 from jobs.outcome import Ending, outcome_of
 from jobs.states import NODE_DONE, NodeStatus, Runner, Status
 from jobs.try_again import tell_wait
@@ -99,6 +100,7 @@ class Supervision:
         self.folder = step_folder(step)
         structure = step.run.snapshot.pipeline(self.pipeline.name) if step.run.snapshot else None
         self.collector = Collector(step, token, set(structure.outputs) if structure else set())
+        self.limits = NodeLimits(step)
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
         self._stage = ""
         self._stage_at = 0.0
@@ -198,7 +200,7 @@ class Supervision:
 
     def _patience(self) -> float:
         """Seconds until something of ours is due: a time limit, or the next stage of a stop."""
-        waits = [IDLE_SECONDS]
+        waits = [self.limits.seconds_left(self.collector.running_since, time.monotonic(), most=IDLE_SECONDS)]
         if limit := self.pipeline.time_limit_seconds:
             waits.append(max(0.0, self._started + limit - time.monotonic()))
         if self._stage:
@@ -210,6 +212,7 @@ class Supervision:
         limit = self.pipeline.time_limit_seconds
         if limit and not self.ending.is_timed_out and time.monotonic() - self._started >= limit:
             self.ending.is_timed_out, self.ending.time_limit_seconds = True, limit
+        self._look_at_nodes()
         if self.hold.is_stop_asked:
             self.ending.is_stop_asked = True
         if not (self.ending.is_stop_asked or self.ending.is_timed_out) or time.monotonic() < self._stage_at:
@@ -224,11 +227,19 @@ class Supervision:
         except OSError:
             return  # the host is closing: its last message is still to be read
 
+    def _look_at_nodes(self) -> None:
+        node = self.limits.overdue(self.collector.running_since, time.monotonic())
+        if node and not self.ending.is_timed_out:
+            self.ending.is_timed_out, self.ending.time_limit_seconds = True, self.limits.of(node)
+            self.ending.overdue_node = node
+
     # ---- the end
 
     def _close(self) -> None:
         self.collector.log.close(time.time())
         outcome = outcome_of(self.collector, self.ending)
+        if self.ending.overdue_node:
+            self.collector.blame(self.ending.overdue_node, outcome.error)
         self._say_why(outcome)
         flush_patiently(self.collector, seconds=LEASE.total_seconds() * 2)
         self._finish_patiently(outcome)

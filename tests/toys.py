@@ -211,6 +211,10 @@ def register_pipelines():
         "eats": one(f.eats, "params:megabytes"),
         "prints": one(f.prints, "params:megabytes"),
         "prints_bytes": one(f.prints_bytes, "params:word"),
+        "naps_tagged": pipeline([
+            node(f.first, "params:word", "a", name="first"),
+            node(f.naps, ["params:seconds", "params:diary"], "out", name="naps", tags=["timeout-1"]),
+        ]),
         "naps": one(f.naps, ["params:seconds", "params:diary"]),
         "spins": one(f.spins, "params:seconds"),
         "writes": one(f.writes, ["params:folder", "params:word"]),
