@@ -7,6 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
@@ -90,6 +91,7 @@ def launch(
         writes=unversioned(todo, snapshot) if pipeline.locks_outputs else {},
         **{"is_resumable": pipeline.is_resumable or (runner or pipeline.runner) == Runner.DISTRIBUTED, **facts},
     )
+    run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
     try:
         _commit(run, nodes, todo, steps, at=at)
     except NotNow as refusal:
@@ -101,6 +103,12 @@ def launch(
             return Run.objects.get(idempotency_key=idempotency_key)
         raise
     return run
+
+
+def store_url_of(pipeline: Pipeline, uuid: UUID) -> str:
+    """Where a run's store lies when its project names an address; empty: in the run's folder."""
+    place = pipeline.project.store_url.rstrip("/")
+    return f"{place}/{uuid}" if place else ""
 
 
 def snapshot_of(pipeline: Pipeline) -> Snapshot:

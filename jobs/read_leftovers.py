@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
+from jobs import stores
 from jobs.models import Event, Run, Snapshot
 from jobs.selection import bare
 from jobs.states import NodeStatus
@@ -74,8 +75,11 @@ class Leftovers:
             return f"Its {dataset} was kept in memory only."
         if dataset in self.run.unshared:
             return f"Its {dataset} stayed in its process: it cannot be stored."
-        is_there = (self.run.store_folder / store_file(dataset)).is_file()
-        return "" if is_there else f"Its {dataset} is no longer in the run's store."
+        return "" if store_file(dataset) in self._stored else f"Its {dataset} is no longer in the run's store."
+
+    @cached_property
+    def _stored(self) -> set[str]:
+        return stores.names(self.run)
 
     def _is_file_gone(self, saved: Event) -> bool:
         """Only where the project's folder can be seen from here: elsewhere nobody can tell."""

@@ -25,6 +25,7 @@ START: Final = "jobs.start"
 HOUSEKEEPING: Final = {  # what else a schedule may start
     "celery.backend_cleanup": "Forget old task results",
     "jobs.tick": "Prove that beat is alive",
+    "jobs.prune": "Drop what no run needs any more",
 }
 EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
 LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over a century that has none

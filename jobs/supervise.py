@@ -14,7 +14,7 @@ from typing import Final
 
 from django.db import OperationalError, transaction
 
-from jobs import clock
+from jobs import clock, stores
 from jobs.advance import Outcome, finish
 from jobs.collect import Collector, flush_patiently
 from jobs.dispatch import ask_for_snapshot
@@ -160,7 +160,7 @@ class Supervision:
             max_workers=self.pipeline.max_workers,
             parameters=run.parameters,
             folder=str(self.folder),
-            store_folder=str(run.store_folder) if run.is_resumable or is_distributed else "",
+            store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
             in_memory=run.unshared,
             save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
             load_versions=pinned_versions(self.step) if is_partial else {},

@@ -1,5 +1,5 @@
-
 import django.db.models.deletion
+from django.conf import settings
 from django.db import migrations, models
 
 
@@ -7,6 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('jobs', '0005_retries_and_resume'),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -52,8 +53,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='run',
+            name='log_dropped_at',
+            field=models.DateTimeField(blank=True, help_text='When retention took its log lines and events.', null=True),
+        ),
+        migrations.AddField(
+            model_name='run',
             name='plan_reason',
             field=models.TextField(blank=True, help_text='Why it has fewer steps than its pipeline asks for.'),
+        ),
+        migrations.AddField(
+            model_name='run',
+            name='store_url',
+            field=models.CharField(blank=True, help_text='Where its datasets between nodes lie; empty: in its folder, or nowhere.', max_length=600),
         ),
         migrations.AddField(
             model_name='run',
@@ -72,5 +83,13 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='noderun',
             index=models.Index(condition=models.Q(('taken_from__isnull', False)), fields=['taken_from'], name='node_that_was_taken'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('log_dropped_at', None)), fields=['finished_at'], name='run_with_log_by_end'),
+        ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('store_url', ''), _negated=True), fields=['id'], name='run_with_store_elsewhere'),
         ),
     ]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, failures, learned, logs, parameters, processes, warm, wire
+from kedro_console import compat, failures, learned, logs, parameters, processes, shelf, warm, wire
 from kedro_console.keep import Keeper
 from kedro_console.progress import Bar
 from kedro_console.report import Reporter
@@ -127,7 +127,7 @@ def _store(request: wire.StepStarted) -> list[Any]:
         return []
     from kedro_console.store import StoreHooks  # it needs Kedro
 
-    return [StoreHooks(Path(request.store_folder), request.in_memory)]
+    return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory)]
 
 
 def _progress(node: str, bar: Bar) -> wire.ProgressMade:
