@@ -118,6 +118,7 @@ class Collector:
         self._unsaved: list[NodeRun] = []
         self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
         self._done = 0
+        self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
 
@@ -150,6 +151,8 @@ class Collector:
     def _on_child_started(self, event: wire.ChildStarted) -> None:
         self.facts |= {"pid": event.pid, "mode": event.mode}
         self.revision = self._run_facts["revision"] = event.revision
+        known = self.step.run.snapshot
+        self._is_other_code = known is not None and known.revision != event.revision
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
         self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
@@ -264,6 +267,9 @@ class Collector:
         return last - count + 1
 
     def _write_nodes(self) -> None:
+        if self._is_other_code:  # what they follow from was looked up for the code of the snapshot
+            keyed = NodeRun.objects.filter(run_id=self.step.run_id, name__in=self.step.nodes)
+            keyed.exclude(content_key="").update(content_key="")
         if self._unsaved:
             for row in self._unsaved:
                 row.pk = None  # set by a flush that was rolled back
@@ -317,7 +323,7 @@ class Collector:
 
     def _forget(self) -> None:
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
-        self._done, self._run_facts, self.facts = 0, {}, {}
+        self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
 
 
 def flush_patiently(collector: Collector, *, seconds: float) -> None:

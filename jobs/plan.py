@@ -59,6 +59,8 @@ def plan(
     nodes: list[SnapshotNode], runner: Runner, grouping: Grouping = Grouping.NODE, bonds: Iterable[Bond] = ()
 ) -> Plan:
     """The steps of a run over these nodes (in topological order); what is bound together shares one."""
+    if not nodes:
+        return Plan([])
     if runner != Runner.DISTRIBUTED:
         return Plan([PlannedStep(0, [node.name for node in nodes])])
     groups = _Groups(nodes, grouping).members

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from jobs import stores
+from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
 from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
-from jobs.models import Artifact, Run
-from jobs.reuse import Part, Preview, preview, selection_of
+from jobs.models import Run
+from jobs.rerun import Part
+from jobs.reuse import Preview, preview, selection_of
 from jobs.states import Cause
 
 if TYPE_CHECKING:
@@ -69,25 +71,10 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
             load_versions=found.load_versions,
             is_resumable=run.is_resumable or run.pipeline.is_resumable,
         )
-        _carry_over(run, started, reused, outputs, at)
+        carry_over(run, started, reused, outputs, at)
     return started
 
 
 def _outputs(run: Run, nodes: set[str]) -> list[str]:
     chosen = nodes_of(run.pipeline, snapshot_of(run.pipeline), selection_of(run))
     return [name for node in chosen if node.name in nodes for name in node.outputs]
-
-
-def _carry_over(old: Run, new: Run, nodes: set[str], outputs: list[str], at: datetime) -> None:
-    """What the reused nodes gave for people is found at the new run too; the bytes are kept once."""
-    rows = list(old.artifacts.filter(node__in=sorted(nodes)).order_by("pk"))
-    for row in rows:
-        row.pk, row.uuid, row.run, row.created_at = None, uuid.uuid4(), new, at
-    made = {row.dataset: str(row.uuid) for row in Artifact.objects.bulk_create(rows)}
-    results = {name: dict(result) for name, result in (old.results or {}).items() if name in outputs}
-    for name, result in results.items():
-        if "artifact" in result:
-            result["artifact"] = made.get(name, result["artifact"])
-    if results:
-        Run.objects.filter(pk=new.pk).update(results=results)
-        new.results = results

@@ -163,7 +163,7 @@ class Supervision:
             store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
             in_memory=run.unshared,
             save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
-            load_versions=pinned_versions(self.step) if is_partial else {},
+            load_versions=pinned_versions(self.step) if is_partial else run.load_versions,
             free_outputs=sorted(self.collector.outputs),
             memory_limit_bytes=limit * 1024 * 1024,
             held_until=self.hold.until,

@@ -22,6 +22,14 @@ def third(b):
     return {**b, "third": True}
 
 
+def says(a, word):
+    return {**a, "says": word}
+
+
+def both(stored, versioned):
+    return {"says": stored["says"], "from": stored["from"], "second": versioned["second"]}
+
+
 def raises(word):
     raise ValueError("the shelf is empty")
 
@@ -148,6 +156,7 @@ def progress(n):
 PIPELINES = """
 from kedro.pipeline import node, pipeline
 from . import nodes as f
+from .opening import opens
 
 
 def one(function, inputs, output="out"):
@@ -198,6 +207,13 @@ def register_pipelines():
         "answers_late": after_two(f.answers_late, late),
         "answers_late_tagged": after_two(f.answers_late, late, tags=["retry-3"]),
         "naps_after": after_two(f.naps_after, ["params:seconds", "params:diary"]),
+        "changing": pipeline([
+            node(opens, "source", "a", name="opens"),
+            node(f.says, ["a", "params:word"], "b", name="says"),
+            node(f.third, "b", "stored", name="third"),
+            node(f.second, "a", "versioned", name="second"),
+            node(f.both, ["stored", "versioned"], "out", name="both"),
+        ]),
         "locked": locked,
         "streamed": streamed,
         "fan": fan,
@@ -236,7 +252,15 @@ n: 20
 """
 
 
+OPENING = """
+def opens(source):
+    return {"from": source["from"]}
+"""
+
 CATALOG = """
+source:
+  type: json.JSONDataset
+  filepath: data/source.json
 stored:
   type: json.JSONDataset
   filepath: data/stored.json
@@ -260,6 +284,8 @@ def write_toy(folder: Path, package: str = "toy", word: str = "hello") -> Path:
     (source / "__init__.py").write_text("")
     (source / "settings.py").write_text("")
     (source / "nodes.py").write_text(NODES)
+    (source / "opening.py").write_text(OPENING)
+    (folder / "data" / "source.json").write_text('{"from": "here"}')
     (source / "pipeline_registry.py").write_text(PIPELINES)
     (folder / "conf" / "base" / "parameters.yml").write_text(PARAMETERS.replace("hello", word))
     (folder / "conf" / "base" / "catalog.yml").write_text(CATALOG)

@@ -13,6 +13,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name='noderun',
+            name='content',
+            field=models.JSONField(blank=True, help_text='Digests of its code, packages, parameters and inputs.', null=True),
+        ),
+        migrations.AddField(
+            model_name='noderun',
             name='content_key',
             field=models.CharField(blank=True, help_text='A digest of all that its outputs follow from; empty: not known.', max_length=64),
         ),

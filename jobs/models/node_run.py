@@ -22,6 +22,7 @@ class NodeRun(models.Model):
     content_key = models.CharField(
         max_length=64, blank=True, help_text="A digest of all that its outputs follow from; empty: not known."
     )
+    content = models.JSONField(null=True, blank=True, help_text="Digests of its code, packages, parameters and inputs.")
     taken_from = models.ForeignKey(
         Run,
         models.SET_NULL,

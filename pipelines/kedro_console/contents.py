@@ -10,7 +10,7 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -151,9 +151,13 @@ def _text(value: Any) -> str:
 # ---- digests -----------------------------------------------------------------------------------------
 
 
-def digests(project_path: Path, files: Iterable[str], conf: Path) -> dict[str, str]:
-    """File, relative to the project → SHA-256: these, and the configuration."""
-    is_inside = project_path in conf.parents
-    more = wire.configuration_files(project_path, conf.relative_to(project_path).as_posix()) if is_inside else []
-    found = {file: wire.sha256_of(project_path / file) for file in sorted({*files, *more})}
-    return {file: digest for file, digest in found.items() if digest}
+def digests(project_path: Path, conf: Path) -> tuple[dict[str, str], list[str]]:
+    """(file, relative to the project → SHA-256: the sources and the configuration; the folders of these files).
+
+    Empty when the configuration lies outside of the project: nobody could tell whether it changed.
+    """
+    if project_path not in conf.parents:
+        return {}, []
+    folders = list(dict.fromkeys((revision.source_folder(project_path), conf.relative_to(project_path).as_posix())))
+    found = {file: wire.sha256_of(project_path / file) for file in wire.watched_files(project_path, folders)}
+    return found, folders

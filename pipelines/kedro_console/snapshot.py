@@ -136,6 +136,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
     shown = datasets.read(found, used, is_lazy, problems)
     _check_parameters(pictures, found, problems)
     _check_inputs(pictures, found, shown, problems)
+    files, folders = contents.digests(problems.project_path, found.conf or problems.project_path)
     return replace(
         empty,
         pipelines=pictures,
@@ -144,21 +145,9 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         schemas=schemas.read(pipelines.values(), problems),
         versions=warm.versions(),
         runtime_parameters=found.runtime_parameters,
-        **_contents(pictures, found, problems.project_path),
+        files=files,
+        folders=folders,
     )
-
-
-def _contents(
-    pictures: list[wire.SnapshotPipeline], found: configuration.Configuration, project_path: Path
-) -> dict[str, Any]:
-    """The digests of the files behind the nodes and of the configuration, which lies where `conf` says."""
-    files = {file for picture in pictures for node in picture.nodes for file in node.files}
-    conf = found.conf or project_path
-    is_inside = project_path in conf.parents
-    return {
-        "files": contents.digests(project_path, files, conf),
-        "conf": conf.relative_to(project_path).as_posix() if is_inside else "",
-    }
 
 
 def _import(problems: Problems) -> bool:

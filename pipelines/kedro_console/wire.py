@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import socket
 import struct
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -404,7 +405,8 @@ def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
 
 UNKNOWN: Final = "?"
 """Instead of a digest: nobody can say whether it is the same as before."""
-CONFIGURATION: Final = (".yml", ".yaml", ".json")
+WATCHED: Final = (".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".ini", ".sql", ".txt")
+SKIPPED: Final = frozenset({"__pycache__", "data", "logs", "venv", "node_modules", "build", "dist", "site-packages"})
 BLOCK: Final = 1024 * 1024
 
 
@@ -420,10 +422,15 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def configuration_files(project_path: Path, conf: str) -> list[str]:
-    """The files of the configuration, relative to the project; those with credentials are left alone."""
-    found = (path for path in (project_path / conf).rglob("*") if path.suffix in CONFIGURATION)
-    return sorted(path.relative_to(project_path).as_posix() for path in found if "credentials" not in path.name)
+def watched_files(project_path: Path, folders: list[str]) -> list[str]:
+    """The files of sources and configuration below these folders of the project, relative to it; no credentials."""
+    found: list[str] = []
+    for folder in folders:
+        for place, below, names in os.walk(project_path / folder):
+            below[:] = [name for name in below if not name.startswith(".") and name not in SKIPPED]
+            kept = (name for name in names if name.endswith(WATCHED) and "credentials" not in name)
+            found += [(Path(place) / name).relative_to(project_path).as_posix() for name in kept]
+    return sorted(set(found))
 
 
 # ---- the snapshot: printed as one JSON object by `python -m kedro_console.snapshot` ---------------
@@ -492,7 +499,7 @@ class ProjectSnapshot:
         default_factory=list
     )  # names that the configuration takes by ${runtime_params:…}
     files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
-    conf: str = ""  # the configuration's folder, relative to the project; "" when it lies elsewhere
+    folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
