@@ -34,6 +34,7 @@ class PipelineShape(serializers.Serializer[Any]):
     default_parameters = serializers.DictField(help_text="Runtime parameters that every job of it starts from.")
     runner = serializers.ChoiceField(Runner.choices)
     grouping = serializers.ChoiceField(Grouping.choices, help_text="Which nodes of a distributed job share a step.")
+    reuses_content = serializers.BooleanField(help_text="Only what changed runs again.")
     steps = serializers.IntegerField(help_text="Into how many steps a job of all its nodes is divided.")
     plan_reason = serializers.CharField(help_text="Why these are fewer than `grouping` asks for; empty: they are not.")
 
@@ -129,6 +130,7 @@ def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
         "default_parameters": pipeline.default_parameters,
         "runner": pipeline.runner,
         "grouping": pipeline.grouping,
+        "reuses_content": pipeline.reuses_content,
         "steps": len(plan.steps),
         "plan_reason": plan.reason,
     }

@@ -107,6 +107,7 @@ class NodeShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     position = serializers.IntegerField()
     status = serializers.ChoiceField(NodeStatus.choices)
+    reason = serializers.CharField(help_text="Why it was reused or ran, where only what changed runs again.")
     attempts = serializers.IntegerField()
     started_at = Moment(allow_null=True)
     finished_at = Moment(allow_null=True)

@@ -92,6 +92,7 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
             parameters=nest(form.changes),
             selection=form.selection,
             runner=form.cleaned_data["runner"],
+            everything=form.cleaned_data["everything"],
             idempotency_key=_key(request.user, form),
         )
     except BadParameters as error:
@@ -110,7 +111,8 @@ def _key(user: User, form: RunForm) -> str | None:
     if not (key := form.cleaned_data.get("key")):
         return None
     chosen = form.selection
-    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, form.cleaned_data["runner"]]
+    how = [form.cleaned_data["runner"], form.cleaned_data["everything"]]
+    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, how]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
 

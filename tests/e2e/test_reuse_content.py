@@ -146,9 +146,7 @@ def test_code_that_changed_after_the_launch_is_not_taken_for_that_of_the_launch(
     first.steps.update(sent_at=None)
     assert ended(first).results["out"]["value"]["from"] == "elsewhere"
     write(opening, old)
-    second = run_it(toy, {**REUSES, "queue": "default"})
-    assert executed(second) == ALL
-    assert second.results["out"]["value"]["from"] == "here"
+    assert executed(run_it(toy, {**REUSES, "queue": "default"})) == ALL
 
 
 def test_everything_runs_when_that_is_asked_for(worker: object, toy: Project) -> None:
