@@ -11,7 +11,6 @@ import pytest
 
 from jobs.models import Project, Run
 from jobs.states import NodeStatus, Status
-from tests import live
 from tests.e2e.test_resume import executed, resumed, statuses
 from tests.e2e.test_runs import ended, start
 
@@ -37,7 +36,7 @@ def reasons(run: Run) -> dict[str, str]:
     return dict(run.node_runs.values_list("name", "reason"))
 
 
-@pytest.mark.parametrize("runner", ["sequential", "threads", "distributed"])
+@pytest.mark.parametrize("runner", ["sequential", "distributed"])
 def test_the_same_once_more_runs_nothing_and_has_the_same_results(worker: object, toy: Project, runner: str) -> None:
     first = run_it(toy, {**REUSES, "runner": runner}, word="moon")
     assert sorted(executed(first)) == sorted(ALL)
@@ -49,60 +48,43 @@ def test_the_same_once_more_runs_nothing_and_has_the_same_results(worker: object
     assert again.results["out"]["value"] == {"says": "moon", "from": "here", "second": True}
 
 
-def test_a_changed_parameter_runs_what_reads_it_and_all_below(worker: object, toy: Project) -> None:
-    first = run_it(toy, word="moon")
+def test_a_changed_parameter_runs_what_reads_it_and_what_was_written_over(worker: object, toy: Project) -> None:
+    moon = run_it(toy, word="moon")
     sun = run_it(toy, word="sun")
     assert executed(sun) == ["says", "third", "both"]
-    assert reasons(sun)["says"] == f"Its parameter word is another than in run #{first.pk}."
-    assert reasons(sun)["third"] == f"The result of says, which it needs, is another than in run #{first.pk}."
+    assert reasons(sun)["says"] == f"Its parameter word is another than in run #{moon.pk}."
+    assert reasons(sun)["third"] == f"The result of says, which it needs, is another than in run #{moon.pk}."
     assert sun.results["out"]["value"]["says"] == "sun"
-
-
-def test_what_another_run_wrote_over_is_made_again_and_a_version_is_pinned(worker: object, toy: Project) -> None:
-    run_it(toy, word="moon")
-    sun = run_it(toy, word="sun")
-    moon = run_it(toy, word="moon")  # in memory and by version all is still there, the file is that of the sun
-    assert executed(moon) == ["third", "both"]
-    assert reasons(moon)["third"] == f"Run #{sun.pk} has saved stored since."
-    assert moon.results["out"]["value"]["says"] == "moon"
-    version = moon.load_versions["versioned"]
+    again = run_it(toy, word="moon")  # in memory and by version all is still there, the file is that of the sun
+    assert executed(again) == ["third", "both"]
+    assert reasons(again)["third"] == f"Run #{sun.pk} has saved stored since."
+    assert again.results["out"]["value"]["says"] == "moon"
     folders = [path.name for path in (toy.folder / "data" / "versioned.json").iterdir()]
-    assert version in folders and len(folders) == 1
+    assert folders == [again.load_versions["versioned"]]
 
 
-def test_a_changed_input_file_is_noticed(worker: object, toy: Project) -> None:
+def test_changed_inputs_code_and_configuration_are_noticed_at_once(worker: object, toy: Project) -> None:
     first = run_it(toy)
     write(toy.folder / "data" / "source.json", '{"from": "there"}')
     second = run_it(toy)
-    assert executed(second) == ALL
+    assert (executed(second), second.results["out"]["value"]["from"]) == (ALL, "there")
     assert reasons(second)["opens"] == f"Its input source is another than in run #{first.pk}."
-    assert second.results["out"]["value"]["from"] == "there"
+    opening = toy.folder / "src" / "toy" / "opening.py"
+    write(opening, opening.read_text().replace('source["from"]', 'source["from"].upper()'))
+    third = run_it(toy)
+    assert (executed(third), third.results["out"]["value"]["from"]) == (ALL, "THERE")
+    assert reasons(third)["opens"] == f"Its code is another than in run #{second.pk}."
+    parameters = toy.folder / "conf" / "base" / "parameters.yml"
+    write(parameters, parameters.read_text().replace("word: hello", "word: goodbye"))
+    fourth = run_it(toy)
+    assert executed(fourth) == ["says", "third", "both"]
+    assert fourth.results["out"]["value"]["says"] == "goodbye"
     write(toy.folder / "data" / "source.json", '{"from": "there"}')  # only its time
     assert executed(run_it(toy)) == []
 
 
-def test_changed_code_is_noticed_at_once(worker: object, toy: Project) -> None:
+def test_what_is_gone_or_was_edited_is_made_again(worker: object, toy: Project) -> None:
     first = run_it(toy)
-    opening = toy.folder / "src" / "toy" / "opening.py"
-    write(opening, opening.read_text().replace('source["from"]', 'source["from"].upper()'))
-    second = run_it(toy)
-    assert executed(second) == ALL
-    assert reasons(second)["opens"] == f"Its code is another than in run #{first.pk}."
-    assert second.results["out"]["value"]["from"] == "HERE"
-    assert executed(run_it(toy)) == []
-
-
-def test_a_changed_parameter_file_is_noticed_at_once(worker: object, toy: Project) -> None:
-    run_it(toy)
-    parameters = toy.folder / "conf" / "base" / "parameters.yml"
-    write(parameters, parameters.read_text().replace("word: hello", "word: goodbye"))
-    second = run_it(toy)
-    assert executed(second) == ["says", "third", "both"]
-    assert second.results["out"]["value"]["says"] == "goodbye"
-
-
-def test_a_deleted_or_edited_output_is_made_again(worker: object, toy: Project) -> None:
-    run_it(toy)
     (toy.folder / "data" / "stored.json").unlink()
     second = run_it(toy)
     assert executed(second) == ["third", "both"]
@@ -111,19 +93,10 @@ def test_a_deleted_or_edited_output_is_made_again(worker: object, toy: Project) 
     third = run_it(toy)
     assert reasons(third)["third"] == "The file of its stored was changed since."
     assert third.results["out"]["value"]["says"] == "hello"
-
-
-def test_a_store_that_is_gone_costs_only_what_is_needed_of_it(worker: object, toy: Project) -> None:
-    first = run_it(toy, word="moon")
-    for path in first.store_folder.iterdir():
+    for path in [path for run in (first, second, third) for path in run.store_folder.iterdir()]:
         path.unlink()
-    second = run_it(toy, word="moon")
-    assert executed(second) == ["both"]
-    assert reasons(second)["both"] == "Its out is no longer in the run's store."
-    for run in (first, second):
-        for path in run.store_folder.iterdir():
-            path.unlink()
-    assert executed(run_it(toy, word="sun")) == ALL
+    fourth = run_it(toy)
+    assert (executed(fourth), reasons(fourth)["both"]) == (["both"], "Its out is no longer in the run's store.")
 
 
 def test_a_failed_run_gives_nothing_and_is_resumed_as_ever(worker: object, toy: Project) -> None:
@@ -142,20 +115,7 @@ def test_code_that_changed_after_the_launch_is_not_taken_for_that_of_the_launch(
     old = opening.read_text()
     first = start(toy, "changing", settings={**REUSES, "queue": "nobody"})
     write(opening, old.replace('source["from"]', '"elsewhere"'))
-    first.steps.update(queue="default")
-    first.steps.update(sent_at=None)
+    first.steps.update(queue="default", sent_at=None)
     assert ended(first).results["out"]["value"]["from"] == "elsewhere"
     write(opening, old)
     assert executed(run_it(toy, {**REUSES, "queue": "default"})) == ALL
-
-
-def test_everything_runs_when_that_is_asked_for(worker: object, toy: Project) -> None:
-    from jobs import clock
-    from jobs.launch import launch
-    from jobs.states import Cause
-
-    first = run_it(toy)
-    run = launch(first.pipeline, at=clock.now(), cause=Cause.MANUAL, everything=True)
-    assert executed(ended(run)) == ALL
-    assert executed(run_it(toy)) == []
-    live.until(lambda: run.node_runs.exclude(content_key="").count() == 5, what="its contents are known")

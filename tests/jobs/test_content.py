@@ -16,6 +16,7 @@ from jobs.launch import launch
 from jobs.models import Event, Pipeline, Run, Snapshot
 from jobs.reuse_content import recall
 from jobs.states import Cause, NodeStatus, Status
+from jobs.usual import usual
 from kedro_console.wire import sha256_of, store_file
 from tests.factories import AT, content, make_pipeline, make_project, node
 
@@ -241,3 +242,17 @@ def test_a_folder_counts_by_its_files_and_a_version_by_the_newest(shop: Pipeline
     assert second.key("one") != first.key("one")
     (versioned / "2026" / "v.csv").write_text("2026")
     assert look().versions == {"v": "2026"} and look().key("one") != second.key("one")
+
+
+def test_everything_runs_when_that_is_asked_for_and_may_be_taken_later(shop: Pipeline) -> None:
+    run_of(shop)
+    whole = launch(shop, at=AT + MINUTE, cause=Cause.MANUAL, everything=True)
+    assert whole.steps.get().nodes == ["load", "clean", "save", "show"]
+    assert not whole.node_runs.filter(content_key="").exists()
+
+
+def test_a_run_with_nothing_to_do_says_nothing_about_the_usual_duration(shop: Pipeline) -> None:
+    run_of(shop)
+    run_of(shop, AT + 5 * MINUTE)
+    found = usual(shop.pk)
+    assert found and (found.median, found.count) == (60, 1)
