@@ -14,6 +14,7 @@ from django.db.models.functions import Greatest
 
 from jobs.collect import Collector
 from jobs.dispatch import send, send_all
+from jobs.merge import has_to_merge, merge, with_makers
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
@@ -60,6 +61,8 @@ def finish(
             transaction.on_commit(partial(send_all, ready))
         elif _may_try_again(run, step, outcome):
             _queue_again(step, at=at, by=by, reason=outcome.error)
+        elif outcome.failure and has_to_merge(run, outcome.failure):
+            _queue_merged(run, step, outcome.failure, at=at, by=by)
         elif retry := after_failure(run, step, outcome.failure, at):
             _queue_again(step, at=at, by=by, reason=retry.reason, retry=retry)
         else:
@@ -150,13 +153,42 @@ def _queue_again(step: Step, *, at: datetime, by: str, reason: str, retry: Retry
         transaction.on_commit(partial(send, again.pk))
 
 
+def _queue_merged(run: Run, step: Step, failure: wire.RunFailed, *, at: datetime, by: str) -> None:
+    """The same step once more, together with the steps that wait for the value that it could not give away."""
+    left = _left_to_do(step)
+    names = [*left, *merge(run, step, failure.dataset, at=at, by=by)]
+    nodes = _in_order(run, with_makers(run, names, {*step.nodes, *names}))
+    done = set(run.steps.filter(status=Status.SUCCEEDED).values_list("position", flat=True))
+    again = Step.objects.create(
+        run=run,
+        position=step.position,
+        attempt=step.attempt + 1,
+        nodes=nodes,
+        needs=step.needs,
+        queue=step.queue,
+        priority=step.priority,
+        ready_at=at if set(step.needs) <= done else None,
+    )
+    again.begin(at=at, by=by, reason=f"{failure.dataset} stays in its process.")
+    _start_over(step, again)
+    if again.ready_at:
+        transaction.on_commit(partial(send, again.pk))
+
+
+def _in_order(run: Run, names: set[str]) -> list[str]:
+    return list(run.node_runs.filter(name__in=names).order_by("position").values_list("name", flat=True))
+
+
 def _left_to_do(step: Step) -> list[str]:
     """What a resumable run kept of this attempt is not made again."""
-    if not step.run.is_resumable:
+    run = step.run
+    if not run.is_resumable:
         return list(step.nodes)
     nodes = NodeRun.objects.filter(Q(step=step) | Q(name__in=step.nodes), run_id=step.run_id)
-    left = nodes.exclude(status=NodeStatus.SUCCEEDED).order_by("position")
-    return list(left.values_list("name", flat=True)) or list(step.nodes)
+    left = set(nodes.exclude(status=NodeStatus.SUCCEEDED).values_list("name", flat=True))
+    if run.unshared:
+        left = with_makers(run, left, step.nodes)
+    return _in_order(run, left) or list(step.nodes)
 
 
 def _start_over(step: Step, again: Step) -> None:

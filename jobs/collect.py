@@ -113,12 +113,14 @@ class Collector:
         self.peak_memory_bytes = 0
         self.revision = ""
         self.store_error = ""
+        self.running_since: dict[str, float] = {}
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
         self._dirty: dict[str, NodeRun] = {}
         self._unsaved: list[NodeRun] = []
         self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
         self._done = 0
+        self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
 
@@ -154,6 +156,8 @@ class Collector:
         self.revision = event.revision
         if not event.has_gone_on:
             self._run_facts["revision"] = event.revision
+            known = self.step.run.snapshot
+            self._is_other_code = known is not None and known.revision != event.revision
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
         if event.versions:
@@ -165,18 +169,26 @@ class Collector:
         row = self._node(event.node)
         row.status, row.started_at, row.step = NodeStatus.RUNNING, moment(event.at), self.step
         row.attempts += 1
+        self.running_since[event.node] = time.monotonic()
         row.finished_at = row.seconds = row.failure = row.progress = None
         row.error = ""
 
     def _on_node_finished(self, event: wire.NodeFinished) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.SUCCEEDED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         self._done += 1
 
     def _on_node_failed(self, event: wire.NodeFailed) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.FAILED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         row.error, row.failure = one_line(event.failure), asdict(event.failure)
+
+    def blame(self, node: str, sentence: str) -> None:
+        """The node failed for a reason that its exception does not tell."""
+        if sentence and node in self._nodes and self._nodes[node].status == NodeStatus.FAILED:
+            self._node(node).error = sentence
 
     def _on_progress_made(self, event: wire.ProgressMade) -> None:
         if event.node in self._nodes:
@@ -267,6 +279,9 @@ class Collector:
         self._write_lines(first + len(self._events))
 
     def _write_nodes(self) -> None:
+        if self._is_other_code:  # what they follow from was looked up for the code of the snapshot
+            keyed = NodeRun.objects.filter(run_id=self.step.run_id, name__in=self.step.nodes)
+            keyed.exclude(content_key="").update(content_key="")
         if self._unsaved:
             for row in self._unsaved:
                 row.pk = None  # set by a flush that was rolled back
@@ -321,7 +336,7 @@ class Collector:
     def forget(self) -> None:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
-        self._done, self._run_facts, self.facts = 0, {}, {}
+        self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
 
 
 def one_line(failure: wire.Failure) -> str:

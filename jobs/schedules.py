@@ -29,6 +29,7 @@ START: Final = "jobs.start"
 HOUSEKEEPING: Final = {  # what else a schedule may start
     "celery.backend_cleanup": "Forget old task results",
     "jobs.tick": "Prove that beat is alive",
+    "jobs.prune": "Drop what no run needs any more",
 }
 EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
 MISSED_AFTER: Final = timedelta(seconds=20)

@@ -22,6 +22,7 @@ from jobs.follow import Claim, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Step
+from jobs.node_limits import NodeLimits
 from jobs.outcome import Ending, outcome_of
 from jobs.states import Runner, Status
 from jobs.tell import request_for, step_folder, structure_of
@@ -82,7 +83,9 @@ class Supervision:
         self.hold, self.link, self.worker_name = hold, link, worker_name
         self.pipeline = self.step.run.pipeline
         self.folder = step_folder(self.step)
-        self.collector = Collector(self.step, self.token, structure_of(self.step.run).outputs)
+        structure = structure_of(self.step.run)
+        self.collector = Collector(self.step, self.token, structure.outputs)
+        self.limits = NodeLimits(self.pipeline.node_time_limit_seconds, structure.limits)
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
         self.following: Claim | None = None
         self._questions: deque[wire.Asked] = deque()
@@ -228,7 +231,8 @@ class Supervision:
 
     def _patience(self) -> float:
         """Seconds until something of ours is due: a time limit, a late answer, or the next stage of a stop."""
-        waits = [ANSWER_SECONDS if self._questions else IDLE_SECONDS]
+        idle = ANSWER_SECONDS if self._questions else IDLE_SECONDS
+        waits = [self.limits.seconds_left(self.collector.running_since, time.monotonic(), most=idle)]
         if limit := self.pipeline.time_limit_seconds:
             waits.append(max(0.0, self._started + limit - time.monotonic()))
         if self._stage:
@@ -240,6 +244,7 @@ class Supervision:
         limit = self.pipeline.time_limit_seconds
         if limit and not self.ending.is_timed_out and time.monotonic() - self._started >= limit:
             self.ending.is_timed_out, self.ending.time_limit_seconds = True, limit
+        self._look_at_nodes()
         if self.hold.is_stop_asked:
             self.ending.is_stop_asked = True
         if not (self.ending.is_stop_asked or self.ending.is_timed_out) or time.monotonic() < self._stage_at:
@@ -251,11 +256,19 @@ class Supervision:
         self.collector.say("WARNING", f"The process is asked to stop: {self._stage}.", time.time())
         self.link.send(wire.StopAsked(stage=self._stage))
 
+    def _look_at_nodes(self) -> None:
+        node = self.limits.overdue(self.collector.running_since, time.monotonic())
+        if node and not self.ending.is_timed_out:
+            self.ending.is_timed_out, self.ending.time_limit_seconds = True, self.limits.of(node)
+            self.ending.overdue_node = node
+
     # ---- the end
 
     def _close(self) -> None:
         self.collector.log.close(time.time())
         outcome = outcome_of(self.collector, self.ending)
+        if self.ending.overdue_node:
+            self.collector.blame(self.ending.overdue_node, outcome.error)
         self._say_why(outcome)
         self._finish_patiently(outcome)
         self._notice_new_code()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from jobs import clock
+from jobs import clock, stores
 from jobs.models import Event, Run, Snapshot, Step
+from jobs.node_limits import tagged
 from jobs.states import NODE_DONE, NodeStatus, Runner
 from kedro_console import wire
 
@@ -18,6 +20,8 @@ class Structure:
 
     outputs: frozenset[str] = frozenset()
     has_versions: bool = True
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Seconds that nodes with a tag of their own may run."""
 
 
 def structure_of(run: Run) -> Structure:
@@ -29,7 +33,8 @@ def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
     snapshot = Snapshot.objects.get(pk=snapshot_id)
     found = snapshot.pipeline(pipeline_name)
     outputs = frozenset(found.outputs) if found else frozenset()
-    return Structure(outputs, any(dataset.is_versioned for dataset in snapshot.picture.datasets))
+    has_versions = any(dataset.is_versioned for dataset in snapshot.picture.datasets)
+    return Structure(outputs, has_versions, tagged(found.nodes) if found else {})
 
 
 def step_folder(step: Step) -> Path:
@@ -50,9 +55,10 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         max_workers=pipeline.max_workers,
         parameters=run.parameters,
         folder=str(step_folder(step)),
-        store_folder=str(run.store_folder) if run.is_resumable or is_distributed else "",
+        store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
+        in_memory=run.unshared,
         save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
-        load_versions=pinned_versions(step) if is_partial else {},
+        load_versions=pinned_versions(step) if is_partial else run.load_versions,
         free_outputs=sorted(structure_of(run).outputs),
         memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
         held_until=held_until,

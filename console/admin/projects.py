@@ -48,7 +48,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
 
     class Meta:
         model = Project
-        fields = ("name", "path", "interpreter", "kedro_env")
+        fields = ("name", "path", "interpreter", "kedro_env", "store_url")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,7 +112,19 @@ class ProjectAdmin(Admin):
         ("Secrets", {"fields": ("variables",)}),
     )
     fieldsets = (
-        (None, {"fields": ("problems", ("name", "kedro_env"), "path", "interpreter", ("checked_at", "created_at"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "problems",
+                    ("name", "kedro_env"),
+                    "path",
+                    "interpreter",
+                    "store_url",
+                    ("checked_at", "created_at"),
+                )
+            },
+        ),
         ("Secrets", {"fields": ("kept_variables", "variables", "forget_variables")}),
     )
 

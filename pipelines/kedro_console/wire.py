@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import socket
 import struct
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -79,6 +81,7 @@ class StepStarted(Message):
     load_versions: dict[str, str] = field(default_factory=dict)
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
+    in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
     free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
@@ -294,7 +297,8 @@ class RunFailed(Event):
     seconds: float
     node: str  # "" when no node was running
     failure: Failure
-    reason: str = ""  # bad_parameters | missing_dataset | interrupted | ""
+    reason: str = ""  # bad_parameters | missing_dataset | interrupted | unshareable | ""
+    dataset: str = ""  # unshareable: whose value cannot be handed to another process
 
 
 @dataclass(frozen=True)
@@ -455,6 +459,38 @@ def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
     return str(value)[:2_000]
 
 
+# ---- the content of files, as both sides compare it ------------------------------------------------
+
+UNKNOWN: Final = "?"
+"""Instead of a digest: nobody can say whether it is the same as before."""
+WATCHED: Final = (".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".ini", ".sql", ".txt")
+SKIPPED: Final = frozenset({"__pycache__", "data", "logs", "venv", "node_modules", "build", "dist", "site-packages"})
+BLOCK: Final = 1024 * 1024
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of that file's content; "" when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def watched_files(project_path: Path, folders: list[str]) -> list[str]:
+    """The files of sources and configuration below these folders of the project, relative to it; no credentials."""
+    found: list[str] = []
+    for folder in folders:
+        for place, below, names in os.walk(project_path / folder):
+            below[:] = [name for name in below if not name.startswith(".") and name not in SKIPPED]
+            kept = (name for name in names if name.endswith(WATCHED) and "credentials" not in name)
+            found += [(Path(place) / name).relative_to(project_path).as_posix() for name in kept]
+    return sorted(set(found))
+
+
 # ---- the snapshot: printed as one JSON object by `python -m kedro_console.snapshot` ---------------
 
 
@@ -470,6 +506,9 @@ class SnapshotNode:
     line_start: int = 0
     line_end: int = 0
     source: str = ""  # the function's text, at most 20 kB
+    is_generator: bool = False  # it yields its outputs in pieces
+    files: list[str] = field(default_factory=list)  # the project's files that the function's module is made of
+    bound: str = UNKNOWN  # digest of what the function has with it: arguments of a partial, closure, defaults
 
 
 @dataclass(frozen=True)
@@ -488,6 +527,8 @@ class SnapshotDataset:
     path: str = ""  # without credentials
     is_persisted: bool = False
     is_versioned: bool = False
+    database: str = ""  # the database file (or "memory") that one process at a time may use, with its kind before
+    entry: str = ""  # digest of its catalog entry
 
 
 @dataclass(frozen=True)
@@ -515,6 +556,8 @@ class ProjectSnapshot:
     runtime_parameters: list[str] = field(
         default_factory=list
     )  # names that the configuration takes by ${runtime_params:…}
+    files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
+    folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, warm, wire
+from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, shelf, warm, wire
 from kedro_console.keep import Keeper
 from kedro_console.progress import Bar
 from kedro_console.report import Reporter
@@ -29,6 +29,7 @@ from kedro_console.report import Reporter
 INTERRUPTED = "interrupted"
 BAD_PARAMETERS = "bad_parameters"
 MISSING_DATASET = "missing_dataset"
+UNSHAREABLE = "unshareable"
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ class Work:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             node = hooks.run_failed(error)
             failure = failures.describe(error, self._place.project_path)
-            seconds = time.monotonic() - started
-            self._reporter.send(wire.RunFailed(time.time(), seconds, node, failure, reason_of(error)))
+            seconds, dataset = time.monotonic() - started, unshareable(error)
+            reason = UNSHAREABLE if dataset else reason_of(error)
+            self._reporter.send(wire.RunFailed(time.time(), seconds, node, failure, reason, dataset))
             return 1
         hooks.run_ended()
         self._reporter.send(wire.RunFinished(time.time(), time.monotonic() - started))
@@ -177,11 +179,18 @@ def _store(request: wire.StepStarted) -> list[Any]:
         return []
     from kedro_console.store import StoreHooks  # it needs Kedro
 
-    return [StoreHooks(Path(request.store_folder))]
+    return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory)]
 
 
 def _progress(node: str, bar: Bar) -> wire.ProgressMade:
     return wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit)
+
+
+def unshareable(error: BaseException) -> str:
+    """The dataset whose value the run's store could not take; "" when that was not the error."""
+    from kedro_console.store import StoreError, bare  # it needs Kedro
+
+    return next((bare(each.dataset) for each in failures.causes(error) if isinstance(each, StoreError)), "")
 
 
 def reason_of(error: BaseException) -> str:
