@@ -18,7 +18,7 @@ from jobs import clock
 from jobs.advance import Outcome, finish
 from jobs.collect import Collector, flush_patiently
 from jobs.dispatch import ask_for_snapshot
-from jobs.errors import IllegalMove, LeaseLost, ProjectError
+from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.hosts import HOSTS, Host
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.models import Event, Run, Step
@@ -108,6 +108,8 @@ class Supervision:
         """From the first request to the transaction that ends the step."""
         try:
             self._execute()
+        except (HostLost, ConnectionError):  # also in the middle of the request
+            self.ending.is_host_lost = True
         except (ProjectError, wire.WireError) as error:
             self.ending.sentence = str(error)
         if self.hold.is_lost:

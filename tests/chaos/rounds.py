@@ -27,6 +27,7 @@ from tests.chaos.databases import patiently
 from tests.chaos.fleet import MARK, QUEUE, Fleet, Redis, hosts_and_children, marked
 from tests.chaos.ledger import Ledger, Line
 from tests.chaos.project import write_project
+from tests.chaos.report import percentile
 
 VICTIMS: Final = ("child", "worker", "everything")
 RUNS: Final = ("fan", "line")
@@ -47,12 +48,15 @@ class Round:
     retries: int
     status: str = ""
     was_over: bool = False
+    seconds: float = 0.0
+    """From the kill to the end of the run."""
     missing: list[str] = field(default_factory=list)
     executed: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         how = "ended before the kill" if self.was_over else self.status
+        how = how if self.was_over else f"{how} {self.seconds:.1f} s later"
         again = f", missing {' '.join(self.missing)}, executed {' '.join(self.executed)}" if self.missing else ""
         wrong = "".join(f"\n     WRONG: {violation}" for violation in self.violations)
         return f"{self.number:3d} {self.victim} of {self.pipeline}, {self.retries} retries: {how}{again}{wrong}"
@@ -100,7 +104,9 @@ class Kills:
         run = patiently(partial(self._launch, one))
         time.sleep(self._random.uniform(0, LONGEST_SECONDS[one.pipeline]))
         one.was_over = not self._kill(one.victim, run)
+        killed = time.monotonic()
         self._end(run)
+        one.seconds = time.monotonic() - killed
         one.status = run.status
         lines = self._lines(one)
         if run.status == "succeeded":
@@ -191,6 +197,11 @@ def _incomplete(run: Run, lines: list[Line]) -> list[str]:
     ]
 
 
+def _times(struck: list[Round], victim: str) -> str:
+    times = sorted(one.seconds for one in struck if one.victim == victim)
+    return f"{percentile(times, 0.5):.1f} s (median; longest {percentile(times, 1):.1f})"
+
+
 def text(rounds: list[Round], seed: int) -> str:
     """The report, for people."""
     struck = [one for one in rounds if not one.was_over]
@@ -199,7 +210,10 @@ def text(rounds: list[Round], seed: int) -> str:
     return "\n".join(
         [
             f"{len(struck)} kills, seed {seed}; {len(rounds) - len(struck)} more runs had ended before theirs",
-            *[f"  {by_victim[victim]:4d} {victim}" for victim in VICTIMS],
+            *[
+                f"  {by_victim[victim]:4d} {victim}, the run had ended after {_times(struck, victim)}"
+                for victim in VICTIMS
+            ],
             f"completed by itself  {sum(one.status == 'succeeded' for one in struck)}",
             f"resumed              {len(resumed)}  ({sum(len(one.missing) for one in resumed)} nodes were missing, "
             f"{sum(len(one.executed) for one in resumed)} executed)",
