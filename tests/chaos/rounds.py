@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from jobs import clock
+from jobs.errors import ConsoleError
 from jobs.launch import launch
 from jobs.models import Pipeline, Run
 from jobs.resume import preview, resume
@@ -112,7 +113,10 @@ class Kills:
         if run.status == "succeeded":
             one.violations += _incomplete(run, lines)
         elif run.status == "crashed" and run.error:
-            self._resume(one, run, lines)
+            try:
+                self._resume(one, run, lines)
+            except ConsoleError as refusal:
+                one.violations.append(f"it cannot be resumed: {refusal}")
         else:
             one.violations.append(f"the run is {run.status} and says “{run.error}”")
         one.violations += self._left()
