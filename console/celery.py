@@ -49,12 +49,12 @@ def hand_back(**_: Any) -> None:
 
 
 @task_revoked.connect
-def cancel_revoked(request: Any, expired: bool, **_: Any) -> None:
+def cancel_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
     """Somebody revoked the task of a step that waits, as Flower does: he wants its run to stop."""
     from jobs import clock
     from jobs.cancel import cancel_step
 
-    if request.name == "jobs.execute" and not expired:
+    if sender.name == "jobs.execute" and not expired:
         cancel_step(request.id, at=clock.now(), by="a revoked task")
 
 

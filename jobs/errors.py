@@ -47,6 +47,10 @@ class ProjectError(ConsoleError):
     """The Kedro project's owner can put it right."""
 
 
+class HostLost(ProjectError):
+    """The project's host was killed before it could listen: nothing is known about the project."""
+
+
 class PlatformError(ConsoleError):
     """Ops can put it right: broker, store, worker."""
 

@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from django.conf import settings
 
-from jobs.errors import ProjectError
+from jobs.errors import HostLost, ProjectError
 from jobs.models import Project
 
 START_SECONDS: Final = 60
@@ -49,7 +49,7 @@ class Host:
         return self.process.poll() is None
 
     def connect(self) -> socket.socket:
-        """A connection for one step; ProjectError when the host ended before it could listen."""
+        """A connection for one step; ProjectError (HostLost: killed) when the host ended before it could listen."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -59,6 +59,8 @@ class Host:
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 connection.close()
                 if not self.is_alive:
+                    if self.process.returncode < 0:
+                        raise HostLost(f"The project's host was ended by signal {-self.process.returncode}.") from error
                     raise ProjectError(f"The project's Python could not start: {self.last_words()}") from error
                 if time.monotonic() > deadline:
                     raise ProjectError(f"The project's Python did not answer within {START_SECONDS} s.") from error

@@ -12,12 +12,13 @@ from jobs.launch import WHOLE, nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
-from jobs.selection import Selection, bare
-from jobs.states import NODE_DONE, NodeStatus
+from jobs.selection import Selection, bare, parents
+from jobs.states import NODE_DONE, NodeStatus, Status
 from kedro_console.wire import SnapshotNode
 
 ANYTHING = "parameters"
 PREFIX = "params:"
+UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
     asked = _asked(run, snapshot, parameters or {})
     left = Leftovers(run, snapshot)
     reasons = _rerun(run, nodes, left, {**_old(run, nodes, snapshot), **_changed(run, nodes, snapshot, asked)})
+    if not reasons and run.status != Status.SUCCEEDED:
+        reasons = _rerun(run, nodes, left, dict.fromkeys(_last(nodes), UNFINISHED))
     reused = {node.name for node in nodes if node.name not in reasons}
     return Preview(
         rerun=[Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons],
@@ -72,6 +75,12 @@ def _rerun(run: Run, nodes: list[SnapshotNode], left: Leftovers, reasons: dict[s
     """All nodes that have to run: those that did not succeed or changed, all below, and what they need that is gone."""
     reasons = {**reasons, **dict(_not_done(run, nodes))}  # what went wrong says more than what changed
     return spread(nodes, reasons, left.lost)
+
+
+def _last(nodes: list[SnapshotNode]) -> list[str]:
+    """Those that no other one needs."""
+    needed = set().union(*parents(nodes).values())
+    return [node.name for node in nodes if node.name not in needed]
 
 
 def _not_done(run: Run, nodes: list[SnapshotNode]) -> Iterator[Part]:

@@ -17,7 +17,7 @@ from jobs.advance import Outcome, finish
 from jobs.answer import answer
 from jobs.collect import Collector
 from jobs.dispatch import ask_for_snapshot, pass_on, send_all
-from jobs.errors import IllegalMove, LeaseLost, ProjectError
+from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.follow import Claim, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
@@ -98,6 +98,8 @@ class Supervision:
         """From the request to the transaction that ends the step; the next one, when that took it for its child."""
         try:
             self._execute()
+        except (HostLost, ConnectionError):  # also in the middle of the request
+            self.ending.is_host_lost = True
         except (ProjectError, wire.WireError) as error:
             self.ending.sentence = str(error)
         finally:

@@ -38,6 +38,14 @@ def test_cancel_ends_what_is_queued_and_says_why_it_does_not_end_the_rest(admin_
     assert "A cancelled run cannot become cancelled." in page
 
 
+def test_a_run_that_waits_is_let_go_first_and_one_that_does_not_says_so(admin_page: Client) -> None:
+    waiting, ended = make_run(), end(make_run())
+    page = act(admin_page, "run", "go_first", waiting, ended)
+    assert waiting.steps.get().priority == 0
+    assert "goes before all others that wait." in page
+    assert "so its priority changes nothing." in page
+
+
 def test_run_again_makes_a_new_run_that_names_the_old_one(admin_page: Client, boss: User) -> None:
     ended, live = end(make_run(parameters={"options": {"top": 4}})), make_run()
     page = act(admin_page, "run", "run_again", ended, live)

@@ -92,6 +92,7 @@ def test_the_auditor_sees_what_is_wrong(evidence: Evidence, kind: str) -> None:
 def test_a_cancelled_run_that_was_asked_to_and_a_crash_without_retries_are_true_ends() -> None:
     assert seen(with_row(status="cancelled", is_cancel_asked=True, attempts=[LOST])) == []
     assert seen(with_row(status="crashed", attempts=[LOST, replace(WON, status="crashed")])) == []
+    assert seen(with_row(status="failed", is_cancel_asked=True, attempts=[LOST])) == []
 
 
 def test_pages_and_beat_that_come_back_soon_were_not_away() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,19 @@ def test_a_killed_host_is_told_and_the_step_starts_again(worker: object, toy: Pr
     first = run.steps.get(attempt=1)
     assert first.status == Status.CRASHED
     assert "host ended unexpectedly" in first.error
+
+
+def test_a_host_that_is_killed_while_it_starts_is_no_fault_of_the_project(
+    worker: object, toy: Project, tmp_path: Path
+) -> None:
+    mark, python = tmp_path / "mark", tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    Project.objects.filter(pk=toy.pk).update(interpreter=str(python))
+    run = ended(start(toy, "chain", settings={"crash_retries": 1}))
+    assert run.status == Status.SUCCEEDED, run.error
+    first = run.steps.get(attempt=1)
+    assert (first.status, first.error) == (Status.CRASHED, "The project's host ended unexpectedly.")
 
 
 def test_a_restarted_broker_is_found_again(worker: object, toy: Project) -> None:

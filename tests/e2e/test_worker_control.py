@@ -7,9 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from celery import current_app
 
 from jobs import clock
 from jobs.models import Project, Run, Worker
+from jobs.prioritize import prioritize
 from jobs.states import Status
 from tests import live
 from tests.e2e.test_runs import ended, start
@@ -94,6 +96,30 @@ def test_what_is_urgent_overtakes_what_waits(toy: Project, tmp_path: Path) -> No
         stop([holds])
         order = sorted(map(ended, [urgent, before, usual, *slow]), key=lambda run: run.started_at)
     assert [run.pk for run in order] == [run.pk for run in [urgent, before, usual, *slow]]
+
+
+def test_a_run_whose_priority_is_raised_while_it_waits_overtakes_those_before_it(toy: Project, tmp_path: Path) -> None:
+    with live.worker("single", slots=1, **QUEUE):
+        holds = start(toy, "naps", settings=ON_QUEUE, seconds=60.0, diary=str(tmp_path / "diary"))
+        live.until(lambda: busy(1, [holds]), what="the slot is taken")
+        first, second = (start(toy, "chain", settings=ON_QUEUE) for _ in range(2))
+        prioritize(second, 0, at=clock.now(), by="olga")
+        stop([holds])
+        assert [ended(run).status for run in (first, second)] == [Status.SUCCEEDED] * 2
+    assert second.started_at < first.started_at
+    assert second.steps.count() == 1
+
+
+def test_the_run_of_a_revoked_task_is_cancelled_as_flower_revokes(toy: Project, tmp_path: Path) -> None:
+    with live.worker("single", slots=1, **QUEUE):
+        holds = start(toy, "naps", settings=ON_QUEUE, seconds=60.0, diary=str(tmp_path / "diary"))
+        live.until(lambda: busy(1, [holds]), what="the slot is taken")
+        waiting = start(toy, "chain", settings=ON_QUEUE)
+        heard = current_app.control.revoke(str(waiting.steps.get().task_id), reply=True, timeout=30, limit=1)
+        stop([holds])
+        assert ended(waiting).status == Status.CANCELLED
+    assert heard
+    assert waiting.error == "Cancelled by a revoked task."
 
 
 def test_runs_that_wait_in_line_go_one_after_the_other(toy: Project, tmp_path: Path) -> None:

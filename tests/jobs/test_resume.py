@@ -11,6 +11,7 @@ from celery import current_app
 from jobs.errors import BadParameters, IllegalMove, NothingToResume
 from jobs.models import Artifact, Event, Pipeline, Run, Snapshot
 from jobs.resume import preview, resume
+from jobs.reuse import UNFINISHED
 from jobs.states import NodeStatus, Runner, Status
 from kedro_console.wire import store_file
 from tests.factories import AT, content, make_pipeline, make_run
@@ -172,7 +173,21 @@ def test_a_run_under_way_or_without_a_gap_is_not_resumed() -> None:
     with pytest.raises(IllegalMove):
         resume(make_run(whole.pipeline), at=LATER)
     whole.node_runs.update(status=NodeStatus.SUCCEEDED)
+    Run.objects.filter(pk=whole.pk).update(status=Status.SUCCEEDED)
+    whole.refresh_from_db()
     with pytest.raises(NothingToResume):
         resume(whole, at=LATER)
     with pytest.raises(BadParameters):
         resume(whole, at=LATER, parameters={"colour": 1})
+
+
+def test_where_only_the_end_of_the_run_is_missing_the_last_node_brings_it_there() -> None:
+    """Its process was killed after the last node and before it could say that it is done."""
+    run = failed_at("write")
+    run.node_runs.update(status=NodeStatus.SUCCEEDED)
+    assert columns(run) == {"write": UNFINISHED}
+    new = resume(run, at=LATER)
+    assert new.steps.get().nodes == ["write"]
+    lost = run.store_folder / store_file("processed_data")
+    lost.unlink()
+    assert list(columns(run)) == ["process", "write"], "and what it needs, when that is gone"
