@@ -279,9 +279,8 @@ class Collector:
         self._write_lines(first + len(self._events))
 
     def _write_nodes(self) -> None:
-        if self._is_other_code:  # what they follow from was looked up for the code of the snapshot
-            keyed = NodeRun.objects.filter(run_id=self.step.run_id, name__in=self.step.nodes)
-            keyed.exclude(content_key="").update(content_key="")
+        if self._is_other_code:  # what the nodes, and those below them, follow from was looked up for the snapshot's
+            NodeRun.objects.filter(run_id=self.step.run_id).exclude(content_key="").update(content_key="")
         if self._unsaved:
             for row in self._unsaved:
                 row.pk = None  # set by a flush that was rolled back

@@ -85,32 +85,52 @@ def launch(
     if pipeline.reuses_content:
         found = recall(pipeline, snapshot, nodes, asked)
         found = without_taking(found, reused, facts.get("retry_of")) if reused or everything else found
-    todo = [node for node in nodes if node.name not in reused and node.name not in found.taken]
-    runner = runner or pipeline.runner
-    steps = plan_of(pipeline, snapshot, todo, runner)
-    run = Run(
-        pipeline=pipeline,
-        snapshot=snapshot,
+    wish = _wish(
+        pipeline,
+        snapshot,
+        nodes,
+        found,
+        reused,
         cause=cause,
         requested_by=by,
         requested_by_name=by_name or (by.get_username() if by else ""),
         parameters=asked,
-        runner=runner,
+        runner=runner or pipeline.runner,
         nodes=[] if selection.is_whole else [node.name for node in nodes],
         idempotency_key=idempotency_key,
         created_at=at,
+        **facts,
+    )
+    return _commit_once(wish, at=at)
+
+
+def _wish(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    chosen: list[SnapshotNode],
+    found: Recall,
+    reused: Collection[str],
+    **facts: Any,
+) -> _Wish:
+    """The run with what follows from its nodes and from what it need not do."""
+    todo = [node for node in chosen if node.name not in reused and node.name not in found.taken]
+    plan = plan_of(pipeline, snapshot, todo, facts["runner"])
+    facts["load_versions"] = {**found.versions, **facts.get("load_versions", {})}
+    facts.setdefault("is_resumable", _is_resumable(pipeline, facts["runner"]))
+    run = Run(
+        pipeline=pipeline,
+        snapshot=snapshot,
         revision=snapshot.revision,
-        nodes_total=len(nodes),
-        nodes_done=len(nodes) - len(todo),
+        nodes_total=len(chosen),
+        nodes_done=len(chosen) - len(todo),
         **_chain(facts.get("caused_by"), facts.get("retry_of")),
-        plan_reason=steps.reason,
-        unshared=unshared(nodes, snapshot, unshareable=pipeline.unshareable),
-        writes=unversioned(nodes if found.taken else todo, snapshot) if pipeline.locks_outputs else {},
-        load_versions={**found.versions, **facts.pop("load_versions", {})},
-        **{"is_resumable": _is_resumable(pipeline, runner), **facts},
+        plan_reason=plan.reason,
+        unshared=unshared(chosen, snapshot, unshareable=pipeline.unshareable),
+        writes=unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {},
+        **facts,
     )
     run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
-    return _commit_once(_Wish(run, nodes, todo, steps, found), at=at)
+    return _Wish(run, chosen, todo, plan, found)
 
 
 def _is_resumable(pipeline: Pipeline, runner: str) -> bool:

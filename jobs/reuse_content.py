@@ -22,6 +22,8 @@ from kedro_console.wire import SnapshotNode
 
 EARLIER: Final = 50
 """So many of the last successful runs are looked at."""
+FEW: Final = 3
+"""So many of them are asked whether they still have a node's outputs, and for what has changed since."""
 FAR: Final = "The project's folder cannot be seen from here, so nobody can tell what changed."
 
 
@@ -54,7 +56,8 @@ def reason_of(run: Run) -> str:
 def fresh_snapshot(pipeline: Pipeline, snapshot: Snapshot, *, at: datetime) -> Snapshot:
     """The picture of the project as it is now; read anew when a file of it has changed."""
     project = pipeline.project
-    if not project.folder.is_dir() or is_fresh(snapshot, project):
+    is_elsewhere = "folders" in snapshot.content and not snapshot.picture.folders  # to read it again would tell no more
+    if is_elsewhere or not project.folder.is_dir() or is_fresh(snapshot, project):
         return snapshot
     return take(project, at=at)
 
@@ -94,15 +97,17 @@ class _Search:
         self._read_rows()
 
     def _read_rows(self) -> None:
-        """By node: the newest run that knows its content, and those in which it was the same, the newest first."""
+        """By node: the runs in which its content was the same, and what it was in the newest that knows it."""
         rows = NodeRun.objects.filter(run__in=self._runs, status__in=sorted(NODE_DONE)).exclude(content_key="")
+        rows = rows.order_by("-run_id")
         keys = {node.name: self._contents.key(node.name) for node in self._nodes}
-        for name, key, number, parts in rows.order_by("-run_id").values_list(
-            "name", "content_key", "run_id", "content"
-        ):
-            self._last.setdefault(name, (number, parts or {}))
-            if key == keys.get(name, ""):
+        same = rows.filter(content_key__in={key for key in keys.values() if key})
+        for name, key, number in same.values_list("name", "content_key", "run_id"):
+            if key == keys.get(name):
                 self._same[name].append(number)
+        others = rows.filter(name__in=keys.keys() - self._same.keys(), run__in=list(self._runs)[:FEW])
+        for name, number, parts in others.values_list("name", "run_id", "content"):
+            self._last.setdefault(name, (number, parts or {}))
 
     def recall(self) -> Recall:
         found = {node.name: self._donor(node) for node in self._nodes}
@@ -123,7 +128,7 @@ class _Search:
         if why := self._contents.unknown.get(node.name):
             return 0, why
         whys = []
-        for number in self._same[node.name]:
+        for number in self._same[node.name][:FEW]:
             why = next(filter(None, (self._lost(number, bare(name)) for name in self._kept(node))), "")
             if not why:
                 return number, ""

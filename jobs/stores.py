@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
-from jobs.errors import ProjectError
+from jobs.errors import NotNow, ProjectError
 from jobs.hosts import child_environment
 from jobs.models import Project, Run
 from kedro_console.wire import store_file
@@ -59,6 +59,8 @@ def _link(old: Path, new: Path, wanted: list[str]) -> None:
             os.link(old / name, new / name)
         except FileExistsError:
             continue
+        except FileNotFoundError as error:
+            raise NotNow("The store that this run would reuse was dropped at this moment: start it again.") from error
         except OSError:  # a file system without links
             shutil.copyfile(old / name, new / name)
 
