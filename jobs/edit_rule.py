@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, transaction
 
-from jobs.errors import RequestError
+from jobs.errors import BadParameters, RequestError
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
-from jobs.parameters import check
+from jobs.parameters import nest, unknown
 from jobs.rules import complete_joins
 from jobs.states import Occasion, Wants
 from jobs.try_rule import Trial, check_expressions, past_run, try_rule
@@ -37,7 +37,7 @@ def check_rule(rule: Rule, sources: Sequence[Pipeline], at: datetime) -> Trial |
     if problems:
         raise BadRule(problems)
     run = past_run(rule, list(sources))
-    trial = try_rule(rule, run, at) if run else None
+    trial = try_rule(rule, run, at, sources=sources) if run else None
     problems = trial.problems if trial else _unknown_parameters(rule)
     if problems:
         raise BadRule({name: _with(run, sentence) for name, sentence in problems.items()})
@@ -111,12 +111,14 @@ def _unknown_parameters(rule: Rule) -> dict[str, str]:
     snapshot = rule.target.project.snapshot
     if snapshot is None:
         return {}
+    structure = snapshot.pipeline(rule.target.name)
+    if structure is None:
+        return {}
     try:
-        check(dict.fromkeys(rule.mapping), picture=snapshot.picture, pipeline=snapshot.pipeline(rule.target.name))
-    except RequestError as refusal:
-        fields: dict[str, str] = getattr(refusal, "fields", {"mapping": str(refusal)})
-        return {f"mapping.{name}": sentence for name, sentence in fields.items()}
-    return {}
+        names = nest(dict.fromkeys(rule.mapping))
+    except BadParameters as refusal:
+        return {f"mapping.{name}": sentence for name, sentence in refusal.fields.items()}
+    return {f"mapping.{name}": sentence for name, sentence in unknown(names, snapshot.picture, structure)}
 
 
 def save_rule(

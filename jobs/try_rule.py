@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,11 +32,14 @@ class Trial:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def try_rule(rule: Rule, run: Run, at: datetime, *, target: Pipeline | None = None) -> Trial:
-    """Compute the condition and the parameters with this run; nothing is written. A handler is not asked."""
-    target = target or rule.target
+def try_rule(rule: Rule, run: Run, at: datetime, *, sources: Sequence[Pipeline] | None = None) -> Trial:
+    """Compute the condition and the parameters with this run; nothing is written. A handler is not asked.
+
+    In a join the newest fitting runs of the other sources stand beside it; `sources` are those not saved yet.
+    """
+    target = rule.target
     node = run.node_runs.filter(name=rule.node).first() if rule.node else None
-    joined = [run] if rule.wants == Wants.ALL else []
+    joined = _joined(rule, run, list(rule.sources.all()) if sources is None else list(sources))
     try:
         evaluation = Evaluation(see(run, at, node=node, joined=joined))
     except BadExpression as error:
@@ -97,8 +101,21 @@ def _reason(rule: Rule, run: Run, holds: bool, problems: dict[str, str]) -> str:
     return "It would start."
 
 
+def _joined(rule: Rule, run: Run, sources: list[Pipeline]) -> list[Run]:
+    if rule.wants != Wants.ALL:
+        return []
+    others = [_newest(rule, [source]) for source in sources if source.pk != run.pipeline_id]
+    return [run, *filter(None, others)]
+
+
 def past_run(rule: Rule, sources: list[Pipeline]) -> Run | None:
-    """The newest run of a source that ended as the rule wants it, to try the rule with."""
+    """The newest run of a source that ended as the rule wants it; of a join only when every source has one."""
+    if rule.wants == Wants.ALL and not all(_newest(rule, [source]) for source in sources):
+        return None
+    return _newest(rule, sources)
+
+
+def _newest(rule: Rule, sources: list[Pipeline]) -> Run | None:
     rows = Run.objects.final().filter(pipeline__in=sources, started_at__isnull=False).select_related("pipeline")
     if rule.node:
         return rows.filter(node_runs__name=rule.node).order_by("-pk").first()
