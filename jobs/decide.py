@@ -14,8 +14,8 @@ from jobs.call import call
 from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError, LeaseLost, PlatformError, ProjectError
 from jobs.models import Firing, Rule
-from jobs.parameters import merge, nest
-from jobs.rules import Answer, settle, start
+from jobs.parameters import merge
+from jobs.rules import Answer, plain, settle, start
 from jobs.seen import see
 from jobs.states import Decision, Wants
 
@@ -92,7 +92,7 @@ def _follow(firing: Firing, rule: Rule | None, answer: Answer | ConsoleError, at
     elif not answer.start:
         firing.decision, firing.sentence = Decision.UNMET, answer.reason or f"{rule.handler} said no."
     else:
-        firing.parameters = merge(nest(firing.parameters), nest(answer.parameters))
+        firing.parameters = merge(firing.parameters, plain(answer.parameters))
         start(firing, rule, at)
         firing.sentence = f"{firing.sentence} {answer.reason}".strip()
 

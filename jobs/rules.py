@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,10 +17,13 @@ from jobs.expressions import BadExpression, Evaluation
 from jobs.following import Follower
 from jobs.launch import launch
 from jobs.models import Arrival, Firing, NodeRun, Pipeline, Project, Rule, Run
+from jobs.parameters import check
 from jobs.seen import see
 from jobs.states import FINAL, Cause, Correlate, Decision, NodeStatus, Occasion, Overlap, Status, Wants
 
 logger = logging.getLogger(__name__)
+
+Look = Callable[[], dict[str, Any]]
 
 HOUR: Final = timedelta(hours=1)
 NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
@@ -141,7 +144,7 @@ def _run_arrives(rule: Rule, run: Run, at: datetime) -> None:
     if is_new and is_join:
         _complete(rule, key, at)
     elif is_new:
-        _fire(rule, run, [arrival], key, see(run, at), at)
+        _fire(rule, run, [arrival], key, partial(see, run, at), at)
 
 
 def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], at: datetime) -> None:
@@ -151,7 +154,7 @@ def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], 
     facts = {"key": key, "at": at}
     arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node=node.name, defaults=facts)
     if is_new:
-        _fire(rule, run, [arrival], key, see(run, at, node=node, results=results), at)
+        _fire(rule, run, [arrival], key, partial(see, run, at, node=node, results=results), at)
 
 
 def _occasion(rule: Rule, run: Run) -> str:
@@ -177,7 +180,7 @@ def _complete(rule: Rule, key: str, at: datetime) -> bool:
         return False
     last = max(there, key=lambda arrival: arrival.pk).run
     used = list(rule.arrivals.filter(key=key, firing=None))
-    _fire(rule, last, used, key, see(last, at, joined=[arrival.run for arrival in there]), at)
+    _fire(rule, last, used, key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
     return True
 
 
@@ -198,7 +201,12 @@ def weigh(rule: Rule, seen: dict[str, Any]) -> Answer:
     if rule.condition.strip() and not _named("condition", partial(evaluation.holds, rule.condition)):
         return Answer(False, {}, f"The condition was false: {rule.condition.strip()}")
     values = {name: _named(name, partial(evaluation.value, text)) for name, text in rule.mapping.items()}
-    return Answer(True, {name: value for name, value in values.items() if value is not None})
+    return Answer(True, plain({name: value for name, value in values.items() if value is not None}))
+
+
+def plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters in groups; BadParameters for what no run could be given, whatever its pipeline."""
+    return check(parameters, picture=None, pipeline=None)
 
 
 def _named(field: str, compute: partial[Any]) -> Any:
@@ -208,7 +216,7 @@ def _named(field: str, compute: partial[Any]) -> Any:
         raise BadExpression(f"{field}: {error}") from error
 
 
-def _fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, seen: dict[str, Any], at: datetime) -> None:
+def _fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, look: Look, at: datetime) -> None:
     """Write what comes of it; whatever goes wrong is the firing's, and the end of the run stands."""
     firing = Firing(
         rule=rule,
@@ -221,7 +229,7 @@ def _fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, seen: dict[st
         is_side_job=rule.is_side_job,
         decided_at=at,
     )
-    settle(firing, partial(_decide, firing, rule, seen, at))
+    settle(firing, partial(_decide, firing, rule, look, at))
     firing.save(force_insert=True)
     Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals]).update(firing=firing)
     if firing.decision == Decision.DECIDING:
@@ -243,14 +251,19 @@ def settle(firing: Firing, decide: partial[None]) -> None:
     except Exception as error:
         logger.exception("The rule %s failed.", firing.rule_name)
         decision, sentence = Decision.FAILED, f"It failed unexpectedly: {type(error).__name__}: {error}"[:1000]
-    firing.decision, firing.sentence, firing.started = decision, sentence, None
+    firing.decision, firing.sentence, firing.started = decision, _readable(sentence), None
 
 
-def _decide(firing: Firing, rule: Rule, seen: dict[str, Any], at: datetime) -> None:
+def _readable(sentence: str) -> str:
+    """What any database can store."""
+    return sentence.encode("utf-8", "replace").decode().replace("\x00", "")[:2000]
+
+
+def _decide(firing: Firing, rule: Rule, look: Look, at: datetime) -> None:
     if not rule.is_enabled:
         firing.decision, firing.sentence = Decision.DISABLED, "The rule was off."
         return
-    answer = weigh(rule, seen)
+    answer = weigh(rule, look())
     firing.parameters = answer.parameters
     if not answer.start:
         firing.decision, firing.sentence = Decision.UNMET, answer.reason

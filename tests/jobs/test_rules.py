@@ -556,3 +556,11 @@ class _Counting:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.queries.append(sql)
         return execute(sql, params, many, context)
+
+
+@pytest.mark.parametrize("text", ['`"\\u0000"`', '`"\\ud800"`', "`1e999`", '`"${oc.env:HOME}"`'])
+def test_what_no_row_can_hold_ends_in_a_sentence(text: str) -> None:
+    a, b, *_ = pipelines()
+    make_rule([a], b, mapping={"api_url": text})
+    assert ended(a).status == Status.SUCCEEDED
+    assert decisions()[0][0] == Decision.REFUSED
