@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, transaction
 
-from jobs.errors import BadParameters, RequestError
+from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
 from jobs.parameters import nest, unknown
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 MOST_PARAMETERS: Final = 50
 
 
-class BadRule(RequestError):
+class BadRule(BadParameters):
     """A rule that cannot be saved; `fields` has one sentence for each field."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{name}: {sentence}" for name, sentence in fields.items()))
-        self.fields = fields
 
 
 def check_rule(rule: Rule, sources: Sequence[Pipeline], at: datetime) -> Trial | None:
