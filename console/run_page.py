@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from console.gantt import gantt
 from console.graph import draw
+from console.rules import COLOURS
 from jobs.explain import why_waiting
 from jobs.models import NodeRun, Run, Step, Transition
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
+FOLLOWS: Final = 20
 LABELS: Final = {
     "nodes": "Nodes",
     "graph": "Graph",
@@ -58,10 +60,23 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "phases": phases(run, at),
         "reasons": why_waiting(run, at),
         "failure": failure(run, nodes),
+        **chain(run),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,
         **CONTENT[tab](run, nodes, at),
         **asked,
+    }
+
+
+def chain(run: Run) -> dict[str, Any]:
+    """The rule that started it, what its own end brought about, and the joins that wait for others beside it."""
+    brought = run.firings.select_related("rule", "started__pipeline").order_by("pk")
+    waiting = run.arrivals.filter(firing=None).select_related("rule").order_by("pk")
+    return {
+        "begun_by": run.begun_by.select_related("rule").first() if run.caused_by_id else None,
+        "follows": list(brought[:FOLLOWS]),
+        "arrivals": list(waiting[:FOLLOWS]),
+        "colours": COLOURS,
     }
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from jobs import following
 from jobs.dispatch import send, send_all
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
@@ -41,6 +42,7 @@ class Outcome:
 def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetime, by: str) -> None:
     """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's."""
     with transaction.atomic():
+        following.lock(step.run.pipeline_id)
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
         step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
         _record_results(run, outcome, at)
@@ -165,6 +167,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
     run.end(status, at=at, by=by, reason=error, error=error, **facts)
     release(run, at)
+    following.run_ended(run, at)
 
 
 def _verdict(run: Run, steps: list[Step]) -> tuple[Status, str]:

@@ -13,10 +13,11 @@ from typing import Any, Final
 from django.db import OperationalError, transaction
 from django.db.models import F
 
+from jobs import clock, following
 from jobs.artifacts import described, keep
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
-from jobs.states import NodeStatus
+from jobs.states import NODE_LIVE, NodeStatus
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25
@@ -237,13 +238,20 @@ class Collector:
         """
         self._pending_lines += self.log.take()
         self._flushed = time.monotonic()
+        ended = [row.name for row in (*self._dirty.values(), *self._unsaved) if row.status not in NODE_LIVE]
         with transaction.atomic():
+            is_awaited = following.lock_for_nodes(self.step.run.pipeline_id, ended)
             self.step.record(self.token, **self.facts)
             first = self._take_numbers(len(self._events) + len(self._pending_lines))
             self._write_nodes()
             self._write_events(first)
             self._write_lines(first + len(self._events))
+            if is_awaited:
+                following.nodes_ended(self._run(), ended, self.results, clock.now())
         self._forget()
+
+    def _run(self) -> Run:
+        return Run.objects.select_related("pipeline").get(pk=self.step.run_id)
 
     def _take_numbers(self, count: int) -> int:
         """Reserve `count` sequence numbers of the run, and write what is known of it in the same UPDATE."""

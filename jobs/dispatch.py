@@ -10,7 +10,7 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 from jobs import clock
-from jobs.models import Step
+from jobs.models import Firing, Step
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,16 @@ def send_all(step_ids: Collection[int]) -> None:
 def _told(step: Step) -> bool:
     options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
     return _published("jobs.execute", [step.pk], **options)
+
+
+def ask_for_decision(firing_id: int) -> bool:
+    """Have a worker ask this firing's handler, and note when; the reconciler asks again when nobody answers."""
+    firing = Firing.objects.select_related("rule__target").get(pk=firing_id)
+    options = {"queue": firing.rule.target.queue} if firing.rule else {}
+    is_told = _published("jobs.decide", [firing_id], **options)
+    if is_told:
+        Firing.objects.filter(pk=firing_id).update(sent_at=clock.now())
+    return is_told
 
 
 def ask_for_snapshot(project_id: int) -> None:

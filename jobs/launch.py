@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
+from jobs import following
 from jobs import parameters as runtime
 from jobs.cancel import cancel
 from jobs.dispatch import send
@@ -18,7 +19,7 @@ from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.overlap import line_up, unversioned
 from jobs.plan import PlannedStep, plan
 from jobs.selection import Selection, choose
-from jobs.states import Cause, NodeStatus, Runner, Status
+from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from kedro_console.wire import SnapshotNode
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
 def _commit(run: Run, nodes: list[SnapshotNode], todo: list[SnapshotNode], *, at: datetime) -> None:
     by = run.requested_by_name or run.cause
     with transaction.atomic():
+        if run.pipeline.overlap == Overlap.CANCEL:
+            following.lock(run.pipeline_id)
         older = line_up(run)
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)

@@ -6,10 +6,13 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from jobs import following
 from jobs.advance import Outcome, end_if_done, finish
 from jobs.cancel import cancel
+from jobs.decide import ask_unheard
 from jobs.dispatch import send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step
@@ -26,7 +29,8 @@ BY: Final = "reconciler"
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    return _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    counts = [_close_silent(at), _cancel_asked(at), _release_held(at), send_unheard(at), _end_finished(at)]
+    return sum(counts) + ask_unheard(at, PATIENCE)
 
 
 def _close_silent(at: datetime) -> int:
@@ -102,6 +106,9 @@ def _end_finished(at: datetime) -> int:
     runs = Run.objects.filter(status=Status.RUNNING).exclude(pk__in=live.values("run_id"))
     mended = 0
     for run in runs[:BATCH]:
-        end_if_done(run, at=at, by=BY)
+        with transaction.atomic():
+            following.lock(run.pipeline_id)
+            locked = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=run.pk)
+            end_if_done(locked, at=at, by=BY)
         mended += 1
     return mended

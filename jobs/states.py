@@ -77,3 +77,38 @@ class Runner(models.TextChoices):
     SEQUENTIAL = "sequential", "sequential (one process)"
     THREADS = "threads", "threads (one process)"
     DISTRIBUTED = "distributed", "distributed (many workers)"
+
+
+class Wants(models.TextChoices):
+    """How many of a rule's sources have to end."""
+
+    ANY = "any", "any of them"
+    ALL = "all", "all of them"
+
+
+class Occasion(models.TextChoices):
+    """How a run (or a node) has to end for a rule."""
+
+    SUCCEEDED = "succeeded", "succeeds"
+    FAILED = "failed", "fails or crashes"
+    FINISHED = "finished", "ends, however"
+    PRODUCED = "produced", "succeeds and produces something"
+
+
+class Correlate(models.TextChoices):
+    """Which runs of several sources belong together."""
+
+    ROOT = "root", "the same first run"
+    TICK = "tick", "the same tick of a schedule"
+
+
+class Decision(models.TextChoices):
+    """What came of one firing."""
+
+    STARTED = "started", "started"
+    UNMET = "unmet", "condition was false"
+    REFUSED = "refused", "refused"
+    CAPPED = "capped", "capped"
+    DECIDING = "deciding", "deciding"
+    FAILED = "failed", "failed"
+    DISABLED = "disabled", "rule was off"

@@ -8,6 +8,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from jobs import clock
+from jobs.decide import decide as ask_handler
 from jobs.models import Beat, Project
 from jobs.reconcile import reconcile
 from jobs.snapshots import take
@@ -43,3 +44,11 @@ def tick(self: Task[Any, Any]) -> None:
 def snapshot(project_id: int) -> None:
     """Read a project again."""
     take(Project.objects.get(pk=project_id), at=clock.now())
+
+
+@shared_task(name="jobs.decide", bind=True, ignore_result=False)
+def decide(self: Task[Any, Any], firing_id: int) -> str:
+    """Ask the handler of one firing; a message for one that is decided is ignored and leaves no result."""
+    if not ask_handler(firing_id, clock.now()):
+        raise Ignore
+    return f"firing {firing_id} decided"

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, health, jobs, pipelines, records, schema, workers
+from console.api import artifacts, health, jobs, pipelines, records, rules, schema, workers
 
 app_name = "api"
 urlpatterns = [
@@ -20,6 +20,10 @@ urlpatterns = [
     path("projects", pipelines.Projects.as_view(), name="projects"),
     path("workers", workers.Workers.as_view(), name="workers"),
     path("workers/<str:worker>", workers.OneWorker.as_view(), name="worker"),
+    path("rules", rules.Rules.as_view(), name="rules"),
+    path("rules/<int:rule>", rules.OneRule.as_view(), name="rule"),
+    path("rules/<int:rule>/test", rules.TestRule.as_view(), name="rule_test"),
+    path("rules/<int:rule>/firings", rules.Firings.as_view(), name="rule_firings"),
     path("health", health.Health.as_view(), name="health"),
     path("openapi.json", schema.Document.as_view(), name="openapi"),
     path("docs", schema.Page.as_view(), name="docs"),

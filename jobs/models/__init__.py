@@ -1,10 +1,12 @@
 from jobs.models.artifact import Artifact
 from jobs.models.beat import Beat
 from jobs.models.event import Event
+from jobs.models.firing import Firing
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
+from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
@@ -12,13 +14,16 @@ from jobs.models.transition import Transition
 from jobs.models.worker import Worker
 
 __all__ = [
+    "Arrival",
     "Artifact",
     "Beat",
     "Event",
+    "Firing",
     "LogChunk",
     "NodeRun",
     "Pipeline",
     "Project",
+    "Rule",
     "Run",
     "Snapshot",
     "Step",
