@@ -5,6 +5,7 @@ from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
+from jobs.models.quota import Grant, Quota, Window
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
@@ -15,13 +16,16 @@ __all__ = [
     "Artifact",
     "Beat",
     "Event",
+    "Grant",
     "LogChunk",
     "NodeRun",
     "Pipeline",
     "Project",
+    "Quota",
     "Run",
     "Snapshot",
     "Step",
     "Transition",
+    "Window",
     "Worker",
 ]
