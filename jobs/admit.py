@@ -80,17 +80,17 @@ def _call_line(quota: Quota, at: datetime) -> int:
         due = turn(quota, windows, asked, at, ahead).at
         ahead += asked
         if due and grant.due_at and grant.step_id is None and due + WORTH < grant.due_at:
-            called += _call(grant, due)
+            called += _call(grant, grant.run_id or 0, due)
     return called
 
 
-def _call(grant: Grant, due: datetime) -> int:
+def _call(grant: Grant, run_id: int, due: datetime) -> int:
     with transaction.atomic():
-        Run.objects.select_for_update().filter(pk=grant.run_id).first()  # before its steps, as everybody does
+        Run.objects.select_for_update().filter(pk=run_id).first()  # before its steps, as everybody does
         if not Grant.objects.waiting().order_by().filter(pk=grant.pk, due_at=grant.due_at).update(due_at=due):
             return 0
-        steps = Step.objects.filter(run=grant.run_id, status=Status.QUEUED, eligible_at=grant.due_at)
+        steps = Step.objects.filter(run=run_id, status=Status.QUEUED, eligible_at=grant.due_at)
         steps.update(eligible_at=due, sent_at=None)
-        Run.objects.filter(pk=grant.run_id, status=Status.QUEUED).update(eligible_at=due)
+        Run.objects.filter(pk=run_id, status=Status.QUEUED).update(eligible_at=due)
         transaction.on_commit(ALARM.ring)
     return 1

@@ -56,7 +56,7 @@ def used(quota: Quota, window: Window, at: datetime) -> int:
     return quota.open_of(window.unit) + (total - (first[0] - first[1]) if first else 0)
 
 
-def turn(quota: Quota, windows: Sequence[Window], asked: Amount, at: datetime, ahead: Amount = Amount()) -> Turn:  # noqa: B008 - frozen
+def turn(quota: Quota, windows: Sequence[Window], asked: Amount, at: datetime, ahead: Amount = Amount()) -> Turn:
     """When `asked` can be had after those who are `ahead` in the line."""
     for window in windows:
         if asked.of(window.unit) > window.allowed:

@@ -47,6 +47,8 @@ class Grant:
         """Nothing counts a grant without a limit."""
 
     def __enter__(self) -> Grant:
+        if _mine.grants.get(self.quota) is self:
+            del _mine.grants[self.quota]  # the block settles it, whatever is asked for inside
         return self
 
     def __exit__(
