@@ -59,7 +59,7 @@ def test_a_crowd_is_called_one_by_one_and_none_of_it_comes_in_vain(pipeline: Pip
     refused = sum(not claim_at(monkeypatch, run, 0) for run in runs)
     assert refused == 19
     asked = 0
-    for seconds in range(0, 60):
+    for seconds in range(60):
         at = AT + timedelta(seconds=seconds)
         for step in Step.objects.unheard(at, patience=PATIENCE).filter(eligible_at__isnull=False).order_by("pk"):
             asked += 1

@@ -84,7 +84,16 @@ def test_a_window_reads_back_as_it_was_written(line: str) -> None:
     assert in_words(parse(line)) == line
 
 
-@pytest.mark.parametrize("line", ["ten a minute", "0 requests per minute", "5 requests per day in Mars/Base", "5 rows per 900 hours", "2 requests per 2 days"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ten a minute",
+        "0 requests per minute",
+        "5 requests per day in Mars/Base",
+        "5 rows per 900 hours",
+        "2 requests per 2 days",
+    ],
+)
 def test_a_window_that_is_not_understood_says_what_to_write(line: str) -> None:
     with pytest.raises(BadWindow):
         parse(line)
@@ -137,11 +146,14 @@ def test_every_window_holds(step: Step) -> None:
 
 def test_more_at_once_than_a_window_holds_is_refused_with_a_sentence(step: Step) -> None:
     make_quota(windows="10 requests per minute")
-    with pytest.raises(QuotaRefusal, match="11 requests at once can never be had.*10 requests per minute"):
+    with pytest.raises(QuotaRefusal, match=r"11 requests at once can never be had.*10 requests per minute"):
         ask(step, 0, requests=11)
 
 
-@pytest.mark.parametrize("data", [{"requests": -1}, {"requests": "1"}, {"requests": 0}, {"rows": 1.5}, {"requests": True}, {"rows": 10**12}])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [{"requests": -1}, {"requests": "1"}, {"requests": 0}, {"rows": 1.5}, {"requests": True}, {"rows": 10**12}],
+)
 def test_a_question_that_makes_no_sense_takes_nothing(step: Step, data: dict[str, Any]) -> None:
     make_quota()
     with pytest.raises(QuotaRefusal):
