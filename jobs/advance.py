@@ -16,6 +16,7 @@ from jobs import following
 from jobs.dispatch import send, send_all
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
+from jobs.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
 from jobs.try_again import Retry, after_failure, tell_wait
 from kedro_console import wire
@@ -46,6 +47,7 @@ def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetim
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
         step.end(outcome.status, token, at=at, by=by, error=outcome.error, **outcome.facts)
         _record_results(run, outcome, at)
+        settle_step(step, outcome.status, at)
         if outcome.status == Status.SUCCEEDED:
             _queue_ready(step, at)
         elif _may_try_again(run, step, outcome):
@@ -166,6 +168,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     )
     facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
     run.end(status, at=at, by=by, reason=error, error=error, **facts)
+    settle_run(run, at)
     release(run, at)
     following.run_ended(run, at)
 

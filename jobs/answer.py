@@ -11,6 +11,7 @@ from django.db import transaction
 
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.models import Step
+from jobs.quotas import grant_settled, grant_taken
 from kedro_console import wire
 
 Answer = Callable[[Step, dict[str, Any], datetime], wire.Json]
@@ -21,7 +22,11 @@ def _describe_run(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
     return {"number": run.pk, "pipeline": run.pipeline.name, "cause": run.cause, "iteration": run.iteration}
 
 
-ANSWERS: Final[dict[str, Answer]] = {"run_described": _describe_run}
+ANSWERS: Final[dict[str, Answer]] = {
+    "run_described": _describe_run,
+    "grant_taken": grant_taken,
+    "grant_settled": grant_settled,
+}
 """By what is asked. An answer may write: it is part of the transaction in which the lease is checked."""
 
 

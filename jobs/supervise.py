@@ -17,6 +17,7 @@ from typing import Final
 from django.db import OperationalError, transaction
 
 from jobs import clock
+from jobs.admit import admit
 from jobs.advance import Outcome, finish
 from jobs.answer import answer
 from jobs.collect import Collector, flush_patiently
@@ -48,6 +49,9 @@ def supervise(step_id: int, *, worker_name: str) -> bool:
     except IllegalMove as refusal:
         logger.info("%s was not claimed: %s", step, refusal)
         return False
+    if token is None:
+        logger.info("%s waits for its quotas.", step)
+        return False
     with LEASES.hold(step, token, since=asked) as hold:
         try:
             Supervision(step, token, hold, worker_name).run()
@@ -56,11 +60,13 @@ def supervise(step_id: int, *, worker_name: str) -> bool:
     return True
 
 
-def _claim(step: Step, worker_name: str) -> uuid.UUID:
-    """The step's lease token; the run starts with its first claimed step."""
+def _claim(step: Step, worker_name: str) -> uuid.UUID | None:
+    """The step's lease token, None while its run waits for a quota; the run starts with its first claimed step."""
     at = clock.now()
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=step.run_id)
+        if not admit(run, step, at):
+            return None
         token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
         if run.status == Status.QUEUED:
             run.start(at=at, by=worker_name)

@@ -6,6 +6,7 @@ from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
+from jobs.models.quota import Grant, Quota, Window
 from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
@@ -19,14 +20,17 @@ __all__ = [
     "Beat",
     "Event",
     "Firing",
+    "Grant",
     "LogChunk",
     "NodeRun",
     "Pipeline",
     "Project",
+    "Quota",
     "Rule",
     "Run",
     "Snapshot",
     "Step",
     "Transition",
+    "Window",
     "Worker",
 ]

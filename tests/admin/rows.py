@@ -31,7 +31,7 @@ def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
 
 
 def make_schedule(run: Run, name: str = "mornings", **facts: Any) -> PeriodicTask:
-    rule = {} if {"interval", "clocked"} & set(facts) else {"crontab": make_crontab()}
+    rule = {} if {"interval", "clocked", "crontab"} & set(facts) else {"crontab": make_crontab()}
     given = {"task": START, "kwargs": wish(run.pipeline, {}), **rule}
     return PeriodicTask.objects.create(name=name, **given | facts)
 
