@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from jobs import answer_batches
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.models import Step
 from kedro_console import wire
@@ -21,7 +22,7 @@ def _describe_run(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
     return {"number": run.pk, "pipeline": run.pipeline.name, "cause": run.cause, "iteration": run.iteration}
 
 
-ANSWERS: Final[dict[str, Answer]] = {"run_described": _describe_run}
+ANSWERS: Final[dict[str, Answer]] = {"run_described": _describe_run, **answer_batches.ANSWERS}
 """By what is asked. An answer may write: it is part of the transaction in which the lease is checked."""
 
 

@@ -12,6 +12,7 @@ from jobs.advance import Outcome, end_if_done, finish
 from jobs.cancel import cancel
 from jobs.dispatch import send
 from jobs.errors import IllegalMove, LeaseLost
+from jobs.mend_batches import mend_items
 from jobs.models import Run, Step
 from jobs.overlap import go_on
 from jobs.states import FINAL, Status
@@ -26,7 +27,8 @@ BY: Final = "reconciler"
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    return _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    moved = _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    return moved + mend_items(at)
 
 
 def _close_silent(at: datetime) -> int:

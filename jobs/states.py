@@ -77,3 +77,12 @@ class Runner(models.TextChoices):
     SEQUENTIAL = "sequential", "sequential (one process)"
     THREADS = "threads", "threads (one process)"
     DISTRIBUTED = "distributed", "distributed (many workers)"
+
+
+class ItemStatus(models.TextChoices):
+    """Where a piece of stored work is: only done and dropped items do not come back."""
+
+    WAITING = "waiting", "waiting"
+    TAKEN = "taken", "taken"
+    DONE = "done", "done"
+    PARKED = "parked", "parked"

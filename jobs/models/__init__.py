@@ -1,6 +1,8 @@
 from jobs.models.artifact import Artifact
+from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
 from jobs.models.event import Event
+from jobs.models.item import Item
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
@@ -8,13 +10,16 @@ from jobs.models.project import Project
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
+from jobs.models.taking import Taking
 from jobs.models.transition import Transition
 from jobs.models.worker import Worker
 
 __all__ = [
     "Artifact",
+    "BatchQueue",
     "Beat",
     "Event",
+    "Item",
     "LogChunk",
     "NodeRun",
     "Pipeline",
@@ -22,6 +27,7 @@ __all__ = [
     "Run",
     "Snapshot",
     "Step",
+    "Taking",
     "Transition",
     "Worker",
 ]
