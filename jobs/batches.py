@@ -183,7 +183,7 @@ def _room(step: Step, queue: BatchQueue, count: int) -> int:
 def _fitting(rows: ItemQuerySet, count: int) -> tuple[list[dict[str, Any]], bool]:
     """The first rows that one answer can carry, and whether there are others."""
     limit = min(count, CHUNK)
-    found: list[dict[str, Any]] = [*rows.values("id", "key", "body", "attempts")[: limit + 1]]
+    found: list[dict[str, Any]] = [dict(row) for row in rows.values("id", "key", "body", "attempts")[: limit + 1]]
     chosen: list[dict[str, Any]] = []
     room = ANSWER_BYTES
     for row in found[:limit]:
