@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from console.batch_pages import of_run
 from console.gantt import gantt
 from console.graph import draw
 from jobs.explain import why_waiting
@@ -22,6 +23,7 @@ LABELS: Final = {
     "timeline": "Timeline",
     "logs": "Logs",
     "artifacts": "Artifacts",
+    "batches": "Items",
     "parameters": "Parameters and results",
     "events": "Events",
 }
@@ -52,7 +54,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "run": run,
         "at": at,
         "tab": tab,
-        "tabs": LABELS,
+        "tabs": {name: label for name, label in LABELS.items() if name in (tab, *_tabs(run))},
         "artifact_count": run.artifacts.count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -63,6 +65,12 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         **CONTENT[tab](run, nodes, at),
         **asked,
     }
+
+
+def _tabs(run: Run) -> list[str]:
+    """The tabs that have something to show: only some runs deal with batch queues."""
+    absent = set() if run.takings.exists() else {"batches"}
+    return [name for name in LABELS if name not in absent]
 
 
 def pace(run: Run, at: datetime) -> Pace:
@@ -148,6 +156,10 @@ def _artifacts(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     return {"artifacts": list(run.artifacts.order_by("pk"))}
 
 
+def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return of_run(run)
+
+
 def _events(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     events = list(run.events.order_by("-seq")[: EVENTS + 1])
     moves = run.transitions.select_related("step").order_by("-id")[:EVENTS]
@@ -164,6 +176,7 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "timeline": _timeline,
     "logs": _nothing,
     "artifacts": _artifacts,
+    "batches": _batches,
     "parameters": _nothing,
     "events": _events,
 }

@@ -70,7 +70,7 @@ def test_items_are_listed_by_status_page_by_page(viewer: Client) -> None:
     rest = get(viewer, f"/queues/words/items?limit=3&after={first[-1]['id']}").json()
     assert [item["key"] for item in rest] == ["k00013", "k00014"]
     failed = get(viewer, "/queues/words/items?status=parked").json()
-    assert [(item["key"], item["error"], item["attempts"]) for item in failed][0] == ("k00000", "422", 1)
+    assert (failed[0]["key"], failed[0]["error"], failed[0]["attempts"]) == ("k00000", "422", 1)
     assert len(get(viewer, f"/queues/words/items?run={failed[0]['run']}").json()) == 3
     assert get(viewer, "/queues/words/items?key=k00001").json()[0]["status"] == "parked"
     assert get(viewer, "/queues/words/items?status=lost").status_code == 422
