@@ -54,7 +54,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "run": run,
         "at": at,
         "tab": tab,
-        "tabs": {name: label for name, label in LABELS.items() if name in (tab, *_tabs(run))},
+        "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -67,10 +67,10 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
     }
 
 
-def _tabs(run: Run) -> list[str]:
+def _tabs(run: Run, tab: str) -> dict[str, str]:
     """The tabs that have something to show: only some runs deal with batch queues."""
-    absent = set() if run.takings.exists() else {"batches"}
-    return [name for name in LABELS if name not in absent]
+    is_shown = tab == "batches" or run.takings.exists()
+    return {name: label for name, label in LABELS.items() if is_shown or name != "batches"}
 
 
 def pace(run: Run, at: datetime) -> Pace:
