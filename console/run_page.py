@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from console.batch_pages import of_run
 from console.gantt import gantt
 from console.graph import draw
 from console.rules import COLOURS
@@ -24,6 +25,7 @@ LABELS: Final = {
     "timeline": "Timeline",
     "logs": "Logs",
     "artifacts": "Artifacts",
+    "batches": "Items",
     "parameters": "Parameters and results",
     "events": "Events",
 }
@@ -54,7 +56,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "run": run,
         "at": at,
         "tab": tab,
-        "tabs": LABELS,
+        "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -78,6 +80,12 @@ def chain(run: Run) -> dict[str, Any]:
         "arrivals": list(waiting[:FOLLOWS]),
         "colours": COLOURS,
     }
+
+
+def _tabs(run: Run, tab: str) -> dict[str, str]:
+    """The tabs that have something to show: only some runs deal with batch queues."""
+    is_shown = tab == "batches" or run.takings.exists()
+    return {name: label for name, label in LABELS.items() if is_shown or name != "batches"}
 
 
 def pace(run: Run, at: datetime) -> Pace:
@@ -163,6 +171,10 @@ def _artifacts(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     return {"artifacts": list(run.artifacts.order_by("pk"))}
 
 
+def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return of_run(run)
+
+
 def _events(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     events = list(run.events.order_by("-seq")[: EVENTS + 1])
     moves = run.transitions.select_related("step").order_by("-id")[:EVENTS]
@@ -179,6 +191,7 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "timeline": _timeline,
     "logs": _nothing,
     "artifacts": _artifacts,
+    "batches": _batches,
     "parameters": _nothing,
     "events": _events,
 }

@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from jobs import following
+from jobs.batches import settle
 from jobs.dispatch import send, send_all
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
@@ -169,6 +170,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
     run.end(status, at=at, by=by, reason=error, error=error, **facts)
     settle_run(run, at)
+    settle(run, at)
     release(run, at)
     following.run_ended(run, at)
 

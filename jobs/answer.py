@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from jobs import answer_batches
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.models import Step
 from jobs.quotas import grant_settled, grant_taken
@@ -26,6 +27,7 @@ ANSWERS: Final[dict[str, Answer]] = {
     "run_described": _describe_run,
     "grant_taken": grant_taken,
     "grant_settled": grant_settled,
+    **answer_batches.ANSWERS,
 }
 """By what is asked. An answer may write: it is part of the transaction in which the lease is checked."""
 

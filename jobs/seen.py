@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from jobs.batches import counts
 from jobs.models import NodeRun, Run
+from jobs.quotas import left
 
 More = Callable[[Run, datetime], Any]
 
-MORE: Final[dict[str, More]] = {}
+MORE: Final[dict[str, More]] = {"batches": lambda run, at: counts(run), "quotas": lambda run, at: left(at)}
 """By name, what other stories tell of a run: counts of its batches, what is left of quotas."""
 
 

@@ -112,3 +112,12 @@ class Decision(models.TextChoices):
     DECIDING = "deciding", "deciding"
     FAILED = "failed", "failed"
     DISABLED = "disabled", "rule was off"
+
+
+class ItemStatus(models.TextChoices):
+    """Where a piece of stored work is: only done and dropped items do not come back."""
+
+    WAITING = "waiting", "waiting"
+    TAKEN = "taken", "taken"
+    DONE = "done", "done"
+    PARKED = "parked", "parked"

@@ -3,6 +3,7 @@
 from console.admin import (
     artifacts,
     audit,
+    batches,
     events,
     people,
     pipelines,
@@ -18,6 +19,7 @@ from console.admin import (
 __all__ = [
     "artifacts",
     "audit",
+    "batches",
     "events",
     "people",
     "pipelines",

@@ -3,8 +3,7 @@ from importlib import import_module
 from django.urls import URLPattern
 
 PAGES = (
-    "home", "login", "runs", "run", "resume", "logs", "workers", "pipelines", "run_form", "artifacts", "rules",
-    "rule_form", "firings",
+    "home", "login", "runs", "run", "resume", "logs", "workers", "pipelines", "run_form", "artifacts", "rules", "rule_form", "firings", "batch_queues",
 )  # fmt: skip
 
 urlpatterns: list[URLPattern] = [

@@ -1,7 +1,9 @@
 from jobs.models.artifact import Artifact
+from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
 from jobs.models.event import Event
 from jobs.models.firing import Firing
+from jobs.models.item import Item
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
@@ -11,16 +13,19 @@ from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
+from jobs.models.taking import Taking
 from jobs.models.transition import Transition
 from jobs.models.worker import Worker
 
 __all__ = [
     "Arrival",
     "Artifact",
+    "BatchQueue",
     "Beat",
     "Event",
     "Firing",
     "Grant",
+    "Item",
     "LogChunk",
     "NodeRun",
     "Pipeline",
@@ -30,6 +35,7 @@ __all__ = [
     "Run",
     "Snapshot",
     "Step",
+    "Taking",
     "Transition",
     "Window",
     "Worker",
