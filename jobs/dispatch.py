@@ -34,15 +34,16 @@ def send_all(step_ids: Collection[int]) -> None:
 
 def _told(step: Step) -> bool:
     options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
-    return _published("jobs.execute", [step.pk], **options)
+    return publish("jobs.execute", [step.pk], **options)
 
 
 def ask_for_snapshot(project_id: int) -> None:
     """Have a worker read the project again; nothing depends on it."""
-    _published("jobs.snapshot", [project_id])
+    publish("jobs.snapshot", [project_id])
 
 
-def _published(name: str, arguments: list[int], **options: Any) -> bool:
+def publish(name: str, arguments: list[int], **options: Any) -> bool:
+    """Send a Celery task by its name; False with the broker away."""
     try:
         current_app.send_task(name, arguments, **options)
     except (OperationalError, OSError, TimeoutError) as error:

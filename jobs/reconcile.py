@@ -14,6 +14,7 @@ from jobs.dispatch import send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step
 from jobs.overlap import go_on
+from jobs.replay import send_unheard_replays
 from jobs.states import FINAL, Status
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ BY: Final = "reconciler"
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    return _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    mended = _close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    return mended + send_unheard_replays(at)
 
 
 def _close_silent(at: datetime) -> int:

@@ -77,3 +77,29 @@ class Runner(models.TextChoices):
     SEQUENTIAL = "sequential", "sequential (one process)"
     THREADS = "threads", "threads (one process)"
     DISTRIBUTED = "distributed", "distributed (many workers)"
+
+
+class RequestStatus(models.TextChoices):
+    """What became of a failed request."""
+
+    OPEN = "open", "open"
+    RECOVERED = "recovered", "recovered: a later attempt succeeded"
+    REPLAYED = "replayed", "replayed with success"
+    DISMISSED = "dismissed", "dismissed"
+
+
+class ReplayStatus(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    FINISHED = "finished", "finished"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class ResendStatus(models.TextChoices):
+    """How one request of a replay went."""
+
+    WAITING = "waiting", "waiting"
+    SENDING = "sending", "sending"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    UNKNOWN = "unknown", "unknown: its worker was lost while it was sent"

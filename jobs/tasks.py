@@ -10,6 +10,7 @@ from celery.exceptions import Ignore
 from jobs import clock
 from jobs.models import Beat, Project
 from jobs.reconcile import reconcile
+from jobs.replay import replay as send_again
 from jobs.snapshots import take
 from jobs.supervise import supervise
 
@@ -43,3 +44,11 @@ def tick(self: Task[Any, Any]) -> None:
 def snapshot(project_id: int) -> None:
     """Read a project again."""
     take(Project.objects.get(pk=project_id), at=clock.now())
+
+
+@shared_task(name="jobs.replay", bind=True, ignore_result=False)
+def replay(self: Task[Any, Any], replay_id: int) -> str:
+    """Send failed requests again; a message for a replay that another has is ignored and leaves no result."""
+    if not send_again(replay_id, worker_name=self.request.hostname or ""):
+        raise Ignore
+    return f"replay {replay_id} went on"

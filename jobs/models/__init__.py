@@ -5,6 +5,8 @@ from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
+from jobs.models.replay import Replay, Resend
+from jobs.models.request_record import RequestCount, RequestRecord
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
@@ -19,6 +21,10 @@ __all__ = [
     "NodeRun",
     "Pipeline",
     "Project",
+    "Replay",
+    "RequestCount",
+    "RequestRecord",
+    "Resend",
     "Run",
     "Snapshot",
     "Step",

@@ -207,8 +207,8 @@ class Traffic:
 
 def described(call: Call, call_id: str, attempts: list[Attempt]) -> wire.RequestMade:
     """The record of a failed call, its secrets masked, small enough for one event."""
-    request, is_whole = _shown(call.body, call.headers, REQUEST_BYTES) if call.is_open_book else ("", False)
-    response, is_answer_whole = _shown(call.response, call.response_headers, RESPONSE_BYTES)
+    request, is_whole = shown(call.body, call.headers, REQUEST_BYTES) if call.is_open_book else ("", False)
+    response, is_answer_whole = shown(call.response, call.response_headers, RESPONSE_BYTES)
     address = call.url if call.is_open_book else call.url.partition("?")[0]
     return wire.RequestMade(
         at=call.began,
@@ -251,7 +251,7 @@ def host_of(url: str) -> str:
     return f"{parts.hostname or ''}{port}"[:255]
 
 
-def _shown(content: Any, headers: Any, limit: int) -> tuple[str, bool]:
+def shown(content: Any, headers: Any, limit: int) -> tuple[str, bool]:
     """(the content as masked text of at most `limit` bytes of JSON, whether it is all of it)."""
     if content is None or content in (b"", ""):
         return "", True
