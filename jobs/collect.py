@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import OperationalError, transaction
 from django.db.models import F
 
-from jobs import clock, following
+from jobs import clock, following, requests
 from jobs.artifacts import described, keep
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
@@ -26,8 +26,8 @@ LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
-UNWRITTEN: Final = ("memory_measured", "progress_made", "asked")
-"""Kinds that only move a value, or are answered; as events they would be noise."""
+UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS)
+"""Kinds that only move a value, are answered, or have rows of their own; as events they would be noise."""
 
 
 StoredLine = tuple[float, str, str, str, str]
@@ -109,6 +109,7 @@ class Collector:
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
         self.is_finished = False
+        self._requests = requests.Taken()
         self.peak_memory_bytes = 0
         self.revision = ""
         self.store_error = ""
@@ -127,6 +128,7 @@ class Collector:
         """Remember one message; nothing is written before `flush`."""
         if not isinstance(message, wire.Event):
             return
+        self._requests.take(message)
         handler: Callable[[Any], None] | None = getattr(self, f"_on_{message.kind}", None)
         if handler:
             handler(message)
@@ -182,11 +184,18 @@ class Collector:
         if event.has_value or event.dataset in self.outputs:
             self.results[event.dataset] = result_of(event)
         if event.kept:
-            try:
-                keep(event.kept)
-                self.artifacts.append(described(event, event.kept))
-            except PlatformError as error:
-                self.store_error = str(error)
+            self._keep(event, event.kept)
+
+    def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> None:
+        try:
+            keep(kept)
+            self.artifacts.append(described(event, kept))
+        except PlatformError as error:
+            self.store_error = str(error)
+
+    def _on_file_kept(self, event: wire.FileKept) -> None:
+        given = wire.DatasetSaved(event.at, dataset=event.kept.name, node=event.node, type="file", seconds=0)
+        self._keep(given, event.kept)
 
     def _on_memory_measured(self, event: wire.MemoryMeasured) -> None:
         self._measure(event.used_bytes)
@@ -223,7 +232,8 @@ class Collector:
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._events or self._dirty or self._unsaved or self.log.lines or self._pending_lines or self.facts)
+        rows = self._events or self._dirty or self._unsaved or self.log.lines or self._pending_lines
+        return bool(rows or self.facts or self._requests)
 
     def seconds_until_due(self, idle: float) -> float:
         """How long a supervisor may wait for news before it has to flush."""
@@ -248,7 +258,10 @@ class Collector:
             self._write_lines(first + len(self._events))
             if is_awaited:
                 following.nodes_ended(self._run(), ended, self.results, clock.now())
+            problem = self._requests.write(self.step)
         self._forget()
+        if problem:
+            self.say("WARNING", problem, time.time())
 
     def _run(self) -> Run:
         return Run.objects.select_related("pipeline").get(pk=self.step.run_id)
@@ -317,6 +330,7 @@ class Collector:
     def _forget(self) -> None:
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
         self._done, self._run_facts, self.facts = 0, {}, {}
+        self._requests = requests.Taken()
 
 
 def flush_patiently(collector: Collector, *, seconds: float) -> None:

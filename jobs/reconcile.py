@@ -18,6 +18,7 @@ from jobs.errors import IllegalMove, LeaseLost
 from jobs.mend_batches import mend_items
 from jobs.models import Run, Step
 from jobs.overlap import go_on
+from jobs.replay import send_unheard_replays
 from jobs.states import FINAL, Status
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ BY: Final = "reconciler"
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
     counts = [_close_silent(at), _cancel_asked(at), _release_held(at), send_unheard(at), _end_finished(at)]
-    return sum(counts) + ask_unheard(at, PATIENCE) + mend_items(at)
+    return sum(counts) + ask_unheard(at, PATIENCE) + mend_items(at) + send_unheard_replays(at)
 
 
 def _close_silent(at: datetime) -> int:

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from jobs.batches import counts
+from jobs import batches, requests
 from jobs.models import NodeRun, Run
 from jobs.quotas import left
 
 More = Callable[[Run, datetime], Any]
 
-MORE: Final[dict[str, More]] = {"batches": lambda run, at: counts(run), "quotas": lambda run, at: left(at)}
+MORE: Final[dict[str, More]] = {
+    "batches": lambda run, at: batches.counts(run),
+    "quotas": lambda run, at: left(at),
+    "requests": lambda run, at: requests.counts(run),
+}
 """By name, what other stories tell of a run: counts of its batches, what is left of quotas."""
 
 

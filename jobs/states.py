@@ -121,3 +121,29 @@ class ItemStatus(models.TextChoices):
     TAKEN = "taken", "taken"
     DONE = "done", "done"
     PARKED = "parked", "parked"
+
+
+class RequestStatus(models.TextChoices):
+    """What became of a failed request."""
+
+    OPEN = "open", "open"
+    RECOVERED = "recovered", "recovered: a later attempt succeeded"
+    REPLAYED = "replayed", "replayed with success"
+    DISMISSED = "dismissed", "dismissed"
+
+
+class ReplayStatus(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    FINISHED = "finished", "finished"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class ResendStatus(models.TextChoices):
+    """How one request of a replay went."""
+
+    WAITING = "waiting", "waiting"
+    SENDING = "sending", "sending"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    UNKNOWN = "unknown", "unknown: its worker was lost while it was sent"

@@ -11,6 +11,7 @@ from jobs import clock
 from jobs.decide import decide as ask_handler
 from jobs.models import Beat, Project
 from jobs.reconcile import reconcile
+from jobs.replay import replay as send_again
 from jobs.snapshots import take
 from jobs.supervise import supervise
 
@@ -52,3 +53,11 @@ def decide(self: Task[Any, Any], firing_id: int) -> str:
     if not ask_handler(firing_id, clock.now()):
         raise Ignore
     return f"firing {firing_id} decided"
+
+
+@shared_task(name="jobs.replay", bind=True, ignore_result=False)
+def replay(self: Task[Any, Any], replay_id: int) -> str:
+    """Send failed requests again; a message for a replay that another has is ignored and leaves no result."""
+    if not send_again(replay_id, worker_name=self.request.hostname or ""):
+        raise Ignore
+    return f"replay {replay_id} went on"

@@ -9,6 +9,8 @@ from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
 from jobs.models.quota import Grant, Quota, Window
+from jobs.models.replay import Replay, Resend
+from jobs.models.request_record import RequestCount, RequestRecord
 from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
@@ -31,6 +33,10 @@ __all__ = [
     "Pipeline",
     "Project",
     "Quota",
+    "Replay",
+    "RequestCount",
+    "RequestRecord",
+    "Resend",
     "Rule",
     "Run",
     "Snapshot",

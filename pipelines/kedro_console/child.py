@@ -17,7 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, warm, wire
+from kedro_console import (
+    artifacts,
+    call,
+    compat,
+    failures,
+    here,
+    learned,
+    logs,
+    masking,
+    parameters,
+    processes,
+    taps,
+    traffic,
+    warm,
+    wire,
+)
 from kedro_console.keep import Keeper
 from kedro_console.progress import Bar
 from kedro_console.report import Reporter
@@ -75,6 +90,7 @@ def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, re
     """Runs the step and reports its end; the exit code."""
     count_before = len(sys.modules)
     _limit(request.memory_limit_bytes)
+    masking.learn(place.project_path)
     logs.install(warmth.package, lambda node, bar: reporter.send(_progress(node, bar)))
     hooks = _hooks(request, place, warmth, reporter)
     here.enter(request.run_id, reporter)
@@ -83,10 +99,13 @@ def _work_aloud(request: wire.StepStarted, place: Place, warmth: warm.Warmth, re
         if request.function:
             reporter.send(wire.FunctionReturned(time.time(), call.call(request.function, request.arguments)))
         else:
+            hooks.traffic = seen = traffic.Traffic(reporter.send)
+            taps.install(seen)
             _run(request, place, hooks)
     except BaseException as error:  # noqa: BLE001  (also SystemExit and KeyboardInterrupt: every end is reported)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         node = hooks.run_failed(error)
+        hooks.flush()
         failure = failures.describe(error, place.project_path)
         reporter.send(wire.RunFailed(time.time(), time.monotonic() - started, node, failure, reason_of(error)))
         return 1
@@ -118,7 +137,7 @@ def _hooks(request: wire.StepStarted, place: Place, warmth: warm.Warmth, reporte
     from kedro_console.hooks import Hooks  # it needs Kedro
 
     folder = Path(request.folder) if request.folder else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
-    keeper = Keeper(place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs))
+    artifacts.keeper = keeper = Keeper(place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs))
     return Hooks(place.project_path, reporter, keeper, warmth.versions)
 
 
@@ -210,6 +229,7 @@ def main() -> None:
     packets = socket.socket(fileno=arguments.packets)
     reporter = Reporter(packets)
     place = Place(Path(arguments.project), arguments.env)
+    masking.use_key(Path(arguments.learned))
     known = learned.Learned.read(Path(arguments.learned), place.project_path, place.env)
     warmth, error = None, None
     try:

@@ -8,11 +8,13 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kedro_console import wire
+from kedro_console import masking, wire
 
 READY = "child_ready"
 LEARNED = "modules_learned"
 MAX_LEARNED = 3_000
+DATA = (wire.Asked, wire.FunctionReturned, wire.RequestMade, wire.RequestRecovered)
+"""What is the project's own data or masked already: a secret in any other event becomes `***`."""
 
 
 class Reporter:
@@ -22,7 +24,8 @@ class Reporter:
         self._packets = packets
 
     def send(self, event: wire.Event) -> None:
-        self._packets.send(fit(event))
+        packet = fit(event)
+        self._packets.send(packet if isinstance(event, DATA) else masking.packet(packet))
 
     def answers(self) -> Iterator[wire.Answered]:
         """What the console answers to questions, until the host closes the line."""
@@ -64,6 +67,8 @@ def fit(event: wire.Event) -> bytes:
 
 
 def _without_previews(event: wire.Event) -> wire.Event:
+    if isinstance(event, wire.RequestMade):
+        return dataclasses.replace(event, response="", response_headers={}, is_response_whole=False)
     if isinstance(event, wire.DatasetSaved):
         return dataclasses.replace(event, sample=[], value=None, has_value=False)
     return event
