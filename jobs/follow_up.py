@@ -104,7 +104,12 @@ def _add_makers(nodes: list[SnapshotNode], reasons: dict[str, str], kept: set[st
 def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
     """For a node of a follow-up: a part of the answer at this place; None when there is none."""
     place, start = int(data["place"]), int(data["start"])
-    row = Resend.objects.filter(followed_by=step.run_id).select_related("record").order_by("pk")[place : place + 1].first()
+    row = (
+        Resend.objects.filter(followed_by=step.run_id)
+        .select_related("record")
+        .order_by("pk")[place : place + 1]
+        .first()
+    )
     if row is None:
         return None
     text = _text(row)

@@ -153,7 +153,10 @@ def groups(*, most: int = 100) -> list[dict[str, Any]]:
     """The inbox: open requests by host and reason, the latest first."""
     rows = RequestRecord.objects.open().values("host", "reason").order_by()
     found = rows.annotate(
-        count=Count("id"), latest=Max("id"), runs=Count("run", distinct=True), stuck=Count("id", filter=Q(is_signed=True))
+        count=Count("id"),
+        latest=Max("id"),
+        runs=Count("run", distinct=True),
+        stuck=Count("id", filter=Q(is_signed=True)),
     )
     return list(found.order_by("-latest")[:most])
 

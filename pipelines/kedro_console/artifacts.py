@@ -39,7 +39,7 @@ def keep(content: str | os.PathLike[str] | bytes, name: str = "") -> bool:
 
 def _of_bytes(keeper: Keeper, content: bytes, name: str) -> wire.KeptFile:
     if not name:
-        raise ValueError("Bytes need a name to be kept under: artifacts.keep(content, \"found.json\").")
+        raise ValueError('Bytes need a name to be kept under: artifacts.keep(content, "found.json").')
     keeper.folder.mkdir(parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=keeper.folder)
     try:

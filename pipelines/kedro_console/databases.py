@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -211,11 +212,12 @@ def _sqlite(path: str, table: str) -> Iterator[Table]:
     if not path:
         raise LoadError("The address names no file: write sqlite:///data/file.db.")
     try:
+        Path(unquote(path)).parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(unquote(path), timeout=PATIENCE_SECONDS, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield SqliteTable(connection, table)
             connection.execute("COMMIT")
-    except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+    except (sqlite3.Error, OSError, OverflowError, UnicodeEncodeError) as error:
         raise LoadError(f"{path}, table {table}: {error}.") from error
 
 

@@ -80,9 +80,7 @@ class Client:
     ) -> None:
         self._library = library()
         self._quota, self._retries, self._longest, self._sleep = quota, retries, longest_wait_seconds, sleep
-        self._client = self._library.Client(
-            base_url=base_url, timeout=timeout, **{"follow_redirects": True, **options}
-        )
+        self._client = self._library.Client(base_url=base_url, timeout=timeout, **{"follow_redirects": True, **options})
 
     def __enter__(self) -> Client:
         return self

@@ -1,10 +1,10 @@
 """Progress bars seen in what a program writes to its terminal (tqdm needs no change for it), or told by a node.
 
-    from kedro_console import progress
+from kedro_console import progress
 
-    for row in progress.track(rows, "Asking"):
-        ...
-    progress.tell(done, total, label="Uploading", unit="MB")
+for row in progress.track(rows, "Asking"):
+    ...
+progress.tell(done, total, label="Uploading", unit="MB")
 """
 
 from __future__ import annotations

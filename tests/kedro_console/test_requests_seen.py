@@ -14,13 +14,21 @@ from kedro_projects import make_project, one_node
 
 from kedro_console import wire
 
-SECRETS = ("hunter2-and-more", "tok-abcdef-123456", "key-in-a-query-99", "pw!in/url 8", "cookie-9f8e7d6c", "env-secret-5150")
+SECRETS = (
+    "hunter2-and-more",
+    "tok-abcdef-123456",
+    "key-in-a-query-99",
+    "pw!in/url 8",
+    "cookie-9f8e7d6c",
+    "env-secret-5150",
+)
 CREDENTIALS = """
 vendor:
   user: olga
   password: hunter2-and-more
   token: tok-abcdef-123456
 """
+
 
 @pytest.fixture
 def api() -> Iterator[Api]:
@@ -43,7 +51,9 @@ def run_node(tmp_path: Path, start_host: Any) -> Any:
 
 
 def everything(said: Conversation) -> str:
-    return "\n".join([*(message.to_json().decode() for message in said.messages), *(line.text for line in said.lines())])
+    return "\n".join(
+        [*(message.to_json().decode() for message in said.messages), *(line.text for line in said.lines())]
+    )
 
 
 def records(said: Conversation) -> list[wire.RequestMade]:
