@@ -27,6 +27,9 @@ class Project(models.Model):
     environment = EncryptedJSONField(
         "environment variables", default=dict, blank=True, help_text="Given to the project's processes; kept encrypted."
     )
+    proposed = models.JSONField(
+        default=list, editable=False, help_text="What of its conf/base/console.yml was applied."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
