@@ -31,6 +31,7 @@ class Console:
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/api/v1"
+        self.pid = 0
         self.environment = {**os.environ, "CONSOLE_VAR": str(folder / "var"), "PORT": str(port)}
 
     def manage(self, *words: str) -> None:
@@ -64,6 +65,7 @@ def console(*options: str) -> Iterator[Console]:
                 [sys.executable, "manage.py", "up", "--port", str(port), *options],
                 cwd=ROOT, env=made.environment, stdout=log, stderr=log,
             )  # fmt: skip
+        made.pid = tree.pid
         try:
             _wait(made, tree, Path(folder) / "up.log")
             yield made

@@ -13,11 +13,20 @@ from kedro_console.wire import SnapshotNode, SnapshotPipeline
 LONGEST_LABEL = 30
 PARAMETERS = "params:"
 ALL_PARAMETERS = "parameters"
+KINDS = {
+    "node": "function",
+    "dataset": "database",
+    "parameter": "tune",
+    "pipeline": "account_tree",
+    "rule": "arrow_forward",
+    "join": "merge",
+    "side": "call_split",
+}
 
 
 @dataclass(frozen=True)
 class Card:
-    """A node, dataset or parameter at its place; `x` and `y` are its upper left corner in px."""
+    """A node, dataset or parameter, or a pipeline or rule, at its place; `x` and `y` are its upper left corner in px."""
 
     id: str
     kind: str
@@ -33,7 +42,7 @@ class Card:
 
     @property
     def icon(self) -> str:
-        return {"node": "function", "dataset": "database", "parameter": "tune"}[self.kind]
+        return KINDS[self.kind]
 
     @property
     def status_icon(self) -> str:
@@ -99,7 +108,7 @@ def draw(
     nodes = {_id("node", node.name): node for node in structure.nodes}
     return Drawing(
         cards=[_card(vertex, layout, nodes.get(vertex.id), statuses or {}, link) for vertex in vertices],
-        lines=[Line(_path(points), *edge) for edge, points in zip(edges, layout.routes, strict=True)],
+        lines=[Line(path_along(points), *edge) for edge, points in zip(edges, layout.routes, strict=True)],
         width=layout.width,
         height=layout.height,
         has_parameters=any(_is_parameter(name) for node in structure.nodes for name in node.inputs),
@@ -173,7 +182,7 @@ def shorten(name: str, length: int = LONGEST_LABEL) -> str:
     return f"{name[: length // 2]}…{name[-(length - length // 2 - 1) :]}"
 
 
-def _path(points: tuple[Point, ...], radius: float = 7) -> str:
+def path_along(points: tuple[Point, ...], radius: float = 7) -> str:
     """An SVG path along these points, its corners rounded."""
     parts = [f"M{points[0][0]:.1f} {points[0][1]:.1f}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):

@@ -15,8 +15,7 @@ class Role(models.TextChoices):
 _SEE = [
     f"jobs.view_{model}"
     for model in (
-        "artifact", "event", "logchunk", "noderun", "pipeline", "project", "run", "snapshot", "step",
-        "transition", "worker",
+        "arrival", "artifact", "batchqueue", "event", "firing", "item", "logchunk", "noderun", "pipeline", "project", "rule", "run", "snapshot", "step", "taking", "transition", "worker",
     )
 ]  # fmt: skip
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
@@ -29,11 +28,16 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.cancel_run",
         "jobs.retry_run",
         "jobs.control_worker",
+        "jobs.add_item",
+        "jobs.retry_item",
+        "jobs.test_rule",
         "django_celery_results.view_taskresult",
         *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
     ],
     Role.ADMIN: [
-        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline")],
+        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline", "rule")],
+        *[f"jobs.{verb}_batchqueue" for verb in ("add", "change", "delete")],
+        "jobs.delete_item",
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
         *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
         *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],

@@ -8,8 +8,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from console.batch_pages import of_run
 from console.gantt import gantt
 from console.graph import draw
+from console.rules import COLOURS
 from jobs.explain import why_waiting
 from jobs.models import NodeRun, Run, Step, Transition
 from jobs.prioritize import LAST
@@ -17,12 +19,14 @@ from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
+FOLLOWS: Final = 20
 LABELS: Final = {
     "nodes": "Nodes",
     "graph": "Graph",
     "timeline": "Timeline",
     "logs": "Logs",
     "artifacts": "Artifacts",
+    "batches": "Items",
     "parameters": "Parameters and results",
     "events": "Events",
 }
@@ -53,7 +57,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "run": run,
         "at": at,
         "tab": tab,
-        "tabs": LABELS,
+        "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -61,11 +65,30 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
         "failure": failure(run, nodes),
+        **chain(run),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,
         **CONTENT[tab](run, nodes, at),
         **asked,
     }
+
+
+def chain(run: Run) -> dict[str, Any]:
+    """The rule that started it, what its own end brought about, and the joins that wait for others beside it."""
+    brought = run.firings.select_related("rule", "started__pipeline").order_by("pk")
+    waiting = run.arrivals.filter(firing=None).select_related("rule").order_by("pk")
+    return {
+        "begun_by": run.begun_by.select_related("rule").first() if run.caused_by_id else None,
+        "follows": list(brought[:FOLLOWS]),
+        "arrivals": list(waiting[:FOLLOWS]),
+        "colours": COLOURS,
+    }
+
+
+def _tabs(run: Run, tab: str) -> dict[str, str]:
+    """The tabs that have something to show: only some runs deal with batch queues."""
+    is_shown = tab == "batches" or run.takings.exists()
+    return {name: label for name, label in LABELS.items() if is_shown or name != "batches"}
 
 
 def pace(run: Run, at: datetime) -> Pace:
@@ -151,6 +174,10 @@ def _artifacts(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     return {"artifacts": list(run.artifacts.order_by("pk"))}
 
 
+def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    return of_run(run)
+
+
 def _events(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     events = list(run.events.order_by("-seq")[: EVENTS + 1])
     moves = run.transitions.select_related("step").order_by("-id")[:EVENTS]
@@ -167,6 +194,7 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "timeline": _timeline,
     "logs": _nothing,
     "artifacts": _artifacts,
+    "batches": _batches,
     "parameters": _nothing,
     "events": _events,
 }

@@ -12,11 +12,14 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from jobs import following
+from jobs.batches import settle
 from jobs.collect import Collector
 from jobs.dispatch import send, send_all
 from jobs.merge import has_to_merge, merge, with_makers
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
+from jobs.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
 from jobs.try_again import Retry, after_failure, tell_wait
 from kedro_console import wire
@@ -54,6 +57,9 @@ def finish(
     What the collector has not written yet is written in the same transaction.
     """
     with transaction.atomic():
+        following.lock(step.run.pipeline_id)
+        if collector:
+            collector.lock_followers()
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
         end_step(run, step, outcome, token=token, at=at, by=by, collector=collector)
         if outcome.status == Status.SUCCEEDED:
@@ -84,6 +90,7 @@ def end_step(
     """Within a transaction that has locked the run: the step's end, and what is known of it."""
     facts = {**(collector.facts if collector else {}), **outcome.facts, "is_handed_back": outcome.is_free}
     step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
+    settle_step(step, outcome.status, at)
     known = _results(run, outcome, at)
     if collector:
         collector.write(run, **known)
@@ -235,7 +242,10 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     )
     facts = {} if run.started_at or status in (Status.CANCELLED, Status.CRASHED) else {"started_at": at}
     run.end(status, at=at, by=by, reason=error, error=error, **facts)
+    settle_run(run, at)
+    settle(run, at)
     release(run, at)
+    following.run_ended(run, at)
 
 
 def _verdict(run: Run, steps: list[Step]) -> tuple[Status, str]:

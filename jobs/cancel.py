@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from jobs import following
 from jobs.advance import end_if_done
 from jobs.errors import IllegalMove
 from jobs.models import Run
@@ -16,6 +17,7 @@ from jobs.states import Status
 def cancel(run: Run, *, at: datetime, by: str) -> Run:
     """Ask the run to stop; CANCELLED is written when none of its processes is left. IllegalMove after its end."""
     with transaction.atomic():
+        following.lock(run.pipeline_id)
         run.ask_to_stop(at=at, by=by)
         for step in run.steps.filter(status=Status.QUEUED):
             _cancel_queued(step, at=at, by=by)

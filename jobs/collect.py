@@ -13,10 +13,11 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import F
 
+from jobs import clock, following, requests
 from jobs.artifacts import described, keep
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
-from jobs.states import NodeStatus
+from jobs.states import NODE_LIVE, NodeStatus
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25
@@ -25,8 +26,8 @@ LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
-UNWRITTEN: Final = ("memory_measured", "progress_made", "asked")
-"""Kinds that only move a value, or are answered; as events they would be noise."""
+UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS)
+"""Kinds that only move a value, are answered, or have rows of their own; as events they would be noise."""
 
 
 StoredLine = tuple[float, str, str, str, str]
@@ -110,6 +111,9 @@ class Collector:
         self.has_begun = False
         self.is_waiting = False
         self.is_finished = False
+        self._requests = requests.Taken()
+        self._ended: list[str] = []
+        self._is_awaited = False
         self.peak_memory_bytes = 0
         self.revision = ""
         self.store_error = ""
@@ -130,6 +134,7 @@ class Collector:
         """Remember one message; nothing is written before `flush`."""
         if not isinstance(message, wire.Event):
             return
+        self._requests.take(message)
         handler: Callable[[Any], None] | None = getattr(self, f"_on_{message.kind}", None)
         if handler:
             handler(message)
@@ -199,11 +204,18 @@ class Collector:
         if event.has_value or event.dataset in self.outputs:
             self.results[event.dataset] = result_of(event)
         if event.kept:
-            try:
-                keep(event.kept)
-                self.artifacts.append(described(event, event.kept))
-            except PlatformError as error:
-                self.store_error = str(error)
+            self._keep(event, event.kept)
+
+    def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> None:
+        try:
+            keep(kept)
+            self.artifacts.append(described(event, kept))
+        except PlatformError as error:
+            self.store_error = str(error)
+
+    def _on_file_kept(self, event: wire.FileKept) -> None:
+        given = wire.DatasetSaved(event.at, dataset=event.kept.name, node=event.node, type="file", seconds=0)
+        self._keep(given, event.kept)
 
     def _on_memory_measured(self, event: wire.MemoryMeasured) -> None:
         self._measure(event.used_bytes)
@@ -244,7 +256,8 @@ class Collector:
 
     @property
     def _has_news(self) -> bool:
-        return bool(self._events or self._dirty or self._unsaved or self.log.lines or self._pending_lines or self.facts)
+        rows = self._events or self._dirty or self._unsaved or self.log.lines or self._pending_lines
+        return bool(rows or self.facts or self._requests)
 
     def seconds_until_due(self, idle: float) -> float:
         """How long a supervisor may wait for news before it has to flush."""
@@ -259,6 +272,7 @@ class Collector:
         """
         self._flushed = time.monotonic()
         with transaction.atomic():
+            self.lock_followers()
             run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
             self.step.record(self.token, **self.facts)
             self.write(run)
@@ -269,6 +283,8 @@ class Collector:
 
         `facts` are written of the run in the same UPDATE.
         """
+        if problem := self._requests.write(self.step):
+            self.say("WARNING", problem, time.time())
         self._pending_lines += self.log.take()
         first = run.seq + 1
         last = run.seq + len(self._events) + len(self._pending_lines)
@@ -277,6 +293,14 @@ class Collector:
         self._write_nodes()
         self._write_events(first)
         self._write_lines(first + len(self._events))
+        if self._is_awaited:
+            whole = Run.objects.select_related("pipeline").get(pk=run.pk)
+            following.nodes_ended(whole, self._ended, self.results, clock.now())
+
+    def lock_followers(self) -> None:
+        """Before the run's row is locked: take what goes on at the end of one of these nodes."""
+        self._ended = [row.name for row in (*self._dirty.values(), *self._unsaved) if row.status not in NODE_LIVE]
+        self._is_awaited = following.lock_for_nodes(self.step.run.pipeline_id, self._ended)
 
     def _write_nodes(self) -> None:
         if self._is_other_code:  # what the nodes, and those below them, follow from was looked up for the snapshot's
@@ -336,6 +360,7 @@ class Collector:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
+        self._requests = requests.Taken()
 
 
 def one_line(failure: wire.Failure) -> str:

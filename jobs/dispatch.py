@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from jobs import clock
-from jobs.models import Step, Worker
+from jobs.models import Firing, Step, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,17 @@ def call_for_work(queues: Collection[str], slots: int, at: datetime) -> None:
 
 def _told(step: Step) -> bool:
     options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
-    return _published("jobs.execute", [step.pk], **options)
+    return publish("jobs.execute", [step.pk], **options)
+
+
+def ask_for_decision(firing_id: int) -> bool:
+    """Have a worker ask this firing's handler, and note when; the reconciler asks again when nobody answers."""
+    firing = Firing.objects.select_related("rule__target").get(pk=firing_id)
+    options = {"queue": firing.rule.target.queue} if firing.rule else {}
+    is_told = publish("jobs.decide", [firing_id], **options)
+    if is_told:
+        Firing.objects.filter(pk=firing_id).update(sent_at=clock.now())
+    return is_told
 
 
 def messages_in(queues: Collection[str]) -> dict[str, int] | None:
@@ -110,10 +120,11 @@ def _lists(queue: str) -> list[str]:
 
 def ask_for_snapshot(project_id: int) -> None:
     """Have a worker read the project again; nothing depends on it."""
-    _published("jobs.snapshot", [project_id])
+    publish("jobs.snapshot", [project_id])
 
 
-def _published(name: str, arguments: list[int], **options: Any) -> bool:
+def publish(name: str, arguments: list[int], **options: Any) -> bool:
+    """Send a Celery task by its name; False with the broker away."""
     try:
         current_app.send_task(name, arguments, **options)
     except (OperationalError, OSError, TimeoutError) as error:

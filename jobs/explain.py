@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.examine import listen
-from jobs.models import Run, Step, Worker
+from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.overlap import blocker
+from jobs.quotas import turn_of
 from jobs.states import Status
+from jobs.turns import Amount
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,11 @@ class Reason:
     mend: str = ""
     run: Run | None = None
     """The run that it waits for."""
+    quota: Quota | None = None
+    """The quota whose turn it waits for."""
+
+
+MOST_GRANTS = 5
 
 
 def why_waiting(run: Run, at: datetime) -> list[Reason]:
@@ -40,14 +47,32 @@ def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
     if run.waits_for_id and (found := blocker(run)):
         other, why = found
         yield Reason(f"{why[0].upper()}{why[1:]}.", run=other)
+    elif grants := list(Grant.objects.waiting().filter(run=run).select_related("quota")[:MOST_GRANTS]):
+        yield from (_turn(grant, at) for grant in grants)
     elif run.wait_reason:
         yield Reason(f"{run.wait_reason} It starts" if run.eligible_at else run.wait_reason, at=run.eligible_at)
     if run.status != Status.QUEUED:
         return
     step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
-    if step is not None:
+    if step is not None and step.eligible_at and step.eligible_at > at:
+        yield from (reason for reason in _queue(step, at) if reason.is_bad)
+    elif step is not None:
         yield from _queue(step, at)
         yield from _message(step)
+
+
+def _turn(grant: Grant, at: datetime) -> Reason:
+    """What holds a grant back now, and when its turn should come."""
+    quota = grant.quota
+    due = turn_of(quota, Amount(grant.requests, grant.rows), at, grant.pk)
+    who = f"Node {grant.node} waits. " if grant.node else ""
+    why = due.reason.removeprefix(f"The quota {quota} is ").rstrip(".").replace(": it allows", ", it allows")
+    if due.at is None:
+        return Reason(f"{who}Quota {quota}: {why}. It waits until somebody opens it.", due.is_never, quota=quota)
+    ahead = quota.grants.expected(at).filter(pk__lt=grant.pk).count()
+    line = f", {ahead} before it in the line" if ahead else ""
+    told = f"{why}{line}. It opens" if why else "its turn is now, since"
+    return Reason(f"{who}Quota {quota}: {told}", at=max(due.at, grant.due_at or due.at), quota=quota)
 
 
 def _queue(step: Step, at: datetime) -> Iterator[Reason]:

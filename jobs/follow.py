@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from jobs.admit import admit
 from jobs.advance import Outcome, end_step, make_ready
 from jobs.collect import Collector
 from jobs.errors import IllegalMove
@@ -39,11 +40,16 @@ class Claim:
     """Steps that became ready with it, of which Celery is still to be told."""
 
 
-def claim(step: Step, *, at: datetime, worker_name: str) -> Claim:
-    """Take this step; the run starts with its first one. IllegalMove when another has it, or nothing is to be done."""
+def claim(step: Step, *, at: datetime, worker_name: str) -> Claim | None:
+    """Take this step; the run starts with its first one; None while its run waits for a quota.
+
+    IllegalMove when another has it, or nothing is to be done.
+    """
     since = time.monotonic()
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=step.run_id)
+        if not admit(run, step, at):
+            return None
         token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
         if run.status == Status.QUEUED:
             run.start(at=at, by=worker_name)
@@ -57,6 +63,7 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
     since = time.monotonic()
     step = mine.step
     with transaction.atomic():
+        collector.lock_followers()
         run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
         ready = make_ready(step, at)
         following = None if run.cancel_requested_at else in_turn_after(step, at)

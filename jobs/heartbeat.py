@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,8 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
+from jobs.admit import bring_forward
+from jobs.alarm import ALARM
 from jobs.dispatch import call_for_work
 from jobs.intake import Intake
 from jobs.leases import LEASE, LEASES
@@ -42,22 +44,40 @@ class Heartbeat(threading.Thread):
         self.started_at: datetime | None = None
         self._stopping = threading.Event()
         self._due: dict[str, float] = {}
+        self._called_until = datetime.min.replace(tzinfo=UTC)
+        """Steps that could start by then were told."""
 
     def run(self) -> None:
         self._try(self._first_beat)
-        while not self._stopping.wait(STOP_SECONDS):
+        while not self._stopping.is_set():
+            self._try(self._sleep)
             self._try(LEASES.look_for_stops)
             self._every("clock", CLOCK_SECONDS, self._compare_clocks)
             self._every("renew", RENEW_SECONDS, self._beat)
             self._every("silent", SOON_SECONDS, lambda: close_silent(clock.now()))
             self._every("send", SOON_SECONDS, lambda: send_unheard(clock.now()))
+            self._every("line", RECONCILE_SECONDS, lambda: bring_forward(clock.now()))
             self._every("reconcile", RECONCILE_SECONDS, lambda: reconcile(clock.now()))
             LEASES.fence()
         connection.close()
 
+    def _sleep(self) -> None:
+        """Until the next look, or the moment at which a step may start; that moment is told at once."""
+        due, wait = None, STOP_SECONDS
+        try:
+            if due := Step.objects.next_eligible_at(self._called_until):
+                wait = min(wait, max(0.0, (due - clock.now()).total_seconds()))
+        finally:
+            is_rung = ALARM.sleep(wait)
+        now = clock.now()
+        if is_rung or (due and now >= due):
+            self._called_until = now
+            send_unheard(now)
+
     def stop(self) -> None:
         """Say goodbye: the next worker of this name starts at once."""
         self._stopping.set()
+        ALARM.ring()
         self.join(5)
         connection.close()  # this thread's is as old as the worker: the database may have ended it since
         self._try(self._say_goodbye)

@@ -14,8 +14,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from jobs import following, stores
 from jobs import parameters as runtime
-from jobs import stores
 from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.dispatch import send
@@ -26,7 +26,7 @@ from jobs.overlap import line_up, unversioned
 from jobs.plan import Plan, PlannedStep
 from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
 from jobs.selection import Selection, choose
-from jobs.states import Cause, NodeStatus, Runner, Status
+from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from kedro_console.wire import SnapshotNode
 
 if TYPE_CHECKING:
@@ -216,6 +216,8 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
     run = wish.run
     by = run.requested_by_name or run.cause
     with transaction.atomic():
+        if run.pipeline.overlap == Overlap.CANCEL or not wish.todo:
+            following.lock(run.pipeline_id)
         older = line_up(run) if wish.todo else []
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)

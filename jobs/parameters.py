@@ -62,7 +62,7 @@ def check(
     _refuse_monsters(nested)  # dotted names dig too
     problems = dict(_unsafe(nested))
     if picture is not None and pipeline is not None:
-        problems = {**dict(_unknown(nested, picture, pipeline)), **dict(_mistyped(nested, picture)), **problems}
+        problems = {**dict(unknown(nested, picture, pipeline)), **dict(_mistyped(nested, picture)), **problems}
     if problems:
         raise BadParameters(problems)
     return nested
@@ -117,7 +117,8 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _unknown(nested: dict[str, Any], picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[tuple[str, str]]:
+def unknown(nested: dict[str, Any], picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[tuple[str, str]]:
+    """A sentence for each name that the project has no parameter of."""
     read = {name.split(".")[0] for name in pipeline.parameters}
     known = set(picture.parameters) | set(picture.runtime_parameters) | (read - {"*"})
     for name in nested:

@@ -6,15 +6,20 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from jobs import following
 from jobs.advance import Outcome, end_if_done, finish
 from jobs.cancel import cancel
+from jobs.decide import ask_unheard
 from jobs.dispatch import messages_in, send
 from jobs.errors import IllegalMove, LeaseLost
+from jobs.mend_batches import mend_items
 from jobs.models import Run, Step
 from jobs.models.step import StepQuerySet
 from jobs.overlap import go_on
+from jobs.replay import send_unheard_replays
 from jobs.schedules import start_missed
 from jobs.states import FINAL, Status
 
@@ -22,14 +27,16 @@ logger = logging.getLogger(__name__)
 
 PATIENCE: Final = timedelta(seconds=2)
 """A ready step that nobody claimed for this long is told to Celery again when its message cannot be there any more."""
+DECISION_PATIENCE: Final = timedelta(seconds=10)
 BATCH: Final = 200
 BY: Final = "reconciler"
 
 
 def reconcile(at: datetime) -> int:
     """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
-    mended = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
-    return mended + start_missed(at)
+    steps = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
+    others = ask_unheard(at, DECISION_PATIENCE) + mend_items(at) + send_unheard_replays(at)
+    return steps + others + start_missed(at)
 
 
 def close_silent(at: datetime) -> int:
@@ -126,6 +133,9 @@ def _end_finished(at: datetime) -> int:
     runs = Run.objects.filter(status=Status.RUNNING).exclude(pk__in=live.values("run_id"))
     mended = 0
     for run in runs[:BATCH]:
-        end_if_done(run, at=at, by=BY)
+        with transaction.atomic():
+            following.lock(run.pipeline_id)
+            locked = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=run.pk)
+            end_if_done(locked, at=at, by=BY)
         mended += 1
     return mended

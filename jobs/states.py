@@ -85,3 +85,73 @@ class Grouping(models.TextChoices):
     NODE = "node", "each node its own step, chains in one"
     NAMESPACE = "namespace", "a step for each namespace"
     TAG = "tag", "a step for each tag step-NAME"
+
+
+class Wants(models.TextChoices):
+    """How many of a rule's sources have to end."""
+
+    ANY = "any", "any of them"
+    ALL = "all", "all of them"
+
+
+class Occasion(models.TextChoices):
+    """How a run (or a node) has to end for a rule."""
+
+    SUCCEEDED = "succeeded", "succeeds"
+    FAILED = "failed", "fails or crashes"
+    FINISHED = "finished", "ends, however"
+    PRODUCED = "produced", "succeeds and produces something"
+
+
+class Correlate(models.TextChoices):
+    """Which runs of several sources belong together."""
+
+    ROOT = "root", "the same first run"
+    TICK = "tick", "the same tick of a schedule"
+
+
+class Decision(models.TextChoices):
+    """What came of one firing."""
+
+    STARTED = "started", "started"
+    UNMET = "unmet", "condition was false"
+    REFUSED = "refused", "refused"
+    CAPPED = "capped", "capped"
+    DECIDING = "deciding", "deciding"
+    FAILED = "failed", "failed"
+    DISABLED = "disabled", "rule was off"
+
+
+class ItemStatus(models.TextChoices):
+    """Where a piece of stored work is: only done and dropped items do not come back."""
+
+    WAITING = "waiting", "waiting"
+    TAKEN = "taken", "taken"
+    DONE = "done", "done"
+    PARKED = "parked", "parked"
+
+
+class RequestStatus(models.TextChoices):
+    """What became of a failed request."""
+
+    OPEN = "open", "open"
+    RECOVERED = "recovered", "recovered: a later attempt succeeded"
+    REPLAYED = "replayed", "replayed with success"
+    DISMISSED = "dismissed", "dismissed"
+
+
+class ReplayStatus(models.TextChoices):
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    FINISHED = "finished", "finished"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class ResendStatus(models.TextChoices):
+    """How one request of a replay went."""
+
+    WAITING = "waiting", "waiting"
+    SENDING = "sending", "sending"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    UNKNOWN = "unknown", "unknown: its worker was lost while it was sent"

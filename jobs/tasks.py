@@ -8,9 +8,11 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from jobs import clock
+from jobs.decide import decide as ask_handler
 from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
+from jobs.replay import replay as send_again
 from jobs.snapshots import take
 from jobs.supervise import supervise
 
@@ -50,3 +52,19 @@ def drop_old() -> None:
 def snapshot(project_id: int) -> None:
     """Read a project again."""
     take(Project.objects.get(pk=project_id), at=clock.now())
+
+
+@shared_task(name="jobs.decide", bind=True, ignore_result=False)
+def decide(self: Task[Any, Any], firing_id: int) -> str:
+    """Ask the handler of one firing; a message for one that is decided is ignored and leaves no result."""
+    if not ask_handler(firing_id, clock.now()):
+        raise Ignore
+    return f"firing {firing_id} decided"
+
+
+@shared_task(name="jobs.replay", bind=True, ignore_result=False)
+def replay(self: Task[Any, Any], replay_id: int) -> str:
+    """Send failed requests again; a message for a replay that another has is ignored and leaves no result."""
+    if not send_again(replay_id, worker_name=self.request.hostname or ""):
+        raise Ignore
+    return f"replay {replay_id} went on"

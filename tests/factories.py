@@ -9,8 +9,9 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 
 from jobs.launch import launch
-from jobs.models import Pipeline, Project, Run, Snapshot
+from jobs.models import Pipeline, Project, Quota, Run, Snapshot
 from jobs.states import Cause
+from jobs.windows import parse
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
@@ -96,3 +97,11 @@ def make_user(name: str = "olga", role: str = "operator", **facts: Any) -> User:
     user = User.objects.create_user(name, password="correct horse battery", is_staff=role == "admin", **facts)
     user.groups.add(Group.objects.get(name=role))
     return user
+
+
+def make_quota(name: str = "chat", windows: str = "1 request per 2 seconds", **facts: Any) -> Quota:
+    quota = Quota.objects.create(name=name, **facts)
+    for window in parse(windows):
+        window.quota = quota
+        window.save()
+    return quota

@@ -170,6 +170,33 @@ def streams(word):
         yield letter
 
 
+def writes_down(word, diary):
+    with open(diary, "a") as handle:
+        handle.write(f"{word}\\n")
+    return {"word": word}
+
+
+def decides(state):
+    done = state["results"]["out"]["value"]["n"]
+    return {"start": done < 3, "parameters": {"n": done + state["computed"]["n"]}, "reason": f"{done} of 3 done."}
+
+
+def decides_nothing(state):
+    return "maybe"
+
+
+def decides_late(state):
+    time.sleep(60)
+
+
+def decides_after_a_death(state):
+    mark = Path(state["parameters"]["mark"])
+    if not mark.exists():
+        mark.write_text("x")
+        time.sleep(60)
+    return {"start": True}
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -271,6 +298,7 @@ def register_pipelines():
         "writes": one(f.writes, ["params:folder", "params:word"]),
         "environment": one(f.environment, "params:word"),
         "asks": one(f.asks, "params:word"),
+        "writes_down": one(f.writes_down, ["params:word", "params:diary"]),
         "progress": one(f.progress, "params:n"),
     }
 """

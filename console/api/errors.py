@@ -20,6 +20,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from jobs.batches import UnknownQueue
 from jobs.errors import (
     BadParameters,
     IllegalMove,
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 STATUS: Final[list[tuple[type[Exception], int]]] = [
     (UnknownPipeline, status.HTTP_404_NOT_FOUND),
+    (UnknownQueue, status.HTTP_404_NOT_FOUND),
     (BadParameters, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (IllegalMove, status.HTTP_409_CONFLICT),
     (NotNow, status.HTTP_409_CONFLICT),

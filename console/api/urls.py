@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, health, jobs, pipelines, records, schema, workers
+from console.api import artifacts, batches, health, jobs, pipelines, records, rules, schema, workers
 
 app_name = "api"
 urlpatterns = [
@@ -20,6 +20,15 @@ urlpatterns = [
     path("projects", pipelines.Projects.as_view(), name="projects"),
     path("workers", workers.Workers.as_view(), name="workers"),
     path("workers/<str:worker>", workers.OneWorker.as_view(), name="worker"),
+    path("rules", rules.Rules.as_view(), name="rules"),
+    path("rules/<int:rule>", rules.OneRule.as_view(), name="rule"),
+    path("rules/<int:rule>/test", rules.TestRule.as_view(), name="rule_test"),
+    path("rules/<int:rule>/firings", rules.Firings.as_view(), name="rule_firings"),
+    path("queues", batches.Queues.as_view(), name="queues"),
+    path("queues/<str:queue>", batches.OneQueue.as_view(), name="queue"),
+    path("queues/<str:queue>/items", batches.Items.as_view(), name="queue_items"),
+    path("queues/<str:queue>/put-back", batches.PutBack.as_view(), name="queue_put_back"),
+    path("queues/<str:queue>/drop", batches.Drop.as_view(), name="queue_drop"),
     path("health", health.Health.as_view(), name="health"),
     path("openapi.json", schema.Document.as_view(), name="openapi"),
     path("docs", schema.Page.as_view(), name="docs"),

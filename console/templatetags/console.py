@@ -25,6 +25,9 @@ ICONS = {
     "crashed": "bolt",
     "blocked": "do_not_disturb_on",
     "reused": "recycling",
+    "taken": "pan_tool",
+    "done": "check_circle",
+    "parked": "local_parking",
 }
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 

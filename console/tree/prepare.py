@@ -18,6 +18,7 @@ from console.env import BASE, ENV
 from console.tree import children
 from jobs.errors import PlatformError, ProjectError
 from jobs.models import Project
+from jobs.proposals import propose
 from jobs.snapshots import add_project, take
 
 DEMO: Final = BASE / "pipelines" / "demo"
@@ -91,7 +92,8 @@ def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -
     count = project.pipelines.filter(is_registered=True).count()
     problems = project.snapshot.picture.problems if project.snapshot else []
     counted = f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
-    return " ".join([counted, *(problem.sentence for problem in problems if problem.severity == "error")])
+    errors = [problem.sentence for problem in problems if problem.severity == "error"]
+    return " ".join([counted, *errors, *propose(project, at=at)])
 
 
 def _update_environment(project: Project, environment: dict[str, str] | None) -> None:

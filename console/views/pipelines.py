@@ -98,6 +98,8 @@ def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
         "lately": figures,
         "grid": grid([node.name for node in structure.nodes], figures.bars) if structure else [],
         "fires": by_pipeline(at, pipeline=row.pk).get(row.pk, []),
+        "rules_in": row.rules_in.prefetch_related("sources").order_by("name"),
+        "rules_out": row.rules_out.select_related("target").order_by("name"),
         "parameters": _parameters(row, snapshot, structure),
         "code": _code(structure),
         "admin": _admin_links(row),

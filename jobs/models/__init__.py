@@ -1,27 +1,48 @@
 from jobs.models.artifact import Artifact
+from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
 from jobs.models.event import Event
+from jobs.models.firing import Firing
+from jobs.models.item import Item
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
+from jobs.models.quota import Grant, Quota, Window
+from jobs.models.replay import Replay, Resend
+from jobs.models.request_record import RequestCount, RequestRecord
+from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
+from jobs.models.taking import Taking
 from jobs.models.transition import Transition
 from jobs.models.worker import Worker
 
 __all__ = [
+    "Arrival",
     "Artifact",
+    "BatchQueue",
     "Beat",
     "Event",
+    "Firing",
+    "Grant",
+    "Item",
     "LogChunk",
     "NodeRun",
     "Pipeline",
     "Project",
+    "Quota",
+    "Replay",
+    "RequestCount",
+    "RequestRecord",
+    "Resend",
+    "Rule",
     "Run",
     "Snapshot",
     "Step",
+    "Taking",
     "Transition",
+    "Window",
     "Worker",
 ]

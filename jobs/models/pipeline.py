@@ -4,6 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from jobs.models.project import Project
+from jobs.models.quota import check_takes
 from jobs.states import Grouping, Overlap, Runner
 from kedro_console.wire import SnapshotPipeline
 
@@ -92,6 +93,13 @@ class Pipeline(models.Model):
         default=3,
         validators=[MinValueValidator(1)],
         help_text="A step is given up when so many workers were lost while it ran, whatever its retries allow.",
+    )
+    takes = models.JSONField(
+        "takes of quotas",
+        default=dict,
+        blank=True,
+        validators=[check_takes],
+        help_text='Requests that a run is granted before it starts, such as {"chat": 1}; it waits for them as queued.',
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

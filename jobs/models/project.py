@@ -34,6 +34,9 @@ class Project(models.Model):
         help_text="Where the datasets between nodes are kept when workers share no folder, such as s3://bucket/runs; "
         "the project's own fsspec opens it. Empty: in the console's folder.",
     )
+    proposed = models.JSONField(
+        default=list, editable=False, help_text="What of its conf/base/console.yml was applied."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -28,9 +28,15 @@ class StepQuerySet(models.QuerySet["Step"]):
         return rows.order_by("priority", "ready_at", "position")
 
     def unheard(self, at: datetime, *, patience: timedelta) -> StepQuerySet:
-        """Ready steps whose Celery message was sent long ago, or never."""
+        """Ready steps whose Celery message was sent long ago, before they could start, or never."""
         rows = self.ready(at)
-        return rows.filter(models.Q(sent_at__isnull=True) | models.Q(sent_at__lt=at - patience))
+        is_early = models.Q(sent_at__lt=models.F("eligible_at"))
+        return rows.filter(models.Q(sent_at__isnull=True) | models.Q(sent_at__lt=at - patience) | is_early)
+
+    def next_eligible_at(self, at: datetime) -> datetime | None:
+        """When the first of those that may not start yet may."""
+        rows = self.filter(status=Status.QUEUED, ready_at__isnull=False, eligible_at__gt=at)
+        return rows.order_by("eligible_at").values_list("eligible_at", flat=True).first()
 
     def silent(self, at: datetime) -> StepQuerySet:
         """Running steps whose lease ran out: their worker is gone or cannot reach the database."""
@@ -105,6 +111,11 @@ class Step(Moving):
                 name="step_live",
             ),
             models.Index(fields=["finished_at"], name="step_by_finished"),
+            models.Index(
+                fields=["eligible_at"],
+                condition=models.Q(status="queued", eligible_at__isnull=False),
+                name="step_by_eligible",
+            ),
         ]
 
     def __str__(self) -> str:

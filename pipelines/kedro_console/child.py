@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from kedro_console import failures, learned, logs, processes, warm, wire
+from kedro_console import failures, learned, logs, masking, processes, warm, wire
 from kedro_console.report import Reporter
 from kedro_console.work import Place, Work
 
@@ -98,6 +98,7 @@ def main() -> None:
     packets = socket.socket(fileno=arguments.packets)
     reporter = Reporter(packets)
     place = Place(Path(arguments.project), arguments.env)
+    masking.use_key(Path(arguments.learned))
     known = learned.Learned.read(Path(arguments.learned), place.project_path, place.env)
     warmth, error = None, None
     try:

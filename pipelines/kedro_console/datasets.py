@@ -11,8 +11,8 @@ from typing import Any
 
 from kedro_console import wire
 from kedro_console.configuration import Configuration
-from kedro_console.databases import database_of
 from kedro_console.dependencies import Unusable, dataset_class, missing_extras, missing_for_path
+from kedro_console.file_databases import database_of
 from kedro_console.problems import Problems, install
 
 IN_MEMORY = "MemoryDataset"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from kedro_console import wire
+from kedro_console import masking, wire
 
 MAX_FRAMES = 60
 MAX_MESSAGE = 4_000
@@ -22,12 +22,12 @@ LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib",
 
 
 def describe(error: BaseException, project_path: Path) -> wire.Failure:
-    """The failure in `error`; never raises, and never longer than about 80 kB."""
+    """The failure in `error`, its secrets masked; never raises, and never longer than about 80 kB."""
     return wire.Failure(
         exception=name_of(type(error)),
-        message=_cut(message_of(error), MAX_MESSAGE),
+        message=masking.text(_cut(message_of(error), MAX_MESSAGE)),
         frames=_frames(error, project_path.resolve()),
-        traceback=_cut(_traceback(error), MAX_TRACEBACK),
+        traceback=masking.text(_cut(_traceback(error), MAX_TRACEBACK)),
         classes=_classes(error),
     )
 
@@ -105,7 +105,7 @@ def _frame(file: str, line: int, function: str, project_path: Path) -> wire.Fram
         file=_short(file, project_path, is_project),
         line=line,
         function=function,
-        code=_cut(linecache.getline(file, line).strip(), MAX_CODE),
+        code=masking.text(_cut(linecache.getline(file, line).strip(), MAX_CODE)),
         is_project=is_project,
     )
 

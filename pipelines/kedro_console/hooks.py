@@ -15,6 +15,7 @@ from kedro.framework.hooks import hook_impl
 from kedro_console import compat, facts, failures, logs, wire
 from kedro_console.keep import Keeper
 from kedro_console.report import Reporter
+from kedro_console.traffic import Traffic
 
 RUNNER_FILES = ("kedro/runner/task.py", "kedro/runner/runner.py")
 
@@ -67,6 +68,7 @@ class Hooks:
         self._begun: dict[tuple[int, str], float] = {}
         self._failed: set[str] = set()
         self._has_gone_on = False
+        self.traffic: Traffic | None = None
 
     def begin_next(self, keeper: Keeper) -> None:
         """The next step of the run follows in this process; parameters and versions are known by now."""
@@ -95,6 +97,12 @@ class Hooks:
         with _harmless:
             for name in list(self._running):
                 self._finish(name)
+        self.flush()
+
+    def flush(self) -> None:
+        """Reports the requests that were counted since the last time."""
+        if self.traffic is not None:
+            self.traffic.flush()
 
     def run_failed(self, error: BaseException) -> str:
         """Reports the node that failed, unless it is reported already; its name, "" when it was none."""
@@ -144,6 +152,7 @@ class Hooks:
         for dataset, stream in running.streams.items():
             self._report_saved(dataset, name, stream.data, stream.seconds, stream.rows)
         logs.current.leave(name)
+        self.flush()
         self._reporter.send(wire.NodeFinished(time.time(), name, time.perf_counter() - running.started))
 
     def _fail(self, name: str, error: BaseException) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import child, compat, door, processes, revision, start, warm, wire
+from kedro_console import child, compat, door, masking, processes, revision, start, warm, wire
 from kedro_console.children import Channels, Child
 from kedro_console.learned import MODES, Learned
 from kedro_console.talk import Talk
@@ -60,6 +60,7 @@ class Host:
 
     def run(self) -> None:
         processes.adopt_orphans()
+        masking.use_key(self._options.socket.parent)
         self._fingerprint = revision.fingerprint(self._place.project_path)
         self._revision = revision.of(self._place.project_path)
         self._door = door.Door(self._options.socket)

@@ -63,6 +63,10 @@ class Keeper:
         except OSError as error:
             return None, f"{named.name} was not kept: {error.strerror or error}."
 
+    def stage(self, source: Path, name: str) -> wire.KeptFile:
+        """Keep this file of a node under that name; KeepError says why not."""
+        return self._copy(self._guarded(source), name)
+
     def _deliverable(self, dataset: str, path: str, value: object) -> Path | None:
         if path and "://" not in path:
             suffix = Path(path).suffix.lower()
@@ -94,13 +98,13 @@ class Keeper:
             raise KeepError(f"{path.name} was not kept: files of conf/ may hold credentials.")
         return real
 
-    def _copy(self, source: Path) -> wire.KeptFile:
+    def _copy(self, source: Path, name: str = "") -> wire.KeptFile:
         kept = self.folder / "kept"
         kept.mkdir(parents=True, exist_ok=True)
         part = kept / f".{uuid.uuid4().hex}.part"
         try:
             size, sha256 = self._copy_hashed(source, part)
-            name = source.name[-MAX_NAME:]
+            name = Path(name or source.name).name[-MAX_NAME:]
             target = kept / f"{sha256[:16]}-{name}"
             part.replace(target)
         finally:

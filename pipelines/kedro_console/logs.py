@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kedro_console import wire
+from kedro_console import masking, wire
 from kedro_console.progress import Bar, Progress, read_bar
 
 CONFIG = Path(__file__).with_name("logging.yml")
@@ -60,8 +60,8 @@ current = CurrentNode()
 
 
 def write_line(level: str, stream: str, text: str) -> None:
-    """One marked line (or several, at newlines) into the pipe, never torn by another thread."""
-    rest = memoryview(wire.mark_line(level, stream, current.name(), text))
+    """One marked line (or several, at newlines) into the pipe, its secrets masked, never torn by another thread."""
+    rest = memoryview(wire.mark_line(level, stream, current.name(), masking.text(text)))
     with _lock:
         while rest:
             rest = rest[os.write(PIPE, rest) :]

@@ -1,11 +1,21 @@
-"""Progress bars seen in what a program writes to its terminal; tqdm needs no change for it."""
+"""Progress bars seen in what a program writes to its terminal (tqdm needs no change for it), or told by a node.
+
+from kedro_console import progress
+
+for row in progress.track(rows, "Asking"):
+    ...
+progress.tell(done, total, label="Uploading", unit="MB")
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SECONDS_BETWEEN = 0.25
 MULTIPLIERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
@@ -48,6 +58,30 @@ def _number(text: str) -> float:
     return float(text)
 
 
+def tell(done: float, total: float | None = None, *, label: str = "", unit: str = "") -> None:
+    """Show how far this node is; at most four times a second it is passed on, and when it is complete."""
+    from kedro_console import here
+
+    _told.see(here.node(), Bar(label, done, total, unit))
+
+
+def track(items: Iterable[T], label: str = "", *, total: int | None = None, unit: str = "") -> Iterator[T]:
+    """The items one by one, telling how many are done; `total` where they have no length."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    for done, item in enumerate(items):
+        tell(done, total, label=label, unit=unit)
+        yield item
+        if total is not None and done + 1 >= total:
+            tell(done + 1, total, label=label, unit=unit)
+
+
+def _report(node: str, bar: Bar) -> None:
+    from kedro_console import here, wire
+
+    here.report(wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit))
+
+
 class Progress:
     """Reports each bar at most four times a second, and its last state always."""
 
@@ -63,3 +97,6 @@ class Progress:
             return
         self._reported[key] = (self._clock(), bar)
         self._report(node, bar)
+
+
+_told = Progress(_report)

@@ -8,12 +8,14 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kedro_console import wire
+from kedro_console import masking, wire
 
 READY = "child_ready"
 LEARNED = "modules_learned"
 WAITING = "child_waits"
 MAX_LEARNED = 3_000
+DATA = (wire.Asked, wire.FunctionReturned, wire.RequestMade, wire.RequestRecovered)
+"""What is the project's own data or masked already: a secret in any other event becomes `***`."""
 
 
 class Reporter:
@@ -23,7 +25,8 @@ class Reporter:
         self._packets = packets
 
     def send(self, event: wire.Event) -> None:
-        self._packets.send(fit(event))
+        packet = fit(event)
+        self._packets.send(packet if isinstance(event, DATA) else masking.packet(packet))
 
     def heard(self) -> Iterator[wire.Message]:
         """What the host hands on, answers and the next steps, until it closes the line."""
@@ -67,6 +70,8 @@ def fit(event: wire.Event) -> bytes:
 
 
 def _without_previews(event: wire.Event) -> wire.Event:
+    if isinstance(event, wire.RequestMade):
+        return dataclasses.replace(event, response="", response_headers={}, is_response_whole=False)
     if isinstance(event, wire.DatasetSaved):
         return dataclasses.replace(event, sample=[], value=None, has_value=False)
     return event

@@ -276,6 +276,60 @@ class Asked(Event):
 
 
 @dataclass(frozen=True)
+class RequestsCounted(Event):
+    """Requests since the last such event: [node, host, status (0: no answer), how many, seconds of all] each."""
+
+    kind: ClassVar[str] = "requests_counted"
+    counts: list[list[Json]]
+
+
+@dataclass(frozen=True)
+class RequestMade(Event):
+    """A request failed. What was secret in it stands as `***fingerprint***`; a later event of the same `call` is the
+    same request, tried again."""
+
+    kind: ClassVar[str] = "request_made"
+    call: str
+    node: str
+    library: str
+    method: str
+    url: str
+    host: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    is_body_whole: bool = True
+    status: int = 0  # 0: there was no answer
+    response_headers: dict[str, str] = field(default_factory=dict)
+    response: str = ""
+    is_response_whole: bool = True
+    seconds: float = 0.0
+    attempts: list[dict[str, Json]] = field(default_factory=list)  # at, seconds, status, error of each
+    exception: str = ""  # qualified class name
+    message: str = ""
+    quota: str = ""
+    is_signed: bool = False  # AWS: neither headers nor bodies are kept, and it cannot be sent again
+
+
+@dataclass(frozen=True)
+class RequestRecovered(Event):
+    """The failed request of this `call` was tried again and succeeded."""
+
+    kind: ClassVar[str] = "request_recovered"
+    call: str
+    node: str
+    attempts: list[dict[str, Json]]
+
+
+@dataclass(frozen=True)
+class FileKept(Event):
+    """A node gave a file to keep (without a dataset)."""
+
+    kind: ClassVar[str] = "file_kept"
+    node: str
+    kept: KeptFile
+
+
+@dataclass(frozen=True)
 class FunctionReturned(Event):
     """What the called function gave back, as plain JSON."""
 
@@ -334,8 +388,8 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
         StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
-        NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, FunctionReturned, RunFinished,
-        RunFailed, MemoryMeasured, ChildWaited, ChildExited,
+        NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, RequestsCounted, RequestMade,
+        RequestRecovered, FileKept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured, ChildWaited, ChildExited,
     )
 }  # fmt: skip
 

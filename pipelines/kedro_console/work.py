@@ -21,7 +21,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, shelf, warm, wire
+from kedro_console import (
+    artifacts,
+    call,
+    compat,
+    failures,
+    here,
+    learned,
+    logs,
+    masking,
+    parameters,
+    processes,
+    shelf,
+    taps,
+    traffic,
+    warm,
+    wire,
+)
 from kedro_console.keep import Keeper
 from kedro_console.progress import Bar
 from kedro_console.report import Reporter
@@ -52,6 +68,7 @@ class Work:
     def run(self, request: wire.StepStarted) -> int:
         """The exit code, when nothing follows."""
         _limit(request.memory_limit_bytes)
+        masking.learn(self._place.project_path)
         here.enter(request.run_id, self._reporter)
         code = self._step(request)
         while code == 0 and request.may_go_on and _is_alone():
@@ -79,6 +96,7 @@ class Work:
         except BaseException as error:  # noqa: BLE001  (also SystemExit and KeyboardInterrupt: every end is reported)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             node = hooks.run_failed(error)
+            hooks.flush()
             failure = failures.describe(error, self._place.project_path)
             seconds, dataset = time.monotonic() - started, unshareable(error)
             reason = UNSHAREABLE if dataset else reason_of(error)
@@ -124,12 +142,19 @@ class Work:
         given = request.folder
         folder = Path(given) if given else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
         free = frozenset(request.free_outputs)
-        keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free)
+        artifacts.keeper = keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free)
         if self._hooks is None:
             self._hooks = Hooks(self._place.project_path, self._reporter, keeper, self._warmth.versions)
+            self._see_requests(request)
         else:
             self._hooks.begin_next(keeper)
         return self._hooks
+
+    def _see_requests(self, request: wire.StepStarted) -> None:
+        """Those of a pipeline's nodes; a function that is called by itself is answered for by whoever calls it."""
+        if not request.function:
+            self._hooks.traffic = traffic.Traffic(self._reporter.send)
+            taps.install(self._hooks.traffic)
 
     def _put_back(self) -> None:
         """What a node may have changed in the process, as it was before the first one."""

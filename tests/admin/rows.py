@@ -20,7 +20,20 @@ from django_celery_beat.models import (
 from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
-from jobs.models import Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker
+from jobs.models import (
+    Artifact,
+    BatchQueue,
+    Event,
+    Item,
+    LogChunk,
+    NodeRun,
+    Project,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 from jobs.schedules import START, wish
 from tests.factories import AT, make_run, make_user
 
@@ -31,7 +44,7 @@ def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
 
 
 def make_schedule(run: Run, name: str = "mornings", **facts: Any) -> PeriodicTask:
-    rule = {} if {"interval", "clocked"} & set(facts) else {"crontab": make_crontab()}
+    rule = {} if {"interval", "clocked", "crontab"} & set(facts) else {"crontab": make_crontab()}
     given = {"task": START, "kwargs": wish(run.pipeline, {}), **rule}
     return PeriodicTask.objects.create(name=name, **given | facts)
 
@@ -49,6 +62,7 @@ def one_of_each() -> dict[type[Model], Model]:
     run = make_run()
     step = run.steps.get()
     user = make_user("paula", "viewer")
+    queue = BatchQueue.objects.create(name="words")
     rows: list[Any] = [
         run,
         run.pipeline,
@@ -58,6 +72,8 @@ def one_of_each() -> dict[type[Model], Model]:
         make_artifact(run),
         make_schedule(run),
         make_worker(),
+        queue,
+        Item.objects.create(queue=queue, key="<b>k</b>", body={"word": "a"}, run=run, put_by_run=run, created_at=AT),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
@@ -88,6 +104,6 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (Artifact, Event, Item, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)

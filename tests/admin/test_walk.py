@@ -12,12 +12,12 @@ from django.urls import reverse
 
 from console.models import ApiToken
 from console.roles import Role
-from jobs.models import Pipeline
+from jobs.models import BatchQueue, Pipeline
 from tests.admin.rows import SEEN_BY_ADMINS, SEEN_BY_OPERATORS, SEEN_BY_VIEWERS, one_of_each
 from tests.factories import make_user
 
 SEEN: dict[str, set[type[Model]]] = {}
-SEEN["viewer"] = {*SEEN_BY_VIEWERS, Pipeline}
+SEEN["viewer"] = {*SEEN_BY_VIEWERS, BatchQueue, Pipeline}
 SEEN["analyst"] = SEEN["viewer"]
 SEEN["operator"] = SEEN["viewer"] | set(SEEN_BY_OPERATORS)
 SEEN["admin"] = SEEN["operator"] | set(SEEN_BY_ADMINS)
@@ -50,7 +50,15 @@ def test_a_superuser_may_add_only_what_people_make(admin_page: Client) -> None:
     one_of_each()
     addable = {model.__name__ for model in admin.site._registry if admin_page.get(url(model, "add")).status_code == 200}
     assert addable == {
-        *("Project", "PeriodicTask", "CrontabSchedule", "IntervalSchedule", "ClockedSchedule", "SolarSchedule"),
+        *(
+            "Project",
+            "BatchQueue",
+            "PeriodicTask",
+            "CrontabSchedule",
+            "IntervalSchedule",
+            "ClockedSchedule",
+            "SolarSchedule",
+        ),
         *("User", "Group", "ApiToken"),
     }
 

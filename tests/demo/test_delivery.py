@@ -8,6 +8,7 @@ import pytest
 from demo import s3 as store
 from demo.pipelines.reporting.delivery import SKIPPED, key_of, upload_file
 
+from kedro_console import deliveries
 from tests.demo.conftest import BUCKET, free_port
 
 CONTENT = b"iata,name\n00M,THIGPEN\n" * 100
@@ -105,3 +106,14 @@ def test_a_missing_bucket_missing_credentials_and_a_missing_store_are_told_in_a_
 )
 def test_a_path_that_ends_in_a_slash_is_a_folder(path: str, key: str) -> None:
     assert key_of(path, "a.zip") == key
+
+
+def test_any_node_delivers_with_the_same_care(file: Path, s3: Any, s3_url: str) -> None:
+    facts = deliveries.deliver(file, f"s3://{BUCKET}/by/node.zip", endpoint_url=s3_url)
+    assert facts == {
+        "url": f"s3://{BUCKET}/by/node.zip",
+        "size_bytes": len(CONTENT),
+        "sha256": hashlib.sha256(CONTENT).hexdigest(),
+        "verified_by": "sha256",
+    }
+    assert s3.get_object(Bucket=BUCKET, Key="by/node.zip")["Body"].read() == CONTENT

@@ -12,6 +12,7 @@ from console.management.sentences import FAILED, WRONG_USE, end, printable, refu
 from jobs import clock
 from jobs.errors import ProjectError
 from jobs.models import Project, Run
+from jobs.proposals import propose
 from jobs.snapshots import add_project, take
 
 
@@ -47,7 +48,10 @@ class Command(BaseCommand):
             )
         except ProjectError as error:
             refuse(self, error)
-        if not self._describe(project):
+        is_fine = self._describe(project)
+        for sentence in propose(project, at=clock.now()):
+            self.stdout.write(printable(sentence))
+        if not is_fine:
             raise SystemExit(FAILED)
 
     def _check(self, options: dict[str, Any]) -> None:

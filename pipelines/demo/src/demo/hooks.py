@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import threading
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from demo import s3
 logger = logging.getLogger(__name__)
 
 LOOPBACK = {"127.0.0.1", "localhost"}
-ADDRESSES = ("params:api_url", "params:sources")
+ADDRESSES = ("params:api_url", "params:sources", "params:metrics_api", "params:chat_api", "params:rows_api")
 
 
 class DemoApiHook:
@@ -71,6 +72,18 @@ class S3CredentialsHook:
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
         s3.use_credentials((conf_creds or {}).get("dev_s3") or {})
+
+
+def console_hooks() -> list[Any]:
+    """Under plain `kedro run` these tell batch queues how the run ended, and this process keeps the API's limits."""
+    if not find_spec("kedro_console"):
+        return []
+    from kedro_console import batches_hooks, quotas
+
+    quotas.local("metrics", requests=1, seconds=2)
+    quotas.local("chat", requests=1, seconds=60)
+    quotas.local("internal", requests=10, rows=1_000, seconds=300)
+    return [batches_hooks.hooks]
 
 
 def asked_addresses(pipeline: Pipeline, catalog: DataCatalog) -> list[str]:

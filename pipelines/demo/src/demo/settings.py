@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from demo.addresses import demo_api
-from demo.hooks import DemoApiHook, S3CredentialsHook
+from demo.addresses import demo_api, in_project
+from demo.hooks import DemoApiHook, S3CredentialsHook, console_hooks
 
-HOOKS = (DemoApiHook(), S3CredentialsHook())
+HOOKS = (DemoApiHook(), S3CredentialsHook(), *console_hooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
-    "custom_resolvers": {"demo_api": demo_api},
+    "custom_resolvers": {"demo_api": demo_api, "in_project": lambda path: str(in_project(path))},
 }

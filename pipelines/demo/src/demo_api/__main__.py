@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 
+from demo_api.limits import Limits
+from demo_api.messages import Refusal
 from demo_api.server import ApiServer
 
 
@@ -13,8 +16,14 @@ def main() -> int:
     """Serve; 0 when asked to stop, 1 when the address cannot be taken."""
     options = read_options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    limits = Limits()
     try:
-        server = ApiServer(options.host, options.port)
+        limits.change(json.loads(options.limits))
+    except (Refusal, ValueError, AttributeError) as error:
+        print(f"--limits is not understood: {error}", file=sys.stderr)
+        return 1
+    try:
+        server = ApiServer(options.host, options.port, limits=limits)
     except OSError as error:
         print(
             f"The demo API cannot serve on {options.host}:{options.port}: {error.strerror}. "
@@ -36,6 +45,9 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo_api", description="Serve real public data sets as JSON.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=8010, help="port to listen on, 0 for a free one (default 8010)")
+    parser.add_argument(
+        "--limits", default="{}", metavar="JSON", help='for example {"/metrics": {"requests": 1, "seconds": 2}}'
+    )
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 MEDIA_TYPE = "application/json; charset=utf-8"
+LARGEST_ROWS = 5_000
 
 
 class Refusal(Exception):
@@ -33,6 +34,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    client: str = "127.0.0.1"
 
     def url(self, **changes: object) -> str:
         """The address of this request with some of its query options replaced."""
@@ -51,6 +53,19 @@ class Request:
                 f"{name}={text[:40]}: write a whole number from {at_least} to {at_most}.",
             )
         return number
+
+    def rows(self) -> int:
+        """How many rows are asked for with `?rows=`; 0 when it does not say."""
+        return self.number("rows", default=0, at_least=1, at_most=LARGEST_ROWS)
+
+    def json(self) -> Any:
+        """The body's JSON; Refusal 415 or 400 when it is none."""
+        if self.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON, with Content-Type: application/json.")
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"The body is no JSON: {error}.") from error
 
 
 @dataclass(frozen=True)

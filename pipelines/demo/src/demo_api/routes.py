@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
 
-from demo_api import datasets
+from demo_api import chat, datasets, internal, metrics
 from demo_api.messages import Answer, Refusal, Request
 from demo_api.policies import Policy, delay_when_asked, fail_when_asked
 
 Route = Callable[[Request, str], Answer]
+Routes = list[tuple[str, re.Pattern[str], Route]]
 
 PAGE_SIZE = 500
 LARGEST_PAGE = 5_000
@@ -63,32 +64,36 @@ def unknown_dataset(name: str) -> str:
     return f"There is no data set {name[:80]!r}. {hint}"
 
 
-ROUTES: list[tuple[str, re.Pattern[str], Route]] = [
+ROUTES: Routes = [
     ("GET", re.compile(r"/health"), show_health),
     ("GET", re.compile(r"/datasets"), list_datasets),
     ("GET", re.compile(r"/datasets/([^/]+)"), show_dataset),
+    ("POST", re.compile(r"/metrics"), metrics.show_metrics),
+    ("POST", re.compile(r"/v1/chat/completions"), chat.complete),
+    ("GET", re.compile(r"/internal/rows"), internal.show_rows),
 ]
 
 POLICIES: list[tuple[str, Policy]] = [
-    ("/datasets", delay_when_asked),
-    ("/datasets", fail_when_asked),
+    (prefix, policy)
+    for prefix in ("/datasets", "/metrics", "/v1", "/internal")
+    for policy in (delay_when_asked, fail_when_asked)
 ]
 
 
-def answer(request: Request, policies: Sequence[tuple[str, Policy]]) -> Answer:
+def answer(request: Request, policies: Sequence[tuple[str, Policy]], routes: Routes = ROUTES) -> Answer:
     """Ask the policies of the path in order, then its route; a Refusal becomes a JSON sentence."""
     try:
         for prefix, policy in policies:
             if request.path.startswith(prefix):
                 policy(request)
-        return route(request)
+        return route(request, routes)
     except Refusal as refusal:
         return Answer.refused(refusal)
 
 
-def route(request: Request) -> Answer:
+def route(request: Request, routes: Routes) -> Answer:
     allowed = set()
-    for method, pattern, show in ROUTES:
+    for method, pattern, show in routes:
         match = pattern.fullmatch(request.path)
         if match and method == request.method:
             return show(request, *(match.groups() or ("",)))

@@ -11,12 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from demo_api import control
+from demo_api.limits import Limits
 from demo_api.messages import MEDIA_TYPE, Answer, Refusal, Request
 from demo_api.policies import Policy
-from demo_api.routes import POLICIES, answer
+from demo_api.routes import POLICIES, ROUTES, answer
 
 LARGEST_BODY_BYTES = 1024 * 1024
 IDLE_SECONDS = 30
+UNLOGGED = {"/health", "/limits", "/arrivals"}
 HOST = re.compile(r"[A-Za-z0-9.\-\[\]:]{1,255}")
 
 
@@ -27,9 +30,17 @@ class ApiServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, policies: Sequence[tuple[str, Policy]] = POLICIES) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        policies: Sequence[tuple[str, Policy]] = POLICIES,
+        limits: Limits | None = None,
+    ) -> None:
         super().__init__((host, port), ApiHandler)
-        self.policies = policies
+        self.limits = limits or Limits()
+        self.policies = [("/", self.limits.guard), *policies]
+        self.routes = ROUTES + control.routes(self.limits)
 
     @property
     def url(self) -> str:
@@ -66,7 +77,10 @@ class ApiHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.send(Answer.refused(refusal))
             return
-        self.send(answer(request, self.server.policies))
+        reply = answer(request, self.server.policies, self.server.routes)
+        if request.path not in UNLOGGED:
+            self.server.limits.note(request, reply.status)
+        self.send(reply)
 
     def understood(self) -> Request:
         target = urlsplit(self.path)
@@ -78,6 +92,7 @@ class ApiHandler(BaseHTTPRequestHandler):
             query=dict(parse_qsl(target.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.read_body(),
+            client=self.client_address[0],
         )
 
     def asked_address(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kedro_console.databases import database_of
+from kedro_console.file_databases import database_of
 
 SECRET = {"shop": {"con": "sqlite:///data/shop.db?timeout=5"}, "big": {"con": "postgresql+psycopg://u:p@h/x"}}
 

@@ -1,0 +1,131 @@
+"""Run again what depends on a request that was replayed: its node with the answer at hand, and all below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import transaction
+
+from jobs.artifacts import store
+from jobs.errors import IllegalMove, RequestError
+from jobs.launch import launch, nodes_of, snapshot_of
+from jobs.models import Resend, Run, Step
+from jobs.reuse import selection_of
+from jobs.selection import Selection, bare, children, parents, reach
+from jobs.states import Cause, ResendStatus
+from kedro_console.wire import Json, SnapshotNode
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+PART: Final = 20_000
+"""Characters of an answer in one message: six bytes each at most."""
+MOST: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A node that will run, and why."""
+
+    node: str
+    reason: str
+
+
+def unused(run: Run) -> list[Resend]:
+    """The answers that replays of this run's requests got and no run has used yet, oldest first."""
+    rows = Resend.objects.filter(record__run=run, status=ResendStatus.SUCCEEDED, followed_by=None)
+    return list(rows.select_related("record").order_by("pk")[:MOST])
+
+
+def preview(run: Run) -> list[Part]:
+    """What would run; RequestError when there is no answer to go on with."""
+    return _parts(run, _nodes_that_asked(unused(run)))
+
+
+def follow_up(run: Run, *, at: datetime, by: User | None = None, by_name: str = "") -> Run:
+    """A new run from the nodes whose requests were replayed; `kedro_console.replay.answers()` gives it the answers."""
+    if not run.is_final:
+        raise IllegalMove("run", run.status, "followed up before it has ended")
+    answers = unused(run)
+    parts = _parts(run, _nodes_that_asked(answers))
+    many = f"{len(answers)} replayed request{'' if len(answers) == 1 else 's'}"
+    with transaction.atomic():
+        started = launch(
+            run.pipeline,
+            at=at,
+            cause=Cause.RETRY,
+            by=by,
+            by_name=by_name,
+            parameters=run.parameters,
+            selection=Selection(nodes=[part.node for part in parts]),
+            runner=run.runner,
+            retry_of=run,
+            cause_detail=f"goes on from run #{run.pk} with the answers of {many}",
+            tags=run.tags,
+        )
+        Resend.objects.filter(pk__in=[row.pk for row in answers]).update(followed_by=started)
+    return started
+
+
+def _nodes_that_asked(answers: Iterable[Resend]) -> set[str]:
+    return {row.record.node for row in answers if row.record.node}
+
+
+def _parts(run: Run, asked: set[str]) -> list[Part]:
+    snapshot = snapshot_of(run.pipeline)
+    nodes = nodes_of(run.pipeline, snapshot, selection_of(run))
+    start = asked & {node.name for node in nodes}
+    if not start:
+        raise RequestError("No request of this run was replayed with success, or its answer was used already.")
+    reasons = dict.fromkeys(reach(start, children(nodes)), "Reads what the nodes before it make.")
+    reasons |= dict.fromkeys(start, "Made the request that was replayed.")
+    kept = {bare(row["name"]) for row in snapshot.content.get("datasets", []) if row.get("is_persisted")}
+    _add_makers(nodes, reasons, kept)
+    return [Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons]
+
+
+def _add_makers(nodes: list[SnapshotNode], reasons: dict[str, str], kept: set[str]) -> None:
+    """What is read and kept nowhere has to be made again."""
+    by_name = {node.name: node for node in nodes}
+    above = parents(nodes)
+    waiting = list(reasons)
+    while waiting:
+        name = waiting.pop()
+        read = {bare(each) for each in by_name[name].inputs} - kept
+        for maker in above[name] - reasons.keys():
+            if made := read & {bare(output) for output in by_name[maker].outputs}:
+                reasons[maker] = f"Makes {', '.join(sorted(made))}, which is kept nowhere."
+                waiting.append(maker)
+
+
+def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
+    """For a node of a follow-up: a part of the answer at this place; None when there is none."""
+    place, start = int(data["place"]), int(data["start"])
+    row = (
+        Resend.objects.filter(followed_by=step.run_id)
+        .select_related("record")
+        .order_by("pk")[place : place + 1]
+        .first()
+    )
+    if row is None:
+        return None
+    text = _text(row)
+    following = start + PART if start + PART < len(text) else None
+    return {
+        "method": row.record.method,
+        "url": row.record.url,
+        "status": row.status_code,
+        "text": text[start : start + PART],
+        "next": following,
+    }
+
+
+def _text(row: Resend) -> str:
+    if not row.sha256:
+        return row.response
+    with store().open(row.store_key, "rb") as file:
+        content: bytes = file.read()
+    return content.decode("utf-8", "replace")

@@ -1,0 +1,134 @@
+"""Look ahead: when work will be done under the limits, and what the schedules of the coming week need of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from django.db.models import Sum
+from django_celery_beat.models import PeriodicTask
+
+from jobs.models import Grant, Pipeline, Quota, Run, Window
+from jobs.schedules import asked, next_fires
+from jobs.states import Status
+from jobs.turns import FAR, UNITS, used
+from jobs.upcoming import STARTS
+from jobs.usual import SUCCESSES
+
+WEEK = timedelta(days=7)
+MOST_FIRES = 10_080
+"""Of one schedule in a week: one a minute."""
+MOST_DAYS = 3660
+
+
+def forecast(
+    waiting: int, quota: Quota, at: datetime, *, requests_each: float = 1.0, rows_each: float = 0.0
+) -> datetime | None:
+    """When so many waiting items have found room, if nobody else uses the quota; None: not within ten years, or paused.
+
+    `requests_each` may be a fraction: a batch of 100 items in one request is 0.01.
+    """
+    if quota.is_paused(at) and quota.paused_until is None:
+        return None
+    begin = max(
+        at,
+        quota.paused_until if quota.is_paused(at) and quota.paused_until else at,
+        quota.closed_until if quota.is_closed(at) and quota.closed_until else at,
+    )
+    needs = {"requests": math.ceil(waiting * requests_each), "rows": math.ceil(waiting * rows_each)}
+    ends = [_walk(quota, unit, needs[unit], begin) for unit in UNITS if needs[unit] > 0]
+    known = [end for end in ends if end is not None]
+    return max([begin, *known]) if len(known) == len(ends) else None
+
+
+def _walk(quota: Quota, unit: str, need: int, at: datetime) -> datetime | None:
+    """Day by day where days are limited; within a day the rolling windows give the pace."""
+    windows = [window for window in quota.windows.all() if window.unit == unit]
+    days = [window for window in windows if window.seconds is None]
+    rolling = [window for window in windows if window.seconds is not None]
+    free = {window.pk: max(0, window.allowed - used(quota, window, at)) for window in windows}
+    line = quota.grants.waiting().order_by().aggregate(units=Sum(unit))["units"] or 0
+    left = need + line
+    if not days:
+        return _paced(rolling, free, left, at)
+    now = at
+    for _ in range(MOST_DAYS):
+        midnight = min(window.day(now, later=1) for window in days)
+        room = min(free[window.pk] for window in days)
+        today = min([room, left, *(_pace(window, free[window.pk], midnight - now) for window in rolling)])
+        if today >= left:
+            return _paced(rolling, free, left, now)
+        left -= today
+        for window in days:
+            free[window.pk] -= today
+            if window.day(now, later=1) == midnight:
+                free[window.pk] = window.allowed
+        now, free = midnight, {**free, **{window.pk: window.allowed for window in rolling}}
+    return None
+
+
+def _pace(window: Window, free: int, span: timedelta) -> int:
+    return free + window.allowed * int(span / window.length)
+
+
+def _paced(rolling: Sequence[Window], free: dict[int, int], need: int, at: datetime) -> datetime | None:
+    """When the last of so many finds room in each rolling window, taken at a steady pace after what is free now."""
+    end = at
+    for window in rolling:
+        rounds = max(0, math.ceil((need - free[window.pk]) / window.allowed))
+        if rounds * window.length > FAR:
+            return None
+        end = max(end, at + rounds * window.length)
+    return end
+
+
+@dataclass(frozen=True)
+class Need:
+    """What the schedules of the coming week usually use of one window's unit, and what it allows them in that time."""
+
+    unit: str
+    needed: int
+    allowed: int
+
+    @property
+    def is_too_much(self) -> bool:
+        return self.needed > self.allowed
+
+
+def needs_of_week(quota: Quota, at: datetime) -> list[Need]:
+    """For each unit that is limited and that scheduled pipelines use."""
+    uses = _scheduled_uses(quota, at)
+    found = []
+    for unit in UNITS:
+        windows = [window for window in quota.windows.all() if window.unit == unit]
+        needed = math.ceil(sum(per_run[unit] * fires for per_run, fires in uses))
+        if windows and needed:
+            found.append(Need(unit, needed, min(int(window.allowed * (WEEK / window.length)) for window in windows)))
+    return found
+
+
+def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[dict[str, float], int]]:
+    """For each schedule what a run of its pipeline usually uses, and how often it fires within a week."""
+    schedules = PeriodicTask.objects.filter(enabled=True, task=STARTS)
+    found = []
+    for schedule in schedules.select_related("interval", "crontab", "clocked")[:500]:
+        pipeline_id, _ = asked(schedule)
+        if pipeline_id and any((per_run := usual_use(pipeline_id, quota)).values()):
+            due = takewhile(lambda time: time < at + WEEK, next_fires(schedule, at, MOST_FIRES))
+            found.append((per_run, sum(1 for _ in due)))
+    return found
+
+
+def usual_use(pipeline_id: int, quota: Quota) -> dict[str, float]:
+    """By unit, the mean of its last successes; before the first one what it takes at its start."""
+    runs = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED).order_by("-id")
+    numbers = list(runs.values_list("pk", flat=True)[:SUCCESSES])
+    if not numbers:
+        takes = Pipeline.objects.filter(pk=pipeline_id).values_list("takes", flat=True).first() or {}
+        return {"requests": float(takes.get(quota.name, 0)), "rows": 0.0}
+    sums = Grant.objects.settled().filter(quota=quota, run__in=numbers).order_by()
+    total = sums.aggregate(requests=Sum("requests"), rows=Sum("rows"))
+    return {unit: (total[unit] or 0) / len(numbers) for unit in UNITS}

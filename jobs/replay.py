@@ -1,0 +1,222 @@
+"""Send failed requests again, one after the other: asked for here, done by a worker, told row by row.
+
+A request is sent at most once in a replay. When its worker is lost while it is on its way, nobody knows whether it
+arrived: one that changes nothing (GET) is sent again, any other is left as unknown and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from jobs import clock
+from jobs.artifacts import keep
+from jobs.call import call
+from jobs.dispatch import publish
+from jobs.errors import IllegalMove, LeaseLost, PlatformError, ProjectError, RequestError
+from jobs.models import Replay, RequestRecord, Resend
+from jobs.replay_grants import Leave, leave, settle
+from jobs.states import ReplayStatus, RequestStatus, ResendStatus
+from kedro_console import wire
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
+
+FUNCTION: Final = "kedro_console.replay:replay"
+MOST: Final = 10_000
+TIMEOUT_SECONDS: Final = 60.0
+CALL_SECONDS: Final = 120.0
+LEASE: Final = timedelta(seconds=CALL_SECONDS + 60)
+SHORT_WAIT: Final = timedelta(seconds=10)
+"""A worker waits so long for a quota itself; for longer it gives the replay back."""
+PATIENCE: Final = timedelta(seconds=10)
+BATCH: Final = 50
+
+
+# ---- asking for one
+
+
+def start_replay(
+    records: Iterable[RequestRecord], *, at: datetime, by: User | None = None, by_name: str = ""
+) -> Replay:
+    """Queue these requests to be sent again; RequestError when there is none that can be."""
+    chosen = [record for record in records if record.is_open and not record.why_no_replay][: MOST + 1]
+    if not chosen:
+        raise RequestError("None of these requests is open and can be sent again.")
+    if len(chosen) > MOST:
+        raise RequestError(f"A replay sends at most {MOST:,} requests: choose fewer.")
+    with transaction.atomic():
+        replay = Replay.objects.create(
+            created_at=at,
+            requested_by=by,
+            requested_by_name=by_name or (by.get_username() if by else ""),
+            total=len(chosen),
+            queue=chosen[0].run.pipeline.queue,
+        )
+        rows = (Resend(replay=replay, record=record, position=place) for place, record in enumerate(chosen))
+        Resend.objects.bulk_create(rows, batch_size=500)
+        transaction.on_commit(partial(send_replay, replay.pk, at))
+    return replay
+
+
+def send_replay(replay_id: int, at: datetime) -> bool:
+    """Tell Celery of it; False with the broker away: the reconciler does it later."""
+    replay = Replay.objects.get(pk=replay_id)
+    is_told = publish("jobs.replay", [replay_id], queue=replay.queue)
+    if is_told:
+        Replay.objects.filter(pk=replay_id).update(sent_at=at)
+    return is_told
+
+
+def send_unheard_replays(at: datetime) -> int:
+    """Tell Celery of replays that no worker has: never told, due by now, or their worker lost; how many."""
+    sent = 0
+    for replay in Replay.objects.unheard(at, PATIENCE)[:BATCH]:
+        mine = Replay.objects.unheard(at, PATIENCE).filter(pk=replay.pk).update(sent_at=at)
+        sent += bool(mine and publish("jobs.replay", [replay.pk], queue=replay.queue))
+    return sent
+
+
+# ---- doing it
+
+
+def replay(replay_id: int, *, worker_name: str) -> bool:
+    """Send what is left of it; False when there is nothing to do here (another worker has it, or it waits)."""
+    row = Replay.objects.get(pk=replay_id)
+    try:
+        token = row.claim(at=clock.now(), worker_name=worker_name, lease=LEASE)
+    except IllegalMove as refusal:
+        logger.info("%s was not claimed: %s", row, refusal)
+        return False
+    try:
+        _settle_unknown(row, token)
+        while turn := _next(row):
+            if not _may_go(row, token, turn.record):
+                return True
+            _send(row, token, turn)
+        row.hold(token, status=ReplayStatus.FINISHED, finished_at=clock.now(), lease_expires_at=None)
+    except LeaseLost as lost:
+        logger.warning("%s", lost)
+    return True
+
+
+def _next(row: Replay) -> Resend | None:
+    waiting = row.resends.filter(status=ResendStatus.WAITING).order_by("position")
+    return waiting.select_related("record__run__pipeline__project").first()
+
+
+def _settle_unknown(row: Replay, token: uuid.UUID) -> None:
+    """What a lost worker was sending: what changes nothing is sent again, the rest is not."""
+    for turn in row.resends.filter(status=ResendStatus.SENDING).select_related("record"):
+        if turn.record.may_be_sent_twice:
+            turn.status = ResendStatus.WAITING
+            turn.save(update_fields=["status"])
+        else:
+            error = (
+                "The worker was lost while this was sent: whether it arrived is not known. Replay it again if that is "
+                "harmless."
+            )
+            _record(row, token, turn, ResendStatus.UNKNOWN, error=error)
+
+
+def _may_go(row: Replay, token: uuid.UUID, record: RequestRecord) -> bool:
+    """Wait for the quota; False when that takes long and the replay was given back until then."""
+    while not (given := leave(record, clock.now())).is_given:
+        at = clock.now()
+        due = given.at or at + SHORT_WAIT
+        if due - at > SHORT_WAIT:
+            _give_back(row, token, given, due)
+            return False
+        row.hold(token, lease_expires_at=at + LEASE, wait_reason=given.reason[:300])
+        time.sleep(max(0.01, (due - at).total_seconds()))
+    row.hold(token, lease_expires_at=clock.now() + LEASE, wait_reason="")
+    return True
+
+
+def _give_back(row: Replay, token: uuid.UUID, given: Leave, due: datetime) -> None:
+    row.hold(
+        token,
+        status=ReplayStatus.QUEUED,
+        eligible_at=due,
+        wait_reason=given.reason[:300],
+        lease_token=None,
+        lease_expires_at=None,
+    )
+
+
+def _send(row: Replay, token: uuid.UUID, turn: Resend) -> None:
+    """Send one request and write down what came back."""
+    if not turn.record.is_open:  # somebody dismissed it meanwhile
+        return _record(row, token, turn, ResendStatus.FAILED, error="It is not in the inbox any more.")
+    with transaction.atomic():
+        row.hold(token, lease_expires_at=clock.now() + LEASE)
+        turn.status, turn.at = ResendStatus.SENDING, clock.now()
+        turn.save(update_fields=["status", "at"])
+    folder: Path = settings.VAR / "replays" / str(uuid.uuid4())
+    try:
+        found = _called(turn.record, folder / "answer")
+        settle(turn.record, int(found["status"]), found.get("headers") or {}, clock.now())
+        _answered(row, token, turn, found, folder / "answer")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _called(record: RequestRecord, file: Path) -> dict[str, Any]:
+    arguments = {"request": record.as_sent(), "file": str(file), "timeout": TIMEOUT_SECONDS}
+    try:
+        found: dict[str, Any] = call(record.run.pipeline.project, FUNCTION, arguments, seconds=CALL_SECONDS)
+    except ProjectError as error:
+        return {"status": 0, "error": str(error)[:500]}
+    return found
+
+
+def _answered(row: Replay, token: uuid.UUID, turn: Resend, found: dict[str, Any], file: Path) -> None:
+    facts = {
+        "seconds": found.get("seconds", 0.0),
+        "status_code": found["status"],
+        "headers": found.get("headers") or {},
+        "response": found.get("response", ""),
+        "media_type": found.get("media_type", "")[:120],
+        "size_bytes": found.get("size_bytes", 0),
+    }
+    if not found["status"] or found["status"] >= 400:
+        return _record(row, token, turn, ResendStatus.FAILED, error=found["error"][:500], **facts)
+    if found.get("is_whole"):
+        facts |= _stored(found, file)
+    return _record(row, token, turn, ResendStatus.SUCCEEDED, **facts)
+
+
+def _stored(found: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The whole answer goes into the artifact store; without the store its beginning is what is left."""
+    kept = wire.KeptFile(str(file), "answer", found["size_bytes"], found["sha256"], found["media_type"])
+    try:
+        keep(kept)
+    except PlatformError as error:
+        return {"error": str(error)[:500]}
+    return {"sha256": kept.sha256}
+
+
+def _record(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, **facts: Any) -> None:
+    """The end of one request's turn, only while the replay is ours."""
+    is_good = status == ResendStatus.SUCCEEDED
+    at = clock.now()
+    with transaction.atomic():
+        row.hold(token, **({"done": F("done") + 1} if is_good else {"failed": F("failed") + 1}))
+        Resend.objects.filter(pk=turn.pk).update(status=status, **facts)
+        if is_good:
+            RequestRecord.objects.filter(pk=turn.record_id).open().update(
+                status=RequestStatus.REPLAYED, settled_at=at, settled_by=row.requested_by_name, settled_why=str(row)
+            )

@@ -1,0 +1,303 @@
+"""Rules: in the transaction in which a run ends, what it brings about is started too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from django.db import OperationalError, transaction
+
+from jobs.dispatch import ask_for_decision
+from jobs.errors import ConsoleError
+from jobs.expressions import BadExpression, Evaluation
+from jobs.following import Follower
+from jobs.launch import launch
+from jobs.models import Arrival, Firing, NodeRun, Pipeline, Project, Rule, Run
+from jobs.parameters import check
+from jobs.seen import see
+from jobs.states import FINAL, Cause, Correlate, Decision, NodeStatus, Occasion, Overlap, Status, Wants
+
+logger = logging.getLogger(__name__)
+
+Look = Callable[[], dict[str, Any]]
+
+HOUR: Final = timedelta(hours=1)
+NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
+NEWEST: Final = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a rule's expressions say about one end."""
+
+    start: bool
+    parameters: dict[str, Any]
+    reason: str = ""
+
+
+# ---- the door of those who write ends
+
+
+def lock(pipeline_id: int) -> None:
+    """Lock the rules that this pipeline's end may fire, then what starting targets locks, always in one order."""
+    rules, pipelines = _reach(pipeline_id)
+    if not rules:
+        return
+    list(Rule.objects.filter(pk__in=rules).order_by("pk").locked())
+    rows = Pipeline.objects.filter(pk__in=pipelines).order_by("pk")
+    list(rows.exclude(overlap=Overlap.BOTH).select_for_update(no_key=True))
+    writing = rows.filter(locks_outputs=True).order_by().values("project_id")
+    list(Project.objects.filter(pk__in=writing).order_by("pk").select_for_update(no_key=True).only("pk"))
+
+
+def _reach(pipeline_id: int) -> tuple[set[int], set[int]]:
+    """The rules and pipelines that may take part: to start a pipeline that cancels the older ends those too."""
+    rules: set[int] = set()
+    pipelines, new = {pipeline_id}, {pipeline_id}
+    while new:
+        rows = Rule.sources.through.objects.filter(pipeline_id__in=new)
+        found = list(rows.values_list("rule_id", "rule__target_id", "rule__target__overlap"))
+        rules |= {rule for rule, _, _ in found}
+        ending = {target for _, target, overlap in found if overlap == Overlap.CANCEL}
+        new = ending - pipelines
+        pipelines |= {target for _, target, _ in found}
+    return rules, pipelines
+
+
+def run_ended(run: Run, at: datetime) -> None:
+    """Fire the rules of a run that has just ended; one that never began has ended nothing."""
+    if run.started_at is None:
+        return
+    rules = list(Rule.objects.of(run.pipeline_id).locked())
+    if not rules:
+        return
+    run.refresh_from_db(fields=["results", "resolved_parameters"])
+    nodes = {row.name: row for row in run.node_runs.filter(name__in=[rule.node for rule in rules if rule.node])}
+    for rule in rules:
+        if not rule.node:
+            _run_arrives(rule, run, at)
+        elif rule.node in nodes:  # if its own end was written by nobody who looked for rules
+            _node_arrives(rule, run, nodes[rule.node], {}, at)
+
+
+def is_awaited(pipeline_id: int, nodes: Collection[str]) -> bool:
+    return Rule.objects.at_nodes(pipeline_id, nodes).exists()
+
+
+def nodes_ended(run: Run, nodes: Collection[str], results: dict[str, Any], at: datetime) -> None:
+    """Fire the side jobs that start at the end of these nodes."""
+    rows = {row.name: row for row in run.node_runs.filter(name__in=list(nodes))}
+    for rule in Rule.objects.at_nodes(run.pipeline_id, nodes).locked():
+        if rule.node in rows:
+            _node_arrives(rule, run, rows[rule.node], results, at)
+
+
+FOLLOWER: Final = Follower(lock, run_ended, is_awaited, nodes_ended)
+
+
+# ---- arrivals
+
+
+def matches(rule: Rule, run: Run) -> bool:
+    """Whether the run ended as the rule wants it."""
+    match rule.outcome:
+        case Occasion.SUCCEEDED:
+            return run.status == Status.SUCCEEDED
+        case Occasion.FAILED:
+            return run.status in (Status.FAILED, Status.CRASHED)
+        case Occasion.PRODUCED:
+            return run.status == Status.SUCCEEDED and has_produced(run)
+        case _:
+            return run.status in FINAL
+
+
+def has_produced(run: Run) -> bool:
+    """Whether it left an artifact or a result that is not known to be empty."""
+    return run.artifacts.exclude(rows=0).exists() or any(map(_is_something, (run.results or {}).values()))
+
+
+def _is_something(result: dict[str, Any]) -> bool:
+    if "rows" in result:
+        return bool(result["rows"])
+    return result.get("value", True) not in (None, False, "", [], {})
+
+
+def _node_matches(rule: Rule, node: NodeRun) -> bool:
+    wanted = {
+        Occasion.SUCCEEDED: frozenset({NodeStatus.SUCCEEDED}),
+        Occasion.FAILED: frozenset({NodeStatus.FAILED, NodeStatus.CRASHED}),
+    }
+    return node.status in wanted.get(Occasion(rule.outcome), NODE_ENDS)
+
+
+def _run_arrives(rule: Rule, run: Run, at: datetime) -> None:
+    """One end is seen once by a rule, however often it is told."""
+    is_join = rule.wants == Wants.ALL
+    if not is_join and not matches(rule, run):
+        return
+    key = _occasion(rule, run) if is_join else f"run:{run.pk}"
+    arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node="", defaults={"key": key, "at": at})
+    if is_new and is_join:
+        _complete(rule, key, at)
+    elif is_new:
+        _fire(rule, run, [arrival], key, partial(see, run, at), at)
+
+
+def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], at: datetime) -> None:
+    if not _node_matches(rule, node):
+        return
+    key = f"run:{run.pk}:{node.name}"
+    facts = {"key": key, "at": at}
+    arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node=node.name, defaults=facts)
+    if is_new:
+        _fire(rule, run, [arrival], key, partial(see, run, at, node=node, results=results), at)
+
+
+def _occasion(rule: Rule, run: Run) -> str:
+    """What the runs of a join have in common; a run without a tick belongs to its chain."""
+    if rule.correlate == Correlate.TICK and run.due_at:
+        return f"tick:{run.due_at.isoformat()}"
+    return f"root:{run.root_number}"
+
+
+def awaited(rule: Rule, key: str) -> tuple[list[Arrival], list[Pipeline]]:
+    """Of a join: the newest fitting arrival of each source, and the sources that are still missing."""
+    waiting = rule.arrivals.filter(key=key, firing=None).select_related("run__pipeline").order_by("pk")
+    fitting = {arrival.run.pipeline_id: arrival for arrival in waiting if matches(rule, arrival.run)}
+    sources = list(rule.sources.order_by("pk"))
+    there = [fitting[source.pk] for source in sources if source.pk in fitting]
+    return there, [source for source in sources if source.pk not in fitting]
+
+
+def _complete(rule: Rule, key: str, at: datetime) -> bool:
+    """Fire a join that misses nobody; the last to come is the run that brought it about."""
+    there, missing = awaited(rule, key)
+    if missing or not there:
+        return False
+    last = max(there, key=lambda arrival: arrival.pk).run
+    used = list(rule.arrivals.filter(key=key, firing=None))
+    _fire(rule, last, used, key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
+    return True
+
+
+def complete_joins(rule: Rule, at: datetime) -> int:
+    """After an edit: fire what waits for nobody any more; how many. Call it with the rule locked."""
+    if rule.wants != Wants.ALL:
+        return 0
+    keys = rule.arrivals.filter(firing=None).order_by("-pk").values_list("key", flat=True)[:NEWEST]
+    return sum(_complete(rule, key, at) for key in dict.fromkeys(keys))
+
+
+# ---- firing
+
+
+def weigh(rule: Rule, seen: dict[str, Any]) -> Answer:
+    """The condition and the parameters; BadExpression names the field that cannot be computed."""
+    evaluation = Evaluation(seen)
+    if rule.condition.strip() and not _named("condition", partial(evaluation.holds, rule.condition)):
+        return Answer(False, {}, f"The condition was false: {rule.condition.strip()}")
+    values = {name: _named(name, partial(evaluation.value, text)) for name, text in rule.mapping.items()}
+    return Answer(True, plain({name: value for name, value in values.items() if value is not None}))
+
+
+def plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters in groups; BadParameters for what no run could be given, whatever its pipeline."""
+    return check(parameters, picture=None, pipeline=None)
+
+
+def _named(field: str, compute: partial[Any]) -> Any:
+    try:
+        return compute()
+    except BadExpression as error:
+        raise BadExpression(f"{field}: {error}") from error
+
+
+def _fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, look: Look, at: datetime) -> None:
+    """Write what comes of it; whatever goes wrong is the firing's, and the end of the run stands."""
+    firing = Firing(
+        rule=rule,
+        rule_name=rule.name,
+        key=key,
+        generation=Firing.objects.filter(rule=rule, key=key).count() + 1,
+        at=at,
+        ended=run,
+        node=arrivals[0].node,
+        is_side_job=rule.is_side_job,
+        decided_at=at,
+    )
+    settle(firing, partial(_decide, firing, rule, look, at))
+    firing.save(force_insert=True)
+    Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals]).update(firing=firing)
+    if firing.decision == Decision.DECIDING:
+        transaction.on_commit(partial(ask_for_decision, firing.pk))
+
+
+def settle(firing: Firing, decide: partial[None]) -> None:
+    """Decide in a savepoint: an error is the firing's sentence, and nothing of what was begun is left."""
+    try:
+        with transaction.atomic():
+            decide()
+        return
+    except OperationalError:
+        raise  # the database is away or two stood in each other's way: all of it is tried again
+    except BadExpression as error:
+        decision, sentence = Decision.FAILED, str(error)
+    except ConsoleError as error:
+        decision, sentence = Decision.REFUSED, str(error)
+    except Exception as error:
+        logger.exception("The rule %s failed.", firing.rule_name)
+        decision, sentence = Decision.FAILED, f"It failed unexpectedly: {type(error).__name__}: {error}"[:1000]
+    firing.decision, firing.sentence, firing.started = decision, _readable(sentence), None
+
+
+def _readable(sentence: str) -> str:
+    """What any database can store."""
+    return sentence.encode("utf-8", "replace").decode().replace("\x00", "")[:2000]
+
+
+def _decide(firing: Firing, rule: Rule, look: Look, at: datetime) -> None:
+    if not rule.is_enabled:
+        firing.decision, firing.sentence = Decision.DISABLED, "The rule was off."
+        return
+    answer = weigh(rule, look())
+    firing.parameters = answer.parameters
+    if not answer.start:
+        firing.decision, firing.sentence = Decision.UNMET, answer.reason
+    elif rule.handler:
+        firing.decision, firing.sentence = Decision.DECIDING, f"{rule.handler} is asked."
+        firing.decided_at = None
+    else:
+        start(firing, rule, at)
+
+
+def start(firing: Firing, rule: Rule, at: datetime) -> None:
+    """Start the rule's pipeline with the firing's parameters, within its caps."""
+    if sentence := _cap(rule, firing.ended, at):
+        firing.decision, firing.sentence = Decision.CAPPED, sentence
+        return
+    run = launch(
+        rule.target,
+        at=at,
+        cause=Cause.RULE,
+        parameters=firing.parameters,
+        caused_by=firing.ended,
+        cause_detail=f"rule {rule.name} after {firing.node[:120] or 'the end'} of run #{firing.ended_id}",
+        is_side_job=rule.is_side_job,
+    )
+    firing.started = run
+    firing.decision = Decision.REFUSED if run.is_final else Decision.STARTED
+    firing.sentence = run.error if run.is_final else f"Started run #{run.pk} of {run.pipeline.name}."
+
+
+def _cap(rule: Rule, ended: Run, at: datetime) -> str:
+    """Why it may not start another one; "" when it may."""
+    if ended.iteration + 1 > rule.max_iterations:
+        return f"Run #{ended.pk} is already number {ended.iteration} after the first of its chain, the rule's cap."
+    if not rule.max_per_hour:
+        return ""
+    lately = rule.firings.filter(decision=Decision.STARTED, decided_at__gt=at - HOUR).count()
+    return f"It has started {lately} runs within an hour, the rule's cap." if lately >= rule.max_per_hour else ""

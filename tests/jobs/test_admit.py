@@ -1,0 +1,135 @@
+"""Runs that wait for a quota: queued, with the reason and the time, and called when it is their turn."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from jobs.admit import bring_forward
+from jobs.advance import Outcome, finish
+from jobs.cancel import cancel
+from jobs.explain import why_waiting
+from jobs.models import Grant, Pipeline, Quota, Run, Step
+from jobs.quotas import pause, reopen
+from jobs.reconcile import PATIENCE
+from jobs.states import Status
+from jobs.supervise import _claim
+from tests.factories import AT, make_pipeline, make_quota, make_run
+
+pytestmark = pytest.mark.django_db
+
+
+def claim_at(monkeypatch: pytest.MonkeyPatch, run: Run, seconds: float) -> bool:
+    monkeypatch.setattr("jobs.clock.now", lambda: AT + timedelta(seconds=seconds))
+    return (
+        _claim(Step.objects.filter(status=Status.QUEUED).select_related("run__pipeline").get(run=run), "w") is not None
+    )
+
+
+def waiting(run: Run) -> Run:
+    return Run.objects.get(pk=run.pk)
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    make_quota()
+    return make_pipeline(takes={"chat": 1})
+
+
+def test_a_run_that_lacks_its_grant_is_not_claimed_and_says_why(pipeline: Pipeline, monkeypatch) -> None:
+    first, second = make_run(pipeline), make_run(pipeline)
+    assert claim_at(monkeypatch, first, 0)
+    finish(first.steps.get(), Outcome(Status.SUCCEEDED), token=None, at=AT + timedelta(seconds=1), by="w")
+    assert not claim_at(monkeypatch, second, 2)
+    step, run = second.steps.get(), waiting(second)
+    assert (step.status, run.status) == (Status.QUEUED, Status.QUEUED)
+    assert step.eligible_at == run.eligible_at == AT + timedelta(seconds=3)
+    assert run.wait_reason == step.wait_reason == "The quota chat is used up: it allows 1 request per 2 seconds."
+    reason = next(reason for reason in why_waiting(run, AT + timedelta(seconds=2)) if reason.quota)
+    assert reason.sentence == "Quota chat: used up, it allows 1 request per 2 seconds. It opens"
+    assert reason.at == AT + timedelta(seconds=3)
+    assert claim_at(monkeypatch, second, 3)
+    assert not waiting(second).wait_reason
+
+
+def test_a_crowd_is_called_one_by_one_and_none_of_it_comes_in_vain(pipeline: Pipeline, monkeypatch) -> None:
+    runs = [make_run(pipeline) for _ in range(20)]
+    refused = sum(not claim_at(monkeypatch, run, 0) for run in runs)
+    assert refused == 19
+    asked = 0
+    for seconds in range(60):
+        at = AT + timedelta(seconds=seconds)
+        for step in Step.objects.unheard(at, patience=PATIENCE).filter(eligible_at__isnull=False).order_by("pk"):
+            asked += 1
+            if claim_at(monkeypatch, step.run, seconds):
+                finish(Step.objects.get(pk=step.pk), Outcome(Status.SUCCEEDED), token=None, at=at, by="w")
+        if seconds == 0:
+            finish(runs[0].steps.get(), Outcome(Status.SUCCEEDED), token=None, at=at, by="w")
+    started = list(Run.objects.order_by("started_at").values_list("pk", "started_at"))
+    assert [pk for pk, _ in started] == [run.pk for run in runs]
+    assert [at for _, at in started] == [AT + timedelta(seconds=2 * number) for number in range(20)]
+    assert asked == 19
+
+
+def test_who_leaves_the_line_brings_the_others_forward(pipeline: Pipeline, monkeypatch) -> None:
+    runs = [make_run(pipeline) for _ in range(4)]
+    for run in runs:
+        claim_at(monkeypatch, run, 0)
+    finish(runs[0].steps.get(), Outcome(Status.SUCCEEDED), token=None, at=AT, by="w")
+    cancel(waiting(runs[1]), at=AT, by="olga")
+    assert bring_forward(AT + timedelta(seconds=1)) == 2
+    assert [waiting(run).eligible_at for run in runs[2:]] == [AT + timedelta(seconds=2), AT + timedelta(seconds=4)]
+    assert bring_forward(AT + timedelta(seconds=1)) == 0
+
+
+def test_a_run_under_a_paused_quota_waits_for_whoever_opens_it(pipeline: Pipeline, monkeypatch) -> None:
+    run = make_run(pipeline)
+    pause("chat", at=AT, by="olga", reason="over budget")
+    assert not claim_at(monkeypatch, run, 0)
+    assert waiting(run).eligible_at is None
+    sentences = [reason.sentence for reason in why_waiting(waiting(run), AT) if reason.quota]
+    assert sentences == ["Quota chat: paused by olga: over budget. It waits until somebody opens it."]
+    reopen("chat")
+    assert bring_forward(AT + timedelta(seconds=1)) == 1
+    assert claim_at(monkeypatch, run, 1)
+
+
+def test_a_run_takes_all_its_quotas_or_none(pipeline: Pipeline, monkeypatch) -> None:
+    make_quota("mail", "1 request per minute")
+    pipeline.takes = {"chat": 1, "mail": 1}
+    pipeline.save()
+    first, second = make_run(pipeline), make_run(pipeline)
+    assert claim_at(monkeypatch, first, 0)
+    finish(first.steps.get(), Outcome(Status.SUCCEEDED), token=None, at=AT, by="w")
+    assert not claim_at(monkeypatch, second, 10)
+    assert waiting(second).eligible_at == AT + timedelta(seconds=60)
+    assert not Grant.objects.held().exists()
+    other = make_run(make_pipeline("__default__", takes={"chat": 1}))
+    assert claim_at(monkeypatch, other, 10)  # who waits elsewhere does not stand in the way
+
+
+def test_a_further_attempt_takes_again(pipeline: Pipeline, monkeypatch) -> None:
+    run = make_run(pipeline)
+    assert claim_at(monkeypatch, run, 0)
+    crash = Outcome(Status.CRASHED, "lost", may_retry=True)
+    finish(run.steps.get(), crash, token=None, at=AT + timedelta(seconds=1), by="w")
+    assert not claim_at(monkeypatch, run, 2)
+    assert waiting(run).status == Status.RUNNING
+    assert waiting(run).wait_reason.startswith("The quota chat is used up")
+    assert claim_at(monkeypatch, run, 3)
+
+
+def test_a_run_whose_quota_is_gone_waits_and_says_what_to_do(pipeline: Pipeline, monkeypatch) -> None:
+    run = make_run(pipeline)
+    Quota.objects.all().delete()
+    assert not claim_at(monkeypatch, run, 0)
+    assert "There is no quota “chat”" in waiting(run).wait_reason
+
+
+@pytest.mark.parametrize("takes", [{"nobody": 1}, {"chat": 0}, {"chat": 2}, {"chat": "1"}, {"chat": True}, ["chat"]])
+def test_what_a_pipeline_takes_has_to_be_possible(pipeline: Pipeline, takes: object) -> None:
+    pipeline.takes = takes
+    with pytest.raises(ValidationError, match="takes"):
+        pipeline.full_clean()

@@ -1,0 +1,93 @@
+"""What nodes asked of outside APIs becomes rows beside the run, and never harms it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError
+
+from jobs import requests
+from jobs.collect import Collector
+from jobs.errors import RequestError
+from jobs.models import Event, LogChunk, RequestCount, RequestRecord
+from jobs.states import RequestStatus
+from kedro_console import wire
+from tests.factories import AT
+from tests.jobs.test_collect import collecting
+
+NOW = AT.timestamp()
+pytestmark = pytest.mark.django_db
+
+
+def made(call: str, **facts: Any) -> wire.RequestMade:
+    given = {"node": "fetch", "library": "httpx", "method": "GET", "url": "http://api/x", "host": "api", "status": 503}
+    attempts = [{"at": NOW, "seconds": 0.1, "status": 503, "error": ""}]
+    return wire.RequestMade(NOW, call=call, **(given | {"attempts": attempts} | facts))
+
+
+def collected(*events: wire.Event) -> Collector:
+    collector = collecting()
+    for event in events:
+        collector.take(event)
+    collector.flush()
+    return collector
+
+
+def test_counts_add_up_over_flushes_and_nodes() -> None:
+    collector = collected(wire.RequestsCounted(NOW, [["fetch", "api", 200, 3, 0.5], ["fetch", "api", 429, 1, 0.1]]))
+    collector.take(wire.RequestsCounted(NOW, [["fetch", "api", 200, 2, 0.25]]))
+    collector.flush()
+    rows = requests.by_node(collector.step.run)
+    assert [(row["status_code"], row["count"], row["seconds"]) for row in rows] == [(200, 5, 0.75), (429, 1, 0.1)]
+    assert requests.counts(collector.step.run) == {"total": 6, "failed": 0}
+
+
+def test_attempts_of_one_call_are_one_record_that_its_success_closes() -> None:
+    call, other = uuid4().hex, uuid4().hex
+    attempts = [{"at": NOW, "seconds": 0.1, "status": 503, "error": ""}] * 2
+    collector = collected(made(call), made(other, host="else", status=0, exception="httpx.ConnectError"))
+    collector.take(made(call, attempts=attempts))
+    collector.take(wire.RequestRecovered(NOW, call, "fetch", attempts * 2))
+    collector.flush()
+    first, second = RequestRecord.objects.order_by("pk")
+    assert (first.status, len(first.attempts), first.reason) == (RequestStatus.RECOVERED, 4, "503")
+    assert (second.status, second.reason) == (RequestStatus.OPEN, "ConnectError")
+    assert requests.counts(collector.step.run)["failed"] == 1
+    assert [(row["host"], row["count"]) for row in requests.groups()] == [("else", 1)]
+    assert not Event.objects.filter(kind__startswith="request").exists()
+
+
+def test_records_that_cannot_be_written_are_said_beside_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        RequestCount.objects.create(run_id=-1, step_id=-1, status_code=1)
+        raise IntegrityError
+
+    collector = collecting()
+    monkeypatch.setattr(requests.Taken, "_write_records", refuse)
+    collector.take(made(uuid4().hex))
+    collector.take(wire.NodeStarted(NOW, "fetch"))
+    collector.flush()
+    collector.flush()
+    assert Event.objects.filter(kind="node_started").exists() and not RequestRecord.objects.exists()
+    texts = [line[5] for chunk in LogChunk.objects.all() for line in chunk.content]
+    assert any("are not recorded" in text and "not affected" in text for text in texts)
+
+
+def test_dismissing_takes_a_record_out_of_the_inbox_once() -> None:
+    collected(made(uuid4().hex), made(uuid4().hex))
+    first, second = RequestRecord.objects.order_by("pk")
+    first.dismiss(at=AT, by="olga", why="known outage")
+    assert (first.status, first.settled_by, first.settled_why) == ("dismissed", "olga", "known outage")
+    with pytest.raises(RequestError, match="somebody was faster"):
+        first.dismiss(at=AT, by="pia", why="again")
+    assert list(RequestRecord.objects.like(second)) == [second]
+
+
+def test_old_records_are_pruned() -> None:
+    collected(made(uuid4().hex))
+    assert requests.prune_requests(AT + timedelta(days=89)) == 0
+    assert requests.prune_requests(AT + timedelta(days=91)) == 1
+    assert not RequestRecord.objects.exists()
