@@ -32,7 +32,7 @@ class BatchQueueAdmin(Admin):
     list_display = ("name", *COUNTERS, "max_attempts", "page")
     search_fields = ("name", "description")
     ordering = ("name",)
-    fields = ("name", "description", "max_attempts", *COUNTERS, "created_at")
+    fields = ("name", "description", "max_attempts", "keep_days", *COUNTERS, "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """Nodes know a queue by its name, so it keeps the one that it was made with."""
