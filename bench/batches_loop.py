@@ -28,7 +28,7 @@ ITEMS = 100_000
 BATCH = 1_000
 RUNS_AT_ONCE = 3
 BAD_LUCK = 0.04
-SECONDS_BETWEEN_KILLS = 0.7
+SECONDS_BETWEEN_KILLS = 3.0
 SHARES = {"step": 25, "host": 4, "worker": 1}
 """Of the kills: a new host and a new worker need some seconds, in which nothing is there to be killed."""
 LONGEST_SECONDS = 1_800
