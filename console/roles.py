@@ -15,7 +15,7 @@ class Role(models.TextChoices):
 _SEE = [
     f"jobs.view_{model}"
     for model in (
-        "artifact", "event", "logchunk", "noderun", "pipeline", "project", "run", "snapshot", "step",
+        "artifact", "event", "grant", "logchunk", "noderun", "pipeline", "project", "quota", "run", "snapshot", "step",
         "transition", "worker",
     )
 ]  # fmt: skip
@@ -29,11 +29,12 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.cancel_run",
         "jobs.retry_run",
         "jobs.control_worker",
+        "jobs.pause_quota",
         "django_celery_results.view_taskresult",
         *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
     ],
     Role.ADMIN: [
-        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline")],
+        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline", "quota")],
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
         *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
         *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],

@@ -97,6 +97,7 @@ UNFOLD: dict[str, Any] = {
                     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs"),
                     _page("Artifacts", "inventory_2", "artifacts", "jobs.view_artifact", "artifact"),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
+                    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                 ],
             },
             {
@@ -107,6 +108,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Pipeline settings", "tune", "jobs.pipeline"),
                     _list("Run rows", "table_rows", "jobs.run"),
                     _list("Artifact rows", "draft", "jobs.artifact"),
+                    _list("Quota rows", "speed", "jobs.quota"),
                     _list("Schedules", "calendar_clock", "django_celery_beat.periodictask"),
                     _list("Task results", "task", "django_celery_results.taskresult"),
                 ],
