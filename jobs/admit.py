@@ -72,7 +72,7 @@ def usual_head_start(pipeline: Pipeline, quota: Quota) -> timedelta:
         asked[grant.run_id or 0] = grant.asked_at - starts[grant.run_id]
     if not starts or len(asked) < len(starts):
         return timedelta(0)
-    return min(max(min(asked.values()) - WORTH, timedelta(0)), LONGEST_HEAD_START)
+    return min(max(min(asked.values()), timedelta(0)) + WORTH, LONGEST_HEAD_START)
 
 
 def _reserved(run: Run, quota: Quota) -> int:

@@ -23,11 +23,11 @@ SHORTEST_SPAN: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class WindowUse:
-    """What one window holds now; `resets_at` is when nothing of it counts any more."""
+    """What one window holds now; `resets_at` is when nothing of it counts any more, None when nothing does."""
 
     window: Window
     used: int
-    resets_at: datetime
+    resets_at: datetime | None
 
     @property
     def left(self) -> int:
@@ -113,9 +113,14 @@ def _counted(quotas: Iterable[Quota]) -> list[Quota]:
 
 
 def _usage(quota: Quota, at: datetime, **more: object) -> Usage:
-    windows = [WindowUse(row, used(quota, row, at), resets_at(quota, row, at)) for row in quota.windows.all()]
+    windows = [_window_use(quota, window, at) for window in quota.windows.all()]
     counts = {"waiting": quota.waiting, "held": quota.held}  # type: ignore[attr-defined]
     return Usage(quota, windows, closure(quota, at), quota.is_paused(at), **counts, **more)  # type: ignore[arg-type]
+
+
+def _window_use(quota: Quota, window: Window, at: datetime) -> WindowUse:
+    count = used(quota, window, at)
+    return WindowUse(window, count, resets_at(quota, window, at) if count else None)
 
 
 def _spark(quota: Quota, at: datetime) -> Spark:

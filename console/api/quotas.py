@@ -32,7 +32,7 @@ class WindowShape(serializers.Serializer[Any]):
     zone = serializers.CharField(source="window.zone")
     used = serializers.IntegerField()
     left = serializers.IntegerField()
-    resets_at = Moment()
+    resets_at = Moment(allow_null=True, help_text="When nothing of it counts any more.")
 
 
 class QuotaShape(serializers.Serializer[Any]):

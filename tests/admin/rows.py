@@ -20,9 +20,22 @@ from django_celery_beat.models import (
 from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
-from jobs.models import Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker
+from jobs.models import (
+    Artifact,
+    Event,
+    Grant,
+    LogChunk,
+    NodeRun,
+    Project,
+    Quota,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 from jobs.schedules import START, wish
-from tests.factories import AT, make_run, make_user
+from tests.factories import AT, make_quota, make_run, make_user
 
 
 def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
@@ -58,6 +71,8 @@ def one_of_each() -> dict[type[Model], Model]:
         make_artifact(run),
         make_schedule(run),
         make_worker(),
+        (quota := make_quota()),
+        Grant.objects.create(quota=quota, run=run, step=step, asked_at=AT),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
@@ -88,6 +103,6 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (Artifact, Event, Grant, LogChunk, NodeRun, Project, Quota, Run, Snapshot, Step, Transition, Worker)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)
