@@ -19,6 +19,7 @@ SHOWN: Final = 20
 """So many holders, waiters and refusals are shown; the counts are of all."""
 SLICES: Final = 24
 SHORTEST_SPAN: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def _window_use(quota: Quota, window: Window, at: datetime) -> WindowUse:
 def _spark(quota: Quota, at: datetime) -> Spark:
     """By the sums at the edges of the slices: a row each, however many grants lie between."""
     windows = list(quota.windows.all())
-    span = max([SHORTEST_SPAN, *(row.length if row.seconds is None else 6 * row.length for row in windows)])
-    span = min(span, timedelta(days=31))
+    spans = [max(row.length, min(6 * row.length, DAY)) for row in windows]
+    span = max([SHORTEST_SPAN, *spans])
     unit = windows[0].unit if windows else Window.Unit.REQUESTS.value
     sums = [_sum(quota, unit, at - span + number * span / SLICES) for number in range(SLICES + 1)]
     return Spark(span, unit, [max(0, late - early) for early, late in pairwise(sums)])

@@ -22,9 +22,9 @@ from jobs.windows import in_words
 class QuotaAdminForm(QuotaForm):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        if field := self.fields.get("windows_in_words"):
-            attrs = field.widget.attrs
-            field.widget = UnfoldAdminTextareaWidget(attrs={**attrs, "class": ""})
+        for name in {"description", "windows_in_words"} & set(self.fields):
+            attrs = {key: value for key, value in self.fields[name].widget.attrs.items() if key != "class"}
+            self.fields[name].widget = UnfoldAdminTextareaWidget(attrs=attrs)
 
 
 @admin.register(Quota)
