@@ -66,13 +66,13 @@ def usual_head_start(pipeline: Pipeline, quota: Quota) -> timedelta:
     Such a run is given nothing early. It takes its place in the line along, and its node's question is held back.
     """
     runs = Run.objects.filter(pipeline=pipeline, status=Status.SUCCEEDED, started_at__isnull=False).order_by("-pk")
-    starts = dict(runs.values_list("pk", "started_at")[:LATELY])
-    asked: dict[int, timedelta] = {}
-    for grant in Grant.objects.settled().filter(quota=quota, run__in=starts).exclude(node="").order_by("-pk"):
-        asked[grant.run_id or 0] = grant.asked_at - starts[grant.run_id]
-    if not starts or len(asked) < len(starts):
+    started = dict(runs.values_list("pk", "started_at")[:LATELY])
+    grants = Grant.objects.settled().filter(quota=quota, run__in=started).exclude(node="").order_by("-pk")
+    asked = dict(grants.values_list("run", "asked_at"))  # of each run the first
+    waits = [asked[number] - at for number, at in started.items() if at and number in asked]
+    if not waits or len(waits) < len(started):
         return timedelta(0)
-    return min(max(min(asked.values()), timedelta(0)) + WORTH, LONGEST_HEAD_START)
+    return min(max(min(waits), timedelta(0)) + WORTH, LONGEST_HEAD_START)
 
 
 def _reserved(run: Run, quota: Quota) -> int:

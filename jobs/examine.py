@@ -174,7 +174,7 @@ def listen(queue: str) -> str:
 
 
 def _takes() -> Iterator[Finding]:
-    """A finding for each pipeline whose runs would wait for ever: its quota is gone, or never allows so much at once."""
+    """A finding for each pipeline whose runs would wait for ever: its quota is gone, or never allows so much."""
     for pipeline in Pipeline.objects.filter(is_registered=True).exclude(takes={}).select_related("project"):
         try:
             check_takes(pipeline.takes)
