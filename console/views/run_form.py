@@ -24,6 +24,7 @@ from jobs.launch import launch
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.parameters import nest
 from jobs.states import Cause
+from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline
 
 LATEST = 6  # runs whose parameters are offered
@@ -136,6 +137,7 @@ def _will_run(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> dict[s
     """The box beside the form, with copies of the wish for a terminal."""
     return {
         **will_run(form, snapshot, clock.now()),
+        "takes": taken_by(form.pipeline, clock.now()),
         "curl": as_curl(form, request.build_absolute_uri("/api/v1/jobs")),
         "command": as_command(form),
     }
