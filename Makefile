@@ -37,7 +37,7 @@ lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade
 	  --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
 
 bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (ARGS=rounds)
-	@for each in warm_start fan_out report; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+	@for each in warm_start fan_out machine_learning report; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
 
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \

@@ -97,19 +97,20 @@ def report(median: dict[str, float], rounds: int, before: str) -> None:
     print(f"1 → {WIDTH} → 1, medians of {rounds} rounds; {before}, then {conditions()}; "
           f"Celery {version('celery')}, Kedro {version('kedro')}\n")  # fmt: skip
     rows = []
-    for runner, isolated in (
-        ("distributed", "each node"), ("threads", "the run"), ("celery threads", "no"), ("celery prefork", "no"),
+    for runner, process in (
+        ("distributed", "the run's, a step at a time"), ("threads", "the run's"),
+        ("celery threads", "the worker's"), ("celery prefork", "the worker's"),
     ):  # fmt: skip
         noops, naps = median[f"noops {runner}"], median[f"naps {runner}"]
         rows.append([
             runner if "celery" in runner else f"console, {runner}",
-            isolated,
+            process,
             f"{naps / IDEAL_NAPS:.2f} ×",
             f"{naps:.2f} s",
             f"{noops:.2f} s",
             f"{noops / STEPS * 1000:.1f} ms",
         ])  # fmt: skip
-    head = ["", "own process", "naps / ideal", f"naps (ideal {IDEAL_NAPS:.2f} s)", "no-ops", "a step"]
+    head = ["", "process", "naps / ideal", f"naps (ideal {IDEAL_NAPS:.2f} s)", "no-ops", "a step"]
     print(table(head, rows))
     distributed = median["noops distributed"] / STEPS
     print(json.dumps({

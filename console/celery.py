@@ -5,7 +5,7 @@ import threading
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import task_revoked, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import task_postrun, task_revoked, worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -30,11 +30,19 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     _pulse[0].start()
 
 
+@task_postrun.connect
+def take_the_next(**_: Any) -> None:
+    """A full worker does not listen; it hears of the slot that is free now."""
+    for heartbeat in _pulse:
+        heartbeat.intake.look_again()
+
+
 @worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
     """SIGTERM: what runs gets a few seconds to end by itself, then goes back to the queue."""
     from jobs.leases import LEASES
 
+    LEASES.is_taking = False
     timer = threading.Timer(DRAIN_SECONDS, LEASES.hand_back)
     timer.daemon = True
     timer.start()

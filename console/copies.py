@@ -33,6 +33,7 @@ def _wish(form: RunForm) -> dict[str, Any]:
         "from_nodes": chosen["from_nodes"],
         "to_nodes": chosen["to_nodes"],
         "tags": chosen["tags"],
+        "everything": bool(form["everything"].value()),
     }
     return {name: value for name, value in wish.items() if value or name == "parameters"}
 
@@ -47,6 +48,7 @@ def as_command(form: RunForm) -> str:
     for name in ("from_nodes", "to_nodes", "tags"):
         if chosen[name]:
             words += [f"--{name.replace('_', '-')}", ",".join(chosen[name])]
+    words += ["--everything"] if form["everything"].value() else []
     return shlex.join(words)
 
 

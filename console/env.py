@@ -49,6 +49,8 @@ class Environment:
     worker_queues: list[str]
     lease_seconds: int
     anonymous_api: str
+    keep_stores_days: int
+    keep_logs_days: int
 
     @property
     def is_embedded_redis(self) -> bool:
@@ -175,6 +177,8 @@ def read(environ: Mapping[str, str]) -> Environment:
         admin_password=reader.text("CONSOLE_ADMIN_PASSWORD"),
         worker_slots=reader.number("CONSOLE_WORKER_SLOTS", 4, least=1, most=256),
         worker_queues=reader.words("CONSOLE_WORKER_QUEUES", "default"),
+        keep_stores_days=reader.number("CONSOLE_KEEP_STORES_DAYS", 7, least=0, most=3650),
+        keep_logs_days=reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         anonymous_api=reader.choice(
             "CONSOLE_ANONYMOUS_API", "operator" if is_local else "off", ("operator", "viewer", "off")

@@ -47,6 +47,7 @@ class RunForm(forms.Form):
 
     key = forms.UUIDField(widget=forms.HiddenInput, required=False)
     runner = forms.ChoiceField(choices=Runner.choices, widget=UnfoldAdminSelectWidget(choices=Runner.choices))
+    everything = forms.BooleanField(label="Run everything, also what did not change", required=False)
     from_nodes = forms.ChoiceField(label="From", required=False)
     to_nodes = forms.ChoiceField(label="To", required=False)
     tags = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
@@ -116,7 +117,7 @@ class RunForm(forms.Form):
     @property
     def is_narrowed(self) -> bool:
         """Whether the choice of nodes should be seen at once."""
-        return any(self[name].value() for name in ("nodes", "from_nodes", "to_nodes", "tags"))
+        return any(self[name].value() for name in ("nodes", "from_nodes", "to_nodes", "tags", "everything"))
 
     def clean(self) -> dict[str, Any]:
         given = {

@@ -178,6 +178,8 @@ CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
 CONSOLE_LEASE_SECONDS = ENV.lease_seconds
+CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
+CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
 REDIS_URL = ENV.redis_url
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
@@ -225,7 +227,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_BEAT_SCHEDULE = {  # beat writes when it sent this: that is how a silent beat is noticed
-    "jobs.tick": {"task": "jobs.tick", "schedule": 15.0, "options": {"expires": 15}}
+    "jobs.tick": {"task": "jobs.tick", "schedule": 15.0, "options": {"expires": 15}},
+    "jobs.prune": {"task": "jobs.prune", "schedule": 600.0, "options": {"expires": 600}},
 }
 
 # ---- API

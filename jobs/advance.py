@@ -12,7 +12,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from jobs.collect import Collector
 from jobs.dispatch import send, send_all
+from jobs.merge import has_to_merge, merge, with_makers
 from jobs.models import Artifact, NodeRun, Run, Step
 from jobs.overlap import release
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
@@ -38,17 +40,29 @@ class Outcome:
     artifacts: list[dict[str, Any]] = field(default_factory=list)
 
 
-def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetime, by: str) -> None:
-    """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's."""
+def finish(
+    step: Step,
+    outcome: Outcome,
+    *,
+    token: uuid.UUID | None,
+    at: datetime,
+    by: str,
+    collector: Collector | None = None,
+) -> None:
+    """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's.
+
+    What the collector has not written yet is written in the same transaction.
+    """
     with transaction.atomic():
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
-        facts = {**outcome.facts, "is_handed_back": outcome.is_free}
-        step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
-        _record_results(run, outcome, at)
+        end_step(run, step, outcome, token=token, at=at, by=by, collector=collector)
         if outcome.status == Status.SUCCEEDED:
-            _queue_ready(step, at)
+            ready = make_ready(step, at)
+            transaction.on_commit(partial(send_all, ready))
         elif _may_try_again(run, step, outcome):
             _queue_again(step, at=at, by=by, reason=outcome.error)
+        elif outcome.failure and has_to_merge(run, outcome.failure):
+            _queue_merged(run, step, outcome.failure, at=at, by=by)
         elif retry := after_failure(run, step, outcome.failure, at):
             _queue_again(step, at=at, by=by, reason=retry.reason, retry=retry)
         else:
@@ -57,30 +71,57 @@ def finish(step: Step, outcome: Outcome, *, token: uuid.UUID | None, at: datetim
         end_if_done(run, at=at, by=by)
 
 
-def _record_results(run: Run, outcome: Outcome, at: datetime) -> None:
+def end_step(
+    run: Run,
+    step: Step,
+    outcome: Outcome,
+    *,
+    token: uuid.UUID | None,
+    at: datetime,
+    by: str,
+    collector: Collector | None,
+) -> None:
+    """Within a transaction that has locked the run: the step's end, and what is known of it."""
+    facts = {**(collector.facts if collector else {}), **outcome.facts, "is_handed_back": outcome.is_free}
+    step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
+    known = _results(run, outcome, at)
+    if collector:
+        collector.write(run, **known)
+    else:
+        Run.objects.filter(pk=run.pk).update(**known)
+
+
+def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
+    """What the step adds to what the run says of itself."""
+    known: dict[str, Any] = {"peak_memory_bytes": max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))}
+    if outcome.results or outcome.artifacts or run.results is None:
+        known["results"] = {**(run.results or {}), **outcome.results}
+        for artifact in _keep_artifacts(run, outcome, at):
+            if artifact.dataset in known["results"]:
+                known["results"][artifact.dataset]["artifact"] = str(artifact.uuid)
+    return known
+
+
+def _keep_artifacts(run: Run, outcome: Outcome, at: datetime) -> list[Artifact]:
+    if not outcome.artifacts:
+        return []
     known = set(run.artifacts.values_list("dataset", "name"))
     rows = [row for row in outcome.artifacts if (row["dataset"], row["name"]) not in known]
-    made = Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in rows)
-    results = {**(run.results or {}), **outcome.results}
-    for artifact in made:
-        if artifact.dataset in results:
-            results[artifact.dataset]["artifact"] = str(artifact.uuid)
-    peak = max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))
-    Run.objects.filter(pk=run.pk).update(results=results, peak_memory_bytes=peak)
+    return Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in rows)
 
 
-def _queue_ready(step: Step, at: datetime) -> None:
-    """Release the steps that waited for this one last."""
-    steps = Step.objects.filter(run_id=step.run_id)
+def make_ready(step: Step, at: datetime) -> list[int]:
+    """Release the steps that waited for this one last, of which Celery is told after the commit; their keys."""
+    steps = Step.objects.filter(run_id=step.run_id).order_by()
     waiting = steps.filter(status=Status.QUEUED, ready_at=None).values_list("pk", "needs")
     near = {pk: set(needs) for pk, needs in waiting if step.position in needs}
     if not near:
-        return
-    done = set(steps.filter(status=Status.SUCCEEDED).values_list("position", flat=True))
+        return []
+    done = {step.position, *steps.filter(status=Status.SUCCEEDED).values_list("position", flat=True)}
     ready = [pk for pk, needs in near.items() if needs <= done]
     if ready:
         Step.objects.filter(pk__in=ready).update(ready_at=at, sent_at=at)
-        transaction.on_commit(partial(send_all, ready))
+    return ready
 
 
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
@@ -112,13 +153,42 @@ def _queue_again(step: Step, *, at: datetime, by: str, reason: str, retry: Retry
         transaction.on_commit(partial(send, again.pk))
 
 
+def _queue_merged(run: Run, step: Step, failure: wire.RunFailed, *, at: datetime, by: str) -> None:
+    """The same step once more, together with the steps that wait for the value that it could not give away."""
+    left = _left_to_do(step)
+    names = [*left, *merge(run, step, failure.dataset, at=at, by=by)]
+    nodes = _in_order(run, with_makers(run, names, {*step.nodes, *names}))
+    done = set(run.steps.filter(status=Status.SUCCEEDED).values_list("position", flat=True))
+    again = Step.objects.create(
+        run=run,
+        position=step.position,
+        attempt=step.attempt + 1,
+        nodes=nodes,
+        needs=step.needs,
+        queue=step.queue,
+        priority=step.priority,
+        ready_at=at if set(step.needs) <= done else None,
+    )
+    again.begin(at=at, by=by, reason=f"{failure.dataset} stays in its process.")
+    _start_over(step, again)
+    if again.ready_at:
+        transaction.on_commit(partial(send, again.pk))
+
+
+def _in_order(run: Run, names: set[str]) -> list[str]:
+    return list(run.node_runs.filter(name__in=names).order_by("position").values_list("name", flat=True))
+
+
 def _left_to_do(step: Step) -> list[str]:
     """What a resumable run kept of this attempt is not made again."""
-    if not step.run.is_resumable:
+    run = step.run
+    if not run.is_resumable:
         return list(step.nodes)
     nodes = NodeRun.objects.filter(Q(step=step) | Q(name__in=step.nodes), run_id=step.run_id)
-    left = nodes.exclude(status=NodeStatus.SUCCEEDED).order_by("position")
-    return list(left.values_list("name", flat=True)) or list(step.nodes)
+    left = set(nodes.exclude(status=NodeStatus.SUCCEEDED).values_list("name", flat=True))
+    if run.unshared:
+        left = with_makers(run, left, step.nodes)
+    return _in_order(run, left) or list(step.nodes)
 
 
 def _start_over(step: Step, again: Step) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.db.models import F
 
 from jobs.artifacts import described, keep
@@ -25,8 +25,8 @@ LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
-UNWRITTEN: Final = ("memory_measured", "progress_made")
-"""Kinds that only move a value; as events they would be noise."""
+UNWRITTEN: Final = ("memory_measured", "progress_made", "asked")
+"""Kinds that only move a value, or are answered; as events they would be noise."""
 
 
 StoredLine = tuple[float, str, str, str, str]
@@ -98,7 +98,7 @@ class Collector:
     `outputs` are the run's final datasets: what is known of them goes into its results.
     """
 
-    def __init__(self, step: Step, token: uuid.UUID, outputs: set[str]) -> None:
+    def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str]) -> None:
         self.step, self.token, self.outputs = step, token, outputs
         self.log = Log()
         self.facts: dict[str, Any] = {}
@@ -107,16 +107,20 @@ class Collector:
         self.failure: wire.RunFailed | None = None
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
+        self.has_begun = False
+        self.is_waiting = False
         self.is_finished = False
         self.peak_memory_bytes = 0
         self.revision = ""
         self.store_error = ""
+        self.running_since: dict[str, float] = {}
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
         self._dirty: dict[str, NodeRun] = {}
         self._unsaved: list[NodeRun] = []
         self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
         self._done = 0
+        self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
 
@@ -148,10 +152,16 @@ class Collector:
 
     def _on_child_started(self, event: wire.ChildStarted) -> None:
         self.facts |= {"pid": event.pid, "mode": event.mode}
-        self.revision = self._run_facts["revision"] = event.revision
+        self.has_begun = True
+        self.revision = event.revision
+        if not event.has_gone_on:
+            self._run_facts["revision"] = event.revision
+            known = self.step.run.snapshot
+            self._is_other_code = known is not None and known.revision != event.revision
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
-        self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
+        if event.versions:
+            self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
         for name in event.nodes:
             self._node(name)
 
@@ -159,18 +169,26 @@ class Collector:
         row = self._node(event.node)
         row.status, row.started_at, row.step = NodeStatus.RUNNING, moment(event.at), self.step
         row.attempts += 1
+        self.running_since[event.node] = time.monotonic()
         row.finished_at = row.seconds = row.failure = row.progress = None
         row.error = ""
 
     def _on_node_finished(self, event: wire.NodeFinished) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.SUCCEEDED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         self._done += 1
 
     def _on_node_failed(self, event: wire.NodeFailed) -> None:
         row = self._node(event.node)
         row.status, row.finished_at, row.seconds = NodeStatus.FAILED, moment(event.at), event.seconds
+        self.running_since.pop(event.node, None)
         row.error, row.failure = one_line(event.failure), asdict(event.failure)
+
+    def blame(self, node: str, sentence: str) -> None:
+        """The node failed for a reason that its exception does not tell."""
+        if sentence and node in self._nodes and self._nodes[node].status == NodeStatus.FAILED:
+            self._node(node).error = sentence
 
     def _on_progress_made(self, event: wire.ProgressMade) -> None:
         if event.node in self._nodes:
@@ -198,6 +216,10 @@ class Collector:
 
     def _on_run_failed(self, event: wire.RunFailed) -> None:
         self.failure = event
+
+    def _on_child_waited(self, event: wire.ChildWaited) -> None:
+        self.is_waiting = True
+        self._measure(event.peak_memory_bytes)
 
     def _on_child_exited(self, event: wire.ChildExited) -> None:
         self.exit = event
@@ -235,26 +257,30 @@ class Collector:
 
         When the database is away nothing is lost: the same rows are written by the next flush.
         """
-        self._pending_lines += self.log.take()
         self._flushed = time.monotonic()
         with transaction.atomic():
+            run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
             self.step.record(self.token, **self.facts)
-            first = self._take_numbers(len(self._events) + len(self._pending_lines))
-            self._write_nodes()
-            self._write_events(first)
-            self._write_lines(first + len(self._events))
-        self._forget()
+            self.write(run)
+        self.forget()
 
-    def _take_numbers(self, count: int) -> int:
-        """Reserve `count` sequence numbers of the run, and write what is known of it in the same UPDATE."""
-        done = F("nodes_done") + self._done
-        Run.objects.filter(pk=self.step.run_id).update(seq=F("seq") + count, nodes_done=done, **self._run_facts)
-        if not count:
-            return 0
-        last: int = Run.objects.values_list("seq", flat=True).get(pk=self.step.run_id)
-        return last - count + 1
+    def write(self, run: Run, **facts: Any) -> None:
+        """Within a transaction that has locked the run and made sure of the lease; `forget` after its commit.
+
+        `facts` are written of the run in the same UPDATE.
+        """
+        self._pending_lines += self.log.take()
+        first = run.seq + 1
+        last = run.seq + len(self._events) + len(self._pending_lines)
+        done = {"nodes_done": F("nodes_done") + self._done} if self._done else {}
+        Run.objects.filter(pk=run.pk).update(seq=last, **done, **self._run_facts, **facts)
+        self._write_nodes()
+        self._write_events(first)
+        self._write_lines(first + len(self._events))
 
     def _write_nodes(self) -> None:
+        if self._is_other_code:  # what the nodes, and those below them, follow from was looked up for the snapshot's
+            NodeRun.objects.filter(run_id=self.step.run_id).exclude(content_key="").update(content_key="")
         if self._unsaved:
             for row in self._unsaved:
                 row.pk = None  # set by a flush that was rolled back
@@ -289,7 +315,7 @@ class Collector:
                     at=moment(event.at),
                     kind=event.kind,
                     node=getattr(event, "node", ""),
-                    data=asdict(event),
+                    data=wire.plain(event),
                 )
                 for place, event in enumerate(self._events)
             ],
@@ -306,21 +332,10 @@ class Collector:
             for chunk in chunks
         )
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
-        self._done, self._run_facts, self.facts = 0, {}, {}
-
-
-def flush_patiently(collector: Collector, *, seconds: float) -> None:
-    """Flush, waiting for a database that is away for up to so many seconds."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return collector.flush()
-        except OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+        self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
 
 
 def one_line(failure: wire.Failure) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any, Final
 
 from celery import current_app
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from jobs import clock
-from jobs.models import Step
+from jobs.models import Step, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +35,40 @@ def send(step_id: int) -> bool:
 
 
 def send_all(step_ids: Collection[int]) -> None:
-    """Publish the hints for steps noted as sent already; those that the broker refused are unsent again."""
+    """Publish hints for steps noted as sent already: for each queue as many as there are slots to hear them.
+
+    A slot that is free takes the next step of the run, whichever the message names, and who ends passes the word on.
+    What the broker refused is unsent again.
+    """
+    if not step_ids:
+        return
     steps = Step.objects.only("task_id", "queue", "priority").filter(pk__in=step_ids).order_by("priority", "position")
-    untold = [step.pk for step in steps if not _told(step)]
+    room = {queue: max(1, slots) for queue, slots in Worker.objects.slots_by_queue(clock.now()).items()}
+    untold = []
+    for step in steps:
+        left = room.setdefault(step.queue, 1)
+        if left > 0:
+            room[step.queue] = left - 1
+            if not _told(step):
+                untold.append(step.pk)
     if untold:
         Step.objects.filter(pk__in=untold).update(sent_at=None)
+
+
+def pass_on(step: Step) -> None:
+    """A slot becomes free: it hears of the next step of the run, if one waits in the queue."""
+    at = clock.now()
+    following = Step.objects.in_turn(step.queue, at).filter(run_id=step.run_id).first()
+    if following and _told(following):
+        Step.objects.filter(pk=following.pk).update(sent_at=at)
+
+
+def call_for_work(queues: Collection[str], slots: int, at: datetime) -> None:
+    """A worker begins to listen: it hears of what waits, also of what the slots that there were have heard already."""
+    waiting = Step.objects.ready(at).filter(queue__in=queues, finished_at=None).order_by("priority", "ready_at")
+    for step in waiting.only("task_id", "queue", "priority")[:slots]:
+        if not _told(step):
+            return
 
 
 def _told(step: Step) -> bool:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
+from jobs.dispatch import call_for_work
 from jobs.intake import Intake
 from jobs.leases import LEASE, LEASES
 from jobs.models import Step, Worker
@@ -91,6 +92,7 @@ class Heartbeat(threading.Thread):
         for step in left.select_related("run__pipeline"):
             close_lost(step, f"The worker {self.worker_name} ended while the step ran.", at=at)
         reconcile(at)
+        call_for_work(self.intake.queues, self.intake.slots, at)
 
     def _beat(self) -> None:
         at = clock.now()

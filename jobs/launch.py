@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from jobs import parameters as runtime
+from jobs import stores
+from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.dispatch import send
 from jobs.errors import NotNow, ProjectError, UnknownPipeline
+from jobs.fallbacks import plan_of, unshared
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.overlap import line_up, unversioned
-from jobs.plan import PlannedStep, plan
+from jobs.plan import Plan, PlannedStep
+from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
 from jobs.selection import Selection, choose
 from jobs.states import Cause, NodeStatus, Runner, Status
 from kedro_console.wire import SnapshotNode
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 WHOLE = Selection()
+REASON_LENGTH = 300
 UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE, Cause.BACKFILL})
 """Causes with no person who would read a refusal."""
 
@@ -54,49 +63,134 @@ def launch(
     runner: str = "",
     idempotency_key: str | None = None,
     reused: Collection[str] = (),
+    everything: bool = False,
     **facts: Any,
 ) -> Run:
     """A queued run of this pipeline; with a known idempotency key the run that it made before.
 
-    Nodes that are `reused` do not run: what an earlier run left of them is there already.
+    Nodes that are `reused` do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
+    what changed, others do not either, unless `everything` is to run; a run with nothing to do succeeds at once.
     Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all, NotNow when
     the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once.
     """
     if idempotency_key and (known := Run.objects.filter(idempotency_key=idempotency_key).first()):
         return known
     snapshot = snapshot_of(pipeline)
+    if pipeline.reuses_content:
+        snapshot = fresh_snapshot(pipeline, snapshot, at=at)
     nodes = nodes_of(pipeline, snapshot, selection)
-    todo = [node for node in nodes if node.name not in reused]
     asked = runtime.merge(pipeline.default_parameters, parameters or {})
-    structure = snapshot.pipeline(pipeline.name)
-    run = Run(
-        pipeline=pipeline,
-        snapshot=snapshot,
+    asked = runtime.check(asked, picture=snapshot.picture, pipeline=snapshot.pipeline(pipeline.name))
+    found = Recall()
+    if pipeline.reuses_content:
+        found = recall(pipeline, snapshot, nodes, asked)
+        found = without_taking(found, reused, facts.get("retry_of")) if reused or everything else found
+    wish = _wish(
+        pipeline,
+        snapshot,
+        nodes,
+        found,
+        reused,
         cause=cause,
         requested_by=by,
         requested_by_name=by_name or (by.get_username() if by else ""),
-        parameters=runtime.check(asked, picture=snapshot.picture, pipeline=structure),
+        parameters=asked,
         runner=runner or pipeline.runner,
         nodes=[] if selection.is_whole else [node.name for node in nodes],
         idempotency_key=idempotency_key,
         created_at=at,
-        revision=snapshot.revision,
-        nodes_total=len(nodes),
-        nodes_done=len(nodes) - len(todo),
-        writes=unversioned(todo, snapshot) if pipeline.locks_outputs else {},
-        **{"is_resumable": pipeline.is_resumable or (runner or pipeline.runner) == Runner.DISTRIBUTED, **facts},
+        **facts,
     )
+    return _commit_once(wish, at=at)
+
+
+def _wish(
+    pipeline: Pipeline,
+    snapshot: Snapshot,
+    chosen: list[SnapshotNode],
+    found: Recall,
+    reused: Collection[str],
+    **facts: Any,
+) -> _Wish:
+    """The run with what follows from its nodes and from what it need not do."""
+    todo = [node for node in chosen if node.name not in reused and node.name not in found.taken]
+    plan = plan_of(pipeline, snapshot, todo, facts["runner"])
+    facts["load_versions"] = {**found.versions, **facts.get("load_versions", {})}
+    facts.setdefault("is_resumable", _is_resumable(pipeline, facts["runner"]))
+    run = Run(
+        pipeline=pipeline,
+        snapshot=snapshot,
+        revision=snapshot.revision,
+        nodes_total=len(chosen),
+        nodes_done=len(chosen) - len(todo),
+        **_chain(facts.get("caused_by"), facts.get("retry_of")),
+        plan_reason=plan.reason,
+        unshared=unshared(chosen, snapshot, unshareable=pipeline.unshareable),
+        writes=unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {},
+        **facts,
+    )
+    run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
+    return _Wish(run, chosen, todo, plan, found)
+
+
+def _is_resumable(pipeline: Pipeline, runner: str) -> bool:
+    return pipeline.is_resumable or pipeline.reuses_content or runner == Runner.DISTRIBUTED
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A run that is not written yet, with all that it consists of."""
+
+    run: Run
+    nodes: list[SnapshotNode]
+    todo: list[SnapshotNode]
+    plan: Plan
+    found: Recall
+
+
+def _commit_once(wish: _Wish, *, at: datetime) -> Run:
+    """The run; the one that two who asked at once both get, or one that was skipped, when that is the answer."""
+    run = wish.run
     try:
-        _commit(run, nodes, todo, at=at)
+        share_stores(wish.found, run, wish.nodes)
+        _commit(wish, at=at)
     except NotNow as refusal:
-        if cause not in UNWATCHED:
+        _forget_files(wish)
+        if run.cause not in UNWATCHED:
             raise
-        _commit_skipped(run, nodes, str(refusal), at=at)
+        _commit_skipped(run, wish.nodes, str(refusal), at=at)
     except IntegrityError:
-        if idempotency_key:  # two asked at once: the first one's run is the answer to both
-            return Run.objects.get(idempotency_key=idempotency_key)
+        _forget_files(wish)
+        if run.idempotency_key:  # two asked at once: the first one's run is the answer to both
+            return Run.objects.get(idempotency_key=run.idempotency_key)
+        raise
+    except BaseException:
+        _forget_files(wish)
         raise
     return run
+
+
+def _chain(caused_by: Run | None, retry_of: Run | None) -> dict[str, Any]:
+    """What a run has of the chain that it is in: a follower comes next, a retry stands in the place of the old one."""
+    before = caused_by or retry_of
+    if before is None:
+        return {}
+    iteration = before.iteration + 1 if caused_by else before.iteration
+    return {"root_id": before.root_number, "due_at": before.due_at, "iteration": iteration}
+
+
+def _forget_files(wish: _Wish) -> None:
+    """What was shared with a run that does not come to be."""
+    if wish.found.taken:
+        shutil.rmtree(wish.run.folder, ignore_errors=True)
+        with suppress(ProjectError):
+            stores.drop(wish.run.pipeline.project, list(filter(None, [wish.run.store_url])))
+
+
+def store_url_of(pipeline: Pipeline, uuid: UUID) -> str:
+    """Where a run's store lies when its project names an address; empty: in the run's folder."""
+    place = pipeline.project.store_url.rstrip("/")
+    return f"{place}/{uuid}" if place else ""
 
 
 def snapshot_of(pipeline: Pipeline) -> Snapshot:
@@ -118,24 +212,34 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
     return choose(structure, selection)
 
 
-def _commit(run: Run, nodes: list[SnapshotNode], todo: list[SnapshotNode], *, at: datetime) -> None:
+def _commit(wish: _Wish, *, at: datetime) -> None:
+    run = wish.run
     by = run.requested_by_name or run.cause
     with transaction.atomic():
-        older = line_up(run)
+        older = line_up(run) if wish.todo else []
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)
-        steps = [_step(run, planned, at) for planned in plan(todo, Runner(run.runner))]
-        NodeRun.objects.bulk_create(_node_run(run, node, place, todo) for place, node in enumerate(nodes))
+        steps = [_step(run, planned, at) for planned in wish.plan.steps]
+        NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
+        carry_all_over(wish.found, run, wish.nodes, at)
         _send_after_commit(step for step in steps if step.ready_at)
         for other in older:
             cancel(other, at=at, by=str(run))
+        if not wish.todo:
+            run.start(at=at, by=by)
+            end_if_done(run, at=at, by=by)
     if older:
         run.refresh_from_db(fields=["waits_for", "wait_reason"])
 
 
-def _node_run(run: Run, node: SnapshotNode, position: int, todo: list[SnapshotNode]) -> NodeRun:
-    status = NodeStatus.WAITING if node in todo else NodeStatus.REUSED
-    return NodeRun(run=run, name=node.name, position=position, status=status)
+def _node_run(wish: _Wish, node: SnapshotNode, position: int) -> NodeRun:
+    row = NodeRun(run=wish.run, name=node.name, position=position, status=NodeStatus.WAITING)
+    row.content, row.content_key = wish.found.contents.parts.get(node.name), wish.found.contents.key(node.name)
+    row.reason = wish.found.reasons.get(node.name, "")[:REASON_LENGTH]
+    if node not in wish.todo:
+        row.status, row.taken_from = NodeStatus.REUSED, wish.found.taken.get(node.name, wish.run.retry_of)
+        row.reason = reason_of(wish.found.taken[node.name]) if node.name in wish.found.taken else ""
+    return row
 
 
 def _commit_skipped(run: Run, nodes: list[SnapshotNode], reason: str, *, at: datetime) -> None:

@@ -86,6 +86,11 @@ class Leases:
     def __init__(self) -> None:
         self._holds: dict[uuid.UUID, Hold] = {}
         self._lock = threading.Lock()
+        self.is_taking = True
+        """Whether this worker takes steps; a child goes on with no other one when it does not."""
+        self.slots = 0
+        """How many steps it may run at once; 0 before its consumer has said so."""
+        self._is_ending = False
 
     @contextmanager
     def hold(self, step: Step, token: uuid.UUID, *, since: float) -> Iterator[Hold]:
@@ -93,6 +98,7 @@ class Leases:
         hold = Hold(step.pk, step.run_id, token, renewed=since)
         with self._lock:
             self._holds[token] = hold
+            hold.is_handed_back = self._is_ending
         try:
             yield hold
         finally:
@@ -102,6 +108,11 @@ class Leases:
 
     def __len__(self) -> int:
         return len(self._holds)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a step that ends here may be followed by another one in its place."""
+        return self.is_taking and not (self.slots and len(self) > self.slots)
 
     def _each(self) -> list[Hold]:
         with self._lock:
@@ -150,6 +161,8 @@ class Leases:
 
     def hand_back(self) -> None:
         """The worker ends: every supervisor ends its child and queues its step again."""
+        with self._lock:
+            self._is_ending = True
         for hold in self._each():
             self._tell(hold, "is_handed_back")
 

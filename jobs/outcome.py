@@ -19,6 +19,8 @@ class Ending:
     is_stop_asked: bool = False
     is_timed_out: bool = False
     time_limit_seconds: int = 0
+    overdue_node: str = ""
+    """The node that reached its own limit; empty: it was the step's."""
     is_host_lost: bool = False
     is_handed_back: bool = False
     sentence: str = ""
@@ -53,6 +55,9 @@ def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
         return Status.CRASHED, "The worker was stopped; the step starts again on the next one.", True
     if ending.is_stop_asked:
         return Status.CANCELLED, "", False
+    if ending.overdue_node:
+        sentence = f"Node {ending.overdue_node} was stopped after {ending.time_limit_seconds} s, its time limit."
+        return Status.FAILED, sentence, False
     if ending.is_timed_out:
         sentence = f"Stopped after {ending.time_limit_seconds} s, the time limit of this pipeline{_where(seen)}."
         return Status.FAILED, sentence, False

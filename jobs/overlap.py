@@ -17,7 +17,7 @@ from jobs.dispatch import send
 from jobs.errors import NotNow
 from jobs.models import Pipeline, Project, Run, Snapshot, Step
 from jobs.models.run import RunQuerySet
-from jobs.states import LIVE, Overlap, Status
+from jobs.states import LIVE, NodeStatus, Overlap, Status
 from kedro_console.wire import SnapshotNode
 
 SAME: Final = "of the same pipeline"
@@ -28,6 +28,20 @@ def unversioned(nodes: Iterable[SnapshotNode], snapshot: Snapshot) -> dict[str, 
     written = {name.partition("@")[0] for node in nodes for name in node.outputs}
     kept = (row for row in snapshot.picture.datasets if row.is_persisted and not row.is_versioned)
     return {row.path or row.name: row.name for row in kept if row.name.partition("@")[0] in written}
+
+
+def written_by_live(project_id: int) -> dict[str, int]:
+    """Datasets without versions that runs under way have saved or will save, each with the number of such a run."""
+    live = Run.objects.live().filter(pipeline__project_id=project_id).select_related("pipeline", "snapshot")
+    found: dict[str, int] = {}
+    for run in live.order_by("pk"):
+        structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+        done = set(run.node_runs.filter(status=NodeStatus.REUSED).values_list("name", flat=True))
+        nodes = [node for node in structure.nodes if node.name not in done] if structure else []
+        chosen = [node for node in nodes if not run.nodes or node.name in run.nodes]
+        names = unversioned(chosen, run.snapshot).values() if run.snapshot else ()
+        found |= {name.partition("@")[0]: run.pk for name in names}
+    return found
 
 
 def line_up(run: Run) -> list[Run]:

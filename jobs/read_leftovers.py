@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
@@ -9,6 +11,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
+from jobs import stores
 from jobs.models import Event, Run, Snapshot
 from jobs.selection import bare
 from jobs.states import NodeStatus
@@ -16,6 +19,8 @@ from kedro_console.wire import store_file
 
 SAVED: Final = "dataset_saved"
 IN_MEMORY: Final = "MemoryDataset"
+CLOCKS_APART: Final = 2.0
+"""Seconds: a file's time is its disk's, and was written a moment before the save was reported."""
 
 
 class Leftovers:
@@ -34,7 +39,7 @@ class Leftovers:
             return f"Nothing says that its {dataset} was saved."
         if number := self._saved_since.get(dataset):
             return f"Run #{number} has saved {dataset} since."
-        return f"The file of its {dataset} is gone." if self._is_file_gone(saved) else ""
+        return self._lost_from_disk(dataset, saved)
 
     def place(self, dataset: str) -> str:
         """Where the dataset is read from, in a few words."""
@@ -72,13 +77,25 @@ class Leftovers:
     def _lost_from_memory(self, dataset: str) -> str:
         if not self.run.is_resumable:
             return f"Its {dataset} was kept in memory only."
-        is_there = (self.run.store_folder / store_file(dataset)).is_file()
-        return "" if is_there else f"Its {dataset} is no longer in the run's store."
+        if dataset in self.run.unshared:
+            return f"Its {dataset} stayed in its process: it cannot be stored."
+        return "" if store_file(dataset) in self._stored else f"Its {dataset} is no longer in the run's store."
 
-    def _is_file_gone(self, saved: Event) -> bool:
+    @cached_property
+    def _stored(self) -> set[str]:
+        return stores.names(self.run)
+
+    def _lost_from_disk(self, dataset: str, saved: Event) -> str:
         """Only where the project's folder can be seen from here: elsewhere nobody can tell."""
         project, path = self.run.pipeline.project, str(saved.data.get("path") or "")
-        return bool(path) and "://" not in path and project.folder.is_dir() and not (project.folder / path).exists()
+        if not path or "://" in path or not project.folder.is_dir():
+            return ""
+        try:
+            found = (project.folder / path).stat()
+        except OSError:
+            return f"The file of its {dataset} is gone."
+        is_later = found.st_mtime > saved.at.timestamp() + CLOCKS_APART
+        return f"The file of its {dataset} was changed since." if is_later and not _is_folder(found) else ""
 
     @cached_property
     def _saved_since(self) -> dict[str, int]:
@@ -108,12 +125,24 @@ class Leftovers:
 
 
 def _saves_of(run: Run) -> Iterator[Event]:
-    """Saves of this run, the newest first, then those of reused nodes in the runs before it."""
-    names: set[str] | None = None
-    current: Run | None = run
-    while current is not None:
+    """Saves of this run, the newest first, then those of reused nodes in the runs that they were taken from."""
+    waiting: list[tuple[Run, set[str] | None]] = [(run, None)]
+    while waiting:
+        current, names = waiting.pop()
         events = Event.objects.filter(run=current, kind=SAVED)
         yield from (events if names is None else events.filter(node__in=sorted(names))).order_by("-seq")
-        reused = set(current.node_runs.filter(status=NodeStatus.REUSED).values_list("name", flat=True))
-        names = reused if names is None else names & reused
-        current = current.retry_of if names else None
+        waiting += _taken_from(current, names)
+
+
+def _taken_from(run: Run, names: set[str] | None) -> Iterator[tuple[Run, set[str] | None]]:
+    """The runs that this run reused nodes of, each with those of the named nodes that it took from there."""
+    found: dict[int, tuple[Run, set[str]]] = {}
+    for row in run.node_runs.filter(status=NodeStatus.REUSED).select_related("taken_from__pipeline__project"):
+        old = row.taken_from or run.retry_of
+        if old is not None and (names is None or row.name in names):
+            found.setdefault(old.pk, (old, set()))[1].add(row.name)
+    yield from found.values()
+
+
+def _is_folder(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode)

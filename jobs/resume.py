@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from jobs.errors import NothingToResume
-from jobs.launch import launch, nodes_of, snapshot_of
-from jobs.models import Artifact, Run
-from jobs.reuse import Part, Preview, preview, selection_of
+from jobs import stores
+from jobs.carry_over import carry_over
+from jobs.errors import NothingToResume, ProjectError
+from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
+from jobs.models import Run
+from jobs.rerun import Part
+from jobs.reuse import Preview, preview, selection_of
 from jobs.states import Cause
-from kedro_console.wire import store_file
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -37,11 +37,13 @@ def resume(
         raise NothingToResume(
             f"There is nothing to resume: all nodes of run #{run.pk} succeeded. Change a parameter, or run it again."
         )
-    new = Run(uuid=uuid.uuid4())
+    new = Run(uuid=uuid.uuid4(), pipeline=run.pipeline)
     try:
         return _start(run, new, found, at=at, by=by, by_name=by_name)
     except BaseException:
         shutil.rmtree(new.folder, ignore_errors=True)
+        with suppress(ProjectError):
+            stores.drop(run.pipeline.project, [new.store_url] if new.store_url else [])
         raise
 
 
@@ -49,7 +51,8 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
     reused = {part.node for part in found.reuse}
     outputs = _outputs(run, reused)
     if run.is_resumable:
-        _share(run.store_folder, new.store_folder, outputs)
+        new.store_url = store_url_of(run.pipeline, new.uuid)
+        stores.share(run, new, outputs)
     with transaction.atomic():
         started = launch(
             run.pipeline,
@@ -68,37 +71,10 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
             load_versions=found.load_versions,
             is_resumable=run.is_resumable or run.pipeline.is_resumable,
         )
-        _carry_over(run, started, reused, outputs, at)
+        carry_over(run, started, reused, outputs, at)
     return started
 
 
 def _outputs(run: Run, nodes: set[str]) -> list[str]:
     chosen = nodes_of(run.pipeline, snapshot_of(run.pipeline), selection_of(run))
     return [name for node in chosen if node.name in nodes for name in node.outputs]
-
-
-def _share(old: Path, new: Path, datasets: Iterable[str]) -> None:
-    """Link the stored datasets into the new run's store: a stored file is replaced, never written into."""
-    sources = [old / name for name in sorted({store_file(dataset) for dataset in datasets}) if (old / name).is_file()]
-    if sources:
-        new.mkdir(parents=True, exist_ok=True)
-    for source in sources:
-        try:
-            os.link(source, new / source.name)
-        except OSError:  # a file system without links
-            shutil.copyfile(source, new / source.name)
-
-
-def _carry_over(old: Run, new: Run, nodes: set[str], outputs: list[str], at: datetime) -> None:
-    """What the reused nodes gave for people is found at the new run too; the bytes are kept once."""
-    rows = list(old.artifacts.filter(node__in=sorted(nodes)).order_by("pk"))
-    for row in rows:
-        row.pk, row.uuid, row.run, row.created_at = None, uuid.uuid4(), new, at
-    made = {row.dataset: str(row.uuid) for row in Artifact.objects.bulk_create(rows)}
-    results = {name: dict(result) for name, result in (old.results or {}).items() if name in outputs}
-    for name, result in results.items():
-        if "artifact" in result:
-            result["artifact"] = made.get(name, result["artifact"])
-    if results:
-        Run.objects.filter(pk=new.pk).update(results=results)
-        new.results = results

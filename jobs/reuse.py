@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs import parameters as runtime
 from jobs.errors import IllegalMove
 from jobs.launch import WHOLE, nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
 from jobs.read_leftovers import Leftovers
+from jobs.rerun import Part, spread
 from jobs.selection import Selection, bare, parents
 from jobs.states import NODE_DONE, NodeStatus, Status
 from kedro_console.wire import SnapshotNode
@@ -18,13 +19,6 @@ from kedro_console.wire import SnapshotNode
 ANYTHING = "parameters"
 PREFIX = "params:"
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
-
-
-class Part(NamedTuple):
-    """A node, and why it is in this column."""
-
-    node: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -80,18 +74,7 @@ def _asked(run: Run, snapshot: Snapshot, given: dict[str, Any]) -> dict[str, Any
 def _rerun(run: Run, nodes: list[SnapshotNode], left: Leftovers, reasons: dict[str, str]) -> dict[str, str]:
     """All nodes that have to run: those that did not succeed or changed, all below, and what they need that is gone."""
     reasons = {**reasons, **dict(_not_done(run, nodes))}  # what went wrong says more than what changed
-    maker = {bare(output): node.name for node in nodes for output in node.outputs}
-    above = parents(nodes)
-    while True:
-        for node in nodes:
-            again = [name for name in sorted(above[node.name]) if name in reasons]
-            if again and node.name not in reasons:
-                reasons[node.name] = f"It needs {again[0]}, which runs again."
-        needed = {bare(name) for node in nodes if node.name in reasons for name in node.inputs}
-        gone = {maker[name]: why for name in sorted(needed & set(maker)) if (why := left.lost(name))}
-        if not set(gone) - set(reasons):
-            return reasons
-        reasons = {**gone, **reasons}
+    return spread(nodes, reasons, left.lost)
 
 
 def _last(nodes: list[SnapshotNode]) -> list[str]:

@@ -29,6 +29,7 @@ START: Final = "jobs.start"
 HOUSEKEEPING: Final = {  # what else a schedule may start
     "celery.backend_cleanup": "Forget old task results",
     "jobs.tick": "Prove that beat is alive",
+    "jobs.prune": "Drop what no run needs any more",
 }
 EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
 MISSED_AFTER: Final = timedelta(seconds=20)
@@ -50,11 +51,14 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
     schedule = PeriodicTask.objects.filter(name=schedule_name).first()
     if schedule is None and schedule_name:
         raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
-    key = _key(schedule, pipeline, at) if schedule else None
-    return _launch(pipeline, parameters, schedule_name, at=at, key=key)
+    slot = due_slot(schedule, at) if schedule else None
+    key = _key(schedule, pipeline, slot, at) if schedule else None
+    return _launch(pipeline, parameters, schedule_name, at=at, key=key, slot=slot)
 
 
-def _launch(pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None) -> Run:
+def _launch(
+    pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None, slot: datetime | None
+) -> Run:
     return launch(
         pipeline,
         at=at,
@@ -62,11 +66,11 @@ def _launch(pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: da
         parameters=parameters,
         idempotency_key=key,
         cause_detail=name,
+        due_at=slot,
     )
 
 
-def _key(schedule: PeriodicTask, pipeline: Pipeline, at: datetime) -> str:
-    slot = due_slot(schedule, at)
+def _key(schedule: PeriodicTask, pipeline: Pipeline, slot: datetime | None, at: datetime) -> str:
     return _key_of(schedule, pipeline, slot) if slot else _key_after_last_run(schedule, pipeline, at)
 
 
@@ -114,7 +118,7 @@ def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
         return False
     try:
-        _launch(pipeline, parameters, schedule.name, at=at, key=key)
+        _launch(pipeline, parameters, schedule.name, at=at, key=key, slot=slot)
     except ConsoleError as refusal:
         logger.warning("The schedule “%s” could not start for %s: %s", schedule.name, slot, refusal)
         return False

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import TypeVar
 
 from jobs.errors import BadParameters
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
+
+Name = TypeVar("Name", str, int)
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,9 @@ def children(nodes: list[SnapshotNode]) -> dict[str, set[str]]:
     return below
 
 
-def reach(start: Iterable[str], edges: dict[str, set[str]]) -> set[str]:
+def reach(start: Iterable[Name], edges: dict[Name, set[Name]]) -> set[Name]:
     """These nodes and all that can be reached from them along the edges."""
-    seen: set[str] = set()
+    seen: set[Name] = set()
     waiting = list(start)
     while waiting:
         name = waiting.pop()

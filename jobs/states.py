@@ -77,3 +77,11 @@ class Runner(models.TextChoices):
     SEQUENTIAL = "sequential", "sequential (one process)"
     THREADS = "threads", "threads (one process)"
     DISTRIBUTED = "distributed", "distributed (many workers)"
+
+
+class Grouping(models.TextChoices):
+    """Which nodes of a distributed run share a step."""
+
+    NODE = "node", "each node its own step, chains in one"
+    NAMESPACE = "namespace", "a step for each namespace"
+    TAG = "tag", "a step for each tag step-NAME"

@@ -63,7 +63,7 @@ class Lately:
 
 def lately(pipelines: Iterable[Pipeline], *, at: datetime) -> dict[int, Lately]:
     """For each pipeline, by its id, how it did: success rate over the bars (cancelled runs do not count), median
-    (usual) and 95th percentile (slow) of its newest successes in seconds."""
+    (usual) and 95th percentile (slow) of its newest successes in seconds (not of those with nothing to do)."""
     runs = _newest(pipelines, at)
     return {pipeline_id: _told(bars) for pipeline_id, bars in runs.items()}
 
@@ -95,7 +95,7 @@ def _told(newest: list[Bar]) -> Lately:
     shown = newest[:SHOWN]
     counted = [bar for bar in shown if bar.status in FINAL and bar.status != Status.CANCELLED]
     good = sum(bar.status == Status.SUCCEEDED for bar in counted)
-    successes = [bar.seconds for bar in newest if bar.status == Status.SUCCEEDED and bar.seconds is not None]
+    successes = [bar.seconds for bar in newest if bar.status == Status.SUCCEEDED and bar.seconds]
     seconds = successes[:SUCCESSES]
     return Lately(
         bars=_with_heights(shown),

@@ -5,181 +5,215 @@ from __future__ import annotations
 import logging
 import select
 import shutil
-import socket
 import time
-import uuid
+from collections import deque
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
 from jobs import clock
 from jobs.advance import Outcome, finish
-from jobs.collect import Collector, flush_patiently
-from jobs.dispatch import ask_for_snapshot
+from jobs.answer import answer
+from jobs.collect import Collector
+from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
-from jobs.hosts import HOSTS, Host
+from jobs.follow import Claim, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
-from jobs.models import Event, Run, Step
+from jobs.link import Link
+from jobs.models import Step
+from jobs.node_limits import NodeLimits
 from jobs.outcome import Ending, outcome_of
-from jobs.states import NODE_DONE, NodeStatus, Runner, Status
-from jobs.try_again import tell_wait
+from jobs.states import Runner, Status
+from jobs.tell import request_for, step_folder, structure_of
 from kedro_console import wire
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES: Final = 256 * 1024
 IDLE_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 0.2
 STALE_TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
 
 
 def supervise(step_id: int, *, worker_name: str) -> bool:
-    """Run this step to its end; False when the claim was refused (another has it, or nothing is to be done)."""
-    step = Step.objects.select_related("run__pipeline__project", "run__snapshot").get(pk=step_id)
-    asked = time.monotonic()
-    try:
-        token = _claim(step, worker_name)
-    except IllegalMove as refusal:
-        logger.info("%s was not claimed: %s", step, refusal)
+    """Run this step, or the next of its run, and those that follow; False when there is nothing to do."""
+    at = clock.now()
+    known = Step.objects.select_related("run__pipeline__project")
+    step = known.filter(pk=step_id, status=Status.QUEUED, ready_at__isnull=False).first() or another(step_id, at)
+    mine = _claimed(step, worker_name)
+    if mine is None:
         return False
-    with LEASES.hold(step, token, since=asked) as hold:
-        try:
-            Supervision(step, token, hold, worker_name).run()
-        except LeaseLost as lost:
-            logger.warning("%s", lost)
+    with Link() as link:
+        while mine:
+            mine = _run(mine, link, worker_name)
     return True
 
 
-def _claim(step: Step, worker_name: str) -> uuid.UUID:
-    """The step's lease token; the run starts with its first claimed step."""
-    at = clock.now()
-    with transaction.atomic():
-        run = Run.objects.select_for_update().get(pk=step.run_id)
-        token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
-        if run.status == Status.QUEUED:
-            run.start(at=at, by=worker_name)
-        elif step.eligible_at:
-            tell_wait(run.pk)
-    return token
+def _claimed(step: Step | None, worker_name: str) -> Claim | None:
+    try:
+        return claim(step, at=clock.now(), worker_name=worker_name) if step else None
+    except IllegalMove as refusal:
+        logger.info("%s was not claimed: %s", step, refusal)
+        return None
 
 
-def step_folder(step: Step) -> Path:
-    """Where this attempt's staged files lie until they are in the store."""
-    return step.run.folder / f"{step.position}-{step.attempt}"
-
-
-def pinned_versions(step: Step) -> dict[str, str]:
-    """The versions that this run (or the one it resumes) saved before: a step must not read a newer one of another.
-
-    What the step makes itself is not pinned: its nodes read each other's new versions.
-    """
-    run = step.run
-    done = run.node_runs.filter(status=NodeStatus.SUCCEEDED).exclude(name__in=step.nodes).values("name")
-    saved = Event.objects.filter(run=run, kind="dataset_saved", node__in=done).exclude(data__version="")
-    versions = saved.order_by("seq").values_list("data__dataset", "data__version")
-    return {**run.load_versions, **{dataset: version for dataset, version in versions if version}}
-
-
-def is_part(step: Step) -> bool:
-    """Whether it has to name its nodes; a whole run runs what the pipeline is now, whatever the snapshot says."""
-    run = step.run
-    if run.nodes or run.runner == Runner.DISTRIBUTED:
-        return True
-    return run.node_runs.filter(status__in=sorted(NODE_DONE)).exclude(name__in=step.nodes).exists()
+def _run(mine: Claim, link: Link, worker_name: str) -> Claim | None:
+    """Run the step to its end; the one that follows, in the same child or, when it has ended, in a new one."""
+    with LEASES.hold(mine.step, mine.token, since=mine.since) as hold:
+        try:
+            following = Supervision(mine, hold, link, worker_name).run()
+        except LeaseLost as lost:
+            logger.warning("%s", lost)
+            return None
+    if following or mine.step.run.runner != Runner.DISTRIBUTED:
+        return following
+    step = in_turn_after(mine.step, clock.now()) if LEASES.may_go_on else None
+    following = _claimed(step, worker_name)
+    if not following:
+        pass_on(mine.step)
+    return following
 
 
 class Supervision:
     """One step under this worker's lease, from its claim to its end."""
 
-    def __init__(self, step: Step, token: uuid.UUID, hold: Hold, worker_name: str) -> None:
-        self.step, self.token, self.hold, self.worker_name = step, token, hold, worker_name
-        self.pipeline = step.run.pipeline
-        self.folder = step_folder(step)
-        structure = step.run.snapshot.pipeline(self.pipeline.name) if step.run.snapshot else None
-        self.collector = Collector(step, token, set(structure.outputs) if structure else set())
+    def __init__(self, mine: Claim, hold: Hold, link: Link, worker_name: str) -> None:
+        self.mine, self.step, self.token = mine, mine.step, mine.token
+        self.hold, self.link, self.worker_name = hold, link, worker_name
+        self.pipeline = self.step.run.pipeline
+        self.folder = step_folder(self.step)
+        structure = structure_of(self.step.run)
+        self.collector = Collector(self.step, self.token, structure.outputs)
+        self.limits = NodeLimits(self.pipeline.node_time_limit_seconds, structure.limits)
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
+        self.following: Claim | None = None
+        self._questions: deque[wire.Asked] = deque()
+        self._untold = mine.others
         self._stage = ""
         self._stage_at = 0.0
         self._started = time.monotonic()
 
-    def run(self) -> None:
-        """From the first request to the transaction that ends the step."""
+    def run(self) -> Claim | None:
+        """From the request to the transaction that ends the step; the next one, when that took it for its child."""
         try:
             self._execute()
         except (HostLost, ConnectionError):  # also in the middle of the request
             self.ending.is_host_lost = True
         except (ProjectError, wire.WireError) as error:
             self.ending.sentence = str(error)
+        finally:
+            self._tell_others()
+        if self.following:  # whatever the pulse thinks of a lease that has ended in this moment
+            return self.following
+        self.link.close()
         if self.hold.is_lost:
             raise LeaseLost(f"The lease of {self.step} was lost: its process was ended and nothing more is written.")
         self._close()
+        return None
 
     # ---- the child
 
     def _execute(self) -> None:
+        """Have a child run the step: the one of the step before when there is one, else a new one."""
         for _ in range(STALE_TRIES):
-            self.collector.refusal = None
-            host = HOSTS.of(self.pipeline.project)
-            self._converse(host)
-            if self.collector.refusal is None or self.collector.refusal.reason != "stale":
+            self.collector.refusal, self.ending.is_host_lost = None, False
+            is_following = self.link.is_open
+            if not is_following:
+                self.link.open(self.pipeline.project)
+            self._converse()
+            if self.following:
                 return
-            HOSTS.replace(self.pipeline.project, host)
+            self.link.close()
+            if self._is_refused("stale"):
+                self.link.replace_host(self.pipeline.project)
+            elif not (is_following and self._was_never_taken()):
+                return
 
-    def _converse(self, host: Host) -> None:
-        """Send the request and listen until the host has said that the child is gone."""
-        with host.connect() as connection:
-            wire.send(connection, self._request())
-            with self.hold.shared_with(connection):
-                self._listen(connection)
+    def _is_refused(self, reason: str) -> bool:
+        return self.collector.refusal is not None and self.collector.refusal.reason == reason
 
-    def _listen(self, connection: socket.socket) -> None:
-        reader = wire.FrameReader()
+    def _was_never_taken(self) -> bool:
+        """The child of the step before was gone already: a new one takes the step, which has lost nothing."""
+        return not self.collector.has_begun and (self.ending.is_host_lost or self._is_refused("gone"))
+
+    def _converse(self) -> None:
+        """Send the request and listen until the child is gone, or waits and has its next step."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.link.send(request_for(self.step, self.hold.until))
+        self._tell_others()
+        with self.hold.shared_with(self.link.connection):
+            self._listen()
+
+    def _tell_others(self) -> None:
+        """Celery hears of what became ready with this step when its own child is at work."""
+        untold, self._untold = self._untold, ()
+        try:
+            send_all(untold)
+        except OperationalError as error:  # the reconciler tells them
+            logger.warning("The database is away, and Celery was not told of %d steps: %s", len(untold), error)
+
+    def _listen(self) -> None:
         while not self.collector.exit and not self._is_over():
+            self._answer()
+            if self.collector.is_waiting and self._goes_on():
+                return
             self._write_if_due()
-            self._press_on(connection)
+            self._press_on()
             wait = self.collector.seconds_until_due(self._patience())
-            readable, _, _ = select.select([connection, self.hold.wake], [], [], wait)
+            readable, _, _ = select.select([self.link.connection, self.hold.wake], [], [], wait)
             if self.hold.wake in readable:
                 self.hold.wake.recv(64)
-            if connection in readable and not self._read(connection, reader):
+            if self.link.connection in readable and not self._read():
                 self.ending.is_host_lost = not (self.collector.exit or self.collector.refusal)
                 return
 
-    def _request(self) -> wire.StepStarted:
-        run, limit = self.step.run, self.pipeline.memory_limit_mb
-        is_distributed, is_partial = run.runner == Runner.DISTRIBUTED, is_part(self.step)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return wire.StepStarted(
-            run_id=str(run.uuid),
-            step_id=str(self.step.task_id),
-            pipeline=self.pipeline.name,
-            nodes=self.step.nodes if is_partial else [],
-            runner=Runner.SEQUENTIAL if is_distributed else run.runner,
-            max_workers=self.pipeline.max_workers,
-            parameters=run.parameters,
-            folder=str(self.folder),
-            store_folder=str(run.store_folder) if run.is_resumable or is_distributed else "",
-            save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
-            load_versions=pinned_versions(self.step) if is_partial else {},
-            free_outputs=sorted(self.collector.outputs),
-            memory_limit_bytes=limit * 1024 * 1024,
-            held_until=self.hold.until,
-        )
+    def _goes_on(self) -> bool:
+        """End the step and take the next one for the child that waits; if none follows, the child is let go first."""
+        self.collector.is_waiting = False
+        self.collector.log.close(time.time())
+        outcome = outcome_of(self.collector, self.ending)
+        if outcome.status == Status.SUCCEEDED and LEASES.may_go_on and not self._is_stopping:
+            try:
+                self.following = go_on(self.mine, outcome, self.collector, at=clock.now(), worker_name=self.worker_name)
+            except OperationalError as error:
+                logger.warning("The database let no child go on after %s (%s).", self.step, error)
+        if self.following:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            self.link.send(wire.LeaveAsked())
+        return self.following is not None
 
-    def _read(self, connection: socket.socket, reader: wire.FrameReader) -> bool:
+    @property
+    def _is_stopping(self) -> bool:
+        return self.ending.is_stop_asked or self.ending.is_timed_out or self.hold.is_stop_asked
+
+    def _read(self) -> bool:
         """Take what has arrived; False at the end of the stream."""
-        try:
-            data = connection.recv(READ_BYTES)
-        except ConnectionResetError:
-            data = b""
-        for kind, payload in reader.feed(data):
+        frames = self.link.read()
+        for kind, payload in frames or ():
             if kind == wire.LOG_FRAME:
                 self.collector.take_log(payload, time.time())
             else:
-                self.collector.take(wire.parse(payload))
-        return bool(data)
+                self._take(wire.parse(payload))
+        return frames is not None
+
+    def _take(self, message: wire.Message) -> None:
+        if isinstance(message, wire.Asked):
+            self._questions.append(message)
+        elif self.collector.has_begun or not isinstance(message, wire.ChildExited):  # else it is of the step before
+            self.collector.take(message)
+
+    def _answer(self) -> None:
+        """Answer what nodes asked; with the database away they wait until it is back."""
+        while self._questions:
+            try:
+                reply = answer(self.step, self.token, self._questions[0], clock.now())
+            except OperationalError as error:
+                logger.warning("A question of %s waits for the database: %s", self.step, error)
+                return
+            self._questions.popleft()
+            self.link.send(reply)
 
     def _is_over(self) -> bool:
         """Leave the conversation: closing the connection makes the host kill the child's process group."""
@@ -198,19 +232,21 @@ class Supervision:
     # ---- stopping
 
     def _patience(self) -> float:
-        """Seconds until something of ours is due: a time limit, or the next stage of a stop."""
-        waits = [IDLE_SECONDS]
+        """Seconds until something of ours is due: a time limit, a late answer, or the next stage of a stop."""
+        idle = ANSWER_SECONDS if self._questions else IDLE_SECONDS
+        waits = [self.limits.seconds_left(self.collector.running_since, time.monotonic(), most=idle)]
         if limit := self.pipeline.time_limit_seconds:
             waits.append(max(0.0, self._started + limit - time.monotonic()))
         if self._stage:
             waits.append(max(0.0, self._stage_at - time.monotonic()))
         return min(waits)
 
-    def _press_on(self, connection: socket.socket) -> None:
+    def _press_on(self) -> None:
         """Stop in stages: interrupt, after the grace terminate, a little later kill."""
         limit = self.pipeline.time_limit_seconds
         if limit and not self.ending.is_timed_out and time.monotonic() - self._started >= limit:
             self.ending.is_timed_out, self.ending.time_limit_seconds = True, limit
+        self._look_at_nodes()
         if self.hold.is_stop_asked:
             self.ending.is_stop_asked = True
         if not (self.ending.is_stop_asked or self.ending.is_timed_out) or time.monotonic() < self._stage_at:
@@ -220,18 +256,22 @@ class Supervision:
         wait = self.pipeline.grace_seconds if self._stage == "interrupt" else KILL_AFTER_TERMINATE_SECONDS
         self._stage_at = time.monotonic() + wait
         self.collector.say("WARNING", f"The process is asked to stop: {self._stage}.", time.time())
-        try:
-            wire.send(connection, wire.StopAsked(stage=self._stage))
-        except OSError:
-            return  # the host is closing: its last message is still to be read
+        self.link.send(wire.StopAsked(stage=self._stage))
+
+    def _look_at_nodes(self) -> None:
+        node = self.limits.overdue(self.collector.running_since, time.monotonic())
+        if node and not self.ending.is_timed_out:
+            self.ending.is_timed_out, self.ending.time_limit_seconds = True, self.limits.of(node)
+            self.ending.overdue_node = node
 
     # ---- the end
 
     def _close(self) -> None:
         self.collector.log.close(time.time())
         outcome = outcome_of(self.collector, self.ending)
+        if self.ending.overdue_node:
+            self.collector.blame(self.ending.overdue_node, outcome.error)
         self._say_why(outcome)
-        flush_patiently(self.collector, seconds=LEASE.total_seconds() * 2)
         self._finish_patiently(outcome)
         self._notice_new_code()
         shutil.rmtree(self.folder, ignore_errors=not self.collector.store_error)
@@ -251,7 +291,14 @@ class Supervision:
         deadline = time.monotonic() + (LEASE + timedelta(seconds=40)).total_seconds()
         while True:
             try:
-                return finish(self.step, outcome, token=self.token, at=clock.now(), by=self.worker_name)
+                return finish(
+                    self.step,
+                    outcome,
+                    token=self.token,
+                    at=clock.now(),
+                    by=self.worker_name,
+                    collector=self.collector,
+                )
             except OperationalError:
                 if self.hold.is_lost or time.monotonic() > deadline:
                     raise

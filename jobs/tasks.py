@@ -9,6 +9,7 @@ from celery.exceptions import Ignore
 
 from jobs import clock
 from jobs.models import Beat, Project
+from jobs.prune import prune
 from jobs.reconcile import reconcile
 from jobs.snapshots import take
 from jobs.supervise import supervise
@@ -37,6 +38,12 @@ def tick(self: Task[Any, Any]) -> None:
     at = clock.now()
     Beat.objects.hear(self.request.origin or "unknown", at)
     reconcile(at)
+
+
+@shared_task(name="jobs.prune")
+def drop_old() -> None:
+    """Drop what no run needs any more, on the machine of the worker that got this."""
+    prune(clock.now())
 
 
 @shared_task(name="jobs.snapshot")

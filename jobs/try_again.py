@@ -32,7 +32,7 @@ def after_failure(run: Run, step: Step, failure: wire.RunFailed | None, at: date
     """The next attempt of a step that has just failed like this; None when it is not to be tried again."""
     if failure is None or failure.reason in HOPELESS or run.cancel_requested_at is not None:
         return None
-    number = run.steps.filter(position=step.position, status=Status.FAILED).count()
+    number = run.steps.filter(position=step.position, status=Status.FAILED, merged_into=None).count()
     allowed = allowed_retries(run, failure.node)
     if number > allowed or not _is_named(run.pipeline.retry_exceptions, failure.failure):
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from django.db.models import F
+
 from jobs.models import Run
 from jobs.states import Status
 
@@ -21,8 +23,8 @@ class Usual:
 
 
 def usual(pipeline_id: int, before: int | None = None) -> Usual | None:
-    """By at most the last 20 successes (older than run `before`); None when there is none."""
-    rows = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED, started_at__isnull=False)
+    """By at most the last 20 successes with something to do (older than run `before`); None when there is none."""
+    rows = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED, finished_at__gt=F("started_at"))
     times = rows.before(before).order_by("-id").values_list("started_at", "finished_at")[:SUCCESSES]
     seconds = [(finished - started).total_seconds() for started, finished in times if finished and started]
     if not seconds:

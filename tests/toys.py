@@ -22,6 +22,14 @@ def third(b):
     return {**b, "third": True}
 
 
+def says(a, word):
+    return {**a, "says": word}
+
+
+def both(stored, versioned):
+    return {"says": stored["says"], "from": stored["from"], "second": versioned["second"]}
+
+
 def raises(word):
     raise ValueError("the shelf is empty")
 
@@ -110,6 +118,19 @@ def part_that_fails_without(words, mark):
     return {"pid": os.getpid(), "word": words[0]}
 
 
+def diary_part(number, diary, seconds):
+    found = os.environ.get("LEFT_BY", "")
+    os.environ["LEFT_BY"] = str(number)
+    if Path(f"{diary}.kill-{number}").exists():
+        Path(f"{diary}.kill-{number}").unlink()
+        os.kill(os.getpid(), 9)
+    print(f"part {number} of {diary}")
+    time.sleep(seconds)
+    with open(diary, "a") as handle:
+        handle.write(f"{number} {os.getpid()} {found}\\n")
+    return {"pid": os.getpid(), "word": number}
+
+
 def join(*parts):
     return {"pids": len({p["pid"] for p in parts}), "words": [p["word"] for p in parts]}
 
@@ -130,6 +151,25 @@ def naps_after(b, seconds, diary):
     return {**b, **naps(seconds, diary)}
 
 
+def asks(word):
+    from kedro_console import here
+
+    return here.ask("run_described")
+
+
+def locks(words):
+    return (lambda word: {"pid": os.getpid(), "word": word}), words
+
+
+def uses(lock, word):
+    return lock(word)
+
+
+def streams(word):
+    for letter in word:
+        yield letter
+
+
 def progress(n):
     for i in range(n):
         print(f"\\rcounting:  {100 * (i + 1) // n}%|###| {i + 1}/{n} [00:00<00:00, 9.00it/s]", end="", file=sys.stderr)
@@ -139,8 +179,11 @@ def progress(n):
 """
 
 PIPELINES = """
+from functools import partial
+
 from kedro.pipeline import node, pipeline
 from . import nodes as f
+from .opening import opens
 
 
 def one(function, inputs, output="out"):
@@ -158,6 +201,12 @@ def register_pipelines():
         + [node(f.part, "words", f"part_{i}", name=f"part_{i}") for i in range(4)]
         + [node(f.join, [f"part_{i}" for i in range(4)], "joined", name="join")]
     )
+    width = 12
+    wide = pipeline(
+        [node(partial(f.diary_part, i), ["params:diary", "params:seconds"], f"wide_{i:02}", name=f"wide_{i:02}")
+         for i in range(width)]
+        + [node(f.join, [f"wide_{i:02}" for i in range(width)], "joined", name="join")]
+    )
     broken_fan = pipeline(
         [node(f.split, "params:word", "words", name="split")]
         + [node(f.part, "words", f"part_{i}", name=f"part_{i}") for i in range(3)]
@@ -171,6 +220,18 @@ def register_pipelines():
             node(function, [between, *parameters], "out", name=function.__name__, **facts),
         ])
 
+    locked = pipeline([
+        node(f.split, "params:word", "words", name="split"),
+        node(f.locks, "words", ["lock", "told"], name="locks"),
+        node(f.uses, ["lock", "params:word"], "left", name="left"),
+        node(f.part, "told", "right", name="right"),
+        node(f.join, ["left", "right"], "joined", name="join"),
+    ])
+    streamed = pipeline([
+        node(f.streams, "params:word", "letters", name="streams"),
+        node(f.first, "letters", "x", name="one"),
+        node(f.first, "letters", "y", name="two"),
+    ])
     late = ["params:failures", "params:diary"]
     return {
         "divides": after_two(f.divides, ["params:divisor"]),
@@ -179,7 +240,17 @@ def register_pipelines():
         "answers_late": after_two(f.answers_late, late),
         "answers_late_tagged": after_two(f.answers_late, late, tags=["retry-3"]),
         "naps_after": after_two(f.naps_after, ["params:seconds", "params:diary"]),
+        "changing": pipeline([
+            node(opens, "source", "a", name="opens"),
+            node(f.says, ["a", "params:word"], "b", name="says"),
+            node(f.third, "b", "stored", name="third"),
+            node(f.second, "a", "versioned", name="second"),
+            node(f.both, ["stored", "versioned"], "out", name="both"),
+        ]),
+        "locked": locked,
+        "streamed": streamed,
         "fan": fan,
+        "wide": wide,
         "broken_fan": broken_fan,
         "__default__": chain,
         "chain": chain,
@@ -190,11 +261,16 @@ def register_pipelines():
         "eats": one(f.eats, "params:megabytes"),
         "prints": one(f.prints, "params:megabytes"),
         "prints_bytes": one(f.prints_bytes, "params:word"),
+        "naps_tagged": pipeline([
+            node(f.first, "params:word", "a", name="first"),
+            node(f.naps, ["params:seconds", "params:diary"], "out", name="naps", tags=["timeout-1"]),
+        ]),
         "naps": one(f.naps, ["params:seconds", "params:diary"]),
         "spins": one(f.spins, "params:seconds"),
         "grinds": one(f.grinds, "params:diary"),
         "writes": one(f.writes, ["params:folder", "params:word"]),
         "environment": one(f.environment, "params:word"),
+        "asks": one(f.asks, "params:word"),
         "progress": one(f.progress, "params:n"),
     }
 """
@@ -212,7 +288,15 @@ n: 20
 """
 
 
+OPENING = """
+def opens(source):
+    return {"from": source["from"]}
+"""
+
 CATALOG = """
+source:
+  type: json.JSONDataset
+  filepath: data/source.json
 stored:
   type: json.JSONDataset
   filepath: data/stored.json
@@ -236,6 +320,8 @@ def write_toy(folder: Path, package: str = "toy", word: str = "hello") -> Path:
     (source / "__init__.py").write_text("")
     (source / "settings.py").write_text("")
     (source / "nodes.py").write_text(NODES)
+    (source / "opening.py").write_text(OPENING)
+    (folder / "data" / "source.json").write_text('{"from": "here"}')
     (source / "pipeline_registry.py").write_text(PIPELINES)
     (folder / "conf" / "base" / "parameters.yml").write_text(PARAMETERS.replace("hello", word))
     (folder / "conf" / "base" / "catalog.yml").write_text(CATALOG)

@@ -31,11 +31,15 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
             "default_parameters": UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
             "retry_exceptions": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
+            "unshareable": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
             "retry_nodes": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
         }
 
     def clean_retry_exceptions(self) -> list[str]:
         return names(self.cleaned_data["retry_exceptions"])
+
+    def clean_unshareable(self) -> list[str]:
+        return names(self.cleaned_data["unshareable"], "[] forgets what runs have learned")
 
     def clean_retry_nodes(self) -> list[str]:
         return names(self.cleaned_data["retry_nodes"])
@@ -56,10 +60,10 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             raise forms.ValidationError(sentences(refusal)) from refusal
 
 
-def names(given: Any) -> list[str]:
+def names(given: Any, empty: str = "[] means all") -> list[str]:
     """The list as it was typed; nothing is an empty one."""
     if not isinstance(given or [], list) or not all(isinstance(name, str) for name in given or []):
-        raise forms.ValidationError('Write a list of names, such as ["ConnectionError"]; [] means all.')
+        raise forms.ValidationError(f'Write a list of names, such as ["ConnectionError"]; {empty}.')
     return list(given or [])
 
 
@@ -88,6 +92,8 @@ class PipelineAdmin(Admin):
             {
                 "fields": (
                     ("runner", "max_workers"),
+                    ("grouping", "reuses_content"),
+                    "unshareable",
                     ("queue", "priority"),
                     ("overlap", "locks_outputs"),
                     "default_parameters",
@@ -96,7 +102,13 @@ class PipelineAdmin(Admin):
         ),
         (
             "Limits",
-            {"fields": (("time_limit_seconds", "memory_limit_mb"), ("crash_retries", "grace_seconds"), "poison_after")},
+            {
+                "fields": (
+                    ("time_limit_seconds", "node_time_limit_seconds"),
+                    ("memory_limit_mb", "grace_seconds"),
+                    ("crash_retries", "poison_after"),
+                )
+            },
         ),
         (
             "After a failure",

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -26,6 +26,8 @@ from jobs import clock
 from jobs.errors import ConsoleError, PlatformError
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.snapshots import take
+
+ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^@\s?#]+")
 
 
 class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
@@ -48,12 +50,18 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
 
     class Meta:
         model = Project
-        fields = ("name", "path", "interpreter", "kedro_env")
+        fields = ("name", "path", "interpreter", "kedro_env", "store_url")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "interpreter" in self.fields and not self.instance.pk:
             self.fields["interpreter"].initial = sys.executable
+
+    def clean_store_url(self) -> str:
+        url = str(self.cleaned_data["store_url"]).strip()
+        if url and not ADDRESS.fullmatch(url):
+            raise forms.ValidationError("Give an address such as s3://bucket/runs, without a login in it.")
+        return url
 
     def clean_path(self) -> str:
         folder = Path(self.cleaned_data["path"]).expanduser()
@@ -112,7 +120,19 @@ class ProjectAdmin(Admin):
         ("Secrets", {"fields": ("variables",)}),
     )
     fieldsets = (
-        (None, {"fields": ("problems", ("name", "kedro_env"), "path", "interpreter", ("checked_at", "created_at"))}),
+        (
+            None,
+            {
+                "fields": (
+                    "problems",
+                    ("name", "kedro_env"),
+                    "path",
+                    "interpreter",
+                    "store_url",
+                    ("checked_at", "created_at"),
+                )
+            },
+        ),
         ("Secrets", {"fields": ("kept_variables", "variables", "forget_variables")}),
     )
 

@@ -49,8 +49,9 @@ class StepInline(StepColumns, FactsInline):
 
 class NodeRunInline(FactsInline):
     model = NodeRun
+    fk_name = "run"
     verbose_name_plural = "Nodes"
-    fields = ("position", "name", "state", "attempts", "started_at", "seconds", "error")
+    fields = ("position", "name", "state", "reason", "attempts", "started_at", "seconds", "error")
     readonly_fields = ("state",)
 
     @display(description="Status", label=NODE_COLOURS)

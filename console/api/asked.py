@@ -35,6 +35,9 @@ class JobAsked(serializers.Serializer[Any]):
     from_nodes = _names("Only these nodes and all that need them.")
     to_nodes = _names("Only these nodes and all that they need.")
     tags = _names("Only nodes with one of these tags.")
+    everything = serializers.BooleanField(
+        required=False, default=False, help_text="Also what did not change, where the pipeline re-runs only that."
+    )
 
     @property
     def selection(self) -> Selection:

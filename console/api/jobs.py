@@ -85,6 +85,7 @@ def _submit(request: Request, pipeline: Pipeline, given: JobAsked) -> tuple[Run,
         parameters=parameters,
         selection=given.selection,
         runner=given.validated_data["runner"],
+        everything=given.validated_data["everything"],
         idempotency_key=_key(request),
         uuid=uuid,
     )

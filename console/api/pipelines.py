@@ -12,10 +12,12 @@ from rest_framework.response import Response
 
 from console.api.door import MISSING, REFUSED, Door
 from console.api.shapes import Moment
+from jobs.fallbacks import plan_of
 from jobs.launch import find_pipeline
-from jobs.models import Pipeline, Project
-from jobs.states import Runner
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
+from jobs.models import Pipeline, Project, Snapshot
+from jobs.plan import Plan
+from jobs.states import Grouping, Runner
+from kedro_console.wire import SnapshotPipeline
 
 
 class PipelineShape(serializers.Serializer[Any]):
@@ -31,6 +33,10 @@ class PipelineShape(serializers.Serializer[Any]):
     schemas = serializers.DictField(help_text="Parameter → JSON schema.")
     default_parameters = serializers.DictField(help_text="Runtime parameters that every job of it starts from.")
     runner = serializers.ChoiceField(Runner.choices)
+    grouping = serializers.ChoiceField(Grouping.choices, help_text="Which nodes of a distributed job share a step.")
+    reuses_content = serializers.BooleanField(help_text="Only what changed runs again.")
+    steps = serializers.IntegerField(help_text="Into how many steps a job of all its nodes is divided.")
+    plan_reason = serializers.CharField(help_text="Why these are fewer than `grouping` asks for; empty: they are not.")
 
 
 class GraphNodeShape(serializers.Serializer[Any]):
@@ -86,7 +92,7 @@ class PipelineOfProject(Door):
         """One pipeline with its graph."""
         pipeline = find_pipeline(name, project)
         snapshot = pipeline.project.snapshot
-        facts = _facts(pipeline, snapshot.picture if snapshot else None)
+        facts = _facts(pipeline, snapshot)
         structure = snapshot.pipeline(pipeline.name) if snapshot else None
         return Response(WholePipelineShape({**facts, "graph": structure.nodes if structure else []}).data)
 
@@ -106,12 +112,12 @@ def _all() -> Iterator[dict[str, Any]]:
         for pipeline in project.pipelines.all():
             if pipeline.is_registered:
                 pipeline.project = project
-                yield _facts(pipeline, snapshot.picture if snapshot else None)
+                yield _facts(pipeline, snapshot)
 
 
-def _facts(pipeline: Pipeline, picture: ProjectSnapshot | None) -> dict[str, Any]:
-    structures = picture.pipelines if picture else []
-    structure = next((known for known in structures if known.name == pipeline.name), None)
+def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
+    picture, structure = (snapshot.picture, snapshot.pipeline(pipeline.name)) if snapshot else (None, None)
+    plan = plan_of(pipeline, snapshot, structure.nodes, pipeline.runner) if snapshot and structure else Plan([])
     return {
         "project": pipeline.project.name,
         "name": pipeline.name,
@@ -123,6 +129,10 @@ def _facts(pipeline: Pipeline, picture: ProjectSnapshot | None) -> dict[str, Any
         "schemas": _read_by(structure, picture.schemas) if picture and structure else {},
         "default_parameters": pipeline.default_parameters,
         "runner": pipeline.runner,
+        "grouping": pipeline.grouping,
+        "reuses_content": pipeline.reuses_content,
+        "steps": len(plan.steps),
+        "plan_reason": plan.reason,
     }
 
 

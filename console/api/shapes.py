@@ -12,6 +12,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from console.env import DEFAULT_URL
+from console.tree import lock
 from jobs.models import Artifact, Run
 from jobs.states import Cause, NodeStatus, Runner, Status
 
@@ -38,7 +40,12 @@ class Moment(serializers.DateTimeField):
 def address(context: Mapping[str, Any], path: str) -> str:
     """The whole address of this path, as whoever asks reaches us; a command's is the one that `up` serves."""
     request = context.get("request")
-    return str(request.build_absolute_uri(path)) if request else f"{settings.CONSOLE_URL}{path}"
+    return str(request.build_absolute_uri(path)) if request else f"{_own_address()}{path}"
+
+
+def _own_address() -> str:
+    is_told = settings.CONSOLE_URL != DEFAULT_URL
+    return str(settings.CONSOLE_URL) if is_told else lock.address(settings.VAR) or DEFAULT_URL
 
 
 class ProgressShape(serializers.Serializer[Any]):
@@ -71,6 +78,7 @@ class JobShape(serializers.Serializer[Any]):
     nodes = serializers.ListField(child=serializers.CharField(), help_text="The chosen nodes; empty: all of them.")
     progress = ProgressShape(source="*")
     wait_reason = serializers.CharField(help_text="Why it has to wait; empty when nothing holds it back.")
+    plan_reason = serializers.CharField(help_text="Why it has fewer steps than asked for; empty: it has not.")
     cancel_requested_at = Moment(allow_null=True)
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
     revision = serializers.CharField(help_text="The code revision of the project.")
@@ -106,6 +114,7 @@ class NodeShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     position = serializers.IntegerField()
     status = serializers.ChoiceField(NodeStatus.choices)
+    reason = serializers.CharField(help_text="Why it was reused or ran, where only what changed runs again.")
     attempts = serializers.IntegerField()
     started_at = Moment(allow_null=True)
     finished_at = Moment(allow_null=True)

@@ -29,6 +29,14 @@ def take(var: Path, address: str) -> int:
     return descriptor
 
 
+def address(var: Path) -> str:
+    """Where the tree of this folder answers, or answered last; "" before its first start."""
+    try:
+        return str(json.loads((var / "up.lock").read_text())["address"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
 def _sentence(file: Path) -> str:
     try:
         holder = json.loads(file.read_text())

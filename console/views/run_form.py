@@ -17,14 +17,13 @@ from console.copies import as_command, as_curl
 from console.forms import RunForm
 from console.views.access import needs
 from console.views.shell import page
+from console.will_run import will_run
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.parameters import nest
-from jobs.selection import choose
 from jobs.states import Cause
-from jobs.statistics import lately
 from kedro_console.wire import SnapshotPipeline
 
 LATEST = 6  # runs whose parameters are offered
@@ -38,10 +37,10 @@ def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
     if snapshot is None or structure is None:
         return page(request, "pipelines/unknown.html", {"pipeline": row, "snapshot": snapshot}, title=row.name)
     if request.method == "GET":
-        return _page(request, _fresh(request, row, snapshot, structure))
+        return _page(request, _fresh(request, row, snapshot, structure), snapshot)
     form = RunForm(row, structure, snapshot.picture, data=request.POST)
     run = _start(request, form) if form.is_valid() else None
-    return redirect("run", run.pk) if run else _page(request, form)
+    return redirect("run", run.pk) if run else _page(request, form, snapshot)
 
 
 @require_POST
@@ -53,7 +52,7 @@ def pipeline_run_preview(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponse(status=409)
     form = RunForm(row, structure, snapshot.picture, data=request.POST)
     form.is_valid()
-    return render(request, "pipelines/_will_run.html", {"form": form, **_will_run(request, form)})
+    return render(request, "pipelines/_will_run.html", {"form": form, **_will_run(request, form, snapshot)})
 
 
 def _pipeline(pk: int) -> tuple[Pipeline, Snapshot | None, SnapshotPipeline | None]:
@@ -93,6 +92,7 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
             parameters=nest(form.changes),
             selection=form.selection,
             runner=form.cleaned_data["runner"],
+            everything=form.cleaned_data["everything"],
             idempotency_key=_key(request.user, form),
         )
     except BadParameters as error:
@@ -111,12 +111,13 @@ def _key(user: User, form: RunForm) -> str | None:
     if not (key := form.cleaned_data.get("key")):
         return None
     chosen = form.selection
-    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, form.cleaned_data["runner"]]
+    how = [form.cleaned_data["runner"], form.cleaned_data["everything"]]
+    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, how]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
 
 
-def _page(request: HttpRequest, form: RunForm) -> HttpResponse:
+def _page(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> HttpResponse:
     row = form.pipeline
     latest = list(row.runs.order_by("-id")[:LATEST])
     mine = row.runs.filter(requested_by=request.user.pk).order_by("-id").first()
@@ -126,22 +127,15 @@ def _page(request: HttpRequest, form: RunForm) -> HttpResponse:
         "latest": latest,
         "mine": mine,
         "from": request.GET.get("from", ""),
-        **_will_run(request, form),
+        **_will_run(request, form, snapshot),
     }
     return page(request, "pipelines/run.html", context, title=f"Run {row.name}")
 
 
-def _will_run(request: HttpRequest, form: RunForm) -> dict[str, Any]:
-    """Chosen nodes, the usual duration of the whole, and copies of the wish for a terminal."""
-    nodes = []
-    if form.is_bound and not set(form.bad_names) & {"nodes", "from_nodes", "to_nodes", "tags"}:
-        nodes = choose(form.structure, form.selection)
-    elif not form.is_bound:
-        only = set(form.initial["nodes"])
-        nodes = [node for node in form.structure.nodes if not only or node.name in only]
+def _will_run(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> dict[str, Any]:
+    """The box beside the form, with copies of the wish for a terminal."""
     return {
-        "will_run": nodes,
-        "usual_seconds": lately([form.pipeline], at=clock.now())[form.pipeline.pk].usual_seconds,
+        **will_run(form, snapshot, clock.now()),
         "curl": as_curl(form, request.build_absolute_uri("/api/v1/jobs")),
         "command": as_command(form),
     }

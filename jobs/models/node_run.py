@@ -19,6 +19,20 @@ class NodeRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     seconds = models.FloatField(null=True, blank=True)
+    content_key = models.CharField(
+        max_length=64, blank=True, help_text="A digest of all that its outputs follow from; empty: not known."
+    )
+    content = models.JSONField(null=True, blank=True, help_text="Digests of its code, packages, parameters and inputs.")
+    taken_from = models.ForeignKey(
+        Run,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="The run whose outputs it reuses.",
+    )
+    reason = models.CharField(max_length=300, blank=True, help_text="Why it was reused, or why it ran again.")
     error = models.TextField(blank=True)
     failure = models.JSONField(null=True, blank=True, help_text="A wire.Failure: exception, message, frames.")
     progress = models.JSONField(null=True, blank=True, help_text="The newest progress bar: label, done, total, unit.")
@@ -26,6 +40,12 @@ class NodeRun(models.Model):
     class Meta:
         ordering = ["run", "position"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="node_once_in_run")]
+        indexes = [
+            models.Index(fields=["content_key", "-id"], condition=~models.Q(content_key=""), name="node_by_content"),
+            models.Index(
+                fields=["taken_from"], condition=models.Q(taken_from__isnull=False), name="node_that_was_taken"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -4,7 +4,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from jobs.models.project import Project
-from jobs.states import Overlap, Runner
+from jobs.states import Grouping, Overlap, Runner
 from kedro_console.wire import SnapshotPipeline
 
 DEFAULT_QUEUE = "default"
@@ -21,6 +21,18 @@ class Pipeline(models.Model):
         default=dict, blank=True, help_text="Runtime parameters that every run of this pipeline starts from."
     )
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)
+    grouping = models.CharField(
+        max_length=20,
+        choices=Grouping,
+        default=Grouping.NODE,
+        help_text="Which nodes of a distributed run share a step. A node that no group names is as with “node”.",
+    )
+    unshareable = models.JSONField(
+        "datasets that cannot be handed over",
+        default=list,
+        blank=True,
+        help_text="Learned from runs: what makes one of these and what reads it share a process. [] forgets them.",
+    )
     max_workers = models.PositiveSmallIntegerField(default=4, validators=[MinValueValidator(1)])
     queue = models.CharField(max_length=80, default=DEFAULT_QUEUE, help_text="The Celery queue that its steps go to.")
     priority = models.PositiveSmallIntegerField(default=5, help_text="0 goes first, 9 last.")
@@ -48,7 +60,18 @@ class Pipeline(models.Model):
         help_text="Keep the datasets between nodes on disk, so that a resumed run goes on exactly where it ended. "
         "Distributed runs always do.",
     )
+    reuses_content = models.BooleanField(
+        "re-runs only what changed",
+        default=False,
+        help_text="A node does not run while its code, parameters and input data are those of an earlier successful "
+        "run whose outputs are still there. It keeps the datasets between nodes on disk.",
+    )
     time_limit_seconds = models.PositiveIntegerField(default=0, help_text="0: no limit.")
+    node_time_limit_seconds = models.PositiveIntegerField(
+        "time limit of a node (seconds)",
+        default=0,
+        help_text="0: no limit; a node's tag timeout-N overrides it.",
+    )
     memory_limit_mb = models.PositiveIntegerField("memory limit (MB)", default=0, help_text="0: no limit.")
     grace_seconds = models.PositiveSmallIntegerField(
         default=10, help_text="Between the interrupt of a cancelled run and its kill."

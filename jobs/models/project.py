@@ -27,6 +27,13 @@ class Project(models.Model):
     environment = EncryptedJSONField(
         "environment variables", default=dict, blank=True, help_text="Given to the project's processes; kept encrypted."
     )
+    store_url = models.CharField(
+        "store of runs",
+        max_length=500,
+        blank=True,
+        help_text="Where the datasets between nodes are kept when workers share no folder, such as s3://bucket/runs; "
+        "the project's own fsspec opens it. Empty: in the console's folder.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True, editable=False)

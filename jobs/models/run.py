@@ -53,7 +53,36 @@ class Run(Moving):
     tags = models.JSONField(default=list, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
+    caused_by = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="followers",
+        help_text="The run whose end (or whose node's end) started this one by a rule.",
+    )
+    root = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="family",
+        help_text="The first run of the chain that rules and retries made; empty: itself.",
+    )
+    iteration = models.PositiveIntegerField(default=0, help_text="How many runs of the chain came before it.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="The tick of the schedule that began its chain.")
+    is_side_job = models.BooleanField(default=False, help_text="Its end never changes what its main run is.")
     is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
+    plan_reason = models.TextField(blank=True, help_text="Why it has fewer steps than its pipeline asks for.")
+    unshared = models.JSONField(
+        default=list, blank=True, help_text="Datasets that stay in the process that makes them, even with a store."
+    )
+    store_url = models.CharField(
+        max_length=600, blank=True, help_text="Where its datasets between nodes lie; empty: in its folder, or nowhere."
+    )
+    log_dropped_at = models.DateTimeField(
+        null=True, blank=True, help_text="When retention took its log lines and events."
+    )
     load_versions = models.JSONField(
         default=dict, blank=True, help_text="Versioned dataset → the version that an earlier run saved and it reads."
     )
@@ -96,6 +125,8 @@ class Run(Moving):
             models.Index(fields=["cause", "-id"], name="run_by_cause"),
             models.Index(fields=["-created_at"], name="run_by_created"),
             models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),
+            models.Index(fields=["finished_at"], condition=models.Q(log_dropped_at=None), name="run_with_log_by_end"),
+            models.Index(fields=["id"], condition=~models.Q(store_url=""), name="run_with_store_elsewhere"),
             models.Index(fields=["waits_for"], condition=models.Q(waits_for__isnull=False), name="run_that_waits"),
         ]
         permissions = [
@@ -111,6 +142,11 @@ class Run(Moving):
 
     def _history(self) -> dict[str, Any]:
         return {"run": self}
+
+    @property
+    def root_number(self) -> int:
+        """The number of the first run of its chain."""
+        return self.root_id or self.pk
 
     @property
     def folder(self) -> Path:

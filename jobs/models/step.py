@@ -19,6 +19,14 @@ class StepQuerySet(models.QuerySet["Step"]):
         rows = self.filter(status=Status.QUEUED, ready_at__isnull=False)
         return rows.filter(models.Q(eligible_at__isnull=True) | models.Q(eligible_at__lte=at))
 
+    def in_turn(self, queue: str, at: datetime) -> StepQuerySet:
+        """What waits in this queue, the next first: the more important, then what has been ready for longer.
+
+        `finished_at` is empty for them all: its index finds the few live steps among all that ever were.
+        """
+        rows = self.ready(at).filter(queue=queue, finished_at=None, run__cancel_requested_at=None)
+        return rows.order_by("priority", "ready_at", "position")
+
     def unheard(self, at: datetime, *, patience: timedelta) -> StepQuerySet:
         """Ready steps whose Celery message was sent long ago, or never."""
         rows = self.ready(at)
@@ -37,11 +45,11 @@ class StepQuerySet(models.QuerySet["Step"]):
         return waiting.values_list("priority", flat=True).first()
 
     def newest_attempts(self) -> StepQuerySet:
-        """Of each position only the newest attempt."""
+        """Of each position only the newest attempt; not of one whose nodes another step took over."""
         newer = Step.objects.filter(
             run=models.OuterRef("run"), position=models.OuterRef("position"), attempt__gt=models.OuterRef("attempt")
         )
-        return self.filter(~models.Exists(newer))
+        return self.filter(~models.Exists(newer), merged_into=None)
 
 
 class Step(Moving):
@@ -52,6 +60,9 @@ class Step(Moving):
     attempt = models.PositiveIntegerField(default=1)
     nodes = models.JSONField(default=list, blank=True, help_text="Node names; empty: all nodes of the run.")
     needs = models.JSONField(default=list, blank=True, help_text="Positions of the steps that have to succeed first.")
+    merged_into = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The position of the step that its nodes were given to."
+    )
     task_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="The Celery task's id.")
     queue = models.CharField(max_length=80)
     priority = models.PositiveSmallIntegerField(default=5)

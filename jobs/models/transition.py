@@ -56,16 +56,23 @@ class Moving(models.Model):
         if to in FINAL:
             facts["finished_at"] = at
         rows = type(self)._default_manager.filter(pk=self.pk)
-        with transaction.atomic():
-            before = rows.select_for_update().values_list("status", flat=True).get()
+        with transaction.atomic(savepoint=False):
+            before = _only(sources(to)) or rows.select_for_update().values_list("status", flat=True).get()
             moved = rows.filter(status__in=sources(to), **(only or {})).update(status=to, **facts)
-            if not moved:
-                raise IllegalMove(str(self._meta.verbose_name), before, to)
-            Transition.objects.create(**self._history(), from_status=before, to_status=to, at=at, by=by, reason=reason)
+            if moved:
+                was = {"from_status": before, "to_status": to}
+                Transition.objects.create(**self._history(), **was, at=at, by=by, reason=reason)
+        if not moved:
+            raise IllegalMove(str(self._meta.verbose_name), rows.values_list("status", flat=True).get(), to)
         self.status = to
         for name, value in facts.items():
             setattr(self, name, value)
         return self
+
+
+def _only(statuses: frozenset[Status]) -> Status | None:
+    """The one status among them, when there is only one: then nobody has to look what it was."""
+    return next(iter(statuses)) if len(statuses) == 1 else None
 
 
 def final_has_finished_at(table: str) -> models.CheckConstraint:

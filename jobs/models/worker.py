@@ -16,6 +16,14 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self, at: datetime) -> WorkerQuerySet:
         return self.filter(heartbeat_at__gte=at - SILENT_AFTER, stopped_at__isnull=True)
 
+    def slots_by_queue(self, at: datetime) -> dict[str, int]:
+        """Of the workers that take steps now, by each queue that they listen to."""
+        slots: dict[str, int] = {}
+        for worker in self.alive(at).filter(is_taking=True).only("queues", "slots"):
+            for queue in worker.queues:
+                slots[queue] = slots.get(queue, 0) + worker.slots
+        return slots
+
 
 class Worker(models.Model):
     """A Celery worker as its heartbeats tell it."""

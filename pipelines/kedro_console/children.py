@@ -22,6 +22,8 @@ F_SETPIPE_SZ = 1031
 MEASURE_SECONDS = 0.1
 MEASURE_OFTEN_SECONDS = 0.02
 UNHELD_SECONDS = 1.0
+KEPT_BYTES = 256 * 1024 * 1024
+"""A child that holds so much more than it began with does not go on."""
 SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
 
 
@@ -76,7 +78,11 @@ class Child:
         self._peak = 0
         self._told = (0, 0.0)  # bytes, when
         self._over_limit = 0
-        self._cpu_seconds = 0.0
+        self._cpu_seconds = 0.0  # so far
+        self._cpu_before = 0.0  # of the steps before this one
+        self._has_own_peak = True  # the kernel's highest figure is of this step alone
+        self.is_waiting = False  # its step is done, and another may follow
+        self._first_bytes = processes.memory_bytes([pid])
         self._is_reading = False
         self._is_closed = False
         talk.low = self.resume
@@ -135,6 +141,9 @@ class Child:
             self._learn(inner["modules"])
         elif inner["kind"] == report.READY:
             self._warm_since = time.monotonic()
+        elif inner["kind"] == report.WAITING:
+            self._cpu_seconds = float(inner["cpu_seconds"])
+            self._wait_for_next()
 
     def _check_room(self) -> None:
         if self.talk.is_full and self.status is None:
@@ -155,6 +164,54 @@ class Child:
         if used and now - at >= 1 and abs(used - told) > 0.05 * told:
             self._told = (used, now)
             self.talk.send(wire.MemoryMeasured(time.time(), used))
+
+    # ---- the next step of the run ----
+
+    def _wait_for_next(self) -> None:
+        """The step is done; a child that has grown heavy ends instead of waiting, and so gives its memory back."""
+        self._read_lines_before_now()
+        self.measure(time.monotonic())
+        if self._has_own_peak:
+            self._peak = max(self._peak, processes.peak_bytes(self.pid))
+        if self._is_heavy():
+            self.leave()
+            return
+        self.is_waiting = True
+        self.talk.send(wire.ChildWaited(time.time(), self._peak, self._step_cpu_seconds))
+
+    def _read_lines_before_now(self) -> None:
+        """What the step has written lies in the pipe already, and belongs before the word that it is done."""
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(PIPE_BYTES // BLOCK + 1):
+                if not self._read_log():
+                    return
+
+    def _is_heavy(self) -> bool:
+        used, limit = processes.memory_bytes([self.pid]), self.request.memory_limit_bytes
+        return used > self._first_bytes + KEPT_BYTES or bool(limit and used > limit / 2)
+
+    def follow(self, request: wire.StepStarted) -> bool:
+        """Hands the next step to the child that waits; False when it is gone, or the request is too large for it."""
+        self._has_own_peak = processes.forget_peak(self.pid)
+        try:
+            self.channels.packets.send(request.to_json())
+        except OSError:
+            return False
+        self.is_waiting = False
+        self.request = request
+        self.hold(request.held_until)
+        self._peak, self._told, self._cpu_before = 0, (0, 0.0), self._cpu_seconds
+        return True
+
+    def leave(self) -> None:
+        """Nothing follows: the child ends by itself, as a program does."""
+        self.is_waiting = False
+        with contextlib.suppress(OSError):
+            self.channels.packets.send(wire.LeaveAsked().to_json())
+
+    @property
+    def _step_cpu_seconds(self) -> float:
+        return round(max(0.0, self._cpu_seconds - self._cpu_before), 3)
 
     # ---- the end ----
 
@@ -182,6 +239,11 @@ class Child:
         else:
             processes.kill_group(self.pid, SIGNALS[stage])
 
+    def answer(self, message: wire.Answered) -> None:
+        """Hands an answer on; a child that has ended, or does not read, has no use for it."""
+        with contextlib.suppress(OSError):
+            self.channels.packets.send(message.to_json())
+
     def kill(self) -> None:
         """SIGKILL to the group and to every descendant, whatever group it is in."""
         self.is_stopped = True
@@ -193,7 +255,8 @@ class Child:
     def died(self, status: int, usage: resource.struct_rusage) -> None:
         self.status = status
         self._cpu_seconds = usage.ru_utime + usage.ru_stime
-        self._peak = max(self._peak, usage.ru_maxrss * 1024)
+        if self._has_own_peak:
+            self._peak = max(self._peak, usage.ru_maxrss * 1024)
 
     def is_gone(self) -> bool:
         """Ends what the dead child left behind; True when no process of its group is alive."""
@@ -220,7 +283,7 @@ class Child:
                 exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
                 signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
                 peak_memory_bytes=self._peak,
-                cpu_seconds=round(self._cpu_seconds, 3),
+                cpu_seconds=self._step_cpu_seconds,
                 memory_limit_bytes=self._over_limit,
                 is_hung=is_hung,
                 is_unheld=self.is_unheld,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,75 @@ def keep_pipelines(requested: str) -> None:
 
     if getattr(pipelines, "_is_data_loaded", False) and hasattr(pipelines, "_requested_pipelines"):
         pipelines._requested_pipelines = [requested]
+
+
+def keep_context(session: Any) -> None:
+    """Makes the session load its context once, and that one read each part of its configuration once."""
+    load: Callable[[], Any] = session.load_context
+    known: list[Any] = []
+
+    def load_once() -> Any:
+        if not known:
+            known.append(load())
+            known[0].config_loader.__class__ = _read_once(type(known[0].config_loader))
+        return known[0]
+
+    session.load_context = load_once
+
+
+def _read_once(loader_class: Any) -> Any:
+    """The project's loader class, but for what it has read before: a copy of that."""
+
+    def get(self: Any, key: str) -> Any:
+        known: dict[str, Any] = self.__dict__.setdefault("_read_before", {})
+        if key not in known:
+            try:
+                known[key] = loader_class.__getitem__(self, key)
+            except Exception as error:  # noqa: BLE001  (there are no credentials, for example: Kedro asks each time)
+                known[key] = error
+        if isinstance(known[key], Exception):
+            raise known[key].with_traceback(None)
+        return copy.deepcopy(known[key])
+
+    def put(self: Any, key: str, value: Any) -> None:
+        self.__dict__.setdefault("_read_before", {}).pop(key, None)
+        loader_class.__setitem__(self, key, value)
+
+    methods = {"__getitem__": get, "__setitem__": put, "__module__": loader_class.__module__}
+    return type(loader_class.__name__, (loader_class,), methods)
+
+
+def allow_again(session: Any) -> None:
+    """Kedro lets a session run once; this one ran a step, and the next step of the same run may follow."""
+    session._run_called = False
+
+
+def quicken_pipelines() -> None:
+    """Makes choosing a few nodes of a large pipeline cheap: each step of a distributed run does it."""
+    from kedro.framework.project import pipelines
+
+    for known in dict(pipelines).values():
+        with contextlib.suppress(TypeError):  # a class of the project's own
+            known.__class__ = _quick_pipeline()
+
+
+@functools.lru_cache(maxsize=1)
+def _quick_pipeline() -> Any:
+    """A pipeline whose nodes are chosen by name without sorting all the others again, twice."""
+    from kedro.pipeline import Pipeline
+
+    class QuickPipeline(Pipeline):
+        def __radd__(self, other: Any) -> Any:
+            return self if isinstance(other, Pipeline) and not other.nodes else super().__add__(other)
+
+        def filter(self, **chosen: Any) -> Any:
+            names = set(chosen.pop("node_names", None) or ())
+            nodes = [node for node in self.nodes if node.name in names]
+            if len(nodes) == len(names) > 0 and not any(chosen.values()):
+                return Pipeline(nodes)
+            return super().filter(node_names=names or None, **chosen)
+
+    return QuickPipeline
 
 
 def force_version(session: Any, version: str) -> None:
@@ -154,7 +225,7 @@ def remember_plugins() -> None:
             point.load()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _known_plugins() -> Iterator[None]:
     """While a session is made, pluggy sees only the distributions that have Kedro hooks: it reads each of them."""
     import importlib.metadata

@@ -33,6 +33,7 @@ class Configuration:
     runtime_parameters: list[str] = field(default_factory=list)  # names that it takes by ${runtime_params:…}
     base: str = "conf/base"
     local: str = "conf/local"  # the folder of the Kedro environment
+    conf: Path | None = None  # the folder that holds all of them
     may_change: bool = False  # the project has hooks that can add to the catalog, credentials or parameters
 
     @property
@@ -73,6 +74,7 @@ class _Reader:
         self._shown = problems.relative(self._conf / self._env)
 
     def fill(self, found: Configuration) -> None:
+        found.conf = self._conf
         found.base, found.local = self._problems.relative(self._conf / self._base), self._shown
         if self._conf.is_dir():
             self._require_folders()

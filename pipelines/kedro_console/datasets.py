@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kedro_console import wire
 from kedro_console.configuration import Configuration
+from kedro_console.databases import database_of
 from kedro_console.dependencies import Unusable, dataset_class, missing_extras, missing_for_path
 from kedro_console.problems import Problems, install
 
@@ -31,7 +34,7 @@ def read(
     for name, entry in sorted(entries.items()):
         classes.check(name, entry, must_import=name in names or not is_lazy)
         _check_credentials(name, entry, configuration, problems)
-        found.append(_picture(name, entry, classes.of(entry)))
+        found.append(_picture(name, entry, classes.of(entry), configuration))
     absent = [wire.SnapshotDataset(name, IN_MEMORY) for name in names - set(entries)]
     return sorted((*found, *absent), key=lambda dataset: dataset.name)
 
@@ -170,14 +173,23 @@ def _credentials(value: Any) -> Iterator[str]:
 # ---- pictures ------------------------------------------------------------------------------------
 
 
-def _picture(name: str, entry: Entry, cls: Any) -> wire.SnapshotDataset:
+def _picture(name: str, entry: Entry, cls: Any, configuration: Configuration) -> wire.SnapshotDataset:
     return wire.SnapshotDataset(
         name=name,
         type=str(entry["type"]),
         path=path_of(entry),
         is_persisted=not _is_in_memory(entry, cls),
         is_versioned=bool(entry.get("versioned") or getattr(cls, "versioned", False)),
+        database=database_of(entry, configuration.credentials),
+        entry=_digest(entry),
     )
+
+
+def _digest(entry: Entry) -> str:
+    """Changes with the entry, which names its credentials and does not hold them."""
+    named = {key: value for key, value in entry.items() if key != "credentials" or isinstance(value, str)}
+    plain = json.dumps(named, sort_keys=True, default=repr)
+    return wire.UNKNOWN if " at 0x" in plain else hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def path_of(entry: Entry) -> str:

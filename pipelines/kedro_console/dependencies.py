@@ -96,7 +96,7 @@ def missing_for_path(path: str) -> str:
     protocol, mark, _ = path.partition("://")
     if not mark:
         return ""
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     try:
         fsspec.get_filesystem_class(protocol.split("::")[-1])

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from kedro_console import processes
+from kedro_console import processes, wire
 
 BACKLOG = 1_024
+BLOCK = 64 * 1024
 LIFELINE = 0
 
 
@@ -42,6 +43,16 @@ class Door:
             while True:
                 found.append(self.listener.accept()[0])
         return found
+
+    def refuse_late(self, answer: wire.StepRefused, seconds: float) -> None:
+        """Answers who connected in the moment when the host left, so that they start another one."""
+        for connection in self.accept():
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(seconds)
+                wire.send(connection, answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(BLOCK):  # what is closed with unread bytes loses its answer
+                    continue
 
     def unlink(self) -> None:
         """Takes the name away, unless a newer host has put its own socket there."""

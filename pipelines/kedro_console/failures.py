@@ -40,12 +40,12 @@ def name_of(cls: type) -> str:
 def _classes(error: BaseException) -> list[str]:
     """Each class that `error` or a cause of it is an instance of, once, without the ones that say nothing."""
     found: dict[str, None] = {}
-    for each in _causes(error):
+    for each in causes(error):
         found |= dict.fromkeys(name_of(cls) for cls in type(each).__mro__ if cls not in UNSPECIFIC)
     return list(found)[:MAX_CLASSES]
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """`error`, then what caused it, then what caused that."""
     seen: set[int] = set()
     current: BaseException | None = error
@@ -69,7 +69,7 @@ def message_of(error: BaseException) -> str:
 def _frames(error: BaseException, project_path: Path) -> list[wire.Frame]:
     """The frames of `error`, or of what caused it when only that passed through the project's code."""
     first: list[wire.Frame] = []
-    for each in _causes(error):
+    for each in causes(error):
         frames = _frames_of(each, project_path)
         if any(frame.is_project for frame in frames):
             return frames

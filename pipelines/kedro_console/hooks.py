@@ -66,6 +66,14 @@ class Hooks:
         self._on_thread: dict[int, str] = {}
         self._begun: dict[tuple[int, str], float] = {}
         self._failed: set[str] = set()
+        self._has_gone_on = False
+
+    def begin_next(self, keeper: Keeper) -> None:
+        """The next step of the run follows in this process; parameters and versions are known by now."""
+        self._keeper, self._has_gone_on = keeper, True
+        self._running.clear()
+        self._on_thread.clear()
+        self._begun.clear()
 
     # ---- the run ----
 
@@ -74,7 +82,8 @@ class Hooks:
         with _harmless:
             self._catalog = catalog
             nodes = [node.name for node in pipeline.nodes]
-            self._reporter.send(wire.RunStarted(time.time(), nodes, self._parameters(catalog), self._versions))
+            resolved = ({}, {}) if self._has_gone_on else (self._parameters(catalog), self._versions)
+            self._reporter.send(wire.RunStarted(time.time(), nodes, *resolved))
 
     @staticmethod
     def _parameters(catalog: Any) -> dict[str, Any]:

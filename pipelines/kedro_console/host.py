@@ -23,17 +23,17 @@ from kedro_console import child, compat, door, processes, revision, start, warm,
 from kedro_console.children import Channels, Child
 from kedro_console.learned import MODES, Learned
 from kedro_console.talk import Talk
+from kedro_console.work import Place
 
 SWEEP_SECONDS = 0.003
 FRESH_SECONDS = 1.0
 END_SECONDS = 2.0
-BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Options:
     socket: Path
-    place: child.Place
+    place: Place
     idle_seconds: float
     first_event_seconds: float
     mode: str
@@ -138,8 +138,16 @@ class Host:
         elif isinstance(message, wire.LeaseRenewed):
             if mine is not None:
                 mine.hold(message.held_until)
+        elif isinstance(message, wire.Answered):
+            if mine is not None:
+                mine.answer(message)
+        elif isinstance(message, wire.LeaveAsked):
+            if mine is not None:
+                mine.leave()
         elif isinstance(message, wire.StepStarted) and mine is None:
             self._start(talk, message)
+        elif isinstance(message, wire.StepStarted) and mine is not None and mine.is_waiting:
+            self._go_on(talk, mine, message)
         else:
             self._refuse(talk, "bad_request", f"The host does not expect {message.kind} here.")
 
@@ -165,6 +173,17 @@ class Host:
                 talk.send(refused)
                 talk.end()
 
+    def _go_on(self, talk: Talk, mine: Child, request: wire.StepStarted) -> None:
+        """The next step for the child of the one before; of no other run, and not in code that is no longer there."""
+        if request.run_id != mine.request.run_id:
+            self._refuse(talk, "bad_request", "A child serves one run only.")
+        elif self._is_outdated(request):
+            self._refuse(talk, "stale", "The project's code or configuration changed since this host started.")
+        elif mine.follow(request):
+            self._tell_started(talk, mine, has_gone_on=True)
+        else:
+            self._refuse(talk, "gone", "The process of the step before is gone.")
+
     def _refuse(self, talk: Talk, reason: str, sentence: str) -> None:
         talk.send(wire.StepRefused(time.time(), reason, sentence))
         talk.end()
@@ -185,9 +204,21 @@ class Host:
             pid, channels = start.fork(request, self._place, self._warmth, self._own_files())
         else:
             pid, channels = self._hand_over(request, mode)
-        self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
-        version = compat.kedro_version()
-        talk.send(wire.ChildStarted(time.time(), pid, mode, self._revision, version, platform.python_version()))
+        each = self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
+        self._tell_started(talk, each)
+
+    def _tell_started(self, talk: Talk, each: Child, *, has_gone_on: bool = False) -> None:
+        talk.send(
+            wire.ChildStarted(
+                at=time.time(),
+                pid=each.pid,
+                mode=each.mode,
+                revision=self._revision,
+                kedro_version=compat.kedro_version(),
+                python_version=platform.python_version(),
+                has_gone_on=has_gone_on,
+            )
+        )
 
     def _hand_over(self, request: wire.StepStarted, mode: str) -> tuple[int, Channels]:
         self._waiting = [each for each in self._waiting if each.is_alive]
@@ -266,18 +297,8 @@ class Host:
         while self._kill_orphans() and time.monotonic() < deadline:
             self._reap()
             time.sleep(SWEEP_SECONDS)
-        self._refuse_late()
-
-    def _refuse_late(self) -> None:
-        """Answers who connected in the moment when the host left, so that they start another one."""
         answer = wire.StepRefused(time.time(), "stale", "The host is leaving; start another one.")
-        for connection in self._door.accept():
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(END_SECONDS)
-                wire.send(connection, answer)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(BLOCK):  # what is closed with unread bytes loses its answer
-                    continue
+        self._door.refuse_late(answer, END_SECONDS)
 
 
 def _options() -> Options:
@@ -289,7 +310,7 @@ def _options() -> Options:
     parser.add_argument("--first-event-seconds", type=float, default=20)
     parser.add_argument("--mode", choices=("auto", *MODES), default="auto")
     given = parser.parse_args()
-    place = child.Place(given.project.resolve(), given.env)
+    place = Place(given.project.resolve(), given.env)
     return Options(given.socket.absolute(), place, given.idle_seconds, given.first_event_seconds, given.mode)
 
 

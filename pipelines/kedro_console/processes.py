@@ -68,6 +68,22 @@ def memory_bytes(pids: list[int]) -> int:
     return total
 
 
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that this process ever had, or has had since `forget_peak`; 0 when it is gone."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(_read(f"/proc/{pid}/status").partition(b"VmHWM:")[2].split()[0]) * 1024
+    return 0
+
+
+def forget_peak(pid: int) -> bool:
+    """From now on the peak is counted anew; False where the kernel does not do that."""
+    try:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
 def data_bytes() -> int:
     """The private writable memory of this process, as RLIMIT_DATA counts it."""
     return int(_read("/proc/self/statm").split()[5]) * PAGE_BYTES

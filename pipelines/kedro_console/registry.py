@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kedro_console import wire
+from kedro_console import contents, wire
 from kedro_console.problems import Problems
 
 MAX_SOURCE_BYTES = 20_000
@@ -59,11 +59,11 @@ def _import_again(module: str, message: str, problems: Problems) -> None:
 # ---- pictures of pipelines and nodes ---------------------------------------------------------------
 
 
-def picture(name: str, pipeline: Any, project_path: Path) -> wire.SnapshotPipeline:
+def picture(name: str, pipeline: Any, project_path: Path, sources: contents.Sources) -> wire.SnapshotPipeline:
     """A pipeline with its nodes in topological order, the same at every reading."""
     return wire.SnapshotPipeline(
         name=name,
-        nodes=[_node(node, project_path) for node in pipeline.nodes],
+        nodes=[_node(node, project_path, sources) for node in pipeline.nodes],
         inputs=sorted(each for each in pipeline.inputs() if not is_parameter(each)),
         outputs=sorted(pipeline.outputs()),
         parameters=sorted({parameter_name(each) for each in pipeline.inputs() if is_parameter(each)}),
@@ -85,8 +85,9 @@ def datasets_of(pipelines: Iterable[Any]) -> list[str]:
     return sorted(name for name in names if not is_parameter(name))
 
 
-def _node(node: Any, project_path: Path) -> wire.SnapshotNode:
+def _node(node: Any, project_path: Path, sources: contents.Sources) -> wire.SnapshotNode:
     function = inner(node.func)
+    files = sources.of(function)
     file, start, end, text = _source(function, project_path)
     return wire.SnapshotNode(
         name=node.name,
@@ -99,6 +100,9 @@ def _node(node: Any, project_path: Path) -> wire.SnapshotNode:
         line_start=start,
         line_end=end,
         source=text,
+        is_generator=inspect.isgeneratorfunction(node.func),
+        files=files or [],
+        bound=wire.UNKNOWN if files is None else contents.bound(node.func),
     )
 
 

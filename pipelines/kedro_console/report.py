@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kedro_console import wire
 
 READY = "child_ready"
 LEARNED = "modules_learned"
+WAITING = "child_waits"
 MAX_LEARNED = 3_000
 
 
@@ -23,6 +24,15 @@ class Reporter:
 
     def send(self, event: wire.Event) -> None:
         self._packets.send(fit(event))
+
+    def heard(self) -> Iterator[wire.Message]:
+        """What the host hands on, answers and the next steps, until it closes the line."""
+        while packet := self._packets.recv(2 * wire.MAX_EVENT_BYTES):
+            yield wire.parse(packet)
+
+    def send_waiting(self, cpu_seconds: float) -> None:
+        """Tells the host that the step is done, all its lines are written, and this process waits for the next one."""
+        self._packets.send(json.dumps({"kind": WAITING, "cpu_seconds": cpu_seconds}).encode())
 
     def send_ready(self) -> None:
         """Tells the host that a process of its own has warmed up."""

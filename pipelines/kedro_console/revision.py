@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-SUFFIXES = (".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".ini", ".sql", ".txt")
-SKIPPED = frozenset({"__pycache__", "data", "logs", "venv", "node_modules", "build", "dist", "site-packages"})
+from kedro_console import wire
+
+SUFFIXES = wire.WATCHED
+SKIPPED = wire.SKIPPED
 GIT_SECONDS = 10
 
 _named: dict[str, str] = {}  # fingerprint → revision: git is asked once per state
@@ -48,13 +50,13 @@ def _facts(project_path: Path, root: str) -> Iterator[str]:
 
 def _folders(project_path: Path) -> Iterator[tuple[Path, bool]]:
     yield project_path, False
-    for name in dict.fromkeys((_source_folder(project_path), "conf")):
+    for name in dict.fromkeys((source_folder(project_path), "conf")):
         folder = project_path / name
         if folder.is_dir():
             yield folder, True
 
 
-def _source_folder(project_path: Path) -> str:
+def source_folder(project_path: Path) -> str:
     try:
         text = (project_path / "pyproject.toml").read_text("utf-8", "replace")
     except OSError:

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import configuration, datasets, registry, revision, schemas, warm, wire
+from kedro_console import configuration, contents, datasets, registry, revision, schemas, warm, wire
 from kedro_console.problems import Problems, install
 
 OLDEST = (0, 18, 14)
@@ -136,6 +136,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
     shown = datasets.read(found, used, is_lazy, problems)
     _check_parameters(pictures, found, problems)
     _check_inputs(pictures, found, shown, problems)
+    files, folders = contents.digests(problems.project_path, found.conf or problems.project_path)
     return replace(
         empty,
         pipelines=pictures,
@@ -144,6 +145,8 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         schemas=schemas.read(pipelines.values(), problems),
         versions=warm.versions(),
         runtime_parameters=found.runtime_parameters,
+        files=files,
+        folders=folders,
     )
 
 
@@ -161,9 +164,10 @@ def _import(problems: Problems) -> bool:
 
 def _pictures(pipelines: dict[str, Any], problems: Problems) -> list[wire.SnapshotPipeline]:
     found = []
+    sources = contents.Sources(problems.project_path)
     for name, pipeline in pipelines.items():
         with problems.caught(f"pipeline:{name}", f"The pipeline '{name}' cannot be read"):
-            found.append(registry.picture(name, pipeline, problems.project_path))
+            found.append(registry.picture(name, pipeline, problems.project_path, sources))
     return found
 
 

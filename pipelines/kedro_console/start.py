@@ -14,6 +14,7 @@ from typing import Any
 
 from kedro_console import child, warm, wire
 from kedro_console.children import Channels
+from kedro_console.work import Place
 
 
 @dataclass
@@ -34,9 +35,7 @@ class Waiting:
         return Path(f"/proc/{self.pid}").exists()
 
 
-def fork(
-    request: wire.StepStarted, place: child.Place, warmth: warm.Warmth, ours: Iterable[Any]
-) -> tuple[int, Channels]:
+def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
     """A copy of this process that runs the step; `ours` are the host's sockets and fds, closed in the copy."""
     channels = Channels()
     pid = os.fork()
@@ -56,7 +55,7 @@ def _close(ours: Iterable[Any]) -> None:
             os.close(each.detach() if isinstance(each, socket.socket) else each)
 
 
-def stand_by(place: child.Place, learned_folder: Path) -> Waiting:
+def stand_by(place: Place, learned_folder: Path) -> Waiting:
     """Starts a process that warms up by itself."""
     channels = Channels()
     request = os.memfd_create("request", 0)

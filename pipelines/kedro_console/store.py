@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import pickle
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from kedro_console import compat, wire
+from kedro_console.shelf import Shelf, sync
 
 PARQUET = b"PAR1"
 EXACT_KINDS = frozenset("biuf")  # numpy kinds that parquet gives back unchanged
@@ -20,26 +19,36 @@ EXACT_NAMES = frozenset({"str", "string", "datetime64[ns]", "datetime64[us]", "d
 
 
 class StoreError(Exception):
-    """A value that cannot travel between the steps of a run, as a sentence."""
+    """A value that cannot travel between the steps of a run, as a sentence; `dataset` is whose value."""
+
+    def __init__(self, sentence: str, dataset: str) -> None:
+        super().__init__(sentence)
+        self.dataset = dataset
 
 
 class StoreHooks:
     """Puts a store dataset in the place of every in-memory dataset of the pipeline, before anything is loaded."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Shelf, in_memory: Iterable[str] = ()) -> None:
+        self._shelf = place
+        self._in_memory = frozenset(in_memory)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._shelf.open()
         for name in _names(pipeline):
-            if not _is_parameter(name) and _is_in_memory(catalog, name):
-                compat.put_dataset(catalog, name, store_dataset(self._folder / wire.store_file(name), name))
+            if not _is_parameter(name) and bare(name) not in self._in_memory and _is_in_memory(catalog, name):
+                compat.put_dataset(catalog, name, store_dataset(self._shelf, name))
 
 
 def _names(pipeline: Any) -> Iterable[str]:
     find = getattr(pipeline, "datasets", None) or pipeline.data_sets
     return sorted(find())
+
+
+def bare(name: str) -> str:
+    """The name without Kedro's transcoding suffix."""
+    return name.partition("@")[0]
 
 
 def _is_parameter(name: str) -> bool:
@@ -54,41 +63,40 @@ def _is_in_memory(catalog: Any, name: str) -> bool:
     return compat.is_ephemeral(dataset) and not (dataset is not None and dataset.exists())
 
 
-def store_dataset(path: Path, name: str) -> Any:
-    """A Kedro dataset that keeps one value in `path`."""
+def store_dataset(place: Shelf, name: str) -> Any:
+    """A Kedro dataset that keeps one value on this shelf."""
 
     def load(_: Any) -> Any:
-        return read(path, name)
+        return read(place, name)
 
     def save(_: Any, data: Any) -> None:
-        write(path, name, data)
+        write(place, name, data)
 
     base = compat.dataset_class()
     is_new = getattr(base.load, "__isabstractmethod__", False)  # before 0.19 a dataset defines _load and _save
     methods = {"load": load, "save": save} if is_new else {"_load": load, "_save": save}
-    more = {"_exists": lambda _: path.exists(), "_describe": lambda _: {"dataset": name}, "__module__": __name__}
+    more = {
+        "_exists": lambda _: place.has(wire.store_file(name)),
+        "_describe": lambda _: {"dataset": name},
+        "__module__": __name__,
+    }
     return type("StoreDataset", (base,), {**methods, **more})()
 
 
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def write(path: Path, name: str, data: Any) -> None:
+def write(place: Shelf, name: str, data: Any) -> None:
     """Replaces the stored value in one moment; a reader sees the old or the new one, never a half."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with place.new(wire.store_file(name)) as part:
         if not (is_exact_in_parquet(data) and _write_table(part, data)):
             _pickle(part, name, data)
-        _sync(part)
-        part.replace(path)
-        _sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+        sync(part)
 
 
-def read(path: Path, name: str) -> Any:
+def read(place: Shelf, name: str) -> Any:
     try:
-        with path.open("rb") as file:
+        with place.local(wire.store_file(name)) as path, path.open("rb") as file:
             is_table = file.read(len(PARQUET)) == PARQUET
             file.seek(0)
             return _read_table(path) if is_table else pickle.load(file)  # noqa: S301  (our own run wrote it)
@@ -110,11 +118,14 @@ def _pickle(part: Path, name: str, data: Any) -> None:
     try:
         with part.open("xb") as file:
             pickle.dump(data, file, protocol=pickle.HIGHEST_PROTOCOL)
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        raise StoreError(
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        sentence = (
             f"{name} ({type(data).__name__}) cannot be handed to another process ({error}). Run this pipeline in one "
             f"process, or give {name} an entry in the catalog."
-        ) from error
+        )
+        raise StoreError(sentence, name) from error
 
 
 def _read_table(path: Path) -> Any:
@@ -140,11 +151,3 @@ def _is_exact(dtype: Any) -> bool:
 
 def _has_pyarrow() -> bool:
     return importlib.util.find_spec("pyarrow") is not None
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -85,7 +85,9 @@ def _import_project(project_path: Path) -> Warmth:
 
     metadata = bootstrap_project(project_path)
     validate_settings()
-    return Warmth(package=metadata.package_name, pipelines=sorted(dict(pipelines)))
+    names = sorted(dict(pipelines))
+    compat.quicken_pipelines()
+    return Warmth(package=metadata.package_name, pipelines=names)
 
 
 def _import_datasets(project_path: Path, env: str) -> None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import socket
 import struct
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -54,6 +56,12 @@ def _plain(value: object) -> object:
     return vars(value) if is_dataclass(value) else str(value)
 
 
+def plain(message: Message) -> dict[str, Json]:
+    """The message without its kind, as JSON can hold it; values are not copied."""
+    nested = tuple(NESTED.values())
+    return {name: asdict(value) if isinstance(value, nested) else value for name, value in vars(message).items()}
+
+
 # ---- asked by the supervisor -------------------------------------------------------------------
 
 
@@ -73,11 +81,15 @@ class StepStarted(Message):
     load_versions: dict[str, str] = field(default_factory=dict)
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
+    in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
     free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
     expected_revision: str = ""  # "" = whatever the host has
     held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
+    function: str = ""  # "package.module:name": call this instead of running a pipeline, and report what it returns
+    arguments: dict[str, Json] = field(default_factory=dict)  # of that function, by keyword
+    may_go_on: bool = False  # after a success the child may wait for the next step of this run (`child_waited`)
 
 
 @dataclass(frozen=True)
@@ -89,11 +101,28 @@ class StopAsked(Message):
 
 
 @dataclass(frozen=True)
+class LeaveAsked(Message):
+    """Nothing follows: the child that waits ends as a program does."""
+
+    kind: ClassVar[str] = "leave_asked"
+
+
+@dataclass(frozen=True)
 class LeaseRenewed(Message):
     """The supervisor holds its step until then (as `held_until`): it may sleep, and the child must not outlast it."""
 
     kind: ClassVar[str] = "lease_renewed"
     held_until: float
+
+
+@dataclass(frozen=True)
+class Answered(Message):
+    """The answer to the child's question of this number; `error` is a sentence when there is none to give."""
+
+    kind: ClassVar[str] = "answered"
+    number: int
+    data: Json = None
+    error: str = ""
 
 
 # ---- reported by the host or the child -----------------------------------------------------------
@@ -129,7 +158,8 @@ class Failure:
 @dataclass(frozen=True)
 class StepRefused(Event):
     """The host did not start a child. reason: `stale` (the code changed: start a new host), `broken` (the project
-    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`."""
+    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`, `gone` (the child that was to go on is not
+    there: ask for a new one)."""
 
     kind: ClassVar[str] = "step_refused"
     reason: str
@@ -145,11 +175,13 @@ class ChildStarted(Event):
     revision: str
     kedro_version: str
     python_version: str
+    has_gone_on: bool = False  # it ran another step of this run before
 
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """Kedro is about to run: what it resolved. `nodes` in execution order."""
+    """Kedro is about to run: what it resolved. `nodes` in execution order. A child that has gone on reports the nodes
+    alone: parameters and versions are those of its first step."""
 
     kind: ClassVar[str] = "run_started"
     nodes: list[str]
@@ -233,6 +265,25 @@ class ProgressMade(Event):
 
 
 @dataclass(frozen=True)
+class Asked(Event):
+    """A node wants something that rows know or decide (`what`: grant_taken, items_taken …); its thread waits."""
+
+    kind: ClassVar[str] = "asked"
+    number: int
+    what: str
+    node: str
+    data: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FunctionReturned(Event):
+    """What the called function gave back, as plain JSON."""
+
+    kind: ClassVar[str] = "function_returned"
+    value: Json
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     kind: ClassVar[str] = "run_finished"
     seconds: float
@@ -246,13 +297,23 @@ class RunFailed(Event):
     seconds: float
     node: str  # "" when no node was running
     failure: Failure
-    reason: str = ""  # bad_parameters | missing_dataset | interrupted | ""
+    reason: str = ""  # bad_parameters | missing_dataset | interrupted | unshareable | ""
+    dataset: str = ""  # unshareable: whose value cannot be handed to another process
 
 
 @dataclass(frozen=True)
 class MemoryMeasured(Event):
     kind: ClassVar[str] = "memory_measured"
     used_bytes: int
+
+
+@dataclass(frozen=True)
+class ChildWaited(Event):
+    """The last message of a step whose child lives on: it waits for the next step of the run, or for `leave_asked`."""
+
+    kind: ClassVar[str] = "child_waited"
+    peak_memory_bytes: int
+    cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -272,8 +333,9 @@ class ChildExited(Event):
 MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
-        StepStarted, StopAsked, LeaseRenewed, StepRefused, ChildStarted, RunStarted, NodeStarted, NodeFinished,
-        NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, RunFinished, RunFailed, MemoryMeasured, ChildExited,
+        StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
+        NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, FunctionReturned, RunFinished,
+        RunFailed, MemoryMeasured, ChildWaited, ChildExited,
     )
 }  # fmt: skip
 
@@ -397,6 +459,38 @@ def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
     return str(value)[:2_000]
 
 
+# ---- the content of files, as both sides compare it ------------------------------------------------
+
+UNKNOWN: Final = "?"
+"""Instead of a digest: nobody can say whether it is the same as before."""
+WATCHED: Final = (".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".ini", ".sql", ".txt")
+SKIPPED: Final = frozenset({"__pycache__", "data", "logs", "venv", "node_modules", "build", "dist", "site-packages"})
+BLOCK: Final = 1024 * 1024
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of that file's content; "" when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+def watched_files(project_path: Path, folders: list[str]) -> list[str]:
+    """The files of sources and configuration below these folders of the project, relative to it; no credentials."""
+    found: list[str] = []
+    for folder in folders:
+        for place, below, names in os.walk(project_path / folder):
+            below[:] = [name for name in below if not name.startswith(".") and name not in SKIPPED]
+            kept = (name for name in names if name.endswith(WATCHED) and "credentials" not in name)
+            found += [(Path(place) / name).relative_to(project_path).as_posix() for name in kept]
+    return sorted(set(found))
+
+
 # ---- the snapshot: printed as one JSON object by `python -m kedro_console.snapshot` ---------------
 
 
@@ -412,6 +506,9 @@ class SnapshotNode:
     line_start: int = 0
     line_end: int = 0
     source: str = ""  # the function's text, at most 20 kB
+    is_generator: bool = False  # it yields its outputs in pieces
+    files: list[str] = field(default_factory=list)  # the project's files that the function's module is made of
+    bound: str = UNKNOWN  # digest of what the function has with it: arguments of a partial, closure, defaults
 
 
 @dataclass(frozen=True)
@@ -430,6 +527,8 @@ class SnapshotDataset:
     path: str = ""  # without credentials
     is_persisted: bool = False
     is_versioned: bool = False
+    database: str = ""  # the database file (or "memory") that one process at a time may use, with its kind before
+    entry: str = ""  # digest of its catalog entry
 
 
 @dataclass(frozen=True)
@@ -457,6 +556,8 @@ class ProjectSnapshot:
     runtime_parameters: list[str] = field(
         default_factory=list
     )  # names that the configuration takes by ${runtime_params:…}
+    files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
+    folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:

@@ -119,8 +119,8 @@ def test_buttons_of_a_pipeline_lead_to_its_pages(admin_page: Client) -> None:
 def settings_of(pipeline: Pipeline, **changes: Any) -> dict[str, Any]:
     names = ("runner", "max_workers", "queue", "priority", "time_limit_seconds", "memory_limit_mb", "crash_retries",
              "grace_seconds", "description", "overlap", "poison_after", "retries", "retry_wait_seconds", "retry_factor",
-             "retry_jitter")  # fmt: skip
-    lists = {"default_parameters": "{}", "retry_exceptions": "[]", "retry_nodes": "[]"}
+             "retry_jitter", "grouping", "node_time_limit_seconds")  # fmt: skip
+    lists = {"default_parameters": "{}", "retry_exceptions": "[]", "retry_nodes": "[]", "unshareable": "[]"}
     return {name: getattr(pipeline, name) for name in names} | lists | changes
 
 
@@ -149,6 +149,8 @@ def test_the_names_of_a_retry_policy_are_a_list_of_words(admin_page: Client) -> 
         answer = admin_page.post(address, settings_of(pipeline, retry_exceptions=text, retry_nodes=text))
         wrong = set(answer.context["adminform"].form.errors) if answer.context else set()
         assert wrong == (set() if text == "{}" else {"retry_exceptions", "retry_nodes"}), text
+    answer = admin_page.post(address, settings_of(pipeline, unshareable="1"))
+    assert list(answer.context["adminform"].form.errors) == ["unshareable"]
     admin_page.post(address, settings_of(pipeline, retries=3, retry_exceptions='["KeyError"]', retry_nodes=""))
     pipeline.refresh_from_db()
     assert (pipeline.retries, pipeline.retry_exceptions, pipeline.retry_nodes) == (3, ["KeyError"], [])
@@ -275,3 +277,14 @@ def test_check_now_says_what_is_wrong(admin_page: Client) -> None:
 
 def test_a_variable_is_what_follows_the_first_equals_sign() -> None:
     assert parse_variables("A=b=c\n\n  B=d e  \nC=") == {"A": "b=c", "B": "d e", "C": ""}
+
+
+def test_the_store_of_a_project_s_runs_is_an_address_without_a_login(admin_page: Client, folder: Path) -> None:
+    project = make_project("mine", folder)
+    address = reverse("admin:jobs_project_change", args=[project.pk])
+    for wrong in ("/mnt/runs", "s3://key:secret@bucket/runs", "simplecache::s3://bucket", "s3://a b"):
+        answer = admin_page.post(address, project_form(folder, store_url=wrong))
+        assert list(answer.context["adminform"].form.errors) == ["store_url"], wrong
+    assert admin_page.post(address, project_form(folder, store_url="s3://bucket/runs")).status_code == 302
+    project.refresh_from_db()
+    assert project.store_url == "s3://bucket/runs"

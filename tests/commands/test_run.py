@@ -34,6 +34,14 @@ def test_a_run_is_started_and_its_number_and_address_are_printed(manage: Manage)
     assert (run.cause, run.cause_detail) == (Cause.MANUAL, "from the command line")
 
 
+def test_the_address_of_a_run_is_that_of_the_tree_that_is_up(manage, settings, tmp_path):
+    make_pipeline()
+    settings.VAR = tmp_path
+    (tmp_path / "up.lock").write_text('{"pid": 1, "address": "http://127.0.0.1:8123"}')
+    said = manage("run", "report")
+    assert said.out.endswith(f": http://127.0.0.1:8123/runs/{Run.objects.get().pk}/\n")
+
+
 def test_the_file_gives_parameters_and_the_words_after_it_count_more(manage: Manage, tmp_path) -> None:
     make_pipeline()
     file = tmp_path / "p.yml"

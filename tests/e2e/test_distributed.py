@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.models import Project
+from jobs.models import Pipeline, Project
 from jobs.states import NodeStatus, Status
+from tests import live
 from tests.e2e.test_runs import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -17,7 +18,7 @@ DISTRIBUTED = {"runner": "distributed"}
 def test_a_fan_runs_as_steps_and_joins_what_each_made(worker: object, toy: Project) -> None:
     run = ended(start(toy, "fan", settings=DISTRIBUTED, word="moon"))
     assert (run.status, run.error) == (Status.SUCCEEDED, "")
-    assert run.results["joined"]["value"] == {"pids": 4, "words": ["moon"] * 4}
+    assert run.results["joined"]["value"]["words"] == ["moon"] * 4
     steps = list(run.steps.order_by("position"))
     assert [step.nodes for step in steps] == [["split"], ["part_0"], ["part_1"], ["part_2"], ["part_3"], ["join"]]
     assert [step.needs for step in steps] == [[], [0], [0], [0], [0], [1, 2, 3, 4]]
@@ -44,3 +45,22 @@ def test_independent_branches_go_on_after_a_failure(worker: object, toy: Project
         "part_3": NodeStatus.FAILED,
         "join": NodeStatus.BLOCKED,
     }
+
+
+def test_a_value_that_cannot_be_handed_over_costs_steps_and_not_the_run(worker: object, toy: Project) -> None:
+    run = ended(start(toy, "locked", settings=DISTRIBUTED, word="moon"))
+    assert (run.status, run.error) == (Status.SUCCEEDED, "")
+    assert run.results["joined"]["value"] == {"pids": 2, "words": ["moon", "moon"]}
+    assert run.plan_reason == "lock cannot be handed to another process: step 0 goes on with what reads it."
+    live.until(lambda: Pipeline.objects.get(pk=run.pipeline_id).unshareable == ["lock"], what="it is remembered")
+    again = ended(start(toy, "locked", word="moon"))
+    assert (again.status, again.steps.count()) == (Status.SUCCEEDED, 3)
+    assert [step.nodes for step in again.steps.all()] == [["split", "locks", "left"], ["right"], ["join"]]
+    assert "locks returns lock as a value that cannot be handed" in again.plan_reason
+
+
+def test_a_generator_and_its_readers_are_one_process(worker: object, toy: Project) -> None:
+    run = ended(start(toy, "streamed", settings=DISTRIBUTED, word="moon"))
+    assert (run.status, run.steps.count()) == (Status.SUCCEEDED, 1)
+    assert run.plan_reason.endswith("streams yields letters in pieces.")
+    assert not any("letters" in path.name for path in run.store_folder.iterdir())

@@ -12,6 +12,8 @@ import pytest
 from jobs import clock
 from jobs.artifacts import open_file
 from jobs.cancel import cancel
+from jobs.errors import ProjectError
+from jobs.hosts import HOSTS
 from jobs.launch import launch
 from jobs.models import LogChunk, Pipeline, Project, Run
 from jobs.snapshots import add_project
@@ -250,3 +252,20 @@ def test_without_the_shared_worker_nothing_is_running_twice(worker: subprocess.P
         current_app.send_task("jobs.execute", [step.pk], queue="default")
     assert ended(run).status == Status.SUCCEEDED
     assert (toy.folder / "diary").read_text().count("start") == 1
+
+
+def test_a_node_asks_the_console_and_a_function_is_called_without_a_run(worker: object, toy: Project) -> None:
+    from jobs.call import call
+
+    run = ended(start(toy, "asks"))
+    assert run.results and run.results["out"]["value"] == {
+        "number": run.pk, "pipeline": "asks", "cause": "manual", "iteration": 0
+    }  # fmt: skip
+    try:
+        assert call(toy, "toy.nodes:second", {"a": {"b": 1}}, seconds=30) == {"b": 1, "second": True}
+        with pytest.raises(ProjectError, match="the shelf is empty"):
+            call(toy, "toy.nodes:raises", {"word": ""}, seconds=30)
+        with pytest.raises(ProjectError, match="took longer than it may"):
+            call(toy, "toy.nodes:naps", {"seconds": 60, "diary": "diary.txt"}, seconds=0.5)
+    finally:
+        HOSTS.stop_all()

@@ -12,13 +12,14 @@ import pytest
 from django.db import OperationalError, connection
 
 from jobs.artifacts import open_file
-from jobs.collect import LOG_LIMIT_BYTES, Collector, Log, flush_patiently
+from jobs.collect import LOG_LIMIT_BYTES, Collector, Log
 from jobs.errors import LeaseLost, PlatformError
 from jobs.models import LogChunk, Run, Step
 from jobs.outcome import Ending, outcome_of
 from jobs.states import NodeStatus, Status
 from kedro_console import wire
 from tests.factories import AT, make_run
+from tests.live import until
 
 NOW = AT.timestamp()
 
@@ -134,8 +135,15 @@ def test_rows_wait_for_a_database_that_is_away() -> None:
             raise OperationalError("database is locked")
         return execute(sql, params, many, context)
 
+    def is_written() -> bool:
+        try:
+            seen.flush()
+        except OperationalError:
+            return False
+        return True
+
     with connection.execute_wrapper(refuse):
-        flush_patiently(seen, seconds=20)
+        until(is_written, seconds=20)
     run = seen.step.run
     assert run.events.count() == 2
     assert run.node_runs.filter(name="new_node").count() == 1

@@ -10,6 +10,7 @@ import pytest
 from kedro_projects import make_project, one_node
 
 from kedro_console import store, wire
+from kedro_console.shelf import Folder
 
 
 def test_each_step_of_a_run_continues_from_what_the_others_left(playground, tmp_path):
@@ -73,29 +74,29 @@ DAILY = pandas.DataFrame({"x": [1, 2]}, index=pandas.date_range("2020-01-01", pe
     TABLE.assign(c=pandas.Categorical(["x", "y"], ordered=True)), DAILY, SECONDS, WHOLE,
 ])  # fmt: skip
 def test_a_table_comes_back_as_it_was(tmp_path, value):
-    store.write(tmp_path / "t", "t", value)
-    pandas.testing.assert_frame_equal(store.read(tmp_path / "t", "t"), value)
+    store.write(Folder(tmp_path), "t", value)
+    pandas.testing.assert_frame_equal(store.read(Folder(tmp_path), "t"), value)
 
 
 @pytest.mark.parametrize("value", [None, 1, {"a": [1, (2,)]}, Path("x"), b"PAR1 looks like a table"])
 def test_any_other_value_comes_back_as_it_was(tmp_path, value):
-    store.write(tmp_path / "v", "v", value)
-    back = store.read(tmp_path / "v", "v")
+    store.write(Folder(tmp_path), "v", value)
+    back = store.read(Folder(tmp_path), "v")
     assert type(back) is type(value) and back == value
 
 
 def test_plain_tables_are_stored_in_columns(tmp_path):
     pytest.importorskip("pyarrow")
-    store.write(tmp_path / "t", "t", TABLE)
-    assert (tmp_path / "t").read_bytes()[:4] == b"PAR1"
+    store.write(Folder(tmp_path), "t", TABLE)
+    assert (tmp_path / "t.data").read_bytes()[:4] == b"PAR1"
 
 
 def test_a_failed_write_leaves_the_old_value_and_nothing_else(tmp_path):
-    store.write(tmp_path / "v", "v", "old")
+    store.write(Folder(tmp_path), "v", "old")
     with pytest.raises(store.StoreError):
-        store.write(tmp_path / "v", "v", threading.Lock())
-    assert store.read(tmp_path / "v", "v") == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["v"]
+        store.write(Folder(tmp_path), "v", threading.Lock())
+    assert store.read(Folder(tmp_path), "v") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["v.data"]
 
 
 def test_every_dataset_name_has_a_file_of_its_own(tmp_path):

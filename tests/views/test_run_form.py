@@ -12,7 +12,7 @@ from django.urls import reverse
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.states import Cause, Runner
 from tests.factories import AT, content, make_pipeline, make_project, make_run
-from tests.views.scenes import ended, logged_in
+from tests.views.scenes import a_worker, ended, logged_in
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +37,7 @@ def post(pipeline: Pipeline, role: str = "operator", page: str = "pipeline_run",
     return logged_in(role).post(reverse(page, args=[pipeline.pk]), data)
 
 
-PLAIN = {"key", "runner", "from_nodes", "to_nodes", "tags", "nodes"}
+PLAIN = {"key", "runner", "everything", "from_nodes", "to_nodes", "tags", "nodes"}
 
 
 def get(pipeline: Pipeline, role: str = "operator", **query: Any) -> str:
@@ -199,3 +199,36 @@ def test_a_project_that_changed_meanwhile_refuses_on_the_form(pipeline: Pipeline
 def test_a_project_that_was_never_read_says_what_reads_it() -> None:
     row = Pipeline.objects.create(project=make_project("new"), name="report")
     assert "python manage.py project check new" in get(row)
+
+
+def test_the_box_tells_the_steps_and_workers_of_a_distributed_run(pipeline: Pipeline) -> None:
+    a_worker(name="w1@test", queues=["default"])
+    a_worker(name="w2@test", queues=["other"])
+    shown = post(pipeline, page="pipeline_run_preview", runner="distributed", nodes=["fetch", "write"])
+    assert "2 steps on 1 worker" in shown.content.decode()
+    assert 'id="plan"' not in post(pipeline, page="pipeline_run_preview").content.decode()
+
+
+def test_the_box_says_why_there_are_fewer_steps(pipeline: Pipeline) -> None:
+    Pipeline.objects.update(unshareable=["raw_data", "processed_data"], grouping="tag", runner="distributed")
+    Snapshot.objects.create(
+        project=pipeline.project, revision="r2", taken_at=AT,
+        content=content(datasets=[], pipelines=[{**content()["pipelines"][0], "nodes": [
+            {**row, "tags": [f"step-{row['name']}"]} for row in content()["pipelines"][0]["nodes"]
+        ]}]),
+    )  # fmt: skip
+    page = unescape(get(pipeline))
+    assert "1 step on 0 workers" in page
+    assert "fetch and process share a step: fetch returns raw_data as a value that cannot be handed" in page
+    run = post(pipeline, runner="distributed")
+    assert "1 step instead of 3." in logged_in("viewer").get(run["Location"]).content.decode()
+
+
+def test_a_pipeline_that_re_runs_only_what_changed_says_what_that_is(pipeline: Pipeline) -> None:
+    Pipeline.objects.update(reuses_content=True)
+    page = unescape(get(pipeline))
+    assert "Run everything, also what did not change" in page
+    assert "Re-run" in page and "The project's folder cannot be seen from here" in page
+    whole = unescape(post(pipeline, page="pipeline_run_preview", everything="on").content.decode())
+    assert "cannot be seen from here" not in whole
+    assert "--everything" in whole and '"everything": true' in whole

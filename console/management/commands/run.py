@@ -42,6 +42,7 @@ class Command(BaseCommand):
         for name, words in (("from-nodes", "and all after them"), ("to-nodes", "and all before them")):
             parser.add_argument(f"--{name}", action="append", default=[], metavar="NODES", help=f"These {words}.")
         parser.add_argument("--tags", action="append", default=[], metavar="TAGS", help="Nodes with one of these tags.")
+        parser.add_argument("--everything", action="store_true", help="Also what did not change.")
         parser.add_argument("--wait", action="store_true", help="Show the progress and end as the run ends.")
         parser.add_argument("--json", action="store_true", help="Print the job as the API shows it, and nothing else.")
 
@@ -121,6 +122,7 @@ def _launch(options: dict[str, Any]) -> Run:
             tags=given.names(options["tags"]),
         ),
         runner=options["runner"],
+        everything=options["everything"],
     )
 
 

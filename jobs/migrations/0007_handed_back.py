@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0005_retries_and_resume'),
+        ('jobs', '0006_chains_of_runs'),
     ]
 
     operations = [

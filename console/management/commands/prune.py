@@ -1,0 +1,20 @@
+"""Drop what no run needs any more, on this machine, now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs import clock
+from jobs.prune import prune
+
+
+class Command(BaseCommand):
+    help = "Drop the stores and folders of ended runs, and old log lines, as CONSOLE_KEEP_… say."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = prune(clock.now())
+        dropped = f"{found.folders} folders, {found.stores} stores elsewhere"
+        self.stdout.write(f"Dropped {dropped}, {found.rows} rows of log lines and events.")

@@ -1,0 +1,61 @@
+"""What the run form says before it starts anything: nodes, steps, workers, what is reused, the usual duration."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from console.forms import RunForm
+from jobs import parameters as runtime
+from jobs.content import is_fresh
+from jobs.fallbacks import plan_of
+from jobs.models import Snapshot, Worker
+from jobs.rerun import Part
+from jobs.reuse_content import Recall, recall
+from jobs.selection import choose
+from jobs.statistics import lately
+from kedro_console.wire import SnapshotNode
+
+CHOICE = frozenset({"nodes", "from_nodes", "to_nodes", "tags"})
+
+
+def will_run(form: RunForm, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
+    """For the form as it stands; no nodes while its choice of them is wrong."""
+    nodes = _nodes(form)
+    found = _recall(form, snapshot, nodes)
+    todo = [node for node in nodes if not (found and node.name in found.taken)]
+    return {
+        "will_run": nodes,
+        "todo": todo,
+        "plan": plan_of(form.pipeline, snapshot, todo, _runner(form)),
+        "columns": _columns(found) if found else [],
+        "is_outdated": form.pipeline.reuses_content and not is_fresh(snapshot, form.pipeline.project),
+        "workers": sum(form.pipeline.queue in worker.queues for worker in Worker.objects.alive(at)),
+        "usual_seconds": lately([form.pipeline], at=at)[form.pipeline.pk].usual_seconds,
+    }
+
+
+def _nodes(form: RunForm) -> list[SnapshotNode]:
+    if not form.is_bound:
+        only = set(form.initial["nodes"])
+        return [node for node in form.structure.nodes if not only or node.name in only]
+    return [] if set(form.bad_names) & CHOICE else choose(form.structure, form.selection)
+
+
+def _runner(form: RunForm) -> str:
+    chosen = form.cleaned_data.get("runner") if form.is_bound else form.initial["runner"]
+    return str(chosen or form.pipeline.runner)
+
+
+def _recall(form: RunForm, snapshot: Snapshot, nodes: list[SnapshotNode]) -> Recall | None:
+    """What would be taken from earlier runs; None when that is not asked for, or the form is not right yet."""
+    is_asked = form.pipeline.reuses_content and not (form.is_bound and form.cleaned_data.get("everything"))
+    if not is_asked or not nodes or form.bad_names:
+        return None
+    changes = form.changes if form.is_bound else form.started_with
+    asked = runtime.merge(form.pipeline.default_parameters, runtime.nest(changes))
+    return recall(form.pipeline, snapshot, nodes, asked)
+
+
+def _columns(found: Recall) -> list[tuple[str, list[Part]]]:
+    return [("Re-run", found.rerun), ("Reuse", found.reuse), ("Will happen again", found.again)]

@@ -1,0 +1,91 @@
+"""A child goes on: the transaction that ends its step claims the next one of the same run.
+
+What it takes is what its slot would take from the queue next, so nobody waits longer for it: a step of another run that
+is more important, or has waited longer, comes first.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from jobs.advance import Outcome, end_step, make_ready
+from jobs.collect import Collector
+from jobs.errors import IllegalMove
+from jobs.leases import LEASE
+from jobs.models import Run, Step
+from jobs.states import Status
+from jobs.try_again import tell_wait
+
+OF_THE_RUN = ("status", "cancel_requested_at", "seq", "results", "peak_memory_bytes")
+TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
+"""What a step and its run have to tell: the rest of these rows is not read for each of many steps."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A step and the lease under which it is ours."""
+
+    step: Step
+    token: uuid.UUID
+    since: float = field(default_factory=time.monotonic)
+    """When it was asked for, in seconds of the monotonic clock."""
+    others: Sequence[int] = ()
+    """Steps that became ready with it, of which Celery is still to be told."""
+
+
+def claim(step: Step, *, at: datetime, worker_name: str) -> Claim:
+    """Take this step; the run starts with its first one. IllegalMove when another has it, or nothing is to be done."""
+    since = time.monotonic()
+    with transaction.atomic():
+        run = Run.objects.select_for_update().get(pk=step.run_id)
+        token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
+        if run.status == Status.QUEUED:
+            run.start(at=at, by=worker_name)
+        elif step.eligible_at:
+            tell_wait(run.pk)
+    return Claim(step, token, since)
+
+
+def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Claim | None:
+    """End a step that succeeded and take the next; None, and nothing is written, when none may follow in its place."""
+    since = time.monotonic()
+    step = mine.step
+    with transaction.atomic():
+        run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
+        ready = make_ready(step, at)
+        following = None if run.cancel_requested_at else in_turn_after(step, at)
+        if following is None or following.attempt > 1:  # another attempt gets a process of its own
+            transaction.set_rollback(True)
+            return None
+        end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
+        try:
+            token = following.claim(at=at, worker_name=worker_name, lease=LEASE)
+        except IllegalMove:  # another worker's slot took it in this moment
+            transaction.set_rollback(True)
+            return None
+        if following.eligible_at:
+            tell_wait(run.pk)
+    collector.forget()
+    return Claim(following, token, since, others=[pk for pk in ready if pk != following.pk])
+
+
+def in_turn_after(step: Step, at: datetime) -> Step | None:
+    """What the step's slot would take from the queue next, if that is of the same run."""
+    following = Step.objects.in_turn(step.queue, at).only(*TO_RUN).first()
+    if following is None or following.run_id != step.run_id:
+        return None
+    following.run = step.run
+    return following
+
+
+def another(step_id: int, at: datetime) -> Step | None:
+    """For a message that came too late, because a child went on with its step: the run's next one, if one waits."""
+    late = Step.objects.only("run_id", "queue").get(pk=step_id)
+    rows = Step.objects.in_turn(late.queue, at).filter(run_id=late.run_id)
+    return rows.select_related("run__pipeline__project").first()

@@ -1,0 +1,70 @@
+"""The line from a supervisor to its project's host: a connection for a step, kept while its child goes on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+from jobs.hosts import HOSTS, Host
+from jobs.models import Project
+from kedro_console import wire
+
+READ_BYTES: Final = 256 * 1024
+
+
+class Link:
+    """Open from the first request to the child's end; leaving the block closes it, and the host ends the child."""
+
+    def __init__(self) -> None:
+        self._host: Host | None = None
+        self._connection: socket.socket | None = None
+        self._reader = wire.FrameReader()
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def connection(self) -> socket.socket:
+        if self._connection is None:
+            raise wire.WireError("The line to the project's host is closed.")
+        return self._connection
+
+    def open(self, project: Project) -> None:
+        """Connect to the project's host, started when there is none; ProjectError when it cannot be."""
+        self._host = HOSTS.of(project)
+        self._connection = self._host.connect()
+        self._reader = wire.FrameReader()
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def replace_host(self, project: Project) -> None:
+        """Its code is no longer the project's: the next connection is to a new one."""
+        if self._host:
+            HOSTS.replace(project, self._host)
+
+    def send(self, message: wire.Message) -> bool:
+        """False when the host is closing: its last message is still to be read."""
+        try:
+            wire.send(self.connection, message)
+        except OSError:
+            return False
+        return True
+
+    def read(self) -> Iterator[tuple[bytes, bytes]] | None:
+        """The frames that have arrived; None at the end of the stream."""
+        try:
+            data = self.connection.recv(READ_BYTES)
+        except ConnectionResetError:
+            return None
+        return iter(self._reader.feed(data)) if data else None

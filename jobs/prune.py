@@ -1,0 +1,156 @@
+"""Drop what no run needs any more: stores and folders of ended runs, and after a while their log lines and events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import models
+
+from jobs import stores
+from jobs.errors import ProjectError
+from jobs.models import Event, LogChunk, Run
+from jobs.read_leftovers import SAVED
+from jobs.states import FINAL, Status
+
+logger = logging.getLogger(__name__)
+
+SUCCEEDED: Final = timedelta(hours=1)
+"""A successful run has nothing to go on with; whoever resumes it with another parameter may do so for a while."""
+ORPHANED: Final = timedelta(days=1)
+"""A folder is made before its run's row is committed."""
+DROPPED: Final = ".dropped-"
+BATCH: Final = 500
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was dropped."""
+
+    folders: int
+    stores: int
+    rows: int
+
+
+def prune(at: datetime) -> Pruned:
+    """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
+    return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at))
+
+
+def _is_over(at: datetime) -> models.Q:
+    """Runs whose folder and store nobody will ask for."""
+    keep = timedelta(days=settings.CONSOLE_KEEP_STORES_DAYS)
+    is_useless = models.Q(status=Status.SUCCEEDED, pipeline__reuses_content=False, finished_at__lt=at - SUCCEEDED)
+    return is_useless | models.Q(status__in=sorted(FINAL), finished_at__lt=at - keep)
+
+
+# ---- folders of this machine --------------------------------------------------------------------------
+
+
+def _folders(at: datetime) -> int:
+    folders = _scanned(settings.VAR / "runs")
+    dropped = 0
+    while batch := list(islice(folders, BATCH)):
+        dropped += sum(_drop(folder) for folder in _useless(batch, at))
+    return dropped
+
+
+def _scanned(place: Path) -> Iterator[Path]:
+    """The folders of runs; what an earlier prune could not finish is finished."""
+    try:
+        entries = list(os.scandir(place))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(DROPPED):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif _uuid(entry.name):
+                yield Path(entry.path)
+
+
+def _uuid(name: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(name)
+    except ValueError:
+        return None
+
+
+def _useless(folders: list[Path], at: datetime) -> Iterator[Path]:
+    known = Run.objects.filter(uuid__in=[folder.name for folder in folders])
+    kept = {str(number) for number in known.values_list("uuid", flat=True)}
+    over = {str(number) for number in known.filter(_is_over(at)).values_list("uuid", flat=True)}
+    for folder in folders:
+        if folder.name in over or (folder.name not in kept and _age(folder, at) > ORPHANED):
+            yield folder
+
+
+def _age(folder: Path, at: datetime) -> timedelta:
+    try:
+        return timedelta(seconds=at.timestamp() - folder.stat().st_mtime)
+    except OSError:
+        return timedelta(0)
+
+
+def _drop(folder: Path) -> bool:
+    """Gone in one moment for all who look, then bit by bit from the disk."""
+    target = folder.with_name(f"{DROPPED}{folder.name}")
+    try:
+        folder.rename(target)
+    except OSError as error:
+        logger.warning("%s could not be dropped: %s", folder, error)
+        return False
+    shutil.rmtree(target, ignore_errors=True)
+    return True
+
+
+# ---- stores elsewhere ---------------------------------------------------------------------------------
+
+
+def _remote(at: datetime) -> int:
+    """A run forgets its address when what lay there is gone."""
+    runs = Run.objects.exclude(store_url="").filter(_is_over(at)).select_related("pipeline__project")
+    found: dict[int, list[Run]] = {}
+    for run in runs.order_by("pk")[: stores.MANY]:
+        found.setdefault(run.pipeline.project_id, []).append(run)
+    return sum(_drop_remote(group) for group in found.values())
+
+
+def _drop_remote(runs: list[Run]) -> int:
+    try:
+        stores.drop(runs[0].pipeline.project, [run.store_url for run in runs])
+    except ProjectError as error:
+        logger.warning("%s", error)
+        return 0
+    return Run.objects.filter(pk__in=[run.pk for run in runs]).update(store_url="")
+
+
+# ---- rows ---------------------------------------------------------------------------------------------
+
+
+def _rows(at: datetime) -> int:
+    """Log lines and events of runs that ended before what the setting keeps; 0 days: all are kept.
+
+    What was saved where stays: a resumed run has to know whether another has written over it.
+    """
+    days = settings.CONSOLE_KEEP_LOGS_DAYS
+    if not days:
+        return 0
+    old = Run.objects.filter(log_dropped_at=None, finished_at__lt=at - timedelta(days=days)).order_by("finished_at")
+    return sum(_forget(pk, at) for pk in list(old.values_list("pk", flat=True)[:BATCH]))
+
+
+def _forget(run_id: int, at: datetime) -> int:
+    lines = LogChunk.objects.filter(run_id=run_id).delete()[0]
+    events = Event.objects.filter(run_id=run_id).exclude(kind=SAVED).delete()[0]
+    Run.objects.filter(pk=run_id).update(log_dropped_at=at)
+    return lines + events

@@ -1,0 +1,88 @@
+"""What the child of a step is told to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from jobs import clock, stores
+from jobs.models import Event, Run, Snapshot, Step
+from jobs.node_limits import tagged
+from jobs.states import NODE_DONE, NodeStatus, Runner
+from kedro_console import wire
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a snapshot says of a pipeline; a snapshot never changes, and is large."""
+
+    outputs: frozenset[str] = frozenset()
+    has_versions: bool = True
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Seconds that nodes with a tag of their own may run."""
+
+
+def structure_of(run: Run) -> Structure:
+    return _structure(run.snapshot_id, run.pipeline.name) if run.snapshot_id else Structure()
+
+
+@lru_cache(maxsize=64)
+def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
+    snapshot = Snapshot.objects.get(pk=snapshot_id)
+    found = snapshot.pipeline(pipeline_name)
+    outputs = frozenset(found.outputs) if found else frozenset()
+    has_versions = any(dataset.is_versioned for dataset in snapshot.picture.datasets)
+    return Structure(outputs, has_versions, tagged(found.nodes) if found else {})
+
+
+def step_folder(step: Step) -> Path:
+    """Where this attempt's staged files lie until they are in the store."""
+    return step.run.folder / f"{step.position}-{step.attempt}"
+
+
+def request_for(step: Step, held_until: float) -> wire.StepStarted:
+    """The request to the project's host; the child of a distributed step may go on with the next one."""
+    run, pipeline = step.run, step.run.pipeline
+    is_distributed, is_partial = run.runner == Runner.DISTRIBUTED, is_part(step)
+    return wire.StepStarted(
+        run_id=str(run.uuid),
+        step_id=str(step.task_id),
+        pipeline=pipeline.name,
+        nodes=step.nodes if is_partial else [],
+        runner=Runner.SEQUENTIAL if is_distributed else run.runner,
+        max_workers=pipeline.max_workers,
+        parameters=run.parameters,
+        folder=str(step_folder(step)),
+        store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
+        in_memory=run.unshared,
+        save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
+        load_versions=pinned_versions(step) if is_partial else run.load_versions,
+        free_outputs=sorted(structure_of(run).outputs),
+        memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
+        held_until=held_until,
+        may_go_on=is_distributed,
+    )
+
+
+def pinned_versions(step: Step) -> dict[str, str]:
+    """The versions that this run (or the one it resumes) saved before: a step must not read a newer one of another.
+
+    What the step makes itself is not pinned: its nodes read each other's new versions.
+    """
+    run = step.run
+    if not structure_of(run).has_versions:
+        return dict(run.load_versions)
+    done = run.node_runs.filter(status=NodeStatus.SUCCEEDED).exclude(name__in=step.nodes).values("name")
+    saved = Event.objects.filter(run=run, kind="dataset_saved", node__in=done).exclude(data__version="")
+    versions = saved.order_by("seq").values_list("data__dataset", "data__version")
+    return {**run.load_versions, **{dataset: version for dataset, version in versions if version}}
+
+
+def is_part(step: Step) -> bool:
+    """Whether it has to name its nodes; a whole run runs what the pipeline is now, whatever the snapshot says."""
+    run = step.run
+    if run.nodes or run.runner == Runner.DISTRIBUTED:
+        return True
+    return run.node_runs.filter(status__in=sorted(NODE_DONE)).exclude(name__in=step.nodes).exists()

@@ -1,0 +1,211 @@
+"""What a child does: one step, and after it the next ones of the same run, each as if the process were new.
+
+The session, its context and the configuration that it has read are kept. The catalog is made anew for each step; the
+working folder, environment, random numbers, signals and logging are put back. What a node has changed inside modules
+stays, as between the nodes of one `kedro run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import random
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro_console import call, compat, failures, here, learned, logs, parameters, processes, shelf, warm, wire
+from kedro_console.keep import Keeper
+from kedro_console.progress import Bar
+from kedro_console.report import Reporter
+
+INTERRUPTED = "interrupted"
+BAD_PARAMETERS = "bad_parameters"
+MISSING_DATASET = "missing_dataset"
+UNSHAREABLE = "unshareable"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a step runs: the project's folder and its Kedro environment ("" = the project's default)."""
+
+    project_path: Path
+    env: str
+
+
+class Work:
+    """The steps of one run in this process; a step that does not succeed is the last one."""
+
+    def __init__(self, place: Place, warmth: warm.Warmth, reporter: Reporter) -> None:
+        self._place, self._warmth, self._reporter = place, warmth, reporter
+        self._environment = dict(os.environ)
+        self._session: Any = None
+        self._hooks: Any = None
+
+    def run(self, request: wire.StepStarted) -> int:
+        """The exit code, when nothing follows."""
+        _limit(request.memory_limit_bytes)
+        here.enter(request.run_id, self._reporter)
+        code = self._step(request)
+        while code == 0 and request.may_go_on and _is_alone():
+            logs.finish()
+            self._reporter.send_waiting(_cpu_seconds())
+            following = _next_step()
+            if following is None or following.run_id != request.run_id:
+                return code
+            self._put_back()
+            code = self._step(dataclasses.replace(following, parameters=request.parameters))
+        return code
+
+    def _step(self, request: wire.StepStarted) -> int:
+        """Runs the step and reports its end; the exit code."""
+        count_before = len(sys.modules)
+        logs.install(self._warmth.package, lambda node, bar: self._reporter.send(_progress(node, bar)))
+        hooks = self._hooks_of(request)
+        started = time.monotonic()
+        try:
+            if request.function:
+                value = call.call(request.function, request.arguments)
+                self._reporter.send(wire.FunctionReturned(time.time(), value))
+            else:
+                self._run_kedro(request)
+        except BaseException as error:  # noqa: BLE001  (also SystemExit and KeyboardInterrupt: every end is reported)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            node = hooks.run_failed(error)
+            failure = failures.describe(error, self._place.project_path)
+            seconds, dataset = time.monotonic() - started, unshareable(error)
+            reason = UNSHAREABLE if dataset else reason_of(error)
+            self._reporter.send(wire.RunFailed(time.time(), seconds, node, failure, reason, dataset))
+            return 1
+        hooks.run_ended()
+        self._reporter.send(wire.RunFinished(time.time(), time.monotonic() - started))
+        if len(sys.modules) > count_before:
+            self._reporter.send_learned(learned.newly_imported(count_before, self._warmth.package))
+        return 0
+
+    def _run_kedro(self, request: wire.StepStarted) -> None:
+        session = self._session or self._first_session(request)
+        if request.save_version:
+            compat.force_version(session, request.save_version)
+        compat.keep_pipelines(request.pipeline)
+        compat.run(
+            session,
+            request.pipeline,
+            node_names=request.nodes or None,
+            runner=compat.runner(request.runner, request.max_workers),
+            load_versions=request.load_versions or None,
+        )
+        if request.may_go_on:
+            compat.allow_again(session)
+            self._session = session
+
+    def _first_session(self, request: wire.StepStarted) -> Any:
+        from kedro.framework.project import settings
+
+        settings.set("HOOKS", (*settings.HOOKS, *_store(request), self._hooks))
+        parameters.check(request.parameters, self._place.project_path, self._place.env)
+        compat.keep_pipelines(request.pipeline)
+        session = compat.create_session(self._place.project_path, self._place.env, request.parameters)
+        if request.may_go_on:
+            compat.keep_context(session)
+        return session
+
+    def _hooks_of(self, request: wire.StepStarted) -> Any:
+        """Our hooks, registered with the first step's session; each step has its own folder and outputs to keep."""
+        from kedro_console.hooks import Hooks  # it needs Kedro
+
+        given = request.folder
+        folder = Path(given) if given else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
+        free = frozenset(request.free_outputs)
+        keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free)
+        if self._hooks is None:
+            self._hooks = Hooks(self._place.project_path, self._reporter, keeper, self._warmth.versions)
+        else:
+            self._hooks.begin_next(keeper)
+        return self._hooks
+
+    def _put_back(self) -> None:
+        """What a node may have changed in the process, as it was before the first one."""
+        os.chdir(self._place.project_path)
+        if os.environ != self._environment:
+            os.environ.clear()
+            os.environ.update(self._environment)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        random.seed()
+        warm.reseed(self._warmth)
+
+
+def _next_step() -> wire.StepStarted | None:
+    with contextlib.suppress(KeyboardInterrupt):  # asked to stop while it only waits: nothing is to be reported
+        return here.next_step()
+    return None
+
+
+def _is_alone() -> bool:
+    """Nothing that a node started is left: threads that an interpreter would wait for, or processes."""
+    main = threading.main_thread()
+    threads = [each for each in threading.enumerate() if each is not main and not each.daemon]
+    return not threads and not processes.children_of(os.getpid())
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def _limit(memory_bytes: int) -> None:
+    """No core dumps; a backstop for memory that grows faster than the host can look."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_bytes:
+        backstop = max(2 * memory_bytes, processes.data_bytes() + memory_bytes)
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard in (resource.RLIM_INFINITY, -1) or backstop < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (backstop, hard))
+
+
+def _store(request: wire.StepStarted) -> list[Any]:
+    """The hooks that keep in-memory datasets for the run's other steps; [] when the run has only this one."""
+    if not request.store_folder:
+        return []
+    from kedro_console.store import StoreHooks  # it needs Kedro
+
+    return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory)]
+
+
+def _progress(node: str, bar: Bar) -> wire.ProgressMade:
+    return wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit)
+
+
+def unshareable(error: BaseException) -> str:
+    """The dataset whose value the run's store could not take; "" when that was not the error."""
+    from kedro_console.store import StoreError, bare  # it needs Kedro
+
+    return next((bare(each.dataset) for each in failures.causes(error) if isinstance(each, StoreError)), "")
+
+
+def reason_of(error: BaseException) -> str:
+    """`RunFailed.reason` for this exception; "" for an ordinary one."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, parameters.ParameterError) or names & set(compat.BAD_PARAMETERS):
+        return BAD_PARAMETERS
+    if names & set(compat.MISSING_DATASET) or str(error).startswith("Pipeline input(s)"):
+        return MISSING_DATASET
+    return MISSING_DATASET if names & {"DatasetError", "DataSetError"} and _is_file_missing(error) else ""
+
+
+def _is_file_missing(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, FileNotFoundError):
+        error = error.__cause__
+    return error is not None

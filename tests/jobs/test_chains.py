@@ -1,0 +1,29 @@
+"""What a run has of the chain that it is in."""
+
+from __future__ import annotations
+
+from jobs.launch import launch
+from jobs.retry import retry
+from jobs.states import Cause, Status
+from tests.factories import AT, make_pipeline
+
+
+def test_a_follower_comes_next_in_the_chain_of_its_root(db):
+    pipeline = make_pipeline()
+    first = launch(pipeline, at=AT, cause=Cause.SCHEDULE, due_at=AT)
+    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first)
+    third = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=second)
+    assert (first.root_id, first.iteration) == (None, 0)
+    assert [(run.root_number, run.iteration, run.due_at) for run in (second, third)] == [
+        (first.pk, 1, AT),
+        (first.pk, 2, AT),
+    ]
+
+
+def test_a_retry_stands_in_the_place_of_the_old_run(db):
+    pipeline = make_pipeline()
+    first = launch(pipeline, at=AT, cause=Cause.MANUAL)
+    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first)
+    second.end(Status.CRASHED, at=AT, by="test")
+    again = retry(second, at=AT)
+    assert (again.root_number, again.iteration, again.caused_by) == (first.pk, 1, None)
