@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef
 
 from jobs import following
 from jobs.advance import Outcome, end_if_done, finish
@@ -16,7 +19,7 @@ from jobs.decide import ask_unheard
 from jobs.dispatch import messages_in, send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.mend_batches import mend_items
-from jobs.models import Run, Step
+from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
 from jobs.overlap import go_on
 from jobs.replay import send_unheard_replays
@@ -97,10 +100,10 @@ def send_unheard(at: datetime) -> int:
     there = messages_in(queues) if queues else None
     if there is None:  # the broker is away: to try it with each row could outlast the leases
         return 0
+    slots = Worker.objects.slots_by_queue(at)
+    found = [_lost(unheard.filter(queue=name), there[name], slots.get(name, 1)) for name in sorted(queues)]
     sent = 0
-    for step_id in [
-        step_id for queue in sorted(queues) for step_id in _lost(unheard.filter(queue=queue), there[queue])
-    ]:
+    for step_id in chain.from_iterable(found):
         mine = Step.objects.unheard(at, patience=PATIENCE).filter(pk=step_id).update(sent_at=at)
         if not mine:  # of two that reconcile at once, one sends
             continue
@@ -111,20 +114,27 @@ def send_unheard(at: datetime) -> int:
     return sent
 
 
-def _lost(unheard: StepQuerySet, there: int) -> list[int]:
-    """Of these steps of a queue those to tell (again), when so many messages wait in it.
+def _lost(unheard: StepQuerySet, there: int, slots: int) -> list[int]:
+    """Of these steps of a queue those to tell (again), when so many messages wait in it for so many slots.
 
-    Nobody asks whose messages they are. With as many as steps all are served; with fewer the first to go are told again
-    (at worst one message too many for each, which is refused), and the others when it is their turn.
+    Nobody asks whose messages they are: a run needs one for each of its steps, up to the number of slots, which then
+    hear of its others. With fewer, the first to go are told again; at worst a message too many is refused.
     """
-    untold = unheard.filter(sent_at=None)
-    told = unheard.exclude(sent_at=None)
-    missing = max(0, told.count() - there)
-    return [
-        step_id
-        for steps, most in ((untold, BATCH), (told, min(missing, BATCH)))
-        for step_id in steps.order_by("priority", "id").values_list("pk", flat=True)[:most]
-    ]
+    inorder = unheard.order_by("priority", "id")
+    told = inorder.exclude(sent_at=None)
+    by_run = told.order_by().values_list("run_id").annotate(count=Count("pk"))
+    missing = max(0, sum(min(count, slots) for _, count in by_run) - there)
+    untold = list(inorder.filter(sent_at=None).values_list("pk", flat=True)[:BATCH])
+    return [*untold, *islice(_first_of_each_run(told, slots), min(missing, BATCH))]
+
+
+def _first_of_each_run(told: StepQuerySet, slots: int) -> Iterator[int]:
+    """These steps in their order, of no run more than there are slots."""
+    taken: Counter[int] = Counter()
+    for step_id, run_id in told.values_list("pk", "run_id").iterator():
+        if taken[run_id] < slots:
+            taken[run_id] += 1
+            yield step_id
 
 
 def _end_finished(at: datetime) -> int:

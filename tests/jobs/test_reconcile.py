@@ -17,6 +17,7 @@ from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Artifact, Run, Step
 from jobs.reconcile import PATIENCE, reconcile
 from jobs.states import NodeStatus, Status
+from tests.admin.rows import make_worker
 from tests.factories import AT, make_pipeline, make_run
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +66,19 @@ def test_only_as_many_steps_as_messages_are_missing_are_told_again(sent: list[in
     broker.flushall()
     Step.objects.update(sent_at=AT)
     assert reconcile(AT + PATIENCE * 6) == 4
+
+
+def test_of_a_wide_run_no_more_is_told_again_than_there_are_slots_to_hear_it(sent: list[int]) -> None:
+    """Who ends a step of it passes the word on, or goes on by himself."""
+    wide, other = make_run(), make_run()
+    for position in range(1, 9):
+        Step.objects.create(run=wide, position=position, queue="default", ready_at=AT)
+    Step.objects.update(sent_at=AT)
+    at = AT + PATIENCE * 2
+    make_worker("w1", queues=["default"], slots=3, heartbeat_at=at)
+    assert reconcile(at) == 4
+    first = list(wide.steps.order_by("position").values_list("pk", flat=True)[:3])
+    assert sorted(sent) == sorted([*first, other.steps.get().pk])
 
 
 def test_a_broker_that_does_not_answer_holds_the_pulse_up_for_a_moment_only(
