@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_texts_are_asked_one_a_window_and_uploaded_by_another_pipeline(worker: o
     assert {run.status for run in runs} == {Status.SUCCEEDED}
     arrivals = [each["at"] for each in api.limits.arrivals("/v1/chat/completions", 0)]
     assert statuses(api, "/v1/chat/completions") == [200] * 3
-    assert all(later - earlier >= SECONDS for earlier, later in zip(arrivals, arrivals[1:], strict=False))
+    assert all(later - earlier >= SECONDS for earlier, later in pairwise(arrivals))
     written = rows(demo, "SELECT prompt, text FROM generated_texts")
     files = {file.read_text() for file in (demo.folder / "data/08_reporting/texts").iterdir()}
     assert files == {f"# {prompt}\n\n{text}\n" for prompt, text in written}
