@@ -15,9 +15,27 @@ class Role(models.TextChoices):
 _SEE = [
     f"jobs.view_{model}"
     for model in (
-        "arrival", "artifact", "batchqueue", "event", "firing", "item", "logchunk", "noderun", "pipeline", "project", "rule", "run", "snapshot", "step", "taking", "transition", "worker",
+        "arrival",
+        "artifact",
+        "batchqueue",
+        "event",
+        "firing",
+        "grant",
+        "item",
+        "logchunk",
+        "noderun",
+        "pipeline",
+        "project",
+        "quota",
+        "rule",
+        "run",
+        "snapshot",
+        "step",
+        "taking",
+        "transition",
+        "worker",
     )
-]  # fmt: skip
+]
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
 
 PERMISSIONS: Final[dict[Role, list[str]]] = {
@@ -29,13 +47,18 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.retry_run",
         "jobs.control_worker",
         "jobs.add_item",
+        "jobs.pause_quota",
         "jobs.retry_item",
         "jobs.test_rule",
         "django_celery_results.view_taskresult",
         *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
     ],
     Role.ADMIN: [
-        *[f"jobs.{verb}_{model}" for verb in ("add", "change", "delete") for model in ("project", "pipeline", "rule")],
+        *[
+            f"jobs.{verb}_{model}"
+            for verb in ("add", "change", "delete")
+            for model in ("project", "pipeline", "rule", "quota")
+        ],
         *[f"jobs.{verb}_batchqueue" for verb in ("add", "change", "delete")],
         "jobs.delete_item",
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],

@@ -108,6 +108,7 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
+                    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                 ],
             },
             {
@@ -120,6 +121,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Artifact rows", "draft", "jobs.artifact"),
                     _list("Batch queue settings", "stacks", "jobs.batchqueue"),
                     _list("Item rows", "package_2", "jobs.item"),
+                    _list("Quota rows", "speed", "jobs.quota"),
                     _list("Schedules", "calendar_clock", "django_celery_beat.periodictask"),
                     _list("Rule rows", "conversion_path", "jobs.rule"),
                     _list("Firings", "bolt", "jobs.firing"),

@@ -8,7 +8,7 @@ from typing import Final
 from django.db import transaction
 
 from jobs.alarm import ALARM
-from jobs.models import Grant, Quota, Run, Step
+from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas import LOOK_AGAIN, QuotaRefusal, hold, in_line, locked, turn_of
 from jobs.states import Status
 from jobs.try_again import tell_wait
@@ -17,6 +17,9 @@ from jobs.turns import Amount, Turn, turn
 LINE: Final = 100
 """So many of a line are looked at when something changed: those behind them are called when they are among these."""
 WORTH: Final = timedelta(milliseconds=20)
+ONE: Final = Amount(1)
+LATELY: Final = 3
+LONGEST_HEAD_START: Final = timedelta(seconds=1)
 
 
 def admit(run: Run, step: Step, at: datetime) -> bool:
@@ -50,16 +53,34 @@ def _take_all(run: Run, step: Step, takes: dict[str, int], at: datetime) -> bool
     last = max(turns, key=lambda quota: turns[quota].at or at + 2 * LOOK_AGAIN)
     for quota, due in turns.items():
         in_line(places[quota], lacking[quota], due, at, waits_elsewhere=quota != last)
-    _put_off(run, step, turns[last], at)
+    head_start = usual_head_start(step.run.pipeline, last) if list(lacking.values()) == [ONE] else timedelta(0)
+    if turns[last].is_now(at + head_start):
+        return True
+    _put_off(run, step, turns[last], at, head_start)
     return False
+
+
+def usual_head_start(pipeline: Pipeline, quota: Quota) -> timedelta:
+    """How long before its turn a run may start, so that its node asks just then: none if not all of the last ones did.
+
+    Such a run is given nothing early. It takes its place in the line along, and its node's question is held back.
+    """
+    runs = Run.objects.filter(pipeline=pipeline, status=Status.SUCCEEDED, started_at__isnull=False).order_by("-pk")
+    started = dict(runs.values_list("pk", "started_at")[:LATELY])
+    grants = Grant.objects.settled().filter(quota=quota, run__in=started).exclude(node="").order_by("-pk")
+    asked = dict(grants.values_list("run", "asked_at"))  # of each run the first
+    waits = [asked[number] - at for number, at in started.items() if at and number in asked]
+    if not waits or len(waits) < len(started):
+        return timedelta(0)
+    return min(max(min(waits), timedelta(0)) + WORTH, LONGEST_HEAD_START)
 
 
 def _reserved(run: Run, quota: Quota) -> int:
     return sum(grant.requests for grant in quota.grants.held().filter(run=run, is_reserved=True))
 
 
-def _put_off(run: Run, step: Step, due: Turn, at: datetime) -> None:
-    when, reason = due.at or at + LOOK_AGAIN, due.reason[:300]
+def _put_off(run: Run, step: Step, due: Turn, at: datetime, head_start: timedelta = timedelta(0)) -> None:
+    when, reason = due.at - head_start if due.at else at + LOOK_AGAIN, due.reason[:300]
     Step.objects.filter(pk=step.pk).update(eligible_at=when, wait_reason=reason, sent_at=None)
     Run.objects.filter(pk=run.pk, status=Status.QUEUED).update(eligible_at=due.at, wait_reason=reason)
     tell_wait(run.pk)
@@ -89,7 +110,7 @@ def _call(grant: Grant, run_id: int, due: datetime) -> int:
         Run.objects.select_for_update().filter(pk=run_id).first()  # before its steps, as everybody does
         if not Grant.objects.waiting().order_by().filter(pk=grant.pk, due_at=grant.due_at).update(due_at=due):
             return 0
-        steps = Step.objects.filter(run=run_id, status=Status.QUEUED, eligible_at=grant.due_at)
+        steps = Step.objects.filter(run=run_id, status=Status.QUEUED, eligible_at__gt=due)
         steps.update(eligible_at=due, sent_at=None)
         Run.objects.filter(pk=run_id, status=Status.QUEUED).update(eligible_at=due)
         transaction.on_commit(ALARM.ring)

@@ -18,9 +18,10 @@ logger = logging.getLogger(__name__)
 def send(step_id: int) -> bool:
     """Publish the hint for this step and note when; False with the broker away: the reconciler does it later."""
     step = Step.objects.only("task_id", "queue", "priority").get(pk=step_id)
+    at = clock.now()  # before: a worker may have put the step off already when this is written
     is_told = _told(step)
     if is_told:
-        Step.objects.filter(pk=step_id).update(sent_at=clock.now())
+        Step.objects.filter(pk=step_id).update(sent_at=at)
     return is_told
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
@@ -16,6 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from jobs.models import Beat, Pipeline, Project, Step, Worker
+from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
 
 PATIENCE = timedelta(seconds=60)
@@ -38,7 +40,7 @@ class Finding:
 
 def examine(at: datetime) -> list[Finding]:
     """All findings, the same subjects in the same order each time."""
-    return [_database(), _broker(), _store(), *_projects(), _workers(at), *_queues(at), _beat(at)]
+    return [_database(), _broker(), _store(), *_projects(), _workers(at), *_queues(at), *_takes(), _beat(at)]
 
 
 def examine_workers(at: datetime) -> list[Finding]:
@@ -169,6 +171,17 @@ def _queues(at: datetime) -> Iterator[Finding]:
 def listen(queue: str) -> str:
     """The command of a worker for this queue."""
     return f"CONSOLE_WORKER_QUEUES={queue} python -m console worker"
+
+
+def _takes() -> Iterator[Finding]:
+    """A finding for each pipeline whose runs would wait for ever: its quota is gone, or never allows so much."""
+    for pipeline in Pipeline.objects.filter(is_registered=True).exclude(takes={}).select_related("project"):
+        try:
+            check_takes(pipeline.takes)
+        except ValidationError as error:
+            mend = f"{settings.CONSOLE_URL}/admin/jobs/pipeline/{pipeline.pk}/change/"
+            sentence = f"Runs of {pipeline.name} wait for ever. {error.messages[0]}"
+            yield Finding(f"quotas of {pipeline.name}", False, sentence, mend)
 
 
 def _beat(at: datetime) -> Finding:

@@ -59,7 +59,7 @@ def grant_taken(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
     if not asked:
         raise QuotaRefusal("A grant is for at least one request or row.")
     quota = locked(str(data["quota"]))
-    place = quota.grants.waiting().filter(step=step, pk=_whole(data, "place", 0)).first()
+    place = _place(quota, step, _whole(data, "place", 0), str(data.get("node") or "")[:500], at)
     reserved = quota.grants.held().filter(run=step.run_id, is_reserved=True).first()
     own = min(asked.requests, reserved.requests) if reserved else 0
     rest = Amount(asked.requests - own, asked.rows)
@@ -73,6 +73,17 @@ def grant_taken(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
         _use_up(reserved, own)
     hold(quota, grant, asked, new=rest, at=at)
     return {"granted": True, "grant": grant.pk}
+
+
+def _place(quota: Quota, step: Step, known: int, node: str, at: datetime) -> Grant | None:
+    """Where the asker stands in the line: where it was told, or where its run stood when it started before its turn."""
+    line = quota.grants.waiting().filter(run=step.run_id)
+    if known:
+        return line.filter(pk=known, step=step).first()
+    place = line.filter(step=None).first()
+    if place:
+        place.step, place.node, place.is_reserved, place.asked_at = step, node, False, at
+    return place
 
 
 def _whole(data: dict[str, Any], name: str, otherwise: int) -> int:
@@ -192,8 +203,12 @@ def settle_step(step: Step, status: Status, at: datetime) -> None:
 
 
 def settle_run(run: Run, at: datetime) -> None:
-    """At its end, whatever it was."""
-    _close(Grant.objects.filter(run=run, settled_at__isnull=True), at)
+    """At its end, whatever it was. Started before its turn, it may have made its request without asking again."""
+    unsettled = Grant.objects.filter(run=run, settled_at__isnull=True)
+    for place in unsettled.waiting().filter(is_reserved=True).select_related("quota") if run.started_at else ():
+        asked = Amount(place.requests, place.rows)
+        hold(locked(place.quota.name), place, asked, new=asked, at=at)
+    _close(unsettled, at)
 
 
 def _close(unsettled: Any, at: datetime) -> None:

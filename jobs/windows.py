@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import transaction
 
 from jobs.errors import RequestError
-from jobs.models import Window
+from jobs.models import Quota, Window
 from jobs.models.quota import PERIODS
 
 MOST: Final = 2_000_000_000
@@ -65,6 +67,16 @@ def _zone(count: str | None, zone: str | None, line: str) -> str:
         raise BadWindow(f"There is no time zone “{name[:64]}”: write one such as Europe/Berlin or UTC.") from error
 
 
-def in_words(windows: list[Window]) -> str:
+def replace(quota: Quota, windows: list[Window]) -> None:
+    """From now on these limit the quota; what was used counts in them, too."""
+    with transaction.atomic():
+        Quota.objects.select_for_update().get(pk=quota.pk)
+        quota.windows.all().delete()
+        for window in windows:
+            window.quota = quota
+        Window.objects.bulk_create(windows)
+
+
+def in_words(windows: Iterable[Window]) -> str:
     """The other way round, a line for each."""
     return "\n".join(str(window) for window in windows)

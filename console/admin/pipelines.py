@@ -30,9 +30,14 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
             "default_parameters": UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
+            "takes": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
             "retry_exceptions": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
             "retry_nodes": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
         }
+
+    def clean_takes(self) -> dict[str, int]:
+        given: dict[str, int] = self.cleaned_data["takes"] or {}
+        return given
 
     def clean_retry_exceptions(self) -> list[str]:
         return names(self.cleaned_data["retry_exceptions"])
@@ -75,7 +80,7 @@ class PipelineAdmin(Admin):
     list_display_links = ("name",)
     list_filter = ("project", "runner", "is_registered", "queue")
     list_select_related = ("project",)
-    list_defer = ("default_parameters", "project__environment")
+    list_defer = ("default_parameters", "takes", "project__environment")
     search_fields = ("name", "project__name")
     ordering = ("project__name", "name")
     actions = ("run_with_defaults",)
@@ -91,6 +96,7 @@ class PipelineAdmin(Admin):
                     ("queue", "priority"),
                     ("overlap", "locks_outputs"),
                     "default_parameters",
+                    "takes",
                 )
             },
         ),

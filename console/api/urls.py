@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, batches, health, jobs, pipelines, records, rules, schema, workers
+from console.api import artifacts, batches, health, jobs, pipelines, quotas, records, rules, schema, workers
 
 app_name = "api"
 urlpatterns = [
@@ -18,6 +18,11 @@ urlpatterns = [
     path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),
     path("pipelines/<str:project>/<str:name>", pipelines.PipelineOfProject.as_view(), name="pipeline"),
     path("projects", pipelines.Projects.as_view(), name="projects"),
+    path("quotas", quotas.Quotas.as_view(), name="quotas"),
+    path("quotas/<str:quota>", quotas.OneQuota.as_view(), name="quota"),
+    path("quotas/<str:quota>/pause", quotas.Pause.as_view(), name="quota_pause"),
+    path("quotas/<str:quota>/open", quotas.Open.as_view(), name="quota_open"),
+    path("quotas/<str:quota>/forecast", quotas.Forecast.as_view(), name="quota_forecast"),
     path("workers", workers.Workers.as_view(), name="workers"),
     path("workers/<str:worker>", workers.OneWorker.as_view(), name="worker"),
     path("rules", rules.Rules.as_view(), name="rules"),

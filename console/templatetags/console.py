@@ -163,6 +163,12 @@ def plural(count: int, words: str) -> str:
 
 
 @register.filter
+def count(number: int) -> str:
+    """`35,000`."""
+    return f"{number:,}"
+
+
+@register.filter
 def ansi(text: str) -> SafeString:
     """A log line, escaped, with the terminal colours it asked for."""
     return to_html(text)

@@ -25,6 +25,7 @@ from jobs.parameters import nest
 from jobs.selection import choose
 from jobs.states import Cause
 from jobs.statistics import lately
+from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline
 
 LATEST = 6  # runs whose parameters are offered
@@ -141,6 +142,7 @@ def _will_run(request: HttpRequest, form: RunForm) -> dict[str, Any]:
         nodes = [node for node in form.structure.nodes if not only or node.name in only]
     return {
         "will_run": nodes,
+        "takes": taken_by(form.pipeline, clock.now()),
         "usual_seconds": lately([form.pipeline], at=clock.now())[form.pipeline.pk].usual_seconds,
         "curl": as_curl(form, request.build_absolute_uri("/api/v1/jobs")),
         "command": as_command(form),

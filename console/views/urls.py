@@ -3,8 +3,22 @@ from importlib import import_module
 from django.urls import URLPattern
 
 PAGES = (
-    "home", "login", "runs", "run", "resume", "logs", "workers", "pipelines", "run_form", "artifacts", "rules", "rule_form", "firings", "batch_queues",
-)  # fmt: skip
+    "home",
+    "login",
+    "runs",
+    "run",
+    "resume",
+    "logs",
+    "workers",
+    "pipelines",
+    "run_form",
+    "artifacts",
+    "rules",
+    "rule_form",
+    "firings",
+    "batch_queues",
+    "quotas",
+)
 
 urlpatterns: list[URLPattern] = [
     pattern for page in PAGES for pattern in import_module(f"console.views.{page}").urlpatterns

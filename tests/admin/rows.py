@@ -24,10 +24,12 @@ from jobs.models import (
     Artifact,
     BatchQueue,
     Event,
+    Grant,
     Item,
     LogChunk,
     NodeRun,
     Project,
+    Quota,
     Run,
     Snapshot,
     Step,
@@ -35,7 +37,7 @@ from jobs.models import (
     Worker,
 )
 from jobs.schedules import START, wish
-from tests.factories import AT, make_run, make_user
+from tests.factories import AT, make_quota, make_run, make_user
 
 
 def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
@@ -74,6 +76,8 @@ def one_of_each() -> dict[type[Model], Model]:
         make_worker(),
         queue,
         Item.objects.create(queue=queue, key="<b>k</b>", body={"word": "a"}, run=run, put_by_run=run, created_at=AT),
+        (quota := make_quota()),
+        Grant.objects.create(quota=quota, run=run, step=step, asked_at=AT),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
@@ -104,6 +108,20 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, Item, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (
+    Artifact,
+    Event,
+    Grant,
+    Item,
+    LogChunk,
+    NodeRun,
+    Project,
+    Quota,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
 from jobs.explain import why_waiting
 from jobs.models import Grant, Pipeline, Quota, Run, Step
-from jobs.quotas import pause, reopen
+from jobs.quotas import grant_settled, grant_taken, pause, reopen
 from jobs.reconcile import PATIENCE
 from jobs.states import Status
 from jobs.supervise import _claim
@@ -126,6 +127,44 @@ def test_a_run_whose_quota_is_gone_waits_and_says_what_to_do(pipeline: Pipeline,
     Quota.objects.all().delete()
     assert not claim_at(monkeypatch, run, 0)
     assert "There is no quota “chat”" in waiting(run).wait_reason
+
+
+def one_after_another(pipeline: Pipeline, monkeypatch, *, asks_after: float) -> list[float]:
+    """Four runs whose node asks so long after its start; when each was claimed."""
+    claimed, now = [], 0.0
+    for _ in range(4):
+        run = make_run(pipeline, at=AT + timedelta(seconds=now))
+        while not claim_at(monkeypatch, run, now):
+            step = run.steps.get()
+            assert step.eligible_at and not step.sent_at
+            now = (step.eligible_at - AT).total_seconds()
+        claimed.append(round(now, 2))
+        now += asks_after
+        step, data = run.steps.get(), {"quota": "chat", "node": "ask"}
+        while not (answer := grant_taken(step, data, AT + timedelta(seconds=now)))["granted"]:  # type: ignore[index,call-overload]
+            data, now = {**data, "place": answer["place"]}, now + answer["seconds"]  # type: ignore[index,call-overload]
+        grant_settled(step, {"grant": answer["grant"]}, AT + timedelta(seconds=now))  # type: ignore[index,call-overload]
+        finish(step, Outcome(Status.SUCCEEDED), token=None, at=AT + timedelta(seconds=now), by="w")
+    return claimed
+
+
+def test_a_run_whose_node_asks_starts_so_early_that_it_asks_in_its_turn(pipeline: Pipeline, monkeypatch) -> None:
+    claimed = one_after_another(pipeline, monkeypatch, asks_after=0.3)
+    assert claimed == [0, 1.98, 3.98, 5.98]
+    times = list(Grant.objects.order_by("pk").values_list("settled_at", flat=True))
+    gaps = [late - early for early, late in pairwise(times) if early and late]
+    assert all(timedelta(seconds=2) <= gap < timedelta(seconds=2.001) for gap in gaps)
+    assert not Grant.objects.filter(settled_at=None).exists()
+
+
+def test_a_run_that_started_early_and_never_asked_has_used_its_grant(pipeline: Pipeline, monkeypatch) -> None:
+    one_after_another(pipeline, monkeypatch, asks_after=0.3)
+    run = make_run(pipeline, at=AT + timedelta(seconds=7))
+    assert not claim_at(monkeypatch, run, 7)
+    assert claim_at(monkeypatch, run, 8.1)
+    finish(run.steps.get(), Outcome(Status.SUCCEEDED), token=None, at=AT + timedelta(seconds=9), by="w")
+    assert Grant.objects.get(run=run).settled_at == AT + timedelta(seconds=9)
+    assert Quota.objects.get().settled_requests == 5
 
 
 @pytest.mark.parametrize("takes", [{"nobody": 1}, {"chat": 0}, {"chat": 2}, {"chat": "1"}, {"chat": True}, ["chat"]])

@@ -1,0 +1,148 @@
+"""How a quota stands: what its windows hold, who uses it, who waits, and what the API said lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
+from jobs.models import Grant, Pipeline, Quota, Window
+from jobs.quotas import resets_at
+from jobs.turns import closure, used
+
+SHOWN: Final = 20
+"""So many holders, waiters and refusals are shown; the counts are of all."""
+SLICES: Final = 24
+SHORTEST_SPAN: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class WindowUse:
+    """What one window holds now; `resets_at` is when nothing of it counts any more, None when nothing does."""
+
+    window: Window
+    used: int
+    resets_at: datetime | None
+
+    @property
+    def left(self) -> int:
+        return max(0, self.window.allowed - self.used)
+
+    @property
+    def is_full(self) -> bool:
+        return self.left == 0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One quota as its page shows it; `closed` says why it lets nothing through, whatever its windows say."""
+
+    quota: Quota
+    windows: list[WindowUse]
+    closed: str
+    is_paused: bool
+    waiting: int
+    held: int
+    waiters: list[Grant] = field(default_factory=list)
+    holders: list[Grant] = field(default_factory=list)
+    refusals: list[Grant] = field(default_factory=list)
+    spark: Spark | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return any(window.is_full for window in self.windows)
+
+
+@dataclass(frozen=True)
+class Spark:
+    """What was used in each slice of a span that ends now, the newest last."""
+
+    span: timedelta
+    unit: str
+    counts: list[int]
+
+    @property
+    def peak(self) -> int:
+        return max(self.counts, default=0)
+
+    @property
+    def slice(self) -> timedelta:
+        return self.span / len(self.counts)
+
+    @property
+    def heights(self) -> list[tuple[int, float, int]]:
+        """Of each slice its place, its share of the highest in percent, and its count."""
+        return [(place, 100 * count / (self.peak or 1), count) for place, count in enumerate(self.counts)]
+
+
+def usages(at: datetime) -> list[Usage]:
+    """All quotas in short, by name."""
+    return [_usage(quota, at) for quota in _counted(Quota.objects.all())]
+
+
+def usage(quota: Quota, at: datetime) -> Usage:
+    """One quota with everything."""
+    (counted,) = _counted([quota])
+    grants = quota.grants.select_related("run__pipeline")
+    return _usage(
+        counted,
+        at,
+        waiters=list(grants.waiting()[:SHOWN]),
+        holders=list(grants.held()[:SHOWN]),
+        refusals=list(grants.filter(status__gte=400).order_by("-pk")[:SHOWN]),
+        spark=_spark(quota, at),
+    )
+
+
+def _counted(quotas: Iterable[Quota]) -> list[Quota]:
+    """With how many grants wait and are held: only those that are not settled are looked at."""
+    rows = Quota.objects.filter(pk__in=[quota.pk for quota in quotas])
+    unsettled = Grant.objects.filter(quota=OuterRef("pk"), settled_at__isnull=True).order_by()
+
+    def count(**which: object) -> Coalesce:
+        counted = unsettled.filter(**which).values("quota").annotate(count=Count("pk"))
+        return Coalesce(Subquery(counted.values("count")), 0)
+
+    annotated = rows.annotate(waiting=count(taken_at__isnull=True), held=count(taken_at__isnull=False))
+    return list(annotated.prefetch_related("windows"))
+
+
+def _usage(quota: Quota, at: datetime, **more: object) -> Usage:
+    windows = [_window_use(quota, window, at) for window in quota.windows.all()]
+    counts = {"waiting": quota.waiting, "held": quota.held}  # type: ignore[attr-defined]
+    return Usage(quota, windows, closure(quota, at), quota.is_paused(at), **counts, **more)  # type: ignore[arg-type]
+
+
+def _window_use(quota: Quota, window: Window, at: datetime) -> WindowUse:
+    count = used(quota, window, at)
+    return WindowUse(window, count, resets_at(quota, window, at) if count else None)
+
+
+def _spark(quota: Quota, at: datetime) -> Spark:
+    """By the sums at the edges of the slices: a row each, however many grants lie between."""
+    windows = list(quota.windows.all())
+    spans = [max(row.length, min(6 * row.length, DAY)) for row in windows]
+    span = max([SHORTEST_SPAN, *spans])
+    unit = windows[0].unit if windows else Window.Unit.REQUESTS.value
+    sums = [_sum(quota, unit, at - span + number * span / SLICES) for number in range(SLICES + 1)]
+    return Spark(span, unit, [max(0, late - early) for early, late in pairwise(sums)])
+
+
+def _sum(quota: Quota, unit: str, at: datetime) -> int:
+    """All that was settled up to then."""
+    after = quota.grants.filter(settled_at__gt=at).order_by("settled_at")
+    first = after.values_list(f"sum_{unit}", unit).first()
+    return first[0] - first[1] if first else quota.settled_of(unit)
+
+
+def taken_by(pipeline: Pipeline, at: datetime) -> list[tuple[str, int, Quota | None, str]]:
+    """What a run of it takes: the name, so many requests, the quota when there is one, and why it is closed."""
+    known = {quota.name: quota for quota in Quota.objects.filter(name__in=pipeline.takes)} if pipeline.takes else {}
+    rows = [(name, requests, known.get(name)) for name, requests in sorted(pipeline.takes.items())]
+    return [(name, requests, quota, closure(quota, at) if quota else "") for name, requests, quota in rows]
