@@ -25,12 +25,12 @@ from bench.stage import Console, conditions, console, table
 from tests.batch_project import write_batch_project
 
 ITEMS = 100_000
-BATCH = 500
-RUNS_AT_ONCE = 2
+BATCH = 1_000
+RUNS_AT_ONCE = 3
 BAD_LUCK = 0.04
-SECONDS_BETWEEN_KILLS = 2.0
-SHARES = {"step": 6, "host": 2, "worker": 1}
-"""Of the kills; a worker that was lost holds its steps until their lease ends."""
+SECONDS_BETWEEN_KILLS = 3.0
+SHARES = {"step": 25, "host": 4, "worker": 1}
+"""Of the kills: a new host and a new worker need some seconds, in which nothing is there to be killed."""
 LONGEST_SECONDS = 1_800
 
 
@@ -135,12 +135,10 @@ class Storm:
         chance = random.Random()
         while not self._over.wait(chance.uniform(0.5, 1.5) * self._between):
             found = list(targets(self._tree))
-            kinds = sorted({kind for _, kind in found})
-            if kinds:
-                kind = chance.choices(kinds, [SHARES[kind] for kind in kinds])[0]
-                pid = chance.choice([pid for pid, its in found if its == kind])
+            kind = chance.choices(list(SHARES), list(SHARES.values()))[0]
+            if pids := [pid for pid, its in found if its == kind]:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(chance.choice(pids), signal.SIGKILL)
                     self.killed[kind] += 1
 
 

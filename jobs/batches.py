@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Case, F, Min, OuterRef, QuerySet, Subquery, TextField, Value, When
 from django.db.models.functions import Least
 
-from jobs.errors import RequestError
+from jobs.errors import RequestError, UnknownQueue
 from jobs.models import BatchQueue, Item, Run, Step, Taking
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY, ItemQuerySet
@@ -53,19 +53,16 @@ class Taken:
     has_more: bool
 
 
-class UnknownQueue(RequestError):
-    """There is no such batch queue; queues are made by the first put or by an admin."""
-
-    def __init__(self, name: str) -> None:
-        names = get_close_matches(name, BatchQueue.objects.values_list("name", flat=True), 3, 0.4)
-        hint = f"did you mean {' or '.join(names)}?" if names else "it is made by the first item that is put in."
-        super().__init__(f"There is no batch queue “{name[:80]}”: {hint}")
-
-
 def find_queue(name: str) -> BatchQueue:
-    found = BatchQueue.objects.filter(name=name).first()
+    """The queue of that name; UnknownQueue with the nearest names."""
+    return _known(BatchQueue.objects.all(), name)
+
+
+def _known(rows: QuerySet[BatchQueue], name: str) -> BatchQueue:
+    found = rows.filter(name=name).first()
     if found is None:
-        raise UnknownQueue(name)
+        names = BatchQueue.objects.values_list("name", flat=True)
+        raise UnknownQueue(name, get_close_matches(name, names, 3, 0.4))
     return found
 
 
@@ -140,9 +137,7 @@ def take(step: Step, name: str, count: int, *, at: datetime, node: str = "") -> 
     """
     if count < 1:
         raise RequestError(f"{count} items cannot be taken: ask for at least one.")
-    queue = BatchQueue.objects.in_turn().filter(name=name).first()
-    if queue is None:
-        raise UnknownQueue(name)
+    queue = _known(BatchQueue.objects.in_turn(), name)
     if again := _again(step, queue, count, node):
         return again
     limit = _room(step, queue, count)

@@ -20,6 +20,15 @@ class UnknownPipeline(RequestError):
         self.nearest = nearest
 
 
+class UnknownQueue(RequestError):
+    """There is no such batch queue; `nearest` names the ones that were probably meant."""
+
+    def __init__(self, name: str, nearest: list[str]) -> None:
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "it is made by the first item that is put in."
+        super().__init__(f"There is no batch queue “{name[:80]}”: {hint}")
+        self.nearest = nearest
+
+
 class BadParameters(RequestError):
     """Some parameters cannot be used; `fields` has one sentence for each, by its dotted name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -37,9 +37,10 @@ def purge(queue: BatchQueue, status: str) -> int:
     return _in_chunks(queue, {"status": status}, _delete)
 
 
-def prune_items(at: datetime, *, done_before: datetime) -> int:
-    """Delete done items that were finished before that, and what is noted of deleted runs. How many items."""
-    pruned = sum(_prune(queue, done_before) for queue in BatchQueue.objects.filter(done__gt=0))
+def prune_items(at: datetime) -> int:
+    """Delete done items that are older than their queue keeps them, and notes about deleted runs. How many items."""
+    queues = BatchQueue.objects.filter(keep_days__gt=0, done__gt=0)
+    pruned = sum(_prune(queue, at - timedelta(days=queue.keep_days)) for queue in queues)
     gone = Taking.objects.filter(~Exists(Run.objects.filter(pk=OuterRef("run"))), held=0)
     gone.filter(pk__in=list(gone.values_list("pk", flat=True)[:CHUNK])).delete()
     return pruned

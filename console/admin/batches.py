@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import truncatechars
@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import Admin, Facts, link, run_link
 from console.templatetags.console import as_json
+from jobs.mend_batches import recount
 from jobs.models import BatchQueue, Item
 
 ITEM_COLOURS = {"waiting": "info", "taken": "primary", "done": "success", "parked": "danger"}
@@ -32,7 +33,8 @@ class BatchQueueAdmin(Admin):
     list_display = ("name", *COUNTERS, "max_attempts", "page")
     search_fields = ("name", "description")
     ordering = ("name",)
-    fields = ("name", "description", "max_attempts", *COUNTERS, "created_at")
+    actions = ("count_again",)
+    fields = ("name", "description", "max_attempts", "keep_days", *COUNTERS, "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
         """Nodes know a queue by its name, so it keeps the one that it was made with."""
@@ -42,6 +44,15 @@ class BatchQueueAdmin(Admin):
         """Only when it is empty: a queue is purged first."""
         is_empty = isinstance(obj, BatchQueue) and not obj.items.exists()
         return is_empty and super().has_delete_permission(request, obj)
+
+    @admin.action(description="Count again: set the counters to what the rows say", permissions=["change"])
+    def count_again(self, request: HttpRequest, queryset: QuerySet[BatchQueue]) -> None:
+        for queue in queryset:
+            found = recount(queue)
+            is_same = all(getattr(found, name) == getattr(queue, name) for name in COUNTERS)
+            self.message_user(
+                request, f"{queue}: {'the counters were right' if is_same else 'mended'}.", messages.SUCCESS
+            )
 
     @display(description="Page")
     def page(self, queue: BatchQueue) -> str:

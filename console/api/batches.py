@@ -33,6 +33,9 @@ class QueueWishShape(serializers.Serializer[Any]):
     max_attempts = serializers.IntegerField(
         required=False, min_value=1, max_value=1000, help_text="An item that came back so many times is parked."
     )
+    keep_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=100_000, help_text="Done items are deleted after so many days; 0: never."
+    )
 
 
 class NewQueueShape(QueueWishShape):
@@ -45,6 +48,7 @@ class QueueShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     description = serializers.CharField()
     max_attempts = serializers.IntegerField()
+    keep_days = serializers.IntegerField()
     waiting = serializers.IntegerField()
     taken = serializers.IntegerField(help_text="Held by runs that are under way.")
     done = serializers.IntegerField(help_text="Those that were not pruned yet.")

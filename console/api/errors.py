@@ -20,7 +20,6 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from jobs.batches import UnknownQueue
 from jobs.errors import (
     BadParameters,
     IllegalMove,
@@ -30,6 +29,7 @@ from jobs.errors import (
     ProjectError,
     RequestError,
     UnknownPipeline,
+    UnknownQueue,
 )
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def _sentence(error: Exception) -> str:
 def _particulars(error: Exception) -> dict[str, Any]:
     if isinstance(error, BadParameters):
         return {"errors": error.fields}
-    if isinstance(error, UnknownPipeline):
+    if isinstance(error, UnknownPipeline | UnknownQueue):
         return {"nearest": error.nearest}
     return {}
 

@@ -97,7 +97,8 @@ def batch_queue_drop(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _change_parked(request: HttpRequest, name: str, change: Callable[..., int], done: str) -> HttpResponse:
-    number = change(find(name), key=request.POST.get("key", ""), like=request.POST.get("like", ""))
+    like = request.POST.get("like", "").replace("\r\n", "\n")  # a form sends line ends in its own way
+    number = change(find(name), key=request.POST.get("key", ""), like=like)
     messages.success(request, f"{plural(number, done)}.")
     return redirect("batch_queue", name)
 

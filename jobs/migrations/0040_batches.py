@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=80, unique=True, validators=[jobs.models.batch_queue.check_name])),
                 ('description', models.TextField(blank=True)),
                 ('max_attempts', models.PositiveSmallIntegerField(default=3, help_text='An item that came back so many times is parked with its error.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
+                ('keep_days', models.PositiveIntegerField(default=0, help_text='Done items are deleted after so many days, and their keys can be put in anew; 0: never.')),
                 ('waiting', models.BigIntegerField(default=0, editable=False)),
                 ('taken', models.BigIntegerField(default=0, editable=False)),
                 ('done', models.BigIntegerField(default=0, editable=False, help_text='Those that were not pruned yet.')),

@@ -40,6 +40,9 @@ class BatchQueue(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
         help_text="An item that came back so many times is parked with its error.",
     )
+    keep_days = models.PositiveIntegerField(
+        default=0, help_text="Done items are deleted after so many days, and their keys can be put in anew; 0: never."
+    )
     waiting = models.BigIntegerField(default=0, editable=False)
     taken = models.BigIntegerField(default=0, editable=False)
     done = models.BigIntegerField(default=0, editable=False, help_text="Those that were not pruned yet.")

@@ -12,7 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from console.admin.projects import parse_variables
-from jobs.models import Pipeline, Project, Run, Snapshot
+from jobs.batches import put
+from jobs.models import BatchQueue, Pipeline, Project, Run, Snapshot
+from jobs.parked import purge
 from jobs.states import Cause, Status
 from tests.admin.rows import make_artifact, make_schedule
 from tests.factories import AT, content, make_pipeline, make_project, make_run
@@ -267,3 +269,27 @@ def test_check_now_says_what_is_wrong(admin_page: Client) -> None:
 
 def test_a_variable_is_what_follows_the_first_equals_sign() -> None:
     assert parse_variables("A=b=c\n\n  B=d e  \nC=") == {"A": "b=c", "B": "d e", "C": ""}
+
+
+def test_the_counters_of_a_batch_queue_are_counted_again(admin_page: Client) -> None:
+    put("words", [("a", 1)], at=AT)
+    BatchQueue.objects.update(waiting=7)
+    (queue,) = BatchQueue.objects.all()
+    chosen = {"action": "count_again", "_selected_action": [queue.pk]}
+    page = admin_page.post(reverse("admin:jobs_batchqueue_changelist"), chosen, follow=True).content.decode()
+    assert "words: mended." in page
+    assert BatchQueue.objects.get().waiting == 1
+
+
+def test_a_batch_queue_keeps_its_name_and_is_deleted_only_when_it_is_empty(admin_page: Client) -> None:
+    put("words", [("a", 1)], at=AT)
+    (queue,) = BatchQueue.objects.all()
+    address = reverse("admin:jobs_batchqueue_change", args=[queue.pk])
+    admin_page.post(address, {"name": "other", "description": "x", "max_attempts": 9, "keep_days": 1})
+    queue.refresh_from_db()
+    assert (queue.name, queue.max_attempts) == ("words", 9)
+    delete = reverse("admin:jobs_batchqueue_delete", args=[queue.pk])
+    assert admin_page.post(delete, {"post": "yes"}).status_code == 403
+    purge(queue, "waiting")
+    admin_page.post(delete, {"post": "yes"})
+    assert not BatchQueue.objects.exists()

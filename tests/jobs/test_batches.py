@@ -22,7 +22,7 @@ from kedro_console import wire
 from tests.factories import AT, make_run
 
 pytestmark = pytest.mark.django_db
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -353,11 +353,13 @@ def test_done_items_are_pruned_by_age_and_what_a_run_did_stays(monkeypatch: pyte
     step = working()
     take(step, "words", 8, at=AT)
     end(step)
-    Item.objects.filter(key__gte="k00006").exclude(finished_at=None).update(finished_at=AT + 9 * MINUTE)
-    assert prune_items(AT, done_before=AT + 5 * MINUTE) == 6
+    Item.objects.filter(key__gte="k00006").exclude(finished_at=None).update(finished_at=AT + 2 * DAY)
+    assert prune_items(AT + 100 * DAY) == 0
+    BatchQueue.objects.update(keep_days=7)
+    assert prune_items(AT + 8 * DAY) == 6
     assert counters() == (2, 0, 2, 0)
     assert Taking.objects.get().done == 8
-    assert prune_items(AT, done_before=AT + 5 * MINUTE) == 0
+    assert prune_items(AT + 8 * DAY) == 0
 
 
 # ---- mending
@@ -374,7 +376,7 @@ def test_the_items_of_a_run_that_was_deleted_go_back() -> None:
     assert counters() == (2, 0, 0, 0)
     assert Item.objects.first().error == f"Run #{number}, which had taken it, was deleted."  # type: ignore[union-attr]
     assert mend_items(AT) == 0
-    prune_items(AT, done_before=AT)
+    prune_items(AT)
     assert not Taking.objects.exists()
 
 

@@ -28,7 +28,7 @@ def scene() -> None:
     step = working()
     batch = take(step, "words", 7, at=clock.now())
     fail_item(step.run, batch.items[0]["id"], "422: <script>alert(1)</script>")
-    fail_item(step.run, batch.items[1]["id"], "500: away")
+    fail_item(step.run, batch.items[1]["id"], "500:\naway")
     end(step)
     take(working(), "words", 1, at=clock.now())
 
@@ -88,7 +88,7 @@ def test_an_operator_puts_parked_items_back_and_an_admin_drops_them() -> None:
     operator, admin = logged_in("operator"), logged_in("admin")
     assert "Put all 2 back" in body(operator, f"{QUEUE}?status=parked")
     assert operator.post(f"{QUEUE}drop/").status_code == 403
-    page = operator.post(f"{QUEUE}put-back/", {"like": "500: away"}, follow=True).content.decode()
+    page = operator.post(f"{QUEUE}put-back/", {"like": "500:\r\naway"}, follow=True).content.decode()
     assert "1 item waits again." in page
     page = admin.post(f"{QUEUE}drop/", follow=True).content.decode()
     assert "1 item was dropped." in page
