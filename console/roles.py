@@ -15,7 +15,8 @@ class Role(models.TextChoices):
 _SEE = [
     f"jobs.view_{model}"
     for model in (
-        "artifact", "event", "logchunk", "noderun", "pipeline", "project", "run", "snapshot", "step",
+        "artifact", "event", "logchunk", "noderun", "pipeline", "project", "replay", "requestcount",
+        "requestrecord", "resend", "run", "snapshot", "step",
         "transition", "worker",
     )
 ]  # fmt: skip
@@ -29,6 +30,8 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.cancel_run",
         "jobs.retry_run",
         "jobs.control_worker",
+        "jobs.replay_requestrecord",
+        "jobs.dismiss_requestrecord",
         "django_celery_results.view_taskresult",
         *[f"django_celery_beat.view_{model}" for model in _SCHEDULES],
     ],

@@ -20,9 +20,25 @@ from django_celery_beat.models import (
 from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
-from jobs.models import Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker
+from jobs.models import (
+    Artifact,
+    Event,
+    LogChunk,
+    NodeRun,
+    Project,
+    Replay,
+    RequestCount,
+    RequestRecord,
+    Resend,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 from jobs.schedules import START, wish
 from tests.factories import AT, make_run, make_user
+from tests.records import a_request
 
 
 def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
@@ -49,6 +65,8 @@ def one_of_each() -> dict[type[Model], Model]:
     run = make_run()
     step = run.steps.get()
     user = make_user("paula", "viewer")
+    failed = a_request(run)
+    replay = Replay.objects.create(created_at=AT, queue="default", total=1)
     rows: list[Any] = [
         run,
         run.pipeline,
@@ -58,6 +76,10 @@ def one_of_each() -> dict[type[Model], Model]:
         make_artifact(run),
         make_schedule(run),
         make_worker(),
+        failed,
+        replay,
+        Resend.objects.create(replay=replay, record=failed, position=0),
+        RequestCount.objects.create(run=run, step=step, host="api", status_code=200, count=1),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
@@ -88,6 +110,9 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (
+    *(Artifact, Event, LogChunk, NodeRun, Project, Replay, RequestCount, RequestRecord, Resend, Run, Snapshot, Step),
+    *(Transition, Worker),
+)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)
