@@ -96,7 +96,9 @@ UNFOLD: dict[str, Any] = {
                     _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
                     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs"),
                     _page("Artifacts", "inventory_2", "artifacts", "jobs.view_artifact", "artifact"),
-                    _page("Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"),
+                    _page(
+                        "Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"
+                    ),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
                 ],
             },

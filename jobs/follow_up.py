@@ -80,7 +80,7 @@ def _parts(run: Run, asked: set[str]) -> list[Part]:
     start = asked & {node.name for node in nodes}
     if not start:
         raise RequestError("No request of this run was replayed with success, or its answer was used already.")
-    reasons = {name: "Reads what the nodes before it make." for name in reach(start, children(nodes))}
+    reasons = dict.fromkeys(reach(start, children(nodes)), "Reads what the nodes before it make.")
     reasons |= dict.fromkeys(start, "Made the request that was replayed.")
     kept = {bare(row["name"]) for row in snapshot.content.get("datasets", []) if row.get("is_persisted")}
     _add_makers(nodes, reasons, kept)
@@ -104,7 +104,12 @@ def _add_makers(nodes: list[SnapshotNode], reasons: dict[str, str], kept: set[st
 def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
     """For a node of a follow-up: a part of the answer at this place; None when there is none."""
     place, start = int(data["place"]), int(data["start"])
-    row = Resend.objects.filter(followed_by=step.run_id).select_related("record").order_by("pk")[place : place + 1].first()
+    row = (
+        Resend.objects.filter(followed_by=step.run_id)
+        .select_related("record")
+        .order_by("pk")[place : place + 1]
+        .first()
+    )
     if row is None:
         return None
     text = _text(row)

@@ -22,7 +22,17 @@ RESEND_COLOURS = {
 
 @admin.register(Replay)
 class ReplayAdmin(Facts):
-    list_display = ("name", "state", "total", "done", "failed", "requested_by_name", "created_at", "finished_at", "task")
+    list_display = (
+        "name",
+        "state",
+        "total",
+        "done",
+        "failed",
+        "requested_by_name",
+        "created_at",
+        "finished_at",
+        "task",
+    )
     search_fields = ("=id", "=requested_by_name")
     search_help_text = "The number of a replay, or who asked for it"
     ordering = ("-id",)
@@ -51,7 +61,7 @@ class ReplayAdmin(Facts):
 
 @admin.register(Resend)
 class ResendAdmin(Facts):
-    list_display = ("id", "of_replay", "request", "state", "status_code", "seconds", "at")
+    list_display = ("id", "of_replay", "asked", "state", "status_code", "seconds", "at")
     list_select_related = ("replay", "record")
     list_defer = ("response", "headers", "record__headers", "record__body", "record__response", "record__attempts")
     search_fields = ("=replay__id", "=record__id")
@@ -59,7 +69,7 @@ class ResendAdmin(Facts):
     ordering = ("-id",)
     sortable_by = ()
     fields = (
-        *("of_replay", "request", "state", "status_code", "error", "at", "seconds", "headers", "answer", "sha256"),
+        *("of_replay", "asked", "state", "status_code", "error", "at", "seconds", "headers", "answer", "sha256"),
         *("size_bytes", "media_type", "followed_by"),
     )
 
@@ -68,7 +78,7 @@ class ResendAdmin(Facts):
         return link(row.replay, row.replay.get_absolute_url())
 
     @display(description="Request")
-    def request(self, row: Resend) -> str:
+    def asked(self, row: Resend) -> str:
         return link(masked(str(row.record)), row.record.get_absolute_url())
 
     @display(description="Status", label=RESEND_COLOURS)

@@ -2,7 +2,20 @@ from importlib import import_module
 
 from django.urls import URLPattern
 
-PAGES = ("home", "login", "runs", "run", "resume", "logs", "workers", "pipelines", "run_form", "artifacts", "requests", "replays")
+PAGES = (
+    "home",
+    "login",
+    "runs",
+    "run",
+    "resume",
+    "logs",
+    "workers",
+    "pipelines",
+    "run_form",
+    "artifacts",
+    "requests",
+    "replays",
+)
 
 urlpatterns: list[URLPattern] = [
     pattern for page in PAGES for pattern in import_module(f"console.views.{page}").urlpatterns

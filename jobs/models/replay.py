@@ -28,9 +28,7 @@ class Replay(models.Model):
 
     records = models.ManyToManyField(RequestRecord, through="Resend", related_name="replays")
     status = models.CharField(max_length=20, choices=ReplayStatus, default=ReplayStatus.QUEUED)
-    requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     requested_by_name = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)

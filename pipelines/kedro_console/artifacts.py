@@ -14,33 +14,29 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Optional, Union
 
 from kedro_console import here, wire
 from kedro_console.keep import Keeper
 
-keeper: Optional[Keeper] = None
+keeper: Keeper | None = None
 """Set by the child that runs the step."""
 
 
-def keep(content: Union[str, "os.PathLike[str]", bytes], name: str = "") -> bool:
+def keep(content: str | os.PathLike[str] | bytes, name: str = "") -> bool:
     """Keep the file of this path, or these bytes under `name`; whether somebody keeps it.
 
     Raises `kedro_console.keep.KeepError` for a file outside the project, in conf/, or beyond the size limit.
     """
     if keeper is None or not here.is_supervised():
         return False
-    if isinstance(content, bytes):
-        kept = _of_bytes(keeper, content, name)
-    else:
-        kept = keeper.stage(Path(content), name)
+    kept = _of_bytes(keeper, content, name) if isinstance(content, bytes) else keeper.stage(Path(content), name)
     here.report(wire.FileKept(time.time(), here.node(), kept))
     return True
 
 
 def _of_bytes(keeper: Keeper, content: bytes, name: str) -> wire.KeptFile:
     if not name:
-        raise ValueError("Bytes need a name to be kept under: artifacts.keep(content, \"found.json\").")
+        raise ValueError('Bytes need a name to be kept under: artifacts.keep(content, "found.json").')
     keeper.folder.mkdir(parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=keeper.folder)
     try:

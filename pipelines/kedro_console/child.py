@@ -137,7 +137,9 @@ def _hooks(request: wire.StepStarted, place: Place, warmth: warm.Warmth, reporte
     from kedro_console.hooks import Hooks  # it needs Kedro
 
     folder = Path(request.folder) if request.folder else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
-    artifacts.keeper = keeper = Keeper(place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs))
+    artifacts.keeper = keeper = Keeper(
+        place.project_path, folder, request.artifact_limit_bytes, frozenset(request.free_outputs)
+    )
     return Hooks(place.project_path, reporter, keeper, warmth.versions)
 
 

@@ -16,7 +16,7 @@ import mimetypes
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 BLOCK = 1024 * 1024
 MISSING = "Deliveries need boto3: add it to the requirements of the project."
@@ -46,10 +46,10 @@ class _Sent:
 
 
 def deliver(
-    path: Union[str, "os.PathLike[str]"],
+    path: str | os.PathLike[str],
     to: str,
     *,
-    credentials: Optional[dict[str, Any]] = None,
+    credentials: dict[str, Any] | None = None,
     endpoint_url: str = "",
 ) -> dict[str, Any]:
     """Upload the file to `s3://bucket/key`, then ask the store what it holds; DeliveryError when that differs.
@@ -60,12 +60,13 @@ def deliver(
     bucket, key = _place(to)
     source = Path(path)
     client, refusals = _connect(dict(credentials or {}), endpoint_url)
+    expected: tuple[type[Exception], ...] = (*refusals, OSError, ValueError)
     try:
         sent = _Sent.of(source)
         with source.open("rb") as file:
             _upload(client, bucket, key, file, sent)
         return _verified(client, bucket, key, sent)
-    except (*refusals, OSError, ValueError) as error:
+    except expected as error:
         raise DeliveryError(f"{source.name} could not be delivered to {to}: {error}") from error
 
 

@@ -15,10 +15,10 @@ import importlib
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import Any
 
 from kedro_console import here, traffic
 from kedro_console.retry_after import seconds_asked
@@ -80,15 +80,13 @@ class Client:
     ) -> None:
         self._library = library()
         self._quota, self._retries, self._longest, self._sleep = quota, retries, longest_wait_seconds, sleep
-        self._client = self._library.Client(
-            base_url=base_url, timeout=timeout, **{"follow_redirects": True, **options}
-        )
+        self._client = self._library.Client(base_url=base_url, timeout=timeout, **{"follow_redirects": True, **options})
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(
-        self, cls: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+        self, cls: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
@@ -97,7 +95,7 @@ class Client:
 
     # ---- one request
 
-    def request(self, method: str, url: str, *, rows: int = 0, is_repeatable: Optional[bool] = None, **what: Any) -> Any:
+    def request(self, method: str, url: str, *, rows: int = 0, is_repeatable: bool | None = None, **what: Any) -> Any:
         """httpx's response of status 2xx; HttpError when there is none after all attempts.
 
         `rows` are taken of the quota as well. A POST or PATCH that may have arrived is only sent again when
@@ -147,24 +145,24 @@ class Client:
 
     # ---- trying again
 
-    def _wait(self, attempt: int, response: Any, error: Optional[Exception], may_repeat: bool) -> Optional[float]:
+    def _wait(self, attempt: int, response: Any, error: Exception | None, may_repeat: bool) -> float | None:
         """Seconds until the next attempt; None when there shall be none."""
         if attempt >= self._retries or not self._may_try_again(response, error, may_repeat):
             return None
         asked = seconds_asked(response.headers.get("Retry-After", ""), time.time()) if response is not None else None
         if asked is not None:
             return asked + random.uniform(0, 0.1) if asked <= self._longest else None  # noqa: S311
-        most = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
+        most: float = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
         return most * random.uniform(0.5, 1.0)  # noqa: S311
 
-    def _may_try_again(self, response: Any, error: Optional[Exception], may_repeat: bool) -> bool:
+    def _may_try_again(self, response: Any, error: Exception | None, may_repeat: bool) -> bool:
         if response is not None:
             return response.status_code in (TRIED_AGAIN if may_repeat else REFUSED_UNREAD)
         if isinstance(error, (self._library.UnsupportedProtocol, self._library.TooManyRedirects)):
             return False
         return may_repeat or isinstance(error, (self._library.ConnectError, self._library.ConnectTimeout))
 
-    def _failed(self, method: str, url: str, response: Any, error: Optional[Exception], times: int) -> HttpError:
+    def _failed(self, method: str, url: str, response: Any, error: Exception | None, times: int) -> HttpError:
         address = str(response.request.url) if response is not None else str(self._client.build_request("GET", url).url)
         often = "" if times == 1 else f" after {times} attempts"
         said = f" It said: {' '.join(response.text.split())[:300]}" if response is not None and response.text else ""
@@ -201,7 +199,7 @@ class Client:
         self,
         url: str,
         *,
-        params: Optional[dict[str, Any]] = None,
+        params: dict[str, Any] | None = None,
         next_field: str = "next",
         cursor: str = "",
         page: str = "",
@@ -221,7 +219,7 @@ class Client:
             yield from self._counted(url, asked, page, items, what)
             return
         seen: set[str] = set()
-        following: Optional[str] = url
+        following: str | None = url
         while following is not None:
             response = self.get(following, params=asked or None, **what)
             body = _json(response)
@@ -242,7 +240,7 @@ class Client:
             yield body
             number += 1
 
-    def _next(self, response: Any, value: Any) -> Optional[str]:
+    def _next(self, response: Any, value: Any) -> str | None:
         """The address of the next page; HttpError when it is on another server: headers with secrets would go there."""
         found = value if isinstance(value, str) and value else response.links.get("next", {}).get("url")
         if not found:
@@ -274,7 +272,7 @@ def _json(response: Any) -> Any:
         raise HttpError(said, response) from error
 
 
-def _what_came(response: Any, error: Optional[Exception]) -> str:
+def _what_came(response: Any, error: Exception | None) -> str:
     if response is not None:
         return f"the answer was {response.status_code} {response.reason_phrase}".strip()
     return f"{type(error).__name__}: {error}".rstrip(": .")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Optional
 
 
-def seconds_asked(header: str, now: float) -> Optional[float]:
+def seconds_asked(header: str, now: float) -> float | None:
     """The wait that a Retry-After header asks for, given in seconds or as a date; None when it says neither."""
     text = header.strip()
     try:
@@ -18,4 +17,4 @@ def seconds_asked(header: str, now: float) -> Optional[float]:
 
 def _moment(date: str) -> float:
     found = parsedate_to_datetime(date)
-    return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

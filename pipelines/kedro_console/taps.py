@@ -11,11 +11,11 @@ import importlib.util
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Callable, Optional
+from typing import Any
 
 from kedro_console.traffic import Call, Content, Traffic, current
 
@@ -38,8 +38,8 @@ class _Finder(MetaPathFinder):
         self._looking = threading.local()
 
     def find_spec(
-        self, fullname: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
-    ) -> Optional[ModuleSpec]:
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if fullname not in self._waiting or getattr(self._looking, "name", "") == fullname:
             return None
         self._looking.name = fullname
@@ -62,7 +62,7 @@ class _Patching(Loader):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
-    def create_module(self, spec: ModuleSpec) -> Optional[ModuleType]:
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)  # type: ignore[no-any-return]
 
     def exec_module(self, module: ModuleType) -> None:
@@ -89,7 +89,7 @@ class _Timed:
     def __enter__(self) -> _Timed:
         return self
 
-    def __exit__(self, cls: object, error: Optional[BaseException], where: object) -> None:
+    def __exit__(self, cls: object, error: BaseException | None, where: object) -> None:
         self._traffic.attempted(self._call, self._url, self._began, self.status, error)
 
 

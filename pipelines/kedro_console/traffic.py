@@ -14,9 +14,9 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, Union
+from typing import Any, Union
 from urllib.parse import urlsplit
 
 from kedro_console import failures, logs, masking, wire
@@ -29,7 +29,7 @@ LOOKED_AT = 200_000
 REQUEST_BYTES = 50_000  # as JSON writes them: with the response, the headers and the attempts less than one event
 RESPONSE_BYTES = 20_000
 
-Content = Union[str, bytes, None]
+Content = Union[str, bytes, None]  # noqa: UP007  (Python 3.9 reads it)
 
 
 @dataclass
@@ -58,8 +58,8 @@ class Call:
     status: int = 0
     response_headers: Any = None
     response: Content = None
-    error: Optional[Exception] = None
-    told: Optional[Exception] = None  # an error that a call inside of this one has reported already
+    error: Exception | None = None
+    told: Exception | None = None  # an error that a call inside of this one has reported already
 
     def answered(self, status: int, headers: Any, content: Content) -> None:
         self.status, self.response_headers, self.response, self.error = status, headers, content, None
@@ -71,7 +71,7 @@ class Call:
         return self.error is not None or self.status >= 400
 
 
-current: contextvars.ContextVar[Optional[Call]] = contextvars.ContextVar("call", default=None)
+current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
 quota: contextvars.ContextVar[str] = contextvars.ContextVar("quota", default="")
 
 
@@ -176,7 +176,8 @@ class Traffic:
             if known is None:
                 self._kept += 1
                 if self._kept > MOST_KEPT:
-                    return self._say_that_it_is_enough()
+                    self._say_that_it_is_enough()
+                    return
                 known = _Open(uuid.uuid4().hex)
             known.attempts = (known.attempts + call.attempts)[-MOST_ATTEMPTS:]
             self._open[key] = known
