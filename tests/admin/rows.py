@@ -30,6 +30,10 @@ from jobs.models import (
     NodeRun,
     Project,
     Quota,
+    Replay,
+    RequestCount,
+    RequestRecord,
+    Resend,
     Run,
     Snapshot,
     Step,
@@ -38,6 +42,7 @@ from jobs.models import (
 )
 from jobs.schedules import START, wish
 from tests.factories import AT, make_quota, make_run, make_user
+from tests.records import a_request
 
 
 def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
@@ -65,6 +70,8 @@ def one_of_each() -> dict[type[Model], Model]:
     step = run.steps.get()
     user = make_user("paula", "viewer")
     queue = BatchQueue.objects.create(name="words")
+    failed = a_request(run)
+    replay = Replay.objects.create(created_at=AT, queue="default", total=1)
     rows: list[Any] = [
         run,
         run.pipeline,
@@ -78,6 +85,10 @@ def one_of_each() -> dict[type[Model], Model]:
         Item.objects.create(queue=queue, key="<b>k</b>", body={"word": "a"}, run=run, put_by_run=run, created_at=AT),
         (quota := make_quota()),
         Grant.objects.create(quota=quota, run=run, step=step, asked_at=AT),
+        failed,
+        replay,
+        Resend.objects.create(replay=replay, record=failed, position=0),
+        RequestCount.objects.create(run=run, step=step, host="api", status_code=200, count=1),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
@@ -122,6 +133,10 @@ SEEN_BY_VIEWERS = (
     Step,
     Transition,
     Worker,
+    Replay,
+    RequestCount,
+    RequestRecord,
+    Resend,
 )
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)
