@@ -20,7 +20,20 @@ from django_celery_beat.models import (
 from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
-from jobs.models import Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker
+from jobs.models import (
+    Artifact,
+    Event,
+    Firing,
+    LogChunk,
+    NodeRun,
+    Project,
+    Rule,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 from jobs.schedules import START, wish
 from tests.factories import AT, make_run, make_user
 
@@ -38,6 +51,13 @@ def make_schedule(run: Run, name: str = "mornings", **facts: Any) -> PeriodicTas
 
 def make_crontab(minute: str = "0", hour: str = "3", zone: str = "UTC", **facts: Any) -> CrontabSchedule:
     return CrontabSchedule.objects.create(minute=minute, hour=hour, timezone=zone, **facts)
+
+
+def make_rule(run: Run, name: str = "again", **facts: Any) -> Rule:
+    given = {"target": run.pipeline, "condition": "run.iteration < `3`", "created_at": AT, "edited_at": AT}
+    rule = Rule.objects.create(name=name, **given | facts)
+    rule.sources.add(run.pipeline)
+    return rule
 
 
 def make_worker(name: str = "celery@one", **facts: Any) -> Worker:
@@ -62,6 +82,8 @@ def one_of_each() -> dict[type[Model], Model]:
         run.transitions.first(),
         Snapshot.objects.first(),
         Group.objects.create(name="night shift"),
+        (rule := make_rule(run)),
+        Firing.objects.create(rule=rule, rule_name="again", key="run:1", at=AT, ended=run, decision="unmet"),
         Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
         LogChunk.objects.create(
             run=run, step=step, first_seq=2, last_seq=2, content=[[2, 1.0, "INFO", "stdout", "fetch", "<b>hello</b>"]]
@@ -88,6 +110,6 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, LogChunk, NodeRun, Project, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (Artifact, Event, Firing, LogChunk, NodeRun, Project, Rule, Run, Snapshot, Step, Transition, Worker)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)

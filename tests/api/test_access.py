@@ -32,6 +32,7 @@ def address(pattern: URLPattern, run: Run) -> str:
         "name": "report",
         "artifact": str(uuid.uuid4()),
         "worker": "w1@here",
+        "rule": "1",
     }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
 
