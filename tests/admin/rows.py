@@ -21,6 +21,7 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
 from jobs.models import (
+    Arrival,
     Artifact,
     Event,
     Firing,
@@ -83,6 +84,7 @@ def one_of_each() -> dict[type[Model], Model]:
         Snapshot.objects.first(),
         Group.objects.create(name="night shift"),
         (rule := make_rule(run)),
+        Arrival.objects.create(rule=rule, run=run, key="run:1", at=AT),
         Firing.objects.create(rule=rule, rule_name="again", key="run:1", at=AT, ended=run, decision="unmet"),
         Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
         LogChunk.objects.create(
@@ -110,6 +112,20 @@ def one_of_each() -> dict[type[Model], Model]:
     return {type(row): row for row in rows}
 
 
-SEEN_BY_VIEWERS = (Artifact, Event, Firing, LogChunk, NodeRun, Project, Rule, Run, Snapshot, Step, Transition, Worker)
+SEEN_BY_VIEWERS = (
+    Arrival,
+    Artifact,
+    Event,
+    Firing,
+    LogChunk,
+    NodeRun,
+    Project,
+    Rule,
+    Run,
+    Snapshot,
+    Step,
+    Transition,
+    Worker,
+)
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)
