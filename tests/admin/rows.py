@@ -21,9 +21,11 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
 from jobs.models import (
+    Arrival,
     Artifact,
     BatchQueue,
     Event,
+    Firing,
     Grant,
     Item,
     LogChunk,
@@ -34,6 +36,7 @@ from jobs.models import (
     RequestCount,
     RequestRecord,
     Resend,
+    Rule,
     Run,
     Snapshot,
     Step,
@@ -58,6 +61,13 @@ def make_schedule(run: Run, name: str = "mornings", **facts: Any) -> PeriodicTas
 
 def make_crontab(minute: str = "0", hour: str = "3", zone: str = "UTC", **facts: Any) -> CrontabSchedule:
     return CrontabSchedule.objects.create(minute=minute, hour=hour, timezone=zone, **facts)
+
+
+def make_rule(run: Run, name: str = "again", **facts: Any) -> Rule:
+    given = {"target": run.pipeline, "condition": "run.iteration < `3`", "created_at": AT, "edited_at": AT}
+    rule = Rule.objects.create(name=name, **given | facts)
+    rule.sources.add(run.pipeline)
+    return rule
 
 
 def make_worker(name: str = "celery@one", **facts: Any) -> Worker:
@@ -93,6 +103,9 @@ def one_of_each() -> dict[type[Model], Model]:
         run.transitions.first(),
         Snapshot.objects.first(),
         Group.objects.create(name="night shift"),
+        (rule := make_rule(run)),
+        Arrival.objects.create(rule=rule, run=run, key="run:1", at=AT),
+        Firing.objects.create(rule=rule, rule_name="again", key="run:1", at=AT, ended=run, decision="unmet"),
         Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
         LogChunk.objects.create(
             run=run, step=step, first_seq=2, last_seq=2, content=[[2, 1.0, "INFO", "stdout", "fetch", "<b>hello</b>"]]
@@ -120,14 +133,17 @@ def one_of_each() -> dict[type[Model], Model]:
 
 
 SEEN_BY_VIEWERS = (
+    Arrival,
     Artifact,
     Event,
+    Firing,
     Grant,
     Item,
     LogChunk,
     NodeRun,
     Project,
     Quota,
+    Rule,
     Run,
     Snapshot,
     Step,
