@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Card:
-    """A node, dataset or parameter, or a pipeline or rule, at its place; `x` and `y` are its upper left corner in px."""
+    """A node, dataset, parameter, pipeline or rule at its place; `x` and `y` are its upper left corner in px."""
 
     id: str
     kind: str

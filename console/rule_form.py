@@ -38,7 +38,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gener
         pipelines = Pipeline.objects.select_related("project").filter(is_registered=True)
         known = {source.pk for source in self.instance.sources.all()} if self.instance.pk else set()
         gone = Pipeline.objects.select_related("project").filter(pk__in={*known, self.instance.target_id or 0})
-        for name in ("sources", "target"):
+        for name in {"sources", "target"} & self.fields.keys():  # who may only look has no fields
             self.fields[name].queryset = (pipelines | gone).order_by("project__name", "name")  # type: ignore[attr-defined]
 
     def clean_mapping(self) -> dict[str, str]:

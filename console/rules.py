@@ -112,7 +112,7 @@ def draw_map(rows: Iterable[Rule], chosen: Rule | None = None) -> Drawing | None
 def _add(vertices: dict[str, Vertex], things: dict[str, Any], thing: Any, kind: str, name: str) -> str:
     mark = f"{'p' if kind == 'pipeline' else 'r'}-{thing.pk}"
     is_big = kind == "pipeline"
-    width = min(max(len(shorten(name)) * 7.4 + (72 if is_big else 48), 120), 300)
+    width = min(max(len(shorten(name)) * 7.4 + 68, 120), 300)
     vertices.setdefault(mark, Vertex(mark, kind, name, width, 44 if is_big else 32))
     things.setdefault(mark, thing)
     return mark

@@ -13,13 +13,17 @@ from console.gantt import gantt
 from console.graph import draw
 from console.rules import COLOURS
 from jobs.explain import why_waiting
+from jobs.follow_up import unused
 from jobs.models import NodeRun, Run, Step, Transition
 from jobs.prioritize import LAST
+from jobs.requests import TEXTS, by_node
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
 FOLLOWS: Final = 20
+RECORDS: Final = 100
+TEXTS_BUT_ATTEMPTS: Final = tuple(name for name in TEXTS if name != "attempts")
 LABELS: Final = {
     "nodes": "Nodes",
     "graph": "Graph",
@@ -27,6 +31,7 @@ LABELS: Final = {
     "logs": "Logs",
     "artifacts": "Artifacts",
     "batches": "Items",
+    "requests": "Requests",
     "parameters": "Parameters and results",
     "events": "Events",
 }
@@ -59,6 +64,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "tab": tab,
         "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
+        "failed_requests": run.requests.open().count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
         "reasons": why_waiting(run, at),
@@ -178,6 +184,17 @@ def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     return of_run(run)
 
 
+def _requests(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    records = list(run.requests.defer(*TEXTS_BUT_ATTEMPTS).order_by("-id")[: RECORDS + 1])
+    counts = [{**row, "mean": row["seconds"] / row["count"]} for row in by_node(run)]
+    return {
+        "counts": counts,
+        "records": records[:RECORDS],
+        "has_more_records": len(records) > RECORDS,
+        "answers": len(unused(run)),
+    }
+
+
 def _events(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     events = list(run.events.order_by("-seq")[: EVENTS + 1])
     moves = run.transitions.select_related("step").order_by("-id")[:EVENTS]
@@ -195,6 +212,7 @@ CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]
     "logs": _nothing,
     "artifacts": _artifacts,
     "batches": _batches,
+    "requests": _requests,
     "parameters": _nothing,
     "events": _events,
 }

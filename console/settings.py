@@ -260,6 +260,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "console.api.shapes.JOB_STATUS",
         "NodeStatus": "jobs.states.NodeStatus.choices",
+        "RequestStatus": "jobs.states.RequestStatus.choices",
+        "ReplayStatus": "jobs.states.ReplayStatus.choices",
+        "ResendStatus": "jobs.states.ResendStatus.choices",
         "ConsoleHealth": "console.api.health.STATUS",
         "Reachability": "console.api.health.REACHABILITY",
     },

@@ -107,6 +107,9 @@ UNFOLD: dict[str, Any] = {
                         "firings",
                     ),
                     _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
+                    _page(
+                        "Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"
+                    ),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
                     _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                 ],
@@ -122,6 +125,9 @@ UNFOLD: dict[str, Any] = {
                     _list("Batch queue settings", "stacks", "jobs.batchqueue"),
                     _list("Item rows", "package_2", "jobs.item"),
                     _list("Quota rows", "speed", "jobs.quota"),
+                    _list("Failed request rows", "wifi_off", "jobs.requestrecord"),
+                    _list("Request counts", "query_stats", "jobs.requestcount"),
+                    _list("Replays", "replay", "jobs.replay"),
                     _list("Schedules", "calendar_clock", "django_celery_beat.periodictask"),
                     _list("Rule rows", "conversion_path", "jobs.rule"),
                     _list("Firings", "bolt", "jobs.firing"),

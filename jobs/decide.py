@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from jobs import clock, following
 from jobs.call import call
 from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError, LeaseLost, PlatformError, ProjectError
+from jobs.fire import Answer, plain, settle, start
 from jobs.models import Firing, Rule
 from jobs.parameters import merge
-from jobs.rules import Answer, plain, settle, start
 from jobs.seen import see
 from jobs.states import Decision, Wants
 
 SECONDS: Final = 60.0
 LEASE: Final = timedelta(seconds=SECONDS + 30)
 MOST_TRIES: Final = 3
+PATIENCE_SECONDS: Final = 20.0
 BATCH: Final = 100
 ADVICE: Final = 'return {"start": True or False, "parameters": {…}, "reason": "…"}'
 
@@ -38,7 +40,7 @@ def decide(firing_id: int, at: datetime) -> bool:
     except (ProjectError, PlatformError) as error:
         answer = error
     try:
-        _write(firing, answer, token, clock.now())
+        _write_patiently(firing, answer, token)
     except LeaseLost:
         return False
     return True
@@ -68,6 +70,18 @@ def read(value: Any, handler: str) -> Answer:
     if not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
         raise ProjectError(f"{handler} gave parameters that are no group of names and values: {ADVICE}.")
     return Answer(value["start"], parameters, str(reason)[:1000])
+
+
+def _write_patiently(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID) -> None:
+    """An answer is not thrown away because the database is away for a moment."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _write(firing, answer, token, clock.now())
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _write(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID, at: datetime) -> None:

@@ -176,7 +176,8 @@ def _chain(caused_by: Run | None, retry_of: Run | None) -> dict[str, Any]:
     if before is None:
         return {}
     iteration = before.iteration + 1 if caused_by else before.iteration
-    return {"root_id": before.root_number, "due_at": before.due_at, "iteration": iteration}
+    place = {} if caused_by else {"is_side_job": before.is_side_job}
+    return {"root_id": before.root_number, "due_at": before.due_at, "iteration": iteration, **place}
 
 
 def _forget_files(wish: _Wish) -> None:

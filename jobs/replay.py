@@ -24,7 +24,7 @@ from jobs import clock
 from jobs.artifacts import keep
 from jobs.call import call
 from jobs.dispatch import publish
-from jobs.errors import IllegalMove, LeaseLost, PlatformError, ProjectError, RequestError
+from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectError, RequestError
 from jobs.models import Replay, RequestRecord, Resend
 from jobs.replay_grants import Leave, leave, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
@@ -52,10 +52,10 @@ BATCH: Final = 50
 def start_replay(
     records: Iterable[RequestRecord], *, at: datetime, by: User | None = None, by_name: str = ""
 ) -> Replay:
-    """Queue these requests to be sent again; RequestError when there is none that can be."""
+    """Queue these requests to be sent again; NotNow when there is none that can be."""
     chosen = [record for record in records if record.is_open and not record.why_no_replay][: MOST + 1]
     if not chosen:
-        raise RequestError("None of these requests is open and can be sent again.")
+        raise NotNow("None of these requests is open and can be sent again.")
     if len(chosen) > MOST:
         raise RequestError(f"A replay sends at most {MOST:,} requests: choose fewer.")
     with transaction.atomic():
@@ -75,7 +75,7 @@ def start_replay(
 def send_replay(replay_id: int, at: datetime) -> bool:
     """Tell Celery of it; False with the broker away: the reconciler does it later."""
     replay = Replay.objects.get(pk=replay_id)
-    is_told = publish("jobs.replay", [replay_id], queue=replay.queue)
+    is_told = _publish(replay)
     if is_told:
         Replay.objects.filter(pk=replay_id).update(sent_at=at)
     return is_told
@@ -86,8 +86,12 @@ def send_unheard_replays(at: datetime) -> int:
     sent = 0
     for replay in Replay.objects.unheard(at, PATIENCE)[:BATCH]:
         mine = Replay.objects.unheard(at, PATIENCE).filter(pk=replay.pk).update(sent_at=at)
-        sent += bool(mine and publish("jobs.replay", [replay.pk], queue=replay.queue))
+        sent += bool(mine and _publish(replay))
     return sent
+
+
+def _publish(replay: Replay) -> bool:
+    return publish("jobs.replay", [replay.pk], queue=replay.queue, task_id=str(replay.task_id))
 
 
 # ---- doing it

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, F, Max, Sum
 
 from jobs.models import RequestCount, RequestRecord, Run, Step
 from jobs.states import RequestStatus
@@ -146,7 +146,8 @@ def counts(run: Run) -> dict[str, int]:
 def by_node(run: Run) -> list[dict[str, Any]]:
     """Counts of the run by node, host and status, over all attempts of its steps."""
     rows = RequestCount.objects.filter(run=run).values("node", "host", "status_code")
-    return list(rows.annotate(count=Sum("count"), seconds=Sum("seconds")).order_by("node", "host", "status_code"))
+    found = rows.annotate(count=Sum("count"), seconds=Sum("seconds")).order_by("node", "host", "status_code")
+    return [dict(row) for row in found]
 
 
 def groups(*, most: int = 100) -> list[dict[str, Any]]:
@@ -156,9 +157,8 @@ def groups(*, most: int = 100) -> list[dict[str, Any]]:
         count=Count("id"),
         latest=Max("id"),
         runs=Count("run", distinct=True),
-        stuck=Count("id", filter=Q(is_signed=True)),
     )
-    return list(found.order_by("-latest")[:most])
+    return [dict(row) for row in found.order_by("-latest")[:most]]
 
 
 def prune_requests(at: datetime, *, kept_for: timedelta = KEPT_FOR) -> int:

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from django.db import OperationalError, transaction
-
-from jobs.dispatch import ask_for_decision
-from jobs.errors import ConsoleError
-from jobs.expressions import BadExpression, Evaluation
+from jobs.fire import fire
 from jobs.following import Follower
-from jobs.launch import launch
-from jobs.models import Arrival, Firing, NodeRun, Pipeline, Project, Rule, Run
-from jobs.parameters import check
+from jobs.models import Arrival, NodeRun, Pipeline, Project, Rule, Run
 from jobs.seen import see
-from jobs.states import FINAL, Cause, Correlate, Decision, NodeStatus, Occasion, Overlap, Status, Wants
+from jobs.states import FINAL, Correlate, NodeStatus, Occasion, Overlap, Status, Wants
 
-logger = logging.getLogger(__name__)
-
-Look = Callable[[], dict[str, Any]]
-
-HOUR: Final = timedelta(hours=1)
 NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
 NEWEST: Final = 200
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a rule's expressions say about one end."""
-
-    start: bool
-    parameters: dict[str, Any]
-    reason: str = ""
 
 
 # ---- the door of those who write ends
@@ -144,7 +122,7 @@ def _run_arrives(rule: Rule, run: Run, at: datetime) -> None:
     if is_new and is_join:
         _complete(rule, key, at)
     elif is_new:
-        _fire(rule, run, [arrival], key, partial(see, run, at), at)
+        fire(rule, run, [arrival], key, partial(see, run, at), at)
 
 
 def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], at: datetime) -> None:
@@ -154,7 +132,7 @@ def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], 
     facts = {"key": key, "at": at}
     arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node=node.name, defaults=facts)
     if is_new:
-        _fire(rule, run, [arrival], key, partial(see, run, at, node=node, results=results), at)
+        fire(rule, run, [arrival], key, partial(see, run, at, node=node, results=results), at)
 
 
 def _occasion(rule: Rule, run: Run) -> str:
@@ -180,7 +158,7 @@ def _complete(rule: Rule, key: str, at: datetime) -> bool:
         return False
     last = max(there, key=lambda arrival: arrival.pk).run
     used = list(rule.arrivals.filter(key=key, firing=None))
-    _fire(rule, last, used, key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
+    fire(rule, last, used, key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
     return True
 
 
@@ -190,114 +168,3 @@ def complete_joins(rule: Rule, at: datetime) -> int:
         return 0
     keys = rule.arrivals.filter(firing=None).order_by("-pk").values_list("key", flat=True)[:NEWEST]
     return sum(_complete(rule, key, at) for key in dict.fromkeys(keys))
-
-
-# ---- firing
-
-
-def weigh(rule: Rule, seen: dict[str, Any]) -> Answer:
-    """The condition and the parameters; BadExpression names the field that cannot be computed."""
-    evaluation = Evaluation(seen)
-    if rule.condition.strip() and not _named("condition", partial(evaluation.holds, rule.condition)):
-        return Answer(False, {}, f"The condition was false: {rule.condition.strip()}")
-    values = {name: _named(name, partial(evaluation.value, text)) for name, text in rule.mapping.items()}
-    return Answer(True, plain({name: value for name, value in values.items() if value is not None}))
-
-
-def plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters in groups; BadParameters for what no run could be given, whatever its pipeline."""
-    return check(parameters, picture=None, pipeline=None)
-
-
-def _named(field: str, compute: partial[Any]) -> Any:
-    try:
-        return compute()
-    except BadExpression as error:
-        raise BadExpression(f"{field}: {error}") from error
-
-
-def _fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, look: Look, at: datetime) -> None:
-    """Write what comes of it; whatever goes wrong is the firing's, and the end of the run stands."""
-    firing = Firing(
-        rule=rule,
-        rule_name=rule.name,
-        key=key,
-        generation=Firing.objects.filter(rule=rule, key=key).count() + 1,
-        at=at,
-        ended=run,
-        node=arrivals[0].node,
-        is_side_job=rule.is_side_job,
-        decided_at=at,
-    )
-    settle(firing, partial(_decide, firing, rule, look, at))
-    firing.save(force_insert=True)
-    Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals]).update(firing=firing)
-    if firing.decision == Decision.DECIDING:
-        transaction.on_commit(partial(ask_for_decision, firing.pk))
-
-
-def settle(firing: Firing, decide: partial[None]) -> None:
-    """Decide in a savepoint: an error is the firing's sentence, and nothing of what was begun is left."""
-    try:
-        with transaction.atomic():
-            decide()
-        return
-    except OperationalError:
-        raise  # the database is away or two stood in each other's way: all of it is tried again
-    except BadExpression as error:
-        decision, sentence = Decision.FAILED, str(error)
-    except ConsoleError as error:
-        decision, sentence = Decision.REFUSED, str(error)
-    except Exception as error:
-        logger.exception("The rule %s failed.", firing.rule_name)
-        decision, sentence = Decision.FAILED, f"It failed unexpectedly: {type(error).__name__}: {error}"[:1000]
-    firing.decision, firing.sentence, firing.started = decision, _readable(sentence), None
-
-
-def _readable(sentence: str) -> str:
-    """What any database can store."""
-    return sentence.encode("utf-8", "replace").decode().replace("\x00", "")[:2000]
-
-
-def _decide(firing: Firing, rule: Rule, look: Look, at: datetime) -> None:
-    if not rule.is_enabled:
-        firing.decision, firing.sentence = Decision.DISABLED, "The rule was off."
-        return
-    answer = weigh(rule, look())
-    firing.parameters = answer.parameters
-    if not answer.start:
-        firing.decision, firing.sentence = Decision.UNMET, answer.reason
-    elif rule.handler:
-        firing.decision, firing.sentence = Decision.DECIDING, f"{rule.handler} is asked."
-        firing.decided_at = None
-    else:
-        start(firing, rule, at)
-
-
-def start(firing: Firing, rule: Rule, at: datetime) -> None:
-    """Start the rule's pipeline with the firing's parameters, within its caps."""
-    if sentence := _cap(rule, firing.ended, at):
-        firing.decision, firing.sentence = Decision.CAPPED, sentence
-        return
-    run = launch(
-        rule.target,
-        at=at,
-        cause=Cause.RULE,
-        parameters=firing.parameters,
-        caused_by=firing.ended,
-        cause_detail=f"rule {rule.name} after {firing.node[:120] or 'the end'} of run #{firing.ended_id}",
-        is_side_job=rule.is_side_job,
-    )
-    firing.started = run
-    firing.decision = Decision.REFUSED if run.is_final else Decision.STARTED
-    firing.sentence = run.error if run.is_final else f"Started run #{run.pk} of {run.pipeline.name}."
-
-
-def _cap(rule: Rule, ended: Run, at: datetime) -> str:
-    """Why it may not start another one; "" when it may."""
-    if ended.iteration + 1 > rule.max_iterations:
-        return f"Run #{ended.pk} is already number {ended.iteration} after the first of its chain, the rule's cap."
-    if not rule.max_per_hour:
-        return ""
-    lately = rule.firings.filter(decision=Decision.STARTED, decided_at__gt=at - HOUR).count()
-    return f"It has started {lately} runs within an hour, the rule's cap." if lately >= rule.max_per_hour else ""

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from console.admin.lists import Facts, run_link
 from jobs.models import Step
 
-TASKS = ("jobs.execute", "jobs.start", "jobs.snapshot", "jobs.prune", "celery.backend_cleanup")
+TASKS = ("jobs.execute", "jobs.start", "jobs.snapshot", "jobs.prune", "jobs.replay", "celery.backend_cleanup")
 STATE_COLOURS = {
     states.SUCCESS: "success",
     states.FAILURE: "danger",

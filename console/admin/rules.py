@@ -13,13 +13,13 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from console.admin.lists import Admin, Facts, link, number_in, run_link
+from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, run_link
 from console.rule_form import RuleForm
 from console.rules import when
 from jobs import clock
 from jobs.edit_rule import delete_rule, save_rule, switch_rule
 from jobs.errors import ConsoleError
-from jobs.models import Firing, Rule
+from jobs.models import Arrival, Firing, Rule
 from jobs.try_rule import past_run, try_rule
 
 DECISION_COLOURS = {
@@ -130,6 +130,18 @@ class RuleAdmin(Admin):
     @action(description="Open the page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return redirect("rule", pk=object_id)
+
+
+@admin.register(Arrival)
+class ArrivalAdmin(FactsOfRun):
+    list_display = ("at", "rule", "run_number", "node", "key", "firing")
+    list_filter = ("rule",)
+    list_select_related = ("rule", "firing")
+    sortable_by = ()
+
+    @display(description="Run")
+    def run_number(self, arrival: Arrival) -> str:
+        return run_link(arrival.run_id)
 
 
 @admin.register(Firing)

@@ -164,6 +164,7 @@ class OneRule(Door):
 
     @extend_schema(operation_id="rules_get", responses={200: RuleShape, **REFUSED, **MISSING})
     def get(self, request: Request, rule: int) -> Response:
+        """One rule."""
         return Response(RuleShape(find_rule(rule), context={"request": request}).data)
 
     @extend_schema(

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, batches, health, jobs, pipelines, quotas, records, rules, schema, workers
+from console.api import artifacts, batches, health, jobs, pipelines, quotas, records, requests, rules, schema, workers
 
 app_name = "api"
 urlpatterns = [
@@ -13,6 +13,12 @@ urlpatterns = [
     path("jobs/<str:job>/logs", records.Logs.as_view(), name="job_logs"),
     path("jobs/<str:job>/events", records.Events.as_view(), name="job_events"),
     path("jobs/<str:job>/artifacts", records.Artifacts.as_view(), name="job_artifacts"),
+    path("jobs/<str:job>/requests", requests.JobRequests.as_view(), name="job_requests"),
+    path("requests", requests.Requests.as_view(), name="requests"),
+    path("requests/replay", requests.ReplayRequests.as_view(), name="requests_replay"),
+    path("requests/dismiss", requests.DismissRequests.as_view(), name="requests_dismiss"),
+    path("requests/<int:pk>", requests.OneRequest.as_view(), name="request"),
+    path("replays/<int:pk>", requests.OneReplay.as_view(), name="replay"),
     path("artifacts/latest", artifacts.Latest.as_view(), name="artifact_latest"),
     path("artifacts/<uuid:artifact>/download", artifacts.Download.as_view(), name="artifact_download"),
     path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from console.ansi import to_html
 
@@ -25,10 +26,14 @@ ICONS = {
     "crashed": "bolt",
     "blocked": "do_not_disturb_on",
     "reused": "recycling",
-    "taken": "pan_tool",
     "done": "check_circle",
+    "finished": "check_circle",
     "parked": "local_parking",
+    "sending": "progress_activity",
+    "taken": "pan_tool",
+    "unknown": "help",
 }
+MASKED = re.compile(r"\*\*\*(?:[0-9a-f]{16}\*\*\*)?")
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -166,6 +171,12 @@ def plural(count: int, words: str) -> str:
 def count(number: int) -> str:
     """`35,000`."""
     return f"{number:,}"
+
+
+def masked(text: str) -> SafeString:
+    """Text of a request record, escaped, with a mark for each secret that was masked in it."""
+    mark = '<span class="kc-masked" title="A secret, masked before it left the process of the node">•••</span>'
+    return mark_safe(MASKED.sub(mark, escape(text)))  # noqa: S308 - escaped just before
 
 
 @register.filter

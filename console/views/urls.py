@@ -13,11 +13,13 @@ PAGES = (
     "pipelines",
     "run_form",
     "artifacts",
-    "rules",
-    "rule_form",
-    "firings",
     "batch_queues",
+    "firings",
     "quotas",
+    "replays",
+    "requests",
+    "rule_form",
+    "rules",
 )
 
 urlpatterns: list[URLPattern] = [

@@ -72,12 +72,13 @@ class Rule(models.Model):
         "side job", default=False, help_text="Shown beside the main run, and never changes what that one is."
     )
     max_iterations = models.PositiveIntegerField(
+        "runs in a chain",
         default=1000,
         validators=[MinValueValidator(1)],
-        help_text="A chain of runs that start each other ends after so many.",
+        help_text="So many may follow the first run of a chain; then it starts no more.",
     )
     max_per_hour = models.PositiveIntegerField(
-        default=0, help_text="So many runs may it start in an hour; 0: as many as come."
+        "starts in an hour", default=0, help_text="So many runs may it start in an hour; 0: as many as come."
     )
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField()

@@ -29,10 +29,7 @@ def keep(content: str | os.PathLike[str] | bytes, name: str = "") -> bool:
     """
     if keeper is None or not here.is_supervised():
         return False
-    if isinstance(content, bytes):
-        kept = _of_bytes(keeper, content, name)
-    else:
-        kept = keeper.stage(Path(content), name)
+    kept = _of_bytes(keeper, content, name) if isinstance(content, bytes) else keeper.stage(Path(content), name)
     here.report(wire.FileKept(time.time(), here.node(), kept))
     return True
 

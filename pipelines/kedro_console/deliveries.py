@@ -60,12 +60,13 @@ def deliver(
     bucket, key = _place(to)
     source = Path(path)
     client, refusals = _connect(dict(credentials or {}), endpoint_url)
+    expected: tuple[type[Exception], ...] = (*refusals, OSError, ValueError)
     try:
         sent = _Sent.of(source)
         with source.open("rb") as file:
             _upload(client, bucket, key, file, sent)
         return _verified(client, bucket, key, sent)
-    except (*refusals, OSError, ValueError) as error:
+    except expected as error:
         raise DeliveryError(f"{source.name} could not be delivered to {to}: {error}") from error
 
 

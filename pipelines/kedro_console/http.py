@@ -152,7 +152,7 @@ class Client:
         asked = seconds_asked(response.headers.get("Retry-After", ""), time.time()) if response is not None else None
         if asked is not None:
             return asked + random.uniform(0, 0.1) if asked <= self._longest else None  # noqa: S311
-        most = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
+        most: float = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
         return most * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _may_try_again(self, response: Any, error: Exception | None, may_repeat: bool) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_console import masking, wire
-from kedro_console.progress import Bar, Progress, read_bar
+from kedro_console.progress import Bar, Progress, listen, read_bar
 
 CONFIG = Path(__file__).with_name("logging.yml")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -192,6 +192,7 @@ class LineHandler(logging.Handler):
 def install(package: str, report: Callable[[str, Bar], None]) -> None:
     """Takes over stdout, stderr and logging of this process; every other log handler is removed."""
     progress = Progress(report)
+    listen(progress, current.name)
     sys.stdout, sys.stderr = Stream("stdout", 1, progress), Stream("stderr", 2, progress)
     for logger in _loggers():
         for handler in list(logger.handlers):

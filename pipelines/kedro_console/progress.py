@@ -1,17 +1,19 @@
 """Progress bars seen in what a program writes to its terminal (tqdm needs no change for it), or told by a node.
 
-from kedro_console import progress
+    from kedro_console import progress
 
-for row in progress.track(rows, "Asking"):
-    ...
-progress.tell(done, total, label="Uploading", unit="MB")
+    for row in progress.track(rows, "Asking"):
+        ...
+    progress.tell(done, total, label="Uploading", unit="MB")
+
+Under plain `kedro run` nobody is told.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,30 +60,6 @@ def _number(text: str) -> float:
     return float(text)
 
 
-def tell(done: float, total: float | None = None, *, label: str = "", unit: str = "") -> None:
-    """Show how far this node is; at most four times a second it is passed on, and when it is complete."""
-    from kedro_console import here
-
-    _told.see(here.node(), Bar(label, done, total, unit))
-
-
-def track(items: Iterable[T], label: str = "", *, total: int | None = None, unit: str = "") -> Iterator[T]:
-    """The items one by one, telling how many are done; `total` where they have no length."""
-    if total is None and hasattr(items, "__len__"):
-        total = len(items)
-    for done, item in enumerate(items):
-        tell(done, total, label=label, unit=unit)
-        yield item
-        if total is not None and done + 1 >= total:
-            tell(done + 1, total, label=label, unit=unit)
-
-
-def _report(node: str, bar: Bar) -> None:
-    from kedro_console import here, wire
-
-    here.report(wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit))
-
-
 class Progress:
     """Reports each bar at most four times a second, and its last state always."""
 
@@ -99,4 +77,29 @@ class Progress:
         self._report(node, bar)
 
 
-_told = Progress(_report)
+_progress: Progress | None = None
+_node: Callable[[], str] = str
+
+
+def listen(progress: Progress, node: Callable[[], str]) -> None:
+    """From now on `tell` goes there, under the name of the node that runs."""
+    global _progress, _node
+    _progress, _node = progress, node
+
+
+def tell(done: float, total: float | None = None, *, label: str = "", unit: str = "") -> None:
+    """Show how far this node is; at most four times a second it is passed on, and when it is complete."""
+    if _progress is not None:
+        _progress.see(_node(), Bar(label, done, total, unit))
+
+
+def track(items: Iterable[T], label: str = "", *, total: int | None = None, unit: str = "") -> Iterator[T]:
+    """The items one by one, telling how many are done; `total` where they have no length."""
+    if total is None and isinstance(items, Collection):
+        total = len(items)
+    done = 0
+    for item in items:
+        tell(done, total, label=label, unit=unit)
+        yield item
+        done += 1
+    tell(done, total or done, label=label, unit=unit)

@@ -29,7 +29,7 @@ LOOKED_AT = 200_000
 REQUEST_BYTES = 50_000  # as JSON writes them: with the response, the headers and the attempts less than one event
 RESPONSE_BYTES = 20_000
 
-Content = Union[str, bytes, None]
+Content = Union[str, bytes, None]  # noqa: UP007  (Python 3.9 reads it)
 
 
 @dataclass
@@ -176,7 +176,8 @@ class Traffic:
             if known is None:
                 self._kept += 1
                 if self._kept > MOST_KEPT:
-                    return self._say_that_it_is_enough()
+                    self._say_that_it_is_enough()
+                    return
                 known = _Open(uuid.uuid4().hex)
             known.attempts = (known.attempts + call.attempts)[-MOST_ATTEMPTS:]
             self._open[key] = known

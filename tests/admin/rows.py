@@ -21,15 +21,22 @@ from django_celery_results.models import GroupResult, TaskResult
 
 from console.models import ApiToken
 from jobs.models import (
+    Arrival,
     Artifact,
     BatchQueue,
     Event,
+    Firing,
     Grant,
     Item,
     LogChunk,
     NodeRun,
     Project,
     Quota,
+    Replay,
+    RequestCount,
+    RequestRecord,
+    Resend,
+    Rule,
     Run,
     Snapshot,
     Step,
@@ -38,6 +45,7 @@ from jobs.models import (
 )
 from jobs.schedules import START, wish
 from tests.factories import AT, make_quota, make_run, make_user
+from tests.records import a_request
 
 
 def make_artifact(run: Run, name: str = "report.csv", **facts: Any) -> Artifact:
@@ -55,6 +63,13 @@ def make_crontab(minute: str = "0", hour: str = "3", zone: str = "UTC", **facts:
     return CrontabSchedule.objects.create(minute=minute, hour=hour, timezone=zone, **facts)
 
 
+def make_rule(run: Run, name: str = "again", **facts: Any) -> Rule:
+    given = {"target": run.pipeline, "condition": "run.iteration < `3`", "created_at": AT, "edited_at": AT}
+    rule = Rule.objects.create(name=name, **given | facts)
+    rule.sources.add(run.pipeline)
+    return rule
+
+
 def make_worker(name: str = "celery@one", **facts: Any) -> Worker:
     given = {"host": "one", "pid": 1, "slots": 4, "started_at": AT, "heartbeat_at": AT}
     return Worker.objects.create(name=name, **given | facts)
@@ -65,6 +80,8 @@ def one_of_each() -> dict[type[Model], Model]:
     step = run.steps.get()
     user = make_user("paula", "viewer")
     queue = BatchQueue.objects.create(name="words")
+    failed = a_request(run)
+    replay = Replay.objects.create(created_at=AT, queue="default", total=1)
     rows: list[Any] = [
         run,
         run.pipeline,
@@ -78,10 +95,17 @@ def one_of_each() -> dict[type[Model], Model]:
         Item.objects.create(queue=queue, key="<b>k</b>", body={"word": "a"}, run=run, put_by_run=run, created_at=AT),
         (quota := make_quota()),
         Grant.objects.create(quota=quota, run=run, step=step, asked_at=AT),
+        failed,
+        replay,
+        Resend.objects.create(replay=replay, record=failed, position=0),
+        RequestCount.objects.create(run=run, step=step, host="api", status_code=200, count=1),
         run.node_runs.first(),
         run.transitions.first(),
         Snapshot.objects.first(),
         Group.objects.create(name="night shift"),
+        (rule := make_rule(run)),
+        Arrival.objects.create(rule=rule, run=run, key="run:1", at=AT),
+        Firing.objects.create(rule=rule, rule_name="again", key="run:1", at=AT, ended=run, decision="unmet"),
         Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
         LogChunk.objects.create(
             run=run, step=step, first_seq=2, last_seq=2, content=[[2, 1.0, "INFO", "stdout", "fetch", "<b>hello</b>"]]
@@ -109,19 +133,26 @@ def one_of_each() -> dict[type[Model], Model]:
 
 
 SEEN_BY_VIEWERS = (
+    Arrival,
     Artifact,
     Event,
+    Firing,
     Grant,
     Item,
     LogChunk,
     NodeRun,
     Project,
     Quota,
+    Rule,
     Run,
     Snapshot,
     Step,
     Transition,
     Worker,
+    Replay,
+    RequestCount,
+    RequestRecord,
+    Resend,
 )
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
 SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)

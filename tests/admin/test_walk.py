@@ -52,6 +52,7 @@ def test_a_superuser_may_add_only_what_people_make(admin_page: Client) -> None:
     assert addable == {
         *(
             "Project",
+            "Rule",
             "BatchQueue",
             "Quota",
             "PeriodicTask",
@@ -67,7 +68,7 @@ def test_a_superuser_may_add_only_what_people_make(admin_page: Client) -> None:
 def test_nobody_edits_or_deletes_a_fact(admin_page: Client) -> None:
     rows = one_of_each()
     for model in SEEN_BY_VIEWERS:
-        if model.__name__ not in ("Project", "Quota"):
+        if model.__name__ not in ("Project", "Quota", "Rule"):
             assert admin_page.post(url(model, "change", rows[model]), {}).status_code == 403, model
             assert admin_page.post(url(model, "delete", rows[model]), {"post": "yes"}).status_code == 403, model
             assert model._default_manager.filter(pk=rows[model].pk).exists()

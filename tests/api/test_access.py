@@ -32,7 +32,9 @@ def address(pattern: URLPattern, run: Run) -> str:
         "name": "report",
         "artifact": str(uuid.uuid4()),
         "worker": "w1@here",
+        "pk": "7",
         "queue": "words",
+        "rule": "1",
     }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
 

@@ -27,3 +27,11 @@ def test_a_retry_stands_in_the_place_of_the_old_run(db):
     second.end(Status.CRASHED, at=AT, by="test")
     again = retry(second, at=AT)
     assert (again.root_number, again.iteration, again.caused_by) == (first.pk, 1, None)
+
+
+def test_a_retry_of_a_side_job_is_one(db):
+    pipeline = make_pipeline()
+    first = launch(pipeline, at=AT, cause=Cause.MANUAL)
+    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first, is_side_job=True)
+    second.end(Status.CRASHED, at=AT, by="test")
+    assert retry(second, at=AT).is_side_job

@@ -104,7 +104,7 @@ def test_a_rule_that_has_no_handler_any_more_starts_with_what_was_computed() -> 
 
 @pytest.mark.parametrize("value", [None, True, [], {}, {"start": 1}, {"start": True, "parameters": [1]}])
 def test_what_is_no_answer(value: object) -> None:
-    with pytest.raises(ProjectError, match="shop.next:decide gave"):
+    with pytest.raises(ProjectError, match=r"shop\.next:decide gave"):
         read(value, "shop.next:decide")
 
 

@@ -145,13 +145,13 @@ def test_a_project_that_cannot_run_refuses_and_the_end_stands() -> None:
 
 
 def test_a_fault_of_ours_is_a_failed_firing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import rules
+    from jobs import fire
 
     def broken(*_: Any, **__: Any) -> None:
         Pipeline.objects.update(description="half done")
         raise KeyError("oops")
 
-    monkeypatch.setattr(rules, "launch", broken)
+    monkeypatch.setattr(fire, "launch", broken)
     a, b, *_ = pipelines()
     make_rule([a], b)
     assert ended(a).status == Status.SUCCEEDED
@@ -517,13 +517,13 @@ def _end_and_die_at(step: Step, number: int) -> bool:
 
 
 def test_a_database_that_is_away_in_the_middle_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import rules
+    from jobs import fire
 
     a, b, *_ = pipelines()
     make_rule([a], b)
     step = running(make_run(a))
     with monkeypatch.context() as away:
-        away.setattr(rules, "launch", lambda *_, **__: (_ for _ in ()).throw(OperationalError("locked")))
+        away.setattr(fire, "launch", lambda *_, **__: (_ for _ in ()).throw(OperationalError("locked")))
         with pytest.raises(OperationalError):
             succeed(step)
     assert Firing.objects.count() == 0

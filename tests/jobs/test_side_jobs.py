@@ -115,14 +115,14 @@ def test_a_supervisor_that_lost_its_lease_starts_nothing() -> None:
 
 
 def test_what_goes_wrong_at_a_nodes_end_does_not_stop_the_collecting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import rules
+    from jobs import fire
 
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("oops")
 
     a, b, *_ = pipelines()
     make_rule([a], b, is_side_job=True, node="fetch")
-    monkeypatch.setattr(rules, "launch", broken)
+    monkeypatch.setattr(fire, "launch", broken)
     run = make_run(a)
     seen, _ = collecting(run)
     seen.take(finished("fetch"))

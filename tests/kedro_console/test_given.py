@@ -16,7 +16,8 @@ def test_a_node_keeps_bytes_and_files_under_a_name(run_body: Any) -> None:
 from kedro_console import artifacts
 from pathlib import Path
 Path("data/table.csv").write_text("a,b")
-assert artifacts.keep(b"{}", "found.json") and artifacts.keep("data/table.csv") and artifacts.keep("data/table.csv", "b.csv")
+assert artifacts.keep(b"{}", "found.json")
+assert artifacts.keep("data/table.csv") and artifacts.keep("data/table.csv", "b.csv")
 try:
     artifacts.keep("conf/base/parameters.yml")
 except Exception as error:

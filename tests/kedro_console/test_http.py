@@ -75,9 +75,9 @@ def test_a_post_that_may_have_arrived_is_not_sent_twice_unless_that_is_harmless(
 
 
 def test_a_lost_connection_ends_in_one_sentence(waits: list[float]) -> None:
-    with Client("http://127.0.0.1:9", retries=2, sleep=waits.append) as client:
-        with pytest.raises(HttpError, match="failed after 3 attempts: ConnectError") as caught:
-            client.get("/x")
+    client = Client("http://127.0.0.1:9", retries=2, sleep=waits.append)
+    with client, pytest.raises(HttpError, match="failed after 3 attempts: ConnectError") as caught:
+        client.get("/x")
     assert caught.value.status == 0 and len(waits) == 2
 
 

@@ -1,0 +1,108 @@
+"""The inbox of failed requests, the page of one, and what can be done with them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path
+from django.views.decorators.http import require_GET, require_POST
+
+from console.views.access import back, needs
+from console.views.shell import page
+from jobs import clock
+from jobs.errors import ConsoleError
+from jobs.models import Replay, RequestRecord
+from jobs.models.request_record import RequestRecordQuerySet
+from jobs.replay import start_replay
+from jobs.requests import TEXTS, groups
+
+SCREEN: Final = 50
+FEW: Final = 4
+
+
+@require_GET
+@needs("jobs.view_requestrecord")
+def requests(request: HttpRequest) -> HttpResponse:
+    """The open ones by host and reason; with `host` and `reason` those of one group, page by page."""
+    host, reason = request.GET.get("host"), request.GET.get("reason")
+    if host is not None and reason is not None:
+        return _group(request, host, reason)
+    found = groups()
+    for group in found:
+        rows = RequestRecord.objects.open().filter(host=group["host"], reason=group["reason"])
+        group["newest"] = list(rows.newest().defer(*TEXTS)[:FEW])
+    context = {"groups": found, "replays": Replay.objects.order_by("-id")[:5], "total": sum(g["count"] for g in found)}
+    return page(request, "requests/index.html", context, title="Failed requests")
+
+
+def _group(request: HttpRequest, host: str, reason: str) -> HttpResponse:
+    rows = RequestRecord.objects.open().filter(host=host, reason=reason)
+    before = request.GET.get("before", "")
+    older = rows.filter(pk__lt=int(before)) if before.isdecimal() and len(before) < 18 else rows
+    shown = list(older.newest().defer(*TEXTS)[: SCREEN + 1])
+    context = {
+        "host": host,
+        "reason": reason,
+        "records": shown[:SCREEN],
+        "before": shown[SCREEN - 1].pk if len(shown) > SCREEN else None,
+        "count": rows.count(),
+    }
+    return page(request, "requests/group.html", context, title=f"{reason} from {host}")
+
+
+@require_GET
+@needs("jobs.view_requestrecord")
+def request_shown(request: HttpRequest, pk: int) -> HttpResponse:
+    """One failed request: what was sent, each attempt, what came back, and where it belongs."""
+    record = get_object_or_404(RequestRecord.objects.newest(), pk=pk)
+    context = {
+        "record": record,
+        "like": RequestRecord.objects.like(record).count(),
+        "resends": record.resends.select_related("replay", "followed_by").order_by("-pk")[:20],
+    }
+    return page(request, "requests/show.html", context, title=f"{record.method} {record.host}")
+
+
+@require_POST
+@needs("jobs.replay_requestrecord")
+def requests_replay(request: HttpRequest) -> HttpResponse:
+    """Send the chosen ones again; the answer is the replay's page."""
+    try:
+        replay = start_replay(_chosen(request).newest().defer(*TEXTS), at=clock.now(), by=request.user)  # type: ignore[arg-type]
+    except ConsoleError as error:
+        messages.error(request, str(error))
+        return redirect(back(request, "requests"))
+    return redirect("replay", replay.pk)
+
+
+@require_POST
+@needs("jobs.dismiss_requestrecord")
+def requests_dismiss(request: HttpRequest) -> HttpResponse:
+    """Take the chosen ones out of the inbox; the reason is asked for."""
+    why = request.POST.get("why", "").strip()
+    if not why:
+        messages.error(request, "Say why: the reason stays with the request.")
+        return redirect(back(request, "requests"))
+    count = _chosen(request).dismiss(at=clock.now(), by=request.user.get_username(), why=why)
+    messages.success(request, f"{count} request{'' if count == 1 else 's'} dismissed.")
+    return redirect(back(request, "requests"))
+
+
+def _chosen(request: HttpRequest) -> RequestRecordQuerySet:
+    """The open requests that the form names, one by one or all of a host and reason."""
+    given: Any = request.POST
+    rows = RequestRecord.objects.open()
+    if "host" in given and "reason" in given:
+        return rows.filter(host=given["host"], reason=given["reason"])
+    return rows.filter(pk__in=[int(key) for key in given.getlist("request") if key.isdecimal() and len(key) < 18])
+
+
+urlpatterns = [
+    path("requests/", requests, name="requests"),
+    path("requests/replay/", requests_replay, name="requests_replay"),
+    path("requests/dismiss/", requests_dismiss, name="requests_dismiss"),
+    path("requests/<int:pk>/", request_shown, name="request"),
+]
