@@ -35,9 +35,11 @@ class Answer:
     reason: str = ""
 
 
-def weigh(rule: Rule, seen: dict[str, Any]) -> Answer:
+def weigh(rule: Rule, look: Look) -> Answer:
     """The condition and the parameters; BadExpression names the field that cannot be computed."""
-    evaluation = Evaluation(seen)
+    if not rule.condition.strip() and not rule.mapping:
+        return Answer(True, {})
+    evaluation = Evaluation(look())
     if rule.condition.strip() and not _named("condition", partial(evaluation.holds, rule.condition)):
         return Answer(False, {}, f"The condition was false: {rule.condition.strip()}")
     values = {name: _named(name, partial(evaluation.value, text)) for name, text in rule.mapping.items()}
@@ -103,7 +105,7 @@ def _decide(firing: Firing, rule: Rule, look: Look, at: datetime) -> None:
     if not rule.is_enabled:
         firing.decision, firing.sentence = Decision.DISABLED, "The rule was off."
         return
-    answer = weigh(rule, look())
+    answer = weigh(rule, look)
     firing.parameters = answer.parameters
     if not answer.start:
         firing.decision, firing.sentence = Decision.UNMET, answer.reason
