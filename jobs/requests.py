@@ -117,6 +117,7 @@ def described(event: wire.RequestMade) -> dict[str, Any]:
         "seconds": event.seconds,
         "attempts": event.attempts,
         "quota": event.quota[:80],
+        "quota_rows": event.quota_rows,
     }
 
 
