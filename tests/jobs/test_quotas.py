@@ -314,14 +314,13 @@ def test_a_day_of_35000_grants_is_counted_with_few_rows(step: Step) -> None:
     with CaptureQueriesContext(connection) as asked:
         use(step, at)
     assert len(asked) < 30
-    looks = [query["sql"] for query in asked.captured_queries if "LIMIT 1" in query["sql"] and '"sum_' in query["sql"]]
-    looks = [sql for sql in looks if 'ORDER BY "jobs_grant"."id"' not in sql]
+    looks = [query["sql"] for query in asked.captured_queries if 'FROM "jobs_grant"' in query["sql"]]
     assert looks
     for sql in looks if connection.vendor == "sqlite" else []:
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN QUERY PLAN " + sql)
             plan = " ".join(str(row) for row in cursor.fetchall())
-        assert "USING INDEX grant_by_" in plan and "TEMP B-TREE" not in plan, (sql, plan)
+        assert ("INDEX grant_by_" in plan or "PRIMARY KEY (rowid=?)" in plan) and "B-TREE" not in plan, (sql, plan)
     assert told(ask(step, at)) == begin + timedelta(days=1)
 
 
