@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -61,6 +61,7 @@ def finish(
         if collector:
             collector.lock_followers()
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
+        outcome = _as_asked(run, outcome)
         end_step(run, step, outcome, token=token, at=at, by=by, collector=collector)
         if outcome.status == Status.SUCCEEDED:
             ready = make_ready(step, at)
@@ -75,6 +76,13 @@ def finish(
             _close_nodes(step, outcome, at)
             _block_followers(step, at=at, by=by)
         end_if_done(run, at=at, by=by)
+
+
+def _as_asked(run: Run, outcome: Outcome) -> Outcome:
+    """A process that is gone without a word, of a run that was asked to stop, has stopped as asked."""
+    if outcome.status != Status.CRASHED or run.cancel_requested_at is None:
+        return outcome
+    return replace(outcome, status=Status.CANCELLED, error=f"Cancelled; {outcome.error[:1].lower()}{outcome.error[1:]}")
 
 
 def end_step(
@@ -132,7 +140,7 @@ def make_ready(step: Step, at: datetime) -> list[int]:
 
 
 def _may_try_again(run: Run, step: Step, outcome: Outcome) -> bool:
-    if outcome.status != Status.CRASHED or run.cancel_requested_at is not None:
+    if outcome.status != Status.CRASHED:
         return False
     crashes = run.steps.filter(position=step.position, status=Status.CRASHED, is_handed_back=False).count()
     return outcome.is_free or (outcome.may_retry and crashes <= run.pipeline.crash_retries)

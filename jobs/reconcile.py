@@ -62,8 +62,6 @@ def close_lost(step: Step, why: str, *, at: datetime) -> bool:
 def _loss(step: Step, why: str) -> Outcome:
     """The step's end without a worker; poison when it is the one that workers do not survive."""
     facts = {"has_lost_worker": True}
-    if step.run.cancel_requested_at:
-        return Outcome(Status.CANCELLED, f"Cancelled; {why[0].lower()}{why[1:]}", facts=facts)
     lost = Step.objects.filter(run_id=step.run_id, position=step.position, has_lost_worker=True).count() + 1
     if lost < step.run.pipeline.poison_after:
         return Outcome(Status.CRASHED, why, may_retry=True, facts=facts)

@@ -133,6 +133,18 @@ def test_a_silent_step_crashes_and_starts_again_as_a_new_row() -> None:
     assert run.status == Status.RUNNING
 
 
+@pytest.mark.parametrize("is_free", [False, True], ids=["crashed", "handed back"])
+def test_a_process_that_is_gone_before_it_heard_the_wish_to_stop_is_cancelled(is_free: bool) -> None:
+    run = make_run(make_pipeline(crash_retries=3))
+    step = running(run)
+    cancel(run, at=AT, by="olga")
+    gone = Outcome(Status.CRASHED, "The process was ended by SIGKILL.", may_retry=True, is_free=is_free)
+    finish(step, gone, token=step.lease_token, at=AT, by="w1")
+    run.refresh_from_db()
+    assert (run.status, run.error) == (Status.CANCELLED, "Cancelled by olga.")
+    assert run.steps.get().error == "Cancelled; the process was ended by SIGKILL."
+
+
 def test_a_step_that_was_handed_back_has_used_up_no_retry() -> None:
     run = make_run(make_pipeline(crash_retries=1))
     for _ in range(3):
