@@ -20,7 +20,7 @@ from bench.signals_project import write_signals_project
 from bench.stage import Console, conditions, console, table
 
 ITEMS = 100_000
-BATCH = 1_000
+BATCH = 250
 BAD_LUCK = 0.03
 SECONDS_BETWEEN_KILLS = 3.0
 LONGEST_SECONDS = 1_800
