@@ -7,6 +7,7 @@ answer came. Until then it counts as now. Two requests further apart than the wi
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -24,6 +25,7 @@ LOOK_AGAIN: Final = timedelta(hours=1)
 """A run that waits for somebody to open a quota is called then; it looks by itself as seldom as this."""
 TICK: Final = timedelta(microseconds=1)
 REFUSALS: Final = frozenset({429, 503})
+LONGEST_AGE_SECONDS: Final = 60.0
 UNTOLD_SECONDS: Final = 60.0
 LONGEST_CLOSURE_SECONDS: Final = 31 * 24 * 3600.0
 MOST: Final = 2_000_000_000
@@ -145,10 +147,17 @@ def grant_settled(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
     status = data.get("status")
     grant.status = status if type(status) is int and 100 <= status <= 999 else None
     grant.retry_after_seconds = _seconds(data.get("retry_after_seconds"))
-    settle(quota, [grant], at)
+    settle(quota, [grant], max(at - _age(data.get("monotonic")), grant.taken_at or at))
     if grant.status == 429 or (grant.status in REFUSALS and grant.retry_after_seconds is not None):
         _learn(quota, grant, at)
     return None
+
+
+def _age(monotonic: Any) -> timedelta:
+    """How long ago the answer came, by the clock that all processes of a machine share: the word of it may be late."""
+    if isinstance(monotonic, bool) or not isinstance(monotonic, (int, float)) or not math.isfinite(monotonic):
+        return timedelta(0)
+    return timedelta(seconds=min(max(time.monotonic() - monotonic, 0.0), LONGEST_AGE_SECONDS))
 
 
 def _seconds(value: Any) -> float | None:

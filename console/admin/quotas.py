@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,7 +15,7 @@ from console.admin.lists import Admin, FactsOfRun, link, run_link
 from console.quota_form import QuotaForm
 from jobs import clock
 from jobs.admit import bring_forward
-from jobs.models import Grant, Quota
+from jobs.models import Grant, Pipeline, Quota
 from jobs.quotas import pause, reopen
 from jobs.windows import in_words
 
@@ -38,6 +39,14 @@ class QuotaAdmin(Admin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quota]:
         rows: QuerySet[Quota] = super().get_queryset(request)
         return rows.prefetch_related("windows")
+
+    def get_deleted_objects(self, objs: Iterable[Quota], request: HttpRequest) -> Any:
+        """Its grants go with it and are not listed one by one; what pipelines take stays."""
+        quotas = list(objs)
+        names = {quota.name for quota in quotas}
+        pipelines = Pipeline.objects.exclude(takes={}).select_related("project")
+        takers = [f"{pipeline} takes it: edit that first." for pipeline in pipelines if names & set(pipeline.takes)]
+        return [quota.name for quota in quotas], {"quotas": len(quotas)}, set(), takers
 
     def has_control_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("jobs.pause_quota")

@@ -118,7 +118,7 @@ class Window(models.Model):
 class GrantQuerySet(models.QuerySet["Grant"]):
     def waiting(self) -> GrantQuerySet:
         """Asked for and not given; the first come first."""
-        return self.filter(taken_at__isnull=True).order_by("pk")
+        return self.filter(taken_at__isnull=True, settled_at__isnull=True).order_by("pk")
 
     def held(self) -> GrantQuerySet:
         """Given and not settled: the request may be on its way."""

@@ -64,7 +64,13 @@ class _AskedGrant(Grant):
 
     def _settle(self, status: int | None, retry_after_seconds: float | None) -> None:
         try:
-            here.ask("grant_settled", grant=self.number, status=status, retry_after_seconds=retry_after_seconds)
+            here.ask(
+                "grant_settled",
+                grant=self.number,
+                status=status,
+                retry_after_seconds=retry_after_seconds,
+                monotonic=time.monotonic(),
+            )
         except here.AskError as error:
             logger.warning("A grant of the quota %s is settled at the end of the step: %s", self.quota, error)
 

@@ -10,10 +10,10 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs import clock
 from jobs.examine import examine
-from jobs.models import Snapshot
+from jobs.models import Pipeline, Snapshot
 from jobs.states import Status
 from jobs.upcoming import upcoming
-from tests.factories import AT, content, make_pipeline, make_project
+from tests.factories import AT, content, make_pipeline, make_project, make_quota
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
 
 pytestmark = pytest.mark.django_db
@@ -142,3 +142,12 @@ def test_the_next_fires_come_soonest_first_and_never_in_the_past() -> None:
     fires = upcoming(at, 8)
     assert [fire.schedule.name for fire in fires] == ["late", "daily"]
     assert all(fire.at >= at for fire in fires)
+
+
+def test_a_pipeline_whose_quota_can_never_be_had_is_found() -> None:
+    make_quota()
+    pipeline = make_pipeline(takes={"chat": 2})
+    wrong = [finding for finding in examine(clock.now()) if finding.subject == f"quotas of {pipeline.name}"]
+    assert "2 requests at once can never be had" in wrong[0].sentence
+    Pipeline.objects.update(takes={"chat": 1})
+    assert not [finding for finding in examine(clock.now()) if finding.subject.startswith("quotas of")]
