@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
-from jobs.models import RequestCount, RequestRecord, Run, Step
+from jobs.models import Replay, RequestCount, RequestRecord, Run, Step
 from jobs.states import RequestStatus
 from kedro_console import wire
 
@@ -171,4 +171,5 @@ def prune_requests(at: datetime, *, kept_for: timedelta = KEPT_FOR) -> int:
     old = RequestRecord.objects.filter(last_at__lt=at - kept_for).order_by("last_at")
     keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
     RequestRecord.objects.filter(pk__in=keys).delete()
+    Replay.objects.filter(finished_at__lt=at - kept_for, resends=None).delete()
     return len(keys)
