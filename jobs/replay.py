@@ -42,6 +42,8 @@ CALL_SECONDS: Final = 120.0
 LEASE: Final = timedelta(seconds=CALL_SECONDS + 60)
 SHORT_WAIT: Final = timedelta(seconds=10)
 """A worker waits so long for a quota itself; for longer it gives the replay back."""
+LOOK_AGAIN: Final = timedelta(minutes=5)
+"""Nobody knows when a quota that somebody paused opens: it is asked so often."""
 PATIENCE: Final = timedelta(seconds=10)
 BATCH: Final = 50
 
@@ -108,8 +110,12 @@ def replay(replay_id: int, *, worker_name: str) -> bool:
     try:
         _settle_unknown(row, token)
         while turn := _next(row):
-            if not _may_go(row, token, turn.record):
-                return True
+            try:
+                if not _may_go(row, token, turn):
+                    return True
+            except RequestError as refusal:
+                _record(row, token, turn, ResendStatus.FAILED, error=str(refusal)[:500])
+                continue
             _send(row, token, turn)
         row.hold(token, status=ReplayStatus.FINISHED, finished_at=clock.now(), lease_expires_at=None)
     except LeaseLost as lost:
@@ -119,12 +125,13 @@ def replay(replay_id: int, *, worker_name: str) -> bool:
 
 def _next(row: Replay) -> Resend | None:
     waiting = row.resends.filter(status=ResendStatus.WAITING).order_by("position")
-    return waiting.select_related("record__run__pipeline__project").first()
+    return waiting.select_related("record__run__pipeline__project", "record__step").first()
 
 
 def _settle_unknown(row: Replay, token: uuid.UUID) -> None:
     """What a lost worker was sending: what changes nothing is sent again, the rest is not."""
-    for turn in row.resends.filter(status=ResendStatus.SENDING).select_related("record"):
+    for turn in row.resends.filter(status=ResendStatus.SENDING).select_related("record__step"):
+        settle(turn, 0, {}, clock.now())
         if turn.record.may_be_sent_twice:
             turn.status = ResendStatus.WAITING
             turn.save(update_fields=["status"])
@@ -136,11 +143,11 @@ def _settle_unknown(row: Replay, token: uuid.UUID) -> None:
             _record(row, token, turn, ResendStatus.UNKNOWN, error=error)
 
 
-def _may_go(row: Replay, token: uuid.UUID, record: RequestRecord) -> bool:
+def _may_go(row: Replay, token: uuid.UUID, turn: Resend) -> bool:
     """Wait for the quota; False when that takes long and the replay was given back until then."""
-    while not (given := leave(record, clock.now())).is_given:
+    while not (given := leave(turn, clock.now())).is_given:
         at = clock.now()
-        due = given.at or at + SHORT_WAIT
+        due = given.at or at + LOOK_AGAIN
         if due - at > SHORT_WAIT:
             _give_back(row, token, given, due)
             return False
@@ -172,7 +179,7 @@ def _send(row: Replay, token: uuid.UUID, turn: Resend) -> None:
     folder: Path = settings.VAR / "replays" / str(uuid.uuid4())
     try:
         found = _called(turn.record, folder / "answer")
-        settle(turn.record, int(found["status"]), found.get("headers") or {}, clock.now())
+        settle(turn, int(found["status"]), found.get("headers") or {}, clock.now())
         _answered(row, token, turn, found, folder / "answer")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

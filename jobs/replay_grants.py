@@ -1,26 +1,49 @@
-"""Ask a quota before a request is sent again: a replay stands in the same line as the nodes."""
+"""Ask a quota before a request is sent again: a replay stands in the same line as the nodes, as the record's step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
-from jobs.models import RequestRecord
+from django.db import transaction
+
+from jobs.answer import ANSWERS
+from jobs.models import Resend
 
 
 @dataclass(frozen=True)
 class Leave:
-    """Whether the request may go now; if not, when to ask again and why."""
+    """Whether the request may go now; if not, when to ask again (None: nobody knows) and why."""
 
     is_given: bool
     at: datetime | None = None
     reason: str = ""
 
 
-def leave(record: RequestRecord, at: datetime) -> Leave:
-    """A grant of the quota that this request used, if it used one."""
-    return Leave(True)
+def leave(turn: Resend, at: datetime) -> Leave:
+    """A grant of the quota that this request used, if it used one; RequestError when that can never be given."""
+    record, take = turn.record, ANSWERS.get("grant_taken")
+    if not record.quota or take is None:
+        return Leave(True)
+    asked = {"quota": record.quota, "requests": 1, "rows": record.quota_rows, "node": record.node, "place": turn.grant}
+    with transaction.atomic():
+        answer = take(record.step, asked, at)
+        turn.grant = answer.get("grant") or answer.get("place")
+        turn.save(update_fields=["grant"])
+    due = answer.get("at") if answer.get("is_known", True) else None
+    return Leave(answer["granted"], datetime.fromtimestamp(due, UTC) if due else None, answer.get("reason", ""))
 
 
-def settle(record: RequestRecord, status: int, headers: dict[str, str], at: datetime) -> None:
+def settle(turn: Resend, status: int, headers: dict[str, str], at: datetime) -> None:
     """The answer has come: the grant counts from now on, and a 429 closes the quota for as long as it says."""
+    tell = ANSWERS.get("grant_settled")
+    if turn.grant is None or tell is None:
+        return
+    told: dict[str, Any] = {"grant": turn.grant, "status": status or None}
+    asked = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    told["retry_after_seconds"] = float(asked) if asked.replace(".", "", 1).isdigit() else None
+    with transaction.atomic():
+        tell(turn.record.step, told, at)
+        turn.grant = None
+        turn.save(update_fields=["grant"])

@@ -120,6 +120,12 @@ class Resend(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, help_text="The whole answer in the artifact store.")
     size_bytes = models.BigIntegerField(default=0)
     media_type = models.CharField(max_length=120, blank=True)
+    grant = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Its grant of a quota, or its place in the line.",
+    )
     followed_by = models.ForeignKey(
         Run, models.SET_NULL, null=True, blank=True, related_name="+", help_text="The run that uses the answer."
     )

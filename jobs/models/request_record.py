@@ -61,6 +61,7 @@ class RequestRecord(models.Model):
     seconds = models.FloatField(default=0)
     attempts = models.JSONField(default=list, help_text="at, seconds, status and error of each.")
     quota = models.CharField(max_length=80, blank=True, help_text="The quota whose grant it used.")
+    quota_rows = models.PositiveIntegerField(default=0, help_text="The rows that it took of the quota.")
 
     status = models.CharField(max_length=20, choices=RequestStatus, default=RequestStatus.OPEN)
     settled_at = models.DateTimeField(null=True, blank=True)

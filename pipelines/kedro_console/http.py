@@ -103,7 +103,7 @@ class Client:
         """
         method = method.upper()
         may_repeat = method in REPEATABLE if is_repeatable is None else is_repeatable
-        token = traffic.quota.set(self._quota)
+        token = traffic.quota.set((self._quota, rows))
         try:
             return self._tried(method, url, rows, may_repeat, what)
         finally:

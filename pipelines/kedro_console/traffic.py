@@ -72,7 +72,8 @@ class Call:
 
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
-quota: contextvars.ContextVar[str] = contextvars.ContextVar("quota", default="")
+quota: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar("quota", default=("", 0))
+"""The quota that a request takes of, and how many rows."""
 
 
 @dataclass
@@ -230,7 +231,8 @@ def described(call: Call, call_id: str, attempts: list[Attempt]) -> wire.Request
         attempts=_plain(attempts),
         exception=failures.name_of(type(call.error)) if call.error is not None else "",
         message=_said(call.error) if call.error is not None else "",
-        quota=quota.get(),
+        quota=quota.get()[0],
+        quota_rows=quota.get()[1],
         is_signed=not call.is_open_book,
     )
 

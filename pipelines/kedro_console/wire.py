@@ -287,6 +287,7 @@ class RequestMade(Event):
     exception: str = ""  # qualified class name
     message: str = ""
     quota: str = ""
+    quota_rows: int = 0
     is_signed: bool = False  # AWS: neither headers nor bodies are kept, and it cannot be sent again
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flaky_api import Api, flaky_api
 
 import kedro_console
 from kedro_console import http
 from kedro_console.http import Client, HttpError
 from kedro_console.retry_after import seconds_asked
+from tests.flaky_api import Api, flaky_api
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flaky_api import Api, flaky_api
 from host_client import Conversation
 from kedro_projects import make_project, one_node
 
 from kedro_console import wire
+from tests.flaky_api import Api, flaky_api
 
 SECRETS = (
     "hunter2-and-more",
