@@ -109,6 +109,8 @@ def _is_something(result: dict[str, Any]) -> bool:
 
 
 def _node_matches(rule: Rule, node: NodeRun) -> bool:
+    if node.status == NodeStatus.CANCELLED and node.started_at is None:
+        return False
     wanted = {
         Occasion.SUCCEEDED: frozenset({NodeStatus.SUCCEEDED}),
         Occasion.FAILED: frozenset({NodeStatus.FAILED, NodeStatus.CRASHED}),
