@@ -159,6 +159,15 @@ def test_a_fault_of_ours_is_a_failed_firing(monkeypatch: pytest.MonkeyPatch) -> 
     assert not Pipeline.objects.exclude(description="").exists()
 
 
+def test_a_run_that_left_very_much_starts_what_needs_none_of_it() -> None:
+    a, b, c, _ = pipelines()
+    make_rule([a], b)
+    make_rule([a], c, condition="`true`")
+    ended(a, results={"x": {"value": list(range(200_001))}})
+    assert (len(followers(b)), len(followers(c))) == (1, 0)
+    assert "more than 200,000 values" in decisions()[1][1]
+
+
 # ---- ends by other doors
 
 
@@ -490,7 +499,7 @@ def test_a_death_at_any_query_of_the_end_leaves_all_of_it_or_none() -> None:
         if Run.objects.get(pk=run.pk).status == Status.SUCCEEDED:
             break  # it died after the commit
         assert (Run.objects.filter(caused_by=run).count(), Firing.objects.count(), Arrival.objects.count()) == (0, 0, 0)
-    assert deaths > 50, "as many places as the end has queries"
+    assert deaths > 40, "as many places as the end has queries"
     with pytest.raises(LeaseLost):
         succeed(step)
     reconcile(LATER)
