@@ -10,10 +10,10 @@ DATABASE ?= sqlite
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench chaos kills clean venv venv-dev
+.PHONY: help up test check fix lock bench bench-signals chaos kills clean venv venv-dev
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo "PYTHON=, PORT=, CONSOLE_VAR= and the settings of docs/configuration.md are taken from the environment."
 
 up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C stops it
@@ -38,6 +38,9 @@ lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade
 
 bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (ARGS=rounds)
 	@for each in warm_start fan_out machine_learning report; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+
+bench-signals: venv-dev ## the same for rules, quotas and batch queues: by events against by the clock, and a loop under kills
+	@for each in signals loop batches; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
 
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \

@@ -91,7 +91,7 @@ def waiting(rule: Rule) -> list[Waiting]:
 # ---- the map
 
 
-def draw_map(rows: Iterable[Rule], chosen: Rule | None = None) -> Drawing | None:
+def draw_map(rows: Iterable[Rule]) -> Drawing | None:
     """Every pipeline that a rule names, and the rules between them; None when there is no rule."""
     vertices: dict[str, Vertex] = {}
     edges: dict[Edge, None] = {}
@@ -104,7 +104,7 @@ def draw_map(rows: Iterable[Rule], chosen: Rule | None = None) -> Drawing | None
     if not vertices:
         return None
     layout = lay_out(tuple(vertices.values()), tuple(edges))
-    cards = [_card(vertex, layout.corners[vertex.id], things[vertex.id], chosen) for vertex in vertices.values()]
+    cards = [_card(vertex, layout.corners[vertex.id], things[vertex.id]) for vertex in vertices.values()]
     lines = [Line(path_along(points), *edge) for edge, points in zip(edges, layout.routes, strict=True)]
     return Drawing(cards, lines, layout.width, layout.height, has_parameters=False, with_parameters=False)
 
@@ -124,13 +124,13 @@ def _kind(rule: Rule) -> str:
     return "join" if rule.wants == Wants.ALL and len(rule.sources.all()) > 1 else "rule"
 
 
-def _card(vertex: Vertex, corner: tuple[float, float], thing: Any, chosen: Rule | None) -> Card:
+def _card(vertex: Vertex, corner: tuple[float, float], thing: Any) -> Card:
     is_rule = isinstance(thing, Rule)
     state = _state(thing) if is_rule else ""
     return Card(
         id=vertex.id,
         kind=vertex.kind,
-        name=f"{vertex.name}{' (chosen)' if thing == chosen else ''}",
+        name=vertex.name,
         label=shorten(vertex.name),
         x=corner[0],
         y=corner[1],

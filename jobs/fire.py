@@ -15,9 +15,9 @@ from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError
 from jobs.expressions import BadExpression, Evaluation
 from jobs.launch import launch
-from jobs.models import Arrival, Firing, Rule, Run
+from jobs.models import Firing, Rule, Run
 from jobs.parameters import check
-from jobs.states import Cause, Decision
+from jobs.states import Cause, Decision, Wants
 
 logger = logging.getLogger(__name__)
 
@@ -58,24 +58,24 @@ def _named(field: str, compute: partial[Any]) -> Any:
         raise BadExpression(f"{field}: {error}") from error
 
 
-def fire(rule: Rule, run: Run, arrivals: list[Arrival], key: str, look: Look, at: datetime) -> None:
+def fire(rule: Rule, run: Run, node: str, key: str, look: Look, at: datetime) -> Firing:
     """Write what comes of it; whatever goes wrong is the firing's, and the end of the run stands."""
     firing = Firing(
         rule=rule,
         rule_name=rule.name,
         key=key,
-        generation=Firing.objects.filter(rule=rule, key=key).count() + 1,
+        generation=1 if rule.wants == Wants.ANY else Firing.objects.filter(rule=rule, key=key).count() + 1,
         at=at,
         ended=run,
-        node=arrivals[0].node,
+        node=node,
         is_side_job=rule.is_side_job,
         decided_at=at,
     )
     settle(firing, partial(_decide, firing, rule, look, at))
     firing.save(force_insert=True)
-    Arrival.objects.filter(pk__in=[arrival.pk for arrival in arrivals]).update(firing=firing)
     if firing.decision == Decision.DECIDING:
         transaction.on_commit(partial(ask_for_decision, firing.pk))
+    return firing
 
 
 def settle(firing: Firing, decide: partial[None]) -> None:

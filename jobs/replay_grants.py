@@ -31,7 +31,7 @@ def leave(turn: Resend, at: datetime) -> Leave:
         answer = take(record.step, asked, at)
         turn.grant = answer.get("grant") or answer.get("place")
         turn.save(update_fields=["grant"])
-    due = answer.get("at")
+    due = answer.get("at") if answer.get("is_known", True) else None
     return Leave(answer["granted"], datetime.fromtimestamp(due, UTC) if due else None, answer.get("reason", ""))
 
 

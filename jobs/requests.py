@@ -9,9 +9,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import Count, F, Max, Sum
+from django.db.models import Count, F, Max, Q, Sum
 
-from jobs.models import RequestCount, RequestRecord, Run, Step
+from jobs.models import Replay, RequestCount, RequestRecord, Run, Step
 from jobs.states import RequestStatus
 from kedro_console import wire
 
@@ -22,6 +22,9 @@ KEPT_FOR: Final = timedelta(days=90)
 PRUNED_AT_ONCE: Final = 2_000
 TEXTS: Final = ("headers", "body", "response", "response_headers", "message", "attempts")
 """What a list does not need to read."""
+
+SENDABLE: Final = Q(is_signed=False, is_body_whole=True)
+"""Whose replay is possible at all."""
 
 Key = tuple[str, str, int]
 
@@ -158,6 +161,7 @@ def groups(*, most: int = 100) -> list[dict[str, Any]]:
         count=Count("id"),
         latest=Max("id"),
         runs=Count("run", distinct=True),
+        sendable=Count("id", filter=SENDABLE),
     )
     return [dict(row) for row in found.order_by("-latest")[:most]]
 
@@ -167,4 +171,5 @@ def prune_requests(at: datetime, *, kept_for: timedelta = KEPT_FOR) -> int:
     old = RequestRecord.objects.filter(last_at__lt=at - kept_for).order_by("last_at")
     keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
     RequestRecord.objects.filter(pk__in=keys).delete()
+    Replay.objects.filter(finished_at__lt=at - kept_for, resends=None).delete()
     return len(keys)

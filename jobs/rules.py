@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from django.db import connection
+
 from jobs.fire import fire
 from jobs.following import Follower
 from jobs.models import Arrival, NodeRun, Pipeline, Project, Rule, Run
@@ -22,6 +24,8 @@ NEWEST: Final = 200
 
 def lock(pipeline_id: int) -> None:
     """Lock the rules that this pipeline's end may fire, then what starting targets locks, always in one order."""
+    if not connection.features.has_select_for_update:
+        return  # there is one writer, and it is us
     rules, pipelines = _reach(pipeline_id)
     if not rules:
         return
@@ -105,6 +109,8 @@ def _is_something(result: dict[str, Any]) -> bool:
 
 
 def _node_matches(rule: Rule, node: NodeRun) -> bool:
+    if node.status == NodeStatus.CANCELLED and node.started_at is None:
+        return False
     wanted = {
         Occasion.SUCCEEDED: frozenset({NodeStatus.SUCCEEDED}),
         Occasion.FAILED: frozenset({NodeStatus.FAILED, NodeStatus.CRASHED}),
@@ -118,21 +124,20 @@ def _run_arrives(rule: Rule, run: Run, at: datetime) -> None:
     if not is_join and not matches(rule, run):
         return
     key = _occasion(rule, run) if is_join else f"run:{run.pk}"
-    arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node="", defaults={"key": key, "at": at})
-    if is_new and is_join:
+    if Arrival.objects.filter(rule=rule, run=run, node="").exists():
+        return
+    firing = None if is_join else fire(rule, run, "", key, partial(see, run, at), at)
+    Arrival.objects.create(rule=rule, run=run, key=key, at=at, firing=firing)
+    if is_join:
         _complete(rule, key, at)
-    elif is_new:
-        fire(rule, run, [arrival], key, partial(see, run, at), at)
 
 
 def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], at: datetime) -> None:
-    if not _node_matches(rule, node):
+    if not _node_matches(rule, node) or Arrival.objects.filter(rule=rule, run=run, node=node.name).exists():
         return
     key = f"run:{run.pk}:{node.name}"
-    facts = {"key": key, "at": at}
-    arrival, is_new = Arrival.objects.get_or_create(rule=rule, run=run, node=node.name, defaults=facts)
-    if is_new:
-        fire(rule, run, [arrival], key, partial(see, run, at, node=node, results=results), at)
+    firing = fire(rule, run, node.name, key, partial(see, run, at, node=node, results=results), at)
+    Arrival.objects.create(rule=rule, run=run, node=node.name, key=key, at=at, firing=firing)
 
 
 def _occasion(rule: Rule, run: Run) -> str:
@@ -157,8 +162,8 @@ def _complete(rule: Rule, key: str, at: datetime) -> bool:
     if missing or not there:
         return False
     last = max(there, key=lambda arrival: arrival.pk).run
-    used = list(rule.arrivals.filter(key=key, firing=None))
-    fire(rule, last, used, key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
+    firing = fire(rule, last, "", key, partial(see, last, at, joined=[arrival.run for arrival in there]), at)
+    rule.arrivals.filter(key=key, firing=None).update(firing=firing)
     return True
 
 

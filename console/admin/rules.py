@@ -41,6 +41,9 @@ class RuleAdminForm(RuleForm):
         help_text=RuleForm.base_fields["mapping"].help_text,
     )
 
+    class Meta(RuleForm.Meta):
+        widgets = {"condition": UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false"})}
+
 
 @admin.register(Rule)
 class RuleAdmin(Admin):

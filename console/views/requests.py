@@ -17,7 +17,7 @@ from jobs.errors import ConsoleError
 from jobs.models import Replay, RequestRecord
 from jobs.models.request_record import RequestRecordQuerySet
 from jobs.replay import start_replay
-from jobs.requests import TEXTS, groups
+from jobs.requests import SENDABLE, TEXTS, groups
 
 SCREEN: Final = 50
 FEW: Final = 4
@@ -49,6 +49,7 @@ def _group(request: HttpRequest, host: str, reason: str) -> HttpResponse:
         "records": shown[:SCREEN],
         "before": shown[SCREEN - 1].pk if len(shown) > SCREEN else None,
         "count": rows.count(),
+        "sendable": rows.filter(SENDABLE).count(),
     }
     return page(request, "requests/group.html", context, title=f"{reason} from {host}")
 

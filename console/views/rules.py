@@ -40,7 +40,7 @@ def rule(request: HttpRequest, pk: int) -> HttpResponse:
         "sources": sources,
         "firings": list(last),
         "waiting": shown.waiting(row),
-        "drawing": shown.draw_map(_neighbours(row), row),
+        "drawing": shown.draw_map(_neighbours(row)),
         "past": past,
         "colours": shown.COLOURS,
     }

@@ -9,7 +9,7 @@ import pytest
 from jobs import clock
 from jobs.models import Run
 from jobs.states import Status
-from tests.views.scenes import a_worker, ended, failed_in_a_node, running, with_log
+from tests.views.scenes import a_worker, busy_quota, ended, failed_in_a_node, running, with_log
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 Open = Callable[..., Any]
@@ -19,9 +19,11 @@ def every_page() -> list[str]:
     run = with_log(failed_in_a_node(), ["\x1b[31mred\x1b[0m <script>alert(1)</script>"])
     live = with_log(running(), ["hello"])
     a_worker()
+    quota = busy_quota()
     tabs = ["nodes", "graph", "timeline", "artifacts", "parameters", "events"]
     return [
-        "/", "/runs/", "/runs/?q=status:nonsense", "/workers/", f"/runs/{run.pk}/logs/", f"/runs/{live.pk}/logs/",
+        "/", "/runs/", "/runs/?q=status:nonsense", "/workers/", "/quotas/", quota.get_absolute_url(),
+        f"/runs/{run.pk}/logs/", f"/runs/{live.pk}/logs/",
         f"/runs/{live.pk}/", *[f"/runs/{run.pk}/?tab={tab}" for tab in tabs],
     ]  # fmt: skip
 

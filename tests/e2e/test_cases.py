@@ -148,3 +148,20 @@ def test_an_allowance_is_used_up_each_day_and_never_crossed(worker: object, demo
     assert sum(asked) >= 100 and len(asked) <= 14
     last = Firing.objects.exclude(decision=Decision.DISABLED).order_by("-pk")[0]
     assert last.decision == Decision.UNMET, (last.sentence, json.dumps(asked))
+
+
+def test_a_flushed_redis_changes_no_limit_and_loses_no_run(worker: object, demo: Project, api: Any) -> None:
+    from django.conf import settings
+    from redis import Redis
+
+    default(demo, "keyword_metrics", keyword_metrics={"batch": 10, "per_request": 10, "retries": 0})
+    start(demo, "keyword_query", keyword_source={"keywords": 120})
+    broker = Redis(unix_socket_path=settings.REDIS_URL.removeprefix("unix://"))
+    for number in range(1, 5):
+        live.until(lambda: len(statuses(api, "/metrics")) >= number, what=f"request {number}")  # noqa: B023
+        broker.flushall()
+    quiet()
+    assert statuses(api, "/metrics") == [200] * 6
+    arrivals = [each["at"] for each in api.limits.arrivals("/metrics", 0)]
+    assert all(later - earlier >= SECONDS for earlier, later in pairwise(arrivals))
+    assert len(rows(demo, "SELECT DISTINCT keyword FROM keyword_metrics")) == 60

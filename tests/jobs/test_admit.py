@@ -111,6 +111,16 @@ def test_a_run_takes_all_its_quotas_or_none(pipeline: Pipeline, monkeypatch) -> 
     assert claim_at(monkeypatch, other, 10)  # who waits elsewhere does not stand in the way
 
 
+def test_a_run_leaves_the_line_of_a_quota_that_its_pipeline_takes_no_more(pipeline: Pipeline, monkeypatch) -> None:
+    run = make_run(pipeline)
+    pause("chat", at=AT, by="olga")
+    assert not claim_at(monkeypatch, run, 0)
+    make_quota("mail")
+    Pipeline.objects.update(takes={"mail": 1})
+    assert claim_at(monkeypatch, run, 1)
+    assert [grant.quota.name for grant in Grant.objects.all()] == ["mail"]
+
+
 def test_a_further_attempt_takes_again(pipeline: Pipeline, monkeypatch) -> None:
     run = make_run(pipeline)
     assert claim_at(monkeypatch, run, 0)

@@ -120,6 +120,13 @@ def test_a_step_that_may_not_start_yet_is_not_sent(sent: list[int]) -> None:
     assert reconcile(LATER) == 1
 
 
+def test_a_message_from_before_a_step_was_put_off_does_not_keep_it_waiting(sent: list[int]) -> None:
+    step = make_run().steps.get()
+    Step.objects.filter(pk=step.pk).update(eligible_at=AT + timedelta(seconds=1), sent_at=AT)
+    assert reconcile(AT + timedelta(seconds=1)) == 1
+    assert reconcile(AT + timedelta(seconds=2)) == 0
+
+
 def test_a_silent_step_crashes_and_starts_again_as_a_new_row() -> None:
     run = make_run(make_pipeline(crash_retries=1))
     step = running(run)

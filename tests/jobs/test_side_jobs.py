@@ -8,6 +8,7 @@ import pytest
 from celery import current_app
 
 from jobs.advance import Outcome, finish
+from jobs.cancel import cancel
 from jobs.collect import Collector
 from jobs.errors import LeaseLost
 from jobs.models import Firing, Run, Step
@@ -101,6 +102,17 @@ def test_a_node_whose_process_was_lost_is_noticed_at_the_runs_end() -> None:
     seen.flush()
     finish(step, Outcome(Status.CRASHED, "gone"), token=step.lease_token, at=AT, by="w1")
     assert len(followers(b)) == 1
+
+
+def test_a_node_that_never_began_ends_nothing() -> None:
+    a, b, *_ = pipelines()
+    make_rule([a], b, is_side_job=True, node="write", outcome=Occasion.FINISHED)
+    run = make_run(a)
+    step = running(run)
+    cancel(run, at=AT, by="olga")
+    finish(step, Outcome(Status.CANCELLED), token=step.lease_token, at=AT, by="w1")
+    assert run.node_runs.get(name="write").status == Status.CANCELLED
+    assert followers(b) == []
 
 
 def test_a_supervisor_that_lost_its_lease_starts_nothing() -> None:

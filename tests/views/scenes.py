@@ -11,9 +11,11 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs import clock
-from jobs.models import LogChunk, Run, Worker
+from jobs.models import Grant, LogChunk, Pipeline, Quota, Run, Worker
+from jobs.quotas import hold, in_line
 from jobs.states import NodeStatus, Status
-from tests.factories import make_run, make_user
+from jobs.turns import Amount, Turn
+from tests.factories import make_pipeline, make_quota, make_run, make_user
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
 
@@ -74,3 +76,22 @@ def a_worker(at: datetime | None = None, **facts: Any) -> Worker:
 
 def page_of(run: Run, tab: str = "") -> str:
     return reverse("run", args=[run.pk]) + (f"?tab={tab}" if tab else "")
+
+
+def busy_quota() -> Quota:
+    """One holds it, one waits, one was refused."""
+    quota, at = (
+        make_quota(windows="2 requests per minute\n1,000 rows per day in UTC", description="The vendor's"),
+        clock.now(),
+    )
+    pipeline = Pipeline.objects.first() or make_pipeline()
+    Pipeline.objects.filter(pk=pipeline.pk).update(takes={"chat": 1})
+    run = make_run(pipeline)
+    hold(quota, Grant(quota=quota, run=run, node="ask"), Amount(1, 10), new=Amount(1, 10), at=at)
+    in_line(Grant(quota=quota, run=run, is_reserved=True), Amount(1), Turn(at + timedelta(minutes=1)), at)
+    Grant.objects.create(
+        quota=quota, run=run, node="<b>", asked_at=at, taken_at=at, settled_at=at, status=429,
+        retry_after_seconds=30, sum_requests=1, sum_rows=0,
+    )  # fmt: skip
+    Quota.objects.update(settled_requests=1, settled_at=at)
+    return quota

@@ -7,30 +7,12 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from jobs import clock
-from jobs.models import Grant, Pipeline, Quota
-from jobs.quotas import close_until, hold, in_line, pause
-from jobs.turns import Amount, Turn
-from tests.factories import make_pipeline, make_quota, make_run
-from tests.views.scenes import HTMX, logged_in
+from jobs.models import Pipeline, Quota
+from jobs.quotas import close_until, pause
+from tests.factories import make_pipeline, make_quota
+from tests.views.scenes import HTMX, busy_quota, logged_in
 
 pytestmark = pytest.mark.django_db
-
-
-def busy() -> Quota:
-    """One holds it, one waits, one was refused."""
-    quota, at = (
-        make_quota(windows="2 requests per minute\n1,000 rows per day in UTC", description="The vendor's"),
-        clock.now(),
-    )
-    run = make_run(make_pipeline(takes={"chat": 1}))
-    hold(quota, Grant(quota=quota, run=run, node="ask"), Amount(1, 10), new=Amount(1, 10), at=at)
-    in_line(Grant(quota=quota, run=run, is_reserved=True), Amount(1), Turn(at + timedelta(minutes=1)), at)
-    Grant.objects.create(
-        quota=quota, run=run, node="<b>", asked_at=at, taken_at=at, settled_at=at, status=429,
-        retry_after_seconds=30, sum_requests=1, sum_rows=0,
-    )  # fmt: skip
-    Quota.objects.update(settled_requests=1, settled_at=at)
-    return quota
 
 
 def body(role: str, name: str, *args: object, **query: str) -> str:
@@ -40,7 +22,7 @@ def body(role: str, name: str, *args: object, **query: str) -> str:
 
 
 def test_the_page_shows_what_is_used_left_held_and_waiting() -> None:
-    busy()
+    busy_quota()
     shown = body("viewer", "quotas")
     assert "2 requests per minute" in shown and "1,000 rows per day in UTC" in shown
     assert "2 of 2 used" in shown and "10 of 1,000 used" in shown and "used up" in shown
@@ -53,7 +35,7 @@ def test_without_a_quota_the_page_says_what_one_is_for() -> None:
 
 
 def test_one_quota_shows_who_holds_who_waits_and_what_the_api_refused() -> None:
-    quota = busy()
+    quota = busy_quota()
     shown = body("viewer", "quota", quota.pk)
     assert "the whole run" in shown and "&lt;b&gt;" in shown and "<b>" not in shown
     assert "429" in shown and "Retry-After 30s" in shown

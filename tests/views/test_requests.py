@@ -41,6 +41,8 @@ def test_the_inbox_groups_by_host_and_reason_with_the_number_in_the_question() -
     assert "4 requests" in text and "All 3" not in text and "Replay all 3" in text
     assert "Send 3 requests to api.example.com again?" in text and "Dismiss 3 requests" in text
     assert "ConnectError" in text and text.index("else.example.com") < text.index("api.example.com")
+    a_request(run, host="s3", reason="403", is_signed=True)
+    assert page(reverse("requests")).count("Replay it") == text.count("Replay it")
     assert MARK not in text and "•••" in text and 'class="kc-masked"' in text
 
 
