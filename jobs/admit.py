@@ -43,7 +43,7 @@ def _take_all(run: Run, step: Step, takes: dict[str, int], at: datetime) -> bool
     """All of it or nothing: who holds one quota while it waits for another would waste it."""
     quotas = [locked(name) for name in sorted(takes)]
     lacking = {quota: Amount(lack) for quota in quotas if (lack := takes[quota.name] - _reserved(run, quota)) > 0}
-    known = {grant.quota_id: grant for grant in Grant.objects.waiting().filter(run=run, step=None)}
+    known: dict[int, Grant] = {row.quota_id: row for row in Grant.objects.waiting().filter(run=run, step=None)}
     places = {quota: known.get(quota.pk) or Grant(quota=quota, run=run, is_reserved=True) for quota in lacking}
     for place in known.values():
         if place not in places.values():
