@@ -173,6 +173,7 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+@register.filter
 def masked(text: str) -> SafeString:
     """Text of a request record, escaped, with a mark for each secret that was masked in it."""
     mark = '<span class="kc-masked" title="A secret, masked before it left the process of the node">•••</span>'
