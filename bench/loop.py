@@ -113,7 +113,11 @@ def report(loop: Loop, storm: Storm, seconds: float, parked: dict[str, str], bef
         "the counters say the same": (queue["done"], queue["waiting"], queue["taken"]) == (loop.items, 0, 0),
     }
     print(f"{loop.items:,} items in batches of {BATCH} in {CHAINS} chains, {seconds:.0f} s; {conditions()}")
-    print(f"killed: {dict(storm.killed)}; parked: {len(parked)}, of which refused {len(refused)}\n")
+    own = sum("is not a word" in reason for reason in parked.values())
+    print(
+        f"killed: {dict(storm.killed)}; parked: {len(parked)}, of which refused {len(refused)}; {own} say so, the others"
+    )
+    print("had their last try in a run that died, and say that\n")
     print(table(["", "seen"], [[sentence, "yes" if is_true else "NO"] for sentence, is_true in found.items()]))
     print(json.dumps({"loop_ok": all(found.values()), "items_per_second": round(loop.items / seconds)}))
     if not all(found.values()):
