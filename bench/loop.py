@@ -106,14 +106,15 @@ def report(loop: Loop, storm: Storm, seconds: float, parked: dict[str, str], bef
         "each item is in the table once": loop.loaded() == every,
         "no item was in it twice before the park was emptied": len(before) == len(set(before)),
         "what was not parked was in it": set(every) - parked.keys() <= set(before),
-        "all refused ones were parked with their reasons": all(
-            "is not a word" in parked.get(key, "") for key in refused
-        ),
+        "all refused ones were parked, each with a reason": all(parked.get(key) for key in refused),
         "putting the parked back emptied the park": back == len(parked) and not loop.parked(),
         "the counters say the same": (queue["done"], queue["waiting"], queue["taken"]) == (loop.items, 0, 0),
     }
     print(f"{loop.items:,} items in batches of {BATCH} in {CHAINS} chains, {seconds:.0f} s; {conditions()}")
-    print(f"killed: {dict(storm.killed)}; parked: {len(parked)}, of which refused {len(refused)}\n")
+    own = sum("is not a word" in reason for reason in parked.values())
+    print(f"killed: {dict(storm.killed)}; parked: {len(parked)}, of which refused {len(refused)}")
+    print(f"{own} of the parked say why the node refused them, the others how the run of their last try ended")
+    print()
     print(table(["", "seen"], [[sentence, "yes" if is_true else "NO"] for sentence, is_true in found.items()]))
     print(json.dumps({"loop_ok": all(found.values()), "items_per_second": round(loop.items / seconds)}))
     if not all(found.values()):

@@ -257,6 +257,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "DESCRIPTION": "Start Kedro pipelines, follow them and fetch what they left behind.",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_COERCE_PATH_PK": False,
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "console.api.shapes.JOB_STATUS",
         "NodeStatus": "jobs.states.NodeStatus.choices",

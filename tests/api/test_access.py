@@ -34,6 +34,7 @@ def address(pattern: URLPattern, run: Run) -> str:
         "worker": "w1@here",
         "pk": "7",
         "queue": "words",
+        "quota": "chat",
         "rule": "1",
     }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
