@@ -11,7 +11,7 @@ from jobs.decide import LEASE, MOST_TRIES, decide, read
 from jobs.edit_rule import delete_rule
 from jobs.errors import LeaseLost, ProjectError
 from jobs.models import Firing, Rule
-from jobs.reconcile import PATIENCE, reconcile
+from jobs.reconcile import DECISION_PATIENCE, reconcile
 from jobs.states import Decision
 from tests.factories import AT
 from tests.jobs.chains import ended, followers, make_rule, pipelines
@@ -44,9 +44,9 @@ def test_a_lost_message_is_sent_again(sent: list[int]) -> None:
     reconcile(AT)
     assert sent == [firing.pk]
     Firing.objects.update(sent_at=AT)
-    reconcile(AT + PATIENCE / 2)
+    reconcile(AT + DECISION_PATIENCE / 2)
     assert sent == [firing.pk]
-    reconcile(AT + 2 * PATIENCE)
+    reconcile(AT + 2 * DECISION_PATIENCE)
     assert sent == [firing.pk] * 2
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.db import OperationalError, connection
+from redis import Redis
 
 from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def sent(broker: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     messages: list[int] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: messages.extend(args))
     return messages
@@ -486,7 +487,7 @@ class Death(BaseException):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_death_at_any_query_of_the_end_leaves_all_of_it_or_none() -> None:
+def test_a_death_at_any_query_of_the_end_leaves_all_of_it_or_none(broker: Redis) -> None:
     """The end is told again until it goes through; wherever it was cut, each successor starts once."""
     a, b, c, _ = pipelines()
     make_rule([a], b)

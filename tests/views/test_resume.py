@@ -54,7 +54,8 @@ def test_a_run_under_way_and_a_whole_one_have_nothing_to_resume() -> None:
     live = running()
     whole = make_run(make_pipeline("__default__"))
     whole.node_runs.update(status=NodeStatus.SUCCEEDED)
-    whole.end(Status.CRASHED, at=clock.now(), by="t")
+    whole.start(at=clock.now(), by="t")
+    whole.end(Status.SUCCEEDED, at=clock.now(), by="t")
     for run, words in ((live, "cannot become resumed"), (whole, "There is nothing to resume")):
         page = logged_in("operator").post(f"/runs/{run.pk}/resume/").content.decode()
         assert words in page
