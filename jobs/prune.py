@@ -19,6 +19,7 @@ from django.db import models
 from jobs import stores
 from jobs.errors import ProjectError
 from jobs.models import Event, LogChunk, Run
+from jobs.prune_signals import prune_signals
 from jobs.read_leftovers import SAVED
 from jobs.states import FINAL, Status
 
@@ -39,11 +40,12 @@ class Pruned:
     folders: int
     stores: int
     rows: int
+    signals: int
 
 
 def prune(at: datetime) -> Pruned:
     """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
-    return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at))
+    return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 
 def _is_over(at: datetime) -> models.Q:

@@ -17,4 +17,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         found = prune(clock.now())
         dropped = f"{found.folders} folders, {found.stores} stores elsewhere"
-        self.stdout.write(f"Dropped {dropped}, {found.rows} rows of log lines and events.")
+        rows = f"{found.rows} rows of log lines and events, {found.signals} of requests, grants, items and firings"
+        self.stdout.write(f"Dropped {dropped}, {rows}.")
