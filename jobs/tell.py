@@ -62,6 +62,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         free_outputs=sorted(structure_of(run).outputs),
         memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
         held_until=held_until,
+        expected_revision=run.revision,
         may_go_on=is_distributed,
     )
 

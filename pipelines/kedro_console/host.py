@@ -190,15 +190,16 @@ class Host:
         talk.end()
 
     def _is_outdated(self, request: wire.StepStarted) -> bool:
-        """Looks at the files at most once a second; once outdated, the host takes no more steps and leaves."""
+        """Looks at the files at most once a second, or when the launch saw others; once outdated, the host leaves."""
         now = time.monotonic()
-        if not self._is_stale and now - self._checked_at >= FRESH_SECONDS:
+        is_due = now - self._checked_at >= FRESH_SECONDS or request.expected_revision not in ("", self._revision)
+        if not self._is_stale and is_due:
             self._checked_at = now
             self._is_stale = revision.fingerprint(self._place.project_path) != self._fingerprint
             if self._is_stale:
                 self._is_leaving = True
                 self._door.unlink()
-        return self._is_stale or request.expected_revision not in ("", self._revision)
+        return self._is_stale
 
     def _launch(self, talk: Talk, request: wire.StepStarted, mode: str) -> None:
         if mode == "fork" and self._warmth is not None:

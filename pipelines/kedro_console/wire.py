@@ -85,7 +85,7 @@ class StepStarted(Message):
     free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
-    expected_revision: str = ""  # "" = whatever the host has
+    expected_revision: str = ""  # what the launch saw: a host of another one looks at the files at once
     held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
     function: str = ""  # "package.module:name": call this instead of running a pipeline, and report what it returns
     arguments: dict[str, Json] = field(default_factory=dict)  # of that function, by keyword

@@ -120,8 +120,11 @@ def _reason(host: HostProcess) -> str:
     return refused[0].reason if refused else ""
 
 
-def test_a_host_of_another_revision_refuses(playground):
-    assert playground.run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
+def test_a_host_of_another_revision_than_the_launch_saw_looks_at_the_files_at_once(host_of):
+    host = host_of(nodes=THREE_FUNCTIONS)
+    assert host.run(expected_revision="0000000").one(wire.RunFinished), "nothing has changed: the launch was mistaken"
+    (host.project / "src/demo/nodes.py").write_text(THREE_FUNCTIONS + "\n# changed\n")
+    assert host.run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
 
 
 def test_running_steps_are_finished_before_a_stale_host_leaves(host_of):
