@@ -44,9 +44,10 @@ def _take_all(run: Run, step: Step, takes: dict[str, int], at: datetime) -> bool
     quotas = [locked(name) for name in sorted(takes)]
     lacking = {quota: Amount(lack) for quota in quotas if (lack := takes[quota.name] - _reserved(run, quota)) > 0}
     known = {grant.quota_id: grant for grant in Grant.objects.waiting().filter(run=run, step=None)}
-    places = {quota: known.pop(quota.pk, None) or Grant(quota=quota, run=run, is_reserved=True) for quota in lacking}
+    places = {quota: known.get(quota.pk) or Grant(quota=quota, run=run, is_reserved=True) for quota in lacking}
     for place in known.values():
-        place.delete()  # its pipeline does not take that quota any more
+        if place not in places.values():
+            place.delete()  # its pipeline does not take that quota any more
     turns = {quota: turn_of(quota, asked, at, places[quota].pk) for quota, asked in lacking.items()}
     if all(due.is_now(at) for due in turns.values()):
         for quota, asked in lacking.items():
