@@ -189,7 +189,9 @@ class Collector:
     def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> None:
         try:
             keep(kept)
-            self.artifacts.append(described(event, kept))
+            row = described(event, kept)
+            others = [one for one in self.artifacts if (one["dataset"], one["name"]) != (row["dataset"], row["name"])]
+            self.artifacts = [*others, row]  # of one name given twice the last counts
         except PlatformError as error:
             self.store_error = str(error)
 

@@ -55,12 +55,8 @@ def start_replay(
     records: Iterable[RequestRecord], *, at: datetime, by: User | None = None, by_name: str = ""
 ) -> Replay:
     """Queue these requests to be sent again; NotNow when there is none that can be."""
-    chosen = [record for record in records if record.is_open and not record.why_no_replay][: MOST + 1]
-    if not chosen:
-        raise NotNow("None of these requests is open and can be sent again.")
-    if len(chosen) > MOST:
-        raise RequestError(f"A replay sends at most {MOST:,} requests: choose fewer.")
     with transaction.atomic():
+        chosen = _free(records)
         replay = Replay.objects.create(
             created_at=at,
             requested_by=by,
@@ -72,6 +68,17 @@ def start_replay(
         Resend.objects.bulk_create(rows, batch_size=500)
         transaction.on_commit(partial(send_replay, replay.pk, at))
     return replay
+
+
+def _free(records: Iterable[RequestRecord]) -> list[RequestRecord]:
+    """Those of them that are open, can be sent again, and are in no replay that is under way."""
+    under_way = set(Resend.objects.filter(replay__finished_at=None).values_list("record_id", flat=True))
+    free = [record for record in records if record.is_open and not record.why_no_replay and record.pk not in under_way]
+    if not free:
+        raise NotNow("None of these requests is open and can be sent again, or a replay of them is under way.")
+    if len(free) > MOST:
+        raise RequestError(f"A replay sends at most {MOST:,} requests: choose fewer.")
+    return free
 
 
 def send_replay(replay_id: int, at: datetime) -> bool:

@@ -57,7 +57,7 @@ def text(value: str) -> str:
     for form, _ in _known.forms:
         if form in value:
             value = value.replace(form, HIDDEN)
-    if ("=" in value or ":" in value) and _is_suspicious(value):
+    if ("=" in value or ":" in value or "earer " in value) and _is_suspicious(value):
         value = _by_pattern(value)
     return value
 

@@ -92,6 +92,15 @@ class _Timed:
     def __exit__(self, cls: object, error: BaseException | None, where: object) -> None:
         self._traffic.attempted(self._call, self._url, self._began, self.status, error)
 
+    def see(self, answer: Any, name: str) -> None:
+        status = getattr(answer, name, 0)
+        self.status = status if isinstance(status, int) else 0
+
+
+def _read_already(content: Any) -> Content:
+    """The body, when the library has read it for its caller; nothing is read here."""
+    return content if isinstance(content, (bytes, str)) else None
+
 
 # ---- urllib3 (and botocore, which goes through it) ----------------------------------------------------
 
@@ -99,14 +108,12 @@ class _Timed:
 def _patch_urllib3(module: Any, traffic: Traffic) -> None:
     def urlopen(original: Function) -> Function:
         def seen(pool: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
-            call = current.get()
-            if call is not None and call.library == "urllib3":  # a retry of its own
+            within = current.get()
+            if within is not None and within.library == "urllib3":  # a retry of its own
                 return original(pool, method, url, *args, **kwargs)
-            body = args[0] if args else kwargs.get("body")
-            headers = args[1] if len(args) > 1 else kwargs.get("headers")
-            with traffic.call(Call("urllib3", method, _address(pool, url), headers, body, not _is_aws(pool))) as call:
+            with traffic.call(Call("urllib3"), _ask_urllib3, pool, method, url, args, kwargs) as call:
                 answer = original(pool, method, url, *args, **kwargs)
-                call.answered(answer.status, answer.headers, _read_already(answer))
+                traffic.harmless(_see_urllib3, call, answer)
                 return answer
 
         return seen
@@ -118,7 +125,7 @@ def _patch_urllib3(module: Any, traffic: Traffic) -> None:
                 return original(pool, *args, **kwargs)
             with _Timed(traffic, call, _address(pool, "/")) as timed:
                 answer = original(pool, *args, **kwargs)
-                timed.status = int(answer.status)
+                timed.see(answer, "status")
                 return answer
 
         return seen
@@ -128,21 +135,22 @@ def _patch_urllib3(module: Any, traffic: Traffic) -> None:
     _wrap(pool, "_make_request", make_request)
 
 
+def _ask_urllib3(call: Call, pool: Any, method: str, url: str, args: Any, kwargs: Any) -> None:
+    body = args[0] if args else kwargs.get("body")
+    headers = args[1] if len(args) > 1 else kwargs.get("headers")
+    call.is_open_book = not type(pool).__module__.startswith("botocore")
+    call.asked(method, _address(pool, url), headers, body)
+
+
+def _see_urllib3(call: Call, answer: Any) -> None:
+    call.answered(answer.status, answer.headers, _read_already(getattr(answer, "_body", None)))
+
+
 def _address(pool: Any, url: str) -> str:
     if "://" in url:
         return url
     port = f":{pool.port}" if pool.port and pool.port != {"http": 80, "https": 443}.get(pool.scheme) else ""
     return f"{pool.scheme}://{pool.host}{port}{url}"
-
-
-def _is_aws(pool: Any) -> bool:
-    return type(pool).__module__.startswith("botocore")
-
-
-def _read_already(answer: Any) -> Content:
-    """The body, when the library has read it for its caller; never reads it."""
-    content = getattr(answer, "_body", None)
-    return content if isinstance(content, (bytes, str)) else None
 
 
 # ---- requests -----------------------------------------------------------------------------------------
@@ -151,18 +159,23 @@ def _read_already(answer: Any) -> Content:
 def _patch_requests(module: Any, traffic: Traffic) -> None:
     def send(original: Function) -> Function:
         def seen(session: Any, request: Any, **kwargs: Any) -> Any:
-            with traffic.call(
-                Call("requests", str(request.method), str(request.url), request.headers, request.body)
-            ) as call:
+            with traffic.call(Call("requests"), _ask_requests, request) as call:
                 answer = original(session, request, **kwargs)
-                own = answer.history[0] if answer.history else answer
-                content = getattr(own, "_content", None)
-                call.answered(own.status_code, own.headers, content if isinstance(content, bytes) else None)
+                traffic.harmless(_see_requests, call, answer)
                 return answer
 
         return seen
 
     _wrap(getattr(module, "Session", None), "send", send)
+
+
+def _ask_requests(call: Call, request: Any) -> None:
+    call.asked(request.method, request.url, request.headers, request.body)
+
+
+def _see_requests(call: Call, answer: Any) -> None:
+    own = answer.history[0] if answer.history else answer  # where it was led to is a call of its own
+    call.answered(own.status_code, own.headers, _read_already(getattr(own, "_content", None)))
 
 
 # ---- httpx and httpx2 -----------------------------------------------------------------------------------
@@ -173,64 +186,70 @@ def _patch_httpx(module: Any, traffic: Traffic) -> None:
 
     def send(original: Function) -> Function:
         def seen(client: Any, request: Any, **kwargs: Any) -> Any:
-            with traffic.call(_httpx_call(library, request)) as call:
+            with traffic.call(Call(library), _ask_httpx, request) as call:
                 answer = original(client, request, **kwargs)
-                _httpx_answered(call, answer)
+                traffic.harmless(_see_httpx, call, answer)
                 return answer
 
         return seen
 
     def send_async(original: Function) -> Function:
         async def seen(client: Any, request: Any, **kwargs: Any) -> Any:
-            with traffic.call(_httpx_call(library, request)) as call:
+            with traffic.call(Call(library), _ask_httpx, request) as call:
                 answer = await original(client, request, **kwargs)
-                _httpx_answered(call, answer)
+                traffic.harmless(_see_httpx, call, answer)
                 return answer
 
         return seen
 
-    def single(original: Function) -> Function:
+    _wrap(getattr(module, "Client", None), "send", send)
+    _wrap(getattr(module, "AsyncClient", None), "send", send_async)
+    _wrap(getattr(module, "Client", None), "_send_single_request", _single(traffic))
+    _wrap(getattr(module, "AsyncClient", None), "_send_single_request", _single_async(traffic))
+
+
+def _single(traffic: Traffic) -> Callable[[Function], Function]:
+    def make(original: Function) -> Function:
         def seen(client: Any, request: Any) -> Any:
             call = current.get()
             if call is None:
                 return original(client, request)
             with _Timed(traffic, call, str(request.url)) as timed:
                 answer = original(client, request)
-                timed.status = int(answer.status_code)
+                timed.see(answer, "status_code")
                 return answer
 
         return seen
 
-    def single_async(original: Function) -> Function:
+    return make
+
+
+def _single_async(traffic: Traffic) -> Callable[[Function], Function]:
+    def make(original: Function) -> Function:
         async def seen(client: Any, request: Any) -> Any:
             call = current.get()
             if call is None:
                 return await original(client, request)
             with _Timed(traffic, call, str(request.url)) as timed:
                 answer = await original(client, request)
-                timed.status = int(answer.status_code)
+                timed.see(answer, "status_code")
                 return answer
 
         return seen
 
-    _wrap(getattr(module, "Client", None), "send", send)
-    _wrap(getattr(module, "Client", None), "_send_single_request", single)
-    _wrap(getattr(module, "AsyncClient", None), "send", send_async)
-    _wrap(getattr(module, "AsyncClient", None), "_send_single_request", single_async)
+    return make
 
 
-def _httpx_call(library: str, request: Any) -> Call:
+def _ask_httpx(call: Call, request: Any) -> None:
     content = getattr(request, "_content", None)
     is_stream = content is None and request.headers.get("content-length", "0") != "0"
-    return Call(library, request.method, str(request.url), request.headers, object() if is_stream else content)
+    call.asked(request.method, request.url, request.headers, object() if is_stream else content)
 
 
-def _httpx_answered(call: Call, answer: Any) -> None:
+def _see_httpx(call: Call, answer: Any) -> None:
     if answer.history:  # it was led on: what failed, or not, is the last of its requests
-        last = answer.request
-        call.method, call.url, call.headers = last.method, str(last.url), last.headers
-    content = getattr(answer, "_content", None)
-    call.answered(answer.status_code, answer.headers, content if isinstance(content, bytes) else None)
+        _ask_httpx(call, answer.request)
+    call.answered(answer.status_code, answer.headers, _read_already(getattr(answer, "_content", None)))
 
 
 # ---- urllib.request --------------------------------------------------------------------------------------
@@ -238,18 +257,21 @@ def _httpx_answered(call: Call, answer: Any) -> None:
 
 def _patch_urllib(module: Any, traffic: Traffic) -> None:
     def do_open(original: Function) -> Function:
-        def seen(handler: Any, http_class: Any, request: Any, **kwargs: Any) -> Any:
-            headers = {**request.unredirected_hdrs, **request.headers}
-            call = Call("urllib", request.get_method(), request.full_url, headers, request.data)
-            with traffic.call(call), _Timed(traffic, call, call.url) as timed:
-                answer = original(handler, http_class, request, **kwargs)
-                timed.status = int(answer.status)
+        def seen(handler: Any, http_class: Any, req: Any, **kwargs: Any) -> Any:
+            with traffic.call(Call("urllib"), _ask_urllib, req) as call, _Timed(traffic, call, call.url) as timed:
+                answer = original(handler, http_class, req, **kwargs)
+                timed.see(answer, "status")
                 call.answered(timed.status, answer.headers, None)
                 return answer
 
         return seen
 
     _wrap(getattr(module, "AbstractHTTPHandler", None), "do_open", do_open)
+
+
+def _ask_urllib(call: Call, req: Any) -> None:
+    headers = {**req.unredirected_hdrs, **req.headers}
+    call.asked(req.get_method(), req.full_url, headers, req.data)
 
 
 PATCHES: dict[str, Callable[[Any, Traffic], None]] = {

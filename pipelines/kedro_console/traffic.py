@@ -47,8 +47,8 @@ class Call:
     """One logical call of a client library: redirects are calls of their own, retries are attempts of it."""
 
     library: str
-    method: str
-    url: str
+    method: str = ""
+    url: str = ""
     headers: Any = None
     body: Any = None
     is_open_book: bool = True  # False: neither bodies nor headers are kept
@@ -59,7 +59,11 @@ class Call:
     response_headers: Any = None
     response: Content = None
     error: Exception | None = None
+    is_interrupted: bool = False  # by a stop of the run: nothing is known of its end
     told: Exception | None = None  # an error that a call inside of this one has reported already
+
+    def asked(self, method: Any, url: Any, headers: Any, body: Any) -> None:
+        self.method, self.url, self.headers, self.body = str(method), str(url), headers, body
 
     def answered(self, status: int, headers: Any, content: Content) -> None:
         self.status, self.response_headers, self.response, self.error = status, headers, content, None
@@ -99,8 +103,9 @@ class Traffic:
         os.register_at_fork(after_in_child=self._forked)
 
     @contextlib.contextmanager
-    def call(self, call: Call) -> Iterator[Call]:
-        """What is done inside is this call; its exceptions pass through untouched."""
+    def call(self, call: Call, describe: Callable[..., None], *sent: Any) -> Iterator[Call]:
+        """What is done inside is this call; `describe(call, *sent)` fills it. Exceptions pass through untouched."""
+        self.harmless(describe, call, *sent)
         outer = current.get()
         token = current.set(call)
         try:
@@ -109,19 +114,23 @@ class Traffic:
             if error is not call.told:
                 call.error = error
             raise
+        except BaseException:
+            call.is_interrupted = True
+            raise
         finally:
             current.reset(token)
-            self._harmless(self._end, call, outer)
+            self.harmless(self._end, call, outer)
 
     def attempted(self, call: Call, url: str, began: float, status: int, error: BaseException | None = None) -> None:
         """One request of this call has its answer, or never will."""
-        self._harmless(self._attempted, call, url, began, status, error)
+        self.harmless(self._attempted, call, url, began, status, error)
 
     def flush(self) -> None:
         """Reports the counts that were not reported yet."""
-        self._harmless(self._send_counts)
+        self.harmless(self._send_counts)
 
-    def _harmless(self, do: Callable[..., None], *arguments: Any) -> None:
+    def harmless(self, do: Callable[..., None], *arguments: Any) -> None:
+        """Do it; an error inside is said once in the log, and never the caller's."""
         try:
             do(*arguments)
         except Exception as error:  # noqa: BLE001  (records of requests never harm the request)
@@ -167,7 +176,7 @@ class Traffic:
             self._attempted(call, call.url, call.clock, call.status, call.error)
         if call.is_failed:
             self._report_failed(call)
-        elif self._open:
+        elif self._open and not call.is_interrupted:
             self._report_recovered(call)
 
     def _report_failed(self, call: Call) -> None:

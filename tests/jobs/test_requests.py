@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +13,14 @@ from django.db import IntegrityError
 
 from jobs import requests
 from jobs.collect import Collector
-from jobs.errors import RequestError
+from jobs.errors import NotNow, RequestError
 from jobs.models import Event, LogChunk, RequestCount, RequestRecord
+from jobs.replay import start_replay
 from jobs.states import RequestStatus
 from kedro_console import wire
 from tests.factories import AT
 from tests.jobs.test_collect import collecting
+from tests.records import a_request
 
 NOW = AT.timestamp()
 pytestmark = pytest.mark.django_db
@@ -91,3 +95,23 @@ def test_old_records_are_pruned() -> None:
     assert requests.prune_requests(AT + timedelta(days=89)) == 0
     assert requests.prune_requests(AT + timedelta(days=91)) == 1
     assert not RequestRecord.objects.exists()
+
+
+def test_a_request_is_in_one_replay_at_a_time() -> None:
+    record = a_request()
+    first = start_replay([record], at=AT)
+    with pytest.raises(NotNow, match="under way"):
+        start_replay([record], at=AT)
+    first.cancel(at=AT)
+    assert start_replay([record], at=AT).total == 1
+
+
+def test_of_a_file_that_a_node_keeps_twice_under_one_name_the_last_counts(tmp_path: Path) -> None:
+    collector = collecting()
+    for content in (b"1", b"2"):
+        path = tmp_path / content.decode()
+        path.write_bytes(content)
+        kept = wire.KeptFile(str(path), "found.json", 1, hashlib.sha256(content).hexdigest(), "application/json")
+        collector.take(wire.FileKept(NOW, "fetch", kept))
+    (row,) = collector.artifacts
+    assert (row["name"], row["node"], row["sha256"]) == ("found.json", "fetch", hashlib.sha256(b"2").hexdigest())
