@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from datetime import datetime, timedelta
@@ -13,12 +14,14 @@ from django.db import OperationalError, transaction
 from jobs import clock, following
 from jobs.call import call
 from jobs.dispatch import ask_for_decision
-from jobs.errors import ConsoleError, LeaseLost, PlatformError, ProjectError
-from jobs.fire import Answer, plain, settle, start
+from jobs.errors import ConsoleError, LeaseLost, ProjectError
+from jobs.fire import Answer, plain, readable, settle, start
 from jobs.models import Firing, Rule
 from jobs.parameters import merge
 from jobs.seen import see
 from jobs.states import Decision, Wants
+
+logger = logging.getLogger(__name__)
 
 SECONDS: Final = 60.0
 LEASE: Final = timedelta(seconds=SECONDS + 30)
@@ -34,16 +37,24 @@ def decide(firing_id: int, at: datetime) -> bool:
     token = firing.claim(at=at, lease=LEASE)
     if token is None:
         return False
-    answer: Answer | ConsoleError
     try:
-        answer = _ask(firing, at)
-    except (ProjectError, PlatformError) as error:
-        answer = error
-    try:
-        _write_patiently(firing, answer, token)
+        _write_patiently(firing, _answer(firing, at), token)
     except LeaseLost:
         return False
     return True
+
+
+def _answer(firing: Firing, at: datetime) -> Answer | ConsoleError:
+    """What the handler says, or why it says nothing."""
+    try:
+        return _ask(firing, at)
+    except OperationalError:
+        raise  # the database is away: the reconciler has it asked again
+    except ConsoleError as error:
+        return error
+    except Exception as error:
+        logger.exception("%s could not be asked.", firing)
+        return ProjectError(f"It could not be asked: {type(error).__name__}: {error}"[:1000])
 
 
 def _ask(firing: Firing, at: datetime) -> Answer:
@@ -89,7 +100,7 @@ def _write(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID, at: 
     with transaction.atomic():
         rule = _locked(firing)
         settle(firing, partial(_follow, firing, rule, answer, at))
-        firing.decide(Decision(firing.decision), firing.sentence, at=at, token=token)
+        firing.decide(Decision(firing.decision), readable(firing.sentence), at=at, token=token)
 
 
 def _locked(firing: Firing) -> Rule | None:
@@ -103,6 +114,8 @@ def _follow(firing: Firing, rule: Rule | None, answer: Answer | ConsoleError, at
         firing.decision, firing.sentence = Decision.FAILED, str(answer)
     elif rule is None:
         firing.decision, firing.sentence = Decision.REFUSED, "The rule was deleted before its handler had answered."
+    elif not rule.is_enabled:
+        firing.decision, firing.sentence = Decision.DISABLED, "The rule was turned off before its handler had answered."
     elif not answer.start:
         firing.decision, firing.sentence = Decision.UNMET, answer.reason or f"{rule.handler} said no."
     else:

@@ -80,6 +80,7 @@ def fire(rule: Rule, run: Run, node: str, key: str, look: Look, at: datetime) ->
 
 def settle(firing: Firing, decide: partial[None]) -> None:
     """Decide in a savepoint: an error is the firing's sentence, and nothing of what was begun is left."""
+    firing.started = None
     try:
         with transaction.atomic():
             decide()
@@ -93,10 +94,10 @@ def settle(firing: Firing, decide: partial[None]) -> None:
     except Exception as error:
         logger.exception("The rule %s failed.", firing.rule_name)
         decision, sentence = Decision.FAILED, f"It failed unexpectedly: {type(error).__name__}: {error}"[:1000]
-    firing.decision, firing.sentence, firing.started = decision, _readable(sentence), None
+    firing.decision, firing.sentence, firing.started = decision, readable(sentence), None
 
 
-def _readable(sentence: str) -> str:
+def readable(sentence: str) -> str:
     """What any database can store."""
     return sentence.encode("utf-8", "replace").decode().replace("\x00", "")[:2000]
 

@@ -100,8 +100,8 @@ def test_a_test_with_a_job_starts_nothing(operator) -> None:
 
 def test_firings_are_listed_by_key(viewer) -> None:
     a, b, *_ = pipelines()
-    rule = make_rule([a], b, condition="run.number > `1`")
-    runs = [ended(a) for _ in range(3)]
+    rule = make_rule([a], b, condition="results.zip_file.rows > `1`")
+    runs = [ended(a, results=results) for results in ({}, ROWS, ROWS)]
     found = get(viewer, f"/rules/{rule.pk}/firings?limit=2").json()
     assert [firing["job"] for firing in found] == [str(run.uuid) for run in reversed(runs[1:])]
     assert found[0]["started_job"] == str(followers(b)[-1].uuid)

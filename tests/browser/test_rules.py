@@ -18,7 +18,7 @@ def unsent(monkeypatch):
 
 
 def test_the_proof_follows_what_is_typed_and_a_bad_expression_is_not_saved(open_as) -> None:
-    a, b, *_ = pipelines()
+    a, *_ = pipelines()
     run = ended(a, results=ROWS)
     page = open_as("admin", f"{reverse('rule_new')}?source={a.pk}")
     page.get_by_label("Name").fill("Next")

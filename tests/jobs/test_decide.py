@@ -94,6 +94,27 @@ def test_a_rule_deleted_meanwhile_starts_nothing() -> None:
     )
 
 
+def test_a_rule_turned_off_meanwhile_starts_nothing() -> None:
+    firing = deciding()
+    Rule.objects.update(handler="", is_enabled=False)
+    assert decide(firing.pk, AT)
+    firing.refresh_from_db()
+    assert (firing.decision, firing.started) == (Decision.DISABLED, None)
+
+
+def test_what_goes_wrong_while_asking_is_the_firings_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs import seen
+
+    def broken(*_: object) -> None:
+        raise KeyError("no \x00 counts")
+
+    firing = deciding()
+    monkeypatch.setitem(seen.MORE, "batches", broken)
+    assert decide(firing.pk, AT)
+    firing.refresh_from_db()
+    assert firing.decision == Decision.FAILED and "It could not be asked: KeyError" in firing.sentence
+
+
 def test_a_rule_that_has_no_handler_any_more_starts_with_what_was_computed() -> None:
     firing = deciding()
     Rule.objects.update(handler="")
