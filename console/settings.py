@@ -234,6 +234,7 @@ CELERY_BEAT_SCHEDULE = {  # beat writes when it sent this: that is how a silent 
 # ---- API
 
 REST_FRAMEWORK: dict[str, Any] = {
+    "SCHEMA_COERCE_PATH_PK": False,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -257,7 +258,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": VERSION,
     "DESCRIPTION": "Start Kedro pipelines, follow them and fetch what they left behind.",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SCHEMA_COERCE_PATH_PK": False,
     "ENUM_NAME_OVERRIDES": {
         "JobStatus": "console.api.shapes.JOB_STATUS",
         "NodeStatus": "jobs.states.NodeStatus.choices",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from kedro_console.columns import LoadError, to_json
 
@@ -227,13 +228,20 @@ def _postgres(address: str, table: str, owner: str) -> Iterator[Table]:
         import psycopg
     except ImportError as error:
         raise LoadError("Loading into PostgreSQL needs psycopg: run `pip install 'psycopg[binary]'`.") from error
-    where = f"{urlsplit(address).hostname or 'PostgreSQL'}, table {table}"
     try:
         with psycopg.connect(address) as connection:
-            # Two tries of one run at once: the second waits, then sees what the first wrote and replaces it.
             connection.execute("SET LOCAL TIME ZONE 'UTC'")  # a time without a zone is one of UTC
             found = PostgresTable(connection, table)
             found.lock(owner)
             yield found
     except (psycopg.Error, UnicodeEncodeError) as error:
-        raise LoadError(f"{where}: {error}") from error
+        raise LoadError(f"PostgreSQL, table {table}: {without_password(str(error), address)}") from None
+
+
+def without_password(text: str, address: str) -> str:
+    """The driver's sentence without the password of the address, which it quotes when it cannot read it."""
+    found = re.search(r"://[^:/@]*:(.*)@", address)
+    secrets = {found[1], unquote(found[1])} if found and found[1] else set()
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

@@ -109,6 +109,7 @@ STATE = {
     "run": {"number": 4, "status": "succeeded", "iteration": 2},
     "results": {"fetched": {"value": {"left": 500, "last": 10}}},
     "quotas": {"internal": {"left_requests": 4, "left_rows": 403}},
+    "parameters": {"allowance": {"share": 90}},
 }
 
 
@@ -118,8 +119,8 @@ STATE = {
         ({}, 100),
         ({"quotas": {"internal": {"left_requests": 4, "left_rows": 43}}}, 10),
         ({"quotas": {"internal": {"left_requests": 3, "left_rows": 1}}}, 1),
-        ({"quotas": {"internal": {"left_requests": 0, "left_rows": 80}}}, 100),
-        ({"quotas": {}}, 100),
+        ({"quotas": {"internal": {"left_requests": 0, "left_rows": 80}}}, 90),
+        ({"quotas": {}}, 90),
         ({"results": {"fetched": {"value": {"left": 7}}}}, 7),
     ],
 )

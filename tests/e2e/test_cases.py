@@ -138,10 +138,10 @@ def test_an_allowance_is_used_up_each_day_and_never_crossed(worker: object, demo
     if by == "expression":
         Rule.objects.filter(handler__gt="").update(is_enabled=False)
         Rule.objects.filter(name__contains="expression").update(is_enabled=True)
-    default(demo, "daily_rows", allowance={"total": 100})
+    default(demo, "daily_rows", allowance={"total": 100, "share": 10})
     start(demo, "daily_rows", allowance={"rows": 10})
     runs = quiet()
-    assert {run.status for run in runs} == {Status.SUCCEEDED}
+    assert {(run.status, run.error) for run in runs} == {(Status.SUCCEEDED, "")}
     assert set(statuses(api, "/internal/rows")) == {200}
     assert [number for (number,) in rows(demo, "SELECT number FROM daily_rows ORDER BY number")] == list(range(1, 101))
     asked = [run.results["fetched"]["value"]["asked"] for run in runs]

@@ -301,6 +301,14 @@ def test_a_password_is_not_in_the_description_of_the_dataset() -> None:
     assert "secret" not in str(LoadedTable(table="t", connection="postgresql://me:secret@host/db"))
 
 
+@pytest.mark.parametrize("password", ["se%zzcret", "se%3Acret"])
+def test_a_password_is_not_in_the_sentence_about_a_database_that_is_not_there(password: str) -> None:
+    with pytest.raises(LoadError, match="PostgreSQL, table metrics") as refused:
+        load(ROWS, "metrics", connection=f"postgresql://me:{password}@127.0.0.1:1/db", run_id="a")
+    assert password not in str(refused.value) and "se:cret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
 def test_the_module_needs_the_standard_library_alone() -> None:
     code = "import sys, kedro_console.tables; print({'kedro', 'pandas', 'numpy', 'psycopg'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", code], cwd=PIPELINES, capture_output=True, text=True, check=True)

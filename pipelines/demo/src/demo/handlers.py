@@ -6,8 +6,6 @@ from typing import Any
 
 QUOTA = "internal"
 MOST_RUNS = 500
-ROWS_A_DAY = 1_000
-REQUESTS_A_DAY = 10
 
 Answer = dict[str, Any]
 
@@ -15,7 +13,7 @@ Answer = dict[str, Any]
 def next_allowance(state: dict[str, Any]) -> Answer:
     """How many rows the next run of `daily_rows` takes: the rows left today, shared among the requests left today.
 
-    `state` is what rules see. When the day is used up the next run gets a whole day's share and waits for the quota.
+    `state` is what rules see. When the day is used up the next run gets `allowance.share` and waits for the quota.
     """
     run, quota = state["run"], state.get("quotas", {}).get(QUOTA, {})
     fetched = (state["results"].get("fetched") or {}).get("value") or {}
@@ -25,16 +23,14 @@ def next_allowance(state: dict[str, Any]) -> Answer:
         return no(f"{MOST_RUNS} runs are enough for one chain.")
     if not fetched.get("left"):
         return no("No rows are left.")
-    rows = min(share(quota), fetched["left"])
+    rows = min(share(quota, state["parameters"]["allowance"]["share"]), fetched["left"])
     return {"start": True, "parameters": {"allowance": {"rows": rows}}, "reason": f"{rows} rows for the next request."}
 
 
-def share(quota: dict[str, Any]) -> int:
+def share(quota: dict[str, Any], of_a_new_day: int) -> int:
     """Rows of one request, at least one."""
     requests, rows = quota.get("left_requests"), quota.get("left_rows")
-    if not requests or not rows:
-        requests, rows = REQUESTS_A_DAY, ROWS_A_DAY
-    return max(rows // requests, 1)
+    return max(rows // requests, 1) if requests and rows else of_a_new_day
 
 
 def no(reason: str) -> Answer:

@@ -19,6 +19,7 @@ class AllowanceSettings(BaseModel):
     """What one run asks for."""
 
     rows: int = Field(100, ge=1, le=5_000, description="Rows of this run's one request.")
+    share: int = Field(100, ge=1, le=5_000, description="Rows of a request when the whole day is left.")
     after: int | None = Field(None, ge=0, description="The last row that is there already; null = look into the table.")
     total: int = Field(2_500, ge=0, description="How many rows the API has.")
     quota: str = "internal"
