@@ -21,7 +21,7 @@ from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.follow import Claim, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
-from jobs.models import Step
+from jobs.models import Run, Step
 from jobs.node_limits import NodeLimits
 from jobs.outcome import Ending, outcome_of
 from jobs.states import Runner, Status
@@ -69,6 +69,8 @@ def _run(mine: Claim, link: Link, worker_name: str) -> Claim | None:
     if following or mine.step.run.runner != Runner.DISTRIBUTED:
         return following
     step = in_turn_after(mine.step, clock.now()) if LEASES.may_go_on else None
+    if step:  # what the end of the last one has changed in its run counts for a new process
+        step.run = Run.objects.select_related("pipeline__project").get(pk=step.run_id)
     following = _claimed(step, worker_name)
     if not following:
         pass_on(mine.step)

@@ -50,7 +50,7 @@ def test_independent_branches_go_on_after_a_failure(worker: object, toy: Project
 def test_a_value_that_cannot_be_handed_over_costs_steps_and_not_the_run(worker: object, toy: Project) -> None:
     run = ended(start(toy, "locked", settings=DISTRIBUTED, word="moon"))
     assert (run.status, run.error) == (Status.SUCCEEDED, "")
-    assert run.results["joined"]["value"] == {"pids": 2, "words": ["moon", "moon"]}
+    assert run.results["joined"]["value"]["words"] == ["moon", "moon"]
     assert run.plan_reason == "lock cannot be handed to another process: step 0 goes on with what reads it."
     live.until(lambda: Pipeline.objects.get(pk=run.pipeline_id).unshareable == ["lock"], what="it is remembered")
     again = ended(start(toy, "locked", word="moon"))

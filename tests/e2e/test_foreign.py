@@ -36,7 +36,9 @@ def test_a_project_with_another_kedro_runs_unmodified(worker: object, foreign_py
         found = subprocess.run([str(foreign_python), "-c", f"import {name}"], capture_output=True, check=False)
         assert found.returncode != 0, f"{name} must not be there"
     folder = write_toy(tmp_path / "foreign")
-    (folder / "conf" / "base" / "catalog.yml").write_text("{}\n")  # Kedro alone is installed there, no datasets
+    (folder / "conf" / "base" / "catalog.yml").write_text(
+        "source:\n  type: MemoryDataset\n"  # Kedro alone is installed there, no datasets
+    )
     pyproject = folder / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().replace("1.7.0", KEDRO))
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
