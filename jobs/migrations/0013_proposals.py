@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0050_requests'),
+        ('jobs', '0012_requests'),
     ]
 
     operations = [

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0040_batches'),
+        ('jobs', '0011_batches'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

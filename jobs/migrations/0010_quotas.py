@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0020_rules_and_firings'),
+        ('jobs', '0009_rules_and_firings'),
     ]
 
     operations = [

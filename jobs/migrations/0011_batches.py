@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0030_quotas'),
+        ('jobs', '0010_quotas'),
     ]
 
     operations = [
