@@ -107,11 +107,11 @@ UNFOLD: dict[str, Any] = {
                         "firings",
                     ),
                     _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
+                    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                     _page(
                         "Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"
                     ),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
-                    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                 ],
             },
             {

@@ -20,6 +20,8 @@ SHOWN: Final = 20
 SLICES: Final = 24
 SHORTEST_SPAN: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
+NEAR: Final = 0.8
+"""The share of a window from which on its end is near."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class WindowUse:
     @property
     def is_full(self) -> bool:
         return self.left == 0
+
+    @property
+    def is_near_end(self) -> bool:
+        return self.used >= NEAR * self.window.allowed
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,11 @@ class Usage:
     @property
     def is_full(self) -> bool:
         return any(window.is_full for window in self.windows)
+
+    @property
+    def is_near_end(self) -> bool:
+        """Somebody waits already, or soon will."""
+        return bool(self.closed or self.waiting) or any(window.is_near_end for window in self.windows)
 
 
 @dataclass(frozen=True)

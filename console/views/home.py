@@ -19,6 +19,7 @@ from jobs.examine import Finding, examine
 from jobs.models import Artifact, Run
 from jobs.states import LIVE, Status
 from jobs.upcoming import upcoming
+from jobs.usage import usages
 
 ROWS = 8
 LOOKED_AT = 100
@@ -37,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(request: HttpRequest) -> dict[str, Any]:
-    at = clock.now()
+    at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
     bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
     findings = _findings()
@@ -52,6 +53,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "failures": _alike(list(bad[:LOOKED_AT]))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
         "upcoming": upcoming(at, ROWS),
+        "usages": [usage for usage in usages(at) if usage.is_near_end][:ROWS] if may_see_quotas else [],
     }
 
 

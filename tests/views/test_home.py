@@ -10,8 +10,10 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs import clock
 from jobs.examine import examine
-from jobs.models import Pipeline, Snapshot
+from jobs.models import Grant, Pipeline, Snapshot
+from jobs.quotas import hold
 from jobs.states import Status
+from jobs.turns import Amount
 from jobs.upcoming import upcoming
 from tests.factories import AT, content, make_pipeline, make_project, make_quota
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
@@ -127,7 +129,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
         running()
         ended(Status.FAILED, error="x")
     client.get("/")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         client.get("/")
 
 
@@ -151,3 +153,12 @@ def test_a_pipeline_whose_quota_can_never_be_had_is_found() -> None:
     assert "2 requests at once can never be had" in wrong[0].sentence
     Pipeline.objects.update(takes={"chat": 1})
     assert not [finding for finding in examine(clock.now()) if finding.subject.startswith("quotas of")]
+
+
+def test_a_quota_that_is_near_its_end_is_on_the_page_and_others_are_not() -> None:
+    near = make_quota("near", "10 requests per hour")
+    make_quota("roomy", "10 requests per hour")
+    hold(near, Grant(quota=near), Amount(8), new=Amount(8), at=clock.now())
+    page = logged_in("viewer").get("/").content.decode()
+    assert "Quotas near their end" in page and "near" in page and "8 of 10 requests per hour" in page
+    assert "roomy" not in page
