@@ -130,11 +130,12 @@ class Step(Moving):
     def claim(self, *, at: datetime, worker_name: str, lease: timedelta) -> uuid.UUID:
         """queued → running under a new lease token; IllegalMove when another was faster or nothing is to be done."""
         token = uuid.uuid4()
+        going = Run.objects.filter(pk=models.OuterRef("run"), cancel_requested_at__isnull=True)
         self._move(
             Status.RUNNING,
             at=at,
             by=worker_name,
-            only={"ready_at__isnull": False, "run__cancel_requested_at__isnull": True},
+            only=models.Q(models.Exists(going), ready_at__isnull=False),
             started_at=at,
             lease_token=token,
             lease_expires_at=at + lease,
@@ -150,7 +151,7 @@ class Step(Moving):
 
     def end(self, status: Status, token: uuid.UUID | None, *, at: datetime, by: str, **facts: Any) -> None:
         """Move to an end; with a token only as its holder (LeaseLost otherwise)."""
-        only = {"lease_token": token} if token else {}
+        only = models.Q(lease_token=token) if token else None
         try:
             self._move(status, at=at, by=by, only=only, reason=facts.get("error", ""), **facts)
         except IllegalMove as refusal:

@@ -50,15 +50,18 @@ class Moving(models.Model):
         Transition.objects.create(**self._history(), to_status=self.status, at=at, by=by, reason=reason)
 
     def _move(
-        self, to: Status, *, at: datetime, by: str, reason: str = "", only: dict[str, Any] | None = None, **facts: Any
+        self, to: Status, *, at: datetime, by: str, reason: str = "", only: models.Q | None = None, **facts: Any
     ) -> Self:
-        """Move this row, or raise IllegalMove; `only` narrows whom the move is allowed to (a lease token)."""
+        """Move this row, or raise IllegalMove; `only` narrows whom the move is allowed to (a lease token).
+
+        `only` joins no table: an UPDATE that waited for another looks again at its own row's columns, not at a join's.
+        """
         if to in FINAL:
             facts["finished_at"] = at
         rows = type(self)._default_manager.filter(pk=self.pk)
         with transaction.atomic(savepoint=False):
             before = _only(sources(to)) or rows.select_for_update().values_list("status", flat=True).get()
-            moved = rows.filter(status__in=sources(to), **(only or {})).update(status=to, **facts)
+            moved = rows.filter(only or models.Q(), status__in=sources(to)).update(status=to, **facts)
             if moved:
                 was = {"from_status": before, "to_status": to}
                 Transition.objects.create(**self._history(), **was, at=at, by=by, reason=reason)
