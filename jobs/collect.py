@@ -280,6 +280,16 @@ class Collector:
             self.write(run)
         self.forget()
 
+    def append_late(self) -> None:
+        """Lines that came after the step had ended under this lease: they join its log, and nothing else changes."""
+        if not self.log.lines:
+            return
+        self._pending_lines += self.log.take()
+        with transaction.atomic():
+            run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
+            Run.objects.filter(pk=run.pk).update(seq=run.seq + len(self._pending_lines))
+            self._write_lines(run.seq + 1)
+
     def write(self, run: Run, **facts: Any) -> None:
         """Within a transaction that has locked the run and made sure of the lease; `forget` after its commit.
 

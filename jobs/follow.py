@@ -1,4 +1,4 @@
-"""A child goes on: the transaction that ends its step claims the next one of the same run.
+"""A child goes on: the transaction that ends its step, before the process does, claims the next one of the same run.
 
 What it takes is what its slot would take from the queue next, so nobody waits longer for it: a step of another run that
 is more important, or has waited longer, comes first.
@@ -17,7 +17,6 @@ from django.db import transaction
 from jobs.admit import admit
 from jobs.advance import Outcome, end_step, make_ready
 from jobs.collect import Collector
-from jobs.errors import IllegalMove
 from jobs.leases import LEASE
 from jobs.models import Run, Step
 from jobs.states import Status
@@ -40,6 +39,16 @@ class Claim:
     """Steps that became ready with it, of which Celery is still to be told."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A step that ended while its child lives."""
+
+    following: Claim | None = None
+    """What the child goes on with; without it the child is let go."""
+    ready: Sequence[int] = ()
+    """Steps for others that became ready, of which Celery is still to be told."""
+
+
 def claim(step: Step, *, at: datetime, worker_name: str) -> Claim | None:
     """Take this step; the run starts with its first one; None while its run waits for a quota.
 
@@ -58,28 +67,37 @@ def claim(step: Step, *, at: datetime, worker_name: str) -> Claim | None:
     return Claim(step, token, since)
 
 
-def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Claim | None:
-    """End a step that succeeded and take the next; None, and nothing is written, when none may follow in its place."""
+def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Ended | None:
+    """End a step that succeeded, and claim the next when that is the run's turn.
+
+    None, and nothing is written, when the run is to stop or has no other step left: it ends with its process.
+    """
     since = time.monotonic()
     step = mine.step
     with transaction.atomic():
         collector.lock_followers()
         run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
+        if run.cancel_requested_at:
+            return None
         ready = make_ready(step, at)
-        following = None if run.cancel_requested_at else in_turn_after(step, at)
-        if following is None or following.attempt > 1:  # another attempt gets a process of its own
-            transaction.set_rollback(True)
+        following = in_turn_after(step, at)
+        if following is None and not _has_others(step):
             return None
         end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
-        try:
+        if following and following.attempt == 1:  # another attempt gets a process of its own
             token = following.claim(at=at, worker_name=worker_name, lease=LEASE)
-        except IllegalMove:  # another worker's slot took it in this moment
-            transaction.set_rollback(True)
-            return None
-        if following.eligible_at:
-            tell_wait(run.pk)
+            if following.eligible_at:
+                tell_wait(run.pk)
+            others = [pk for pk in ready if pk != following.pk]
+            ended = Ended(following=Claim(following, token, since, others))
+        else:
+            ended = Ended(ready=ready)
     collector.forget()
-    return Claim(following, token, since, others=[pk for pk in ready if pk != following.pk])
+    return ended
+
+
+def _has_others(step: Step) -> bool:
+    return Step.objects.filter(run_id=step.run_id, finished_at=None).exclude(pk=step.pk).exists()
 
 
 def in_turn_after(step: Step, at: datetime) -> Step | None:

@@ -18,7 +18,7 @@ from jobs.answer import answer
 from jobs.collect import Collector
 from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
-from jobs.follow import Claim, another, claim, go_on, in_turn_after
+from jobs.follow import Claim, Ended, another, claim, go_on, in_turn_after
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Run, Step
@@ -89,7 +89,7 @@ class Supervision:
         self.collector = Collector(self.step, self.token, structure.outputs)
         self.limits = NodeLimits(self.pipeline.node_time_limit_seconds, structure.limits)
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
-        self.following: Claim | None = None
+        self.ended: Ended | None = None
         self._questions: deque[wire.Asked] = deque()
         self._untold = mine.others
         self._stage = ""
@@ -97,7 +97,7 @@ class Supervision:
         self._started = time.monotonic()
 
     def run(self) -> Claim | None:
-        """From the request to the transaction that ends the step; the next one, when that took it for its child."""
+        """From the request to the transaction that ends the step; the next one, when that claimed it for its child."""
         try:
             self._execute()
         except (HostLost, ConnectionError):  # also in the middle of the request
@@ -106,8 +106,8 @@ class Supervision:
             self.ending.sentence = str(error)
         finally:
             self._tell_others()
-        if self.following:  # whatever the pulse thinks of a lease that has ended in this moment
-            return self.following
+        if self.ended:  # whatever the pulse thinks of a lease that has ended in this moment
+            return self.ended.following
         self.link.close()
         if self.hold.is_lost:
             raise LeaseLost(f"The lease of {self.step} was lost: its process was ended and nothing more is written.")
@@ -124,7 +124,7 @@ class Supervision:
             if not is_following:
                 self.link.open(self.pipeline.project)
             self._converse()
-            if self.following:
+            if self.ended:
                 return
             self.link.close()
             if self._is_refused("stale"):
@@ -162,29 +162,53 @@ class Supervision:
                 return
             self._write_if_due()
             self._press_on()
-            wait = self.collector.seconds_until_due(self._patience())
-            readable, _, _ = select.select([self.link.connection, self.hold.wake], [], [], wait)
-            if self.hold.wake in readable:
-                self.hold.wake.recv(64)
-            if self.link.connection in readable and not self._read():
+            if not self._hear(self.collector.seconds_until_due(self._patience())):
                 self.ending.is_host_lost = not (self.collector.exit or self.collector.refusal)
                 return
 
+    def _hear(self, seconds: float) -> bool:
+        """Wait so long for a word of the child or of the pulse, and take it; False at the end of the stream."""
+        readable, _, _ = select.select([self.link.connection, self.hold.wake], [], [], seconds)
+        if self.hold.wake in readable:
+            self.hold.wake.recv(64)
+        return self.link.connection not in readable or self._read()
+
     def _goes_on(self) -> bool:
-        """End the step and take the next one for the child that waits; if none follows, the child is let go first."""
+        """End the step while its child waits, which then goes on or is let go; the run's last one is let go first."""
         self.collector.is_waiting = False
         self.collector.log.close(time.time())
         outcome = outcome_of(self.collector, self.ending)
         if outcome.status == Status.SUCCEEDED and LEASES.may_go_on and not self._is_stopping:
             try:
-                self.following = go_on(self.mine, outcome, self.collector, at=clock.now(), worker_name=self.worker_name)
-            except OperationalError as error:
-                logger.warning("The database let no child go on after %s (%s).", self.step, error)
-        if self.following:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
+                self.ended = go_on(self.mine, outcome, self.collector, at=clock.now(), worker_name=self.worker_name)
+            except (OperationalError, IllegalMove) as refusal:
+                logger.warning("No child goes on after %s: %s", self.step, refusal)
+        if self.ended is None:
             self.link.send(wire.LeaveAsked())
-        return self.following is not None
+            return False
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.ended.following is None:
+            self._untold = self.ended.ready
+            self._tell_others()
+            self._see_off()
+        return True
+
+    def _see_off(self) -> None:
+        """Let the child of a step that has ended go, and keep what it says until then. It has the grace to do so."""
+        deadline = time.monotonic() + self.pipeline.grace_seconds
+        self.link.send(wire.LeaseRenewed(deadline))
+        self.link.send(wire.LeaveAsked())
+        while not self.collector.exit and not self.hold.is_handed_back and (left := deadline - time.monotonic()) > 0:
+            if not self._hear(left):
+                break
+        self.link.close()
+        self.collector.log.close(time.time())
+        if self.collector.exit is None or self.collector.exit.exit_code:
+            self.collector.say("WARNING", "The process did not end well after its step had succeeded.", time.time())
+        try:
+            self.collector.append_late()
+        except OperationalError as error:
+            logger.warning("The database took no last lines of %s: %s", self.step, error)
 
     @property
     def _is_stopping(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import pickle
 from collections.abc import Iterable
@@ -65,22 +66,32 @@ def _is_in_memory(catalog: Any, name: str) -> bool:
 
 def store_dataset(place: Shelf, name: str) -> Any:
     """A Kedro dataset that keeps one value on this shelf."""
+    return _dataset_class()(place, name)
 
-    def load(_: Any) -> Any:
-        return read(place, name)
 
-    def save(_: Any, data: Any) -> None:
-        write(place, name, data)
+@functools.lru_cache(maxsize=1)
+def _dataset_class() -> Any:
+    """Made once: Kedro wraps each class of datasets anew, and a node may have a hundred of them."""
+
+    def keep(self: Any, place: Shelf, name: str) -> None:
+        self._shelf, self._name = place, name
+
+    def load(self: Any) -> Any:
+        return read(self._shelf, self._name)
+
+    def save(self: Any, data: Any) -> None:
+        write(self._shelf, self._name, data)
 
     base = compat.dataset_class()
     is_new = getattr(base.load, "__isabstractmethod__", False)  # before 0.19 a dataset defines _load and _save
     methods = {"load": load, "save": save} if is_new else {"_load": load, "_save": save}
     more = {
-        "_exists": lambda _: place.has(wire.store_file(name)),
-        "_describe": lambda _: {"dataset": name},
+        "__init__": keep,
+        "_exists": lambda self: self._shelf.has(wire.store_file(self._name)),
+        "_describe": lambda self: {"dataset": self._name},
         "__module__": __name__,
     }
-    return type("StoreDataset", (base,), {**methods, **more})()
+    return type("StoreDataset", (base,), {**methods, **more})
 
 
 # ---- files ---------------------------------------------------------------------------------------
