@@ -32,7 +32,7 @@ def by_console(stage: Console, pipeline: str, runner: str, start: int) -> float:
     """Seconds from the submit to the end of one run, whose total was checked."""
     began = time.time()
     job = stage.call("POST", "/jobs", {"pipeline_name": pipeline, "runner": runner, "parameters": {"start": start}})
-    job = stage.ended(job, pause=0.25)
+    job = stage.ended(job, pause=0.5)
     assert job["status"] == "completed", job["error_message"]
     assert job["results"]["total"]["value"] == WIDTH * start, "the work was not done"
     return datetime.fromisoformat(job["completed_at"]).timestamp() - began

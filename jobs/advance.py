@@ -98,7 +98,8 @@ def end_step(
     """Within a transaction that has locked the run: the step's end, and what is known of it."""
     facts = {**(collector.facts if collector else {}), **outcome.facts, "is_handed_back": outcome.is_free}
     step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
-    settle_step(step, outcome.status, at)
+    if collector is None or collector.has_asked or outcome.status != Status.SUCCEEDED:
+        settle_step(step, outcome.status, at)
     known = _results(run, outcome, at)
     if collector:
         collector.write(run, **known)

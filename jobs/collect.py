@@ -26,6 +26,8 @@ LINES_A_CHUNK: Final = 500
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
+PLANNED: Final = ("content_key", "content", "taken_from", "reason")
+"""What the launch knew of a node: its execution changes nothing of that."""
 UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS)
 """Kinds that only move a value, are answered, or have rows of their own; as events they would be noise."""
 
@@ -96,11 +98,12 @@ class Log:
 class Collector:
     """Takes the messages of one step and writes them as rows with `flush`.
 
-    `outputs` are the run's final datasets: what is known of them goes into its results.
+    `outputs` are the run's final datasets: what is known of them goes into its results. `revision` is what the run was
+    planned for ("": not known).
     """
 
-    def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str]) -> None:
-        self.step, self.token, self.outputs = step, token, outputs
+    def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str], revision: str = "") -> None:
+        self.step, self.token, self.outputs, self._planned_for = step, token, outputs, revision
         self.log = Log()
         self.facts: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
@@ -109,6 +112,8 @@ class Collector:
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
         self.has_begun = False
+        self.has_asked = False
+        """Whether a node asked the console anything: only then may the step hold a quota."""
         self.is_waiting = False
         self.is_finished = False
         self._requests = requests.Taken()
@@ -122,7 +127,8 @@ class Collector:
         self._events: list[wire.Event] = []
         self._dirty: dict[str, NodeRun] = {}
         self._unsaved: list[NodeRun] = []
-        self._nodes = {row.name: row for row in NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes)}
+        rows = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes).defer(*PLANNED)
+        self._nodes = {row.name: row for row in rows}
         self._done = 0
         self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
@@ -161,8 +167,7 @@ class Collector:
         self.revision = event.revision
         if not event.has_gone_on:
             self._run_facts["revision"] = event.revision
-            known = self.step.run.snapshot
-            self._is_other_code = known is not None and known.revision != event.revision
+            self._is_other_code = self._planned_for not in ("", event.revision)
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
         if event.versions:

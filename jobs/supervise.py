@@ -86,7 +86,7 @@ class Supervision:
         self.pipeline = self.step.run.pipeline
         self.folder = step_folder(self.step)
         structure = structure_of(self.step.run)
-        self.collector = Collector(self.step, self.token, structure.outputs)
+        self.collector = Collector(self.step, self.token, structure.outputs, structure.revision)
         self.limits = NodeLimits(self.pipeline.node_time_limit_seconds, structure.limits)
         self.ending = Ending(grace_seconds=self.pipeline.grace_seconds)
         self.ended: Ended | None = None
@@ -141,7 +141,6 @@ class Supervision:
 
     def _converse(self) -> None:
         """Send the request and listen until the child is gone, or waits and has its next step."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.link.send(request_for(self.step, self.hold.until))
         self._tell_others()
         with self.hold.shared_with(self.link.connection):
@@ -198,8 +197,8 @@ class Supervision:
         deadline = time.monotonic() + self.pipeline.grace_seconds
         self.link.send(wire.LeaseRenewed(deadline))
         self.link.send(wire.LeaveAsked())
-        while not self.collector.exit and not self.hold.is_handed_back and (left := deadline - time.monotonic()) > 0:
-            if not self._hear(left):
+        while not self.collector.exit and (left := deadline - time.monotonic()) > 0:
+            if self.hold.is_handed_back or self.hold.is_stop_asked or not self._hear(left):
                 break
         self.link.close()
         self.collector.log.close(time.time())
@@ -227,6 +226,7 @@ class Supervision:
     def _take(self, message: wire.Message) -> None:
         if isinstance(message, wire.Asked):
             self._questions.append(message)
+            self.collector.has_asked = True
         elif self.collector.has_begun or not isinstance(message, wire.ChildExited):  # else it is of the step before
             self.collector.take(message)
 
@@ -300,7 +300,7 @@ class Supervision:
         self._say_why(outcome)
         self._finish_patiently(outcome)
         self._notice_new_code()
-        shutil.rmtree(self.folder, ignore_errors=not self.collector.store_error)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _say_why(self, outcome: Outcome) -> None:
         if outcome.error:

@@ -18,6 +18,7 @@ from kedro_console import wire
 class Structure:
     """What a snapshot says of a pipeline; a snapshot never changes, and is large."""
 
+    revision: str = ""
     outputs: frozenset[str] = frozenset()
     has_versions: bool = True
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -34,7 +35,7 @@ def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
     found = snapshot.pipeline(pipeline_name)
     outputs = frozenset(found.outputs) if found else frozenset()
     has_versions = any(dataset.is_versioned for dataset in snapshot.picture.datasets)
-    return Structure(outputs, has_versions, tagged(found.nodes) if found else {})
+    return Structure(snapshot.revision, outputs, has_versions, tagged(found.nodes) if found else {})
 
 
 def step_folder(step: Step) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 NODES = """
-import ctypes, os, subprocess, sys, time
+import atexit, ctypes, os, subprocess, sys, time
 from pathlib import Path
 
 
@@ -125,6 +125,10 @@ def diary_part(number, diary, seconds):
         Path(f"{diary}.kill-{number}").unlink()
         os.kill(os.getpid(), 9)
     print(f"part {number} of {diary}")
+    while Path(f"{diary}.gated").exists() and not Path(f"{diary}.gate-{number}").exists():
+        time.sleep(0.02)
+    if Path(f"{diary}.lingers-{number}").exists():
+        atexit.register(lambda: (print("leaves slowly", flush=True), time.sleep(60)))
     time.sleep(seconds)
     with open(diary, "a") as handle:
         handle.write(f"{number} {os.getpid()} {found}\\n")

@@ -126,15 +126,19 @@ def test_the_child_of_a_worker_that_sleeps_past_its_lease_is_gone_before_another
 ) -> None:
     diary = tmp_path / "diary"
     with live.worker("sleeper", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
-        run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=8.0, diary=str(diary))
+        run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 3}, seconds=8.0, diary=str(diary))
         live.until(diary.exists, what="the node's start")
         pid = int(diary.read_text().split()[1])
         freeze(first)
         live.until(lambda: is_gone(pid), seconds=10, what="the end of the first child while its worker sleeps")
         with live.worker("heir", CONSOLE_WORKER_QUEUES="faults", **LEASE):
-            assert ended(run).status == Status.SUCCEEDED
+            ended(run)
+        assert (run.status, run.error) == (Status.SUCCEEDED, "")
         first.send_signal(signal.SIGCONT)
-    assert [line.split()[0] for line in diary.read_text().splitlines()] == ["start", "start", "end"]
+    words = [line.split()[0] for line in diary.read_text().splitlines()]
+    assert words == ["start"] * run.steps.count() + ["end"], (
+        "a busy machine may have made the second worker late as well"
+    )
 
 
 def test_a_flushed_broker_loses_no_run(alone: None, toy: Project) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import clock
 from jobs.cancel import cancel
-from jobs.models import LogChunk, Project, Run
+from jobs.models import LogChunk, Project, Run, Step
 from jobs.states import NodeStatus, Status
 from tests import live
 from tests.e2e.test_runs import ended, start
@@ -38,6 +38,15 @@ def entries(diary: Path) -> list[tuple[int, int, str]]:
 
 def written(diary: Path) -> int:
     return len(entries(diary)) if diary.exists() else 0
+
+
+def said(step: Step) -> list[str]:
+    lines = (line for chunk in LogChunk.objects.filter(step=step).after(0) for line in chunk.lines)
+    return [line.text for line in lines if line.stream in ("stdout", "console")]
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def test_few_processes_do_many_steps_and_each_step_owns_its_facts(toy: Project, tmp_path: Path) -> None:
@@ -88,6 +97,23 @@ def test_a_kill_loses_one_step_and_it_starts_again(toy: Project, tmp_path: Path)
     assert (lost.nodes, lost.attempt, lost.exit_signal) == (["wide_05"], 1, signal.SIGKILL)
     killed, again = (lost.pid, run.steps.get(position=5, attempt=2).pid)
     assert killed != again
+
+
+def test_a_process_that_lingers_after_its_step_holds_nothing_up(toy: Project, tmp_path: Path) -> None:
+    diary = tmp_path / "diary"
+    for mark in ("gated", "gate-0", "lingers-0"):
+        Path(f"{diary}.{mark}").touch()
+    settings = {**DISTRIBUTED, "grace_seconds": 2}
+    with live.worker("one", slots=WIDTH, **QUEUE):
+        run = start(toy, "wide", settings=settings, diary=str(diary), seconds=0.0)
+        first = run.steps.get(position=0)
+        live.until(lambda: run.steps.filter(pk=first.pk, status=Status.SUCCEEDED).exists(), what="its step's end")
+        live.until(lambda: len(said(first)) == 3, what="the last lines of its process")
+        Path(f"{diary}.gated").unlink()
+        assert ended(run).status == Status.SUCCEEDED
+    _, *last = said(first)
+    assert last == ["leaves slowly", "The process did not end well after its step had succeeded."]
+    live.until(lambda: not is_alive(run.steps.get(position=0).pid), what="the end of its process")
 
 
 def test_after_a_stop_no_step_follows(toy: Project, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from jobs.advance import Outcome
 from jobs.cancel import cancel
 from jobs.collect import Collector
 from jobs.errors import LeaseLost
-from jobs.follow import Claim, another, claim, go_on
+from jobs.follow import Claim, Ended, another, claim, go_on
 from jobs.leases import LEASES, Leases
 from jobs.models import Pipeline, Run, Snapshot, Step, Worker
 from jobs.states import Status
@@ -48,12 +48,17 @@ def begun(run: Run, position: int = 0) -> Claim:
     return claim(step, at=AT, worker_name="w1")
 
 
-def going_on(mine: Claim, *, at: datetime = LATER, outcome: Outcome = DONE) -> Claim | None:
+def ending(mine: Claim, *, at: datetime = LATER, outcome: Outcome = DONE) -> Ended | None:
     collector = Collector(mine.step, mine.token, set())
     for name in mine.step.nodes:
         collector.take(wire.NodeStarted(AT.timestamp(), name))
         collector.take(wire.NodeFinished(AT.timestamp(), name, 0.1))
     return go_on(mine, outcome, collector, at=at, worker_name="w1")
+
+
+def going_on(mine: Claim, **facts: Any) -> Claim | None:
+    ended = ending(mine, **facts)
+    return ended and ended.following
 
 
 def statuses(run: Run) -> list[str]:
@@ -82,15 +87,36 @@ def test_the_last_part_goes_on_with_what_joins_them(fan: Pipeline) -> None:
         assert mine
         mine = going_on(mine)
         assert mine and mine.step.position == position
-    assert going_on(mine) is None, "nothing is left to go on with"
+    assert ending(mine) is None, "nothing is left to go on with"
     assert statuses(run) == ["succeeded"] * 4 + ["running"], "and then nothing was written: its process ends first"
+
+
+def test_a_step_that_nothing_follows_yet_ends_before_its_process_so_that_the_last_part_finds_the_join(
+    fan: Pipeline,
+) -> None:
+    run = make_run(fan)
+    first = going_on(begun(run))
+    assert first
+    second, third = begun(run, 2), begun(run, 3)
+    for mine in (first, second):
+        assert ending(mine) == Ended(following=None, ready=[])
+    assert statuses(run) == ["succeeded"] * 3 + ["running", "queued"]
+    last = going_on(third)
+    assert last and last.step.position == 4
+
+
+def test_what_becomes_ready_and_is_the_turn_of_others_is_told_to_them(fan: Pipeline) -> None:
+    run = make_run(fan)
+    run.steps.filter(position__gt=0).update(queue="gpu")
+    parts = list(run.steps.filter(position__in=[1, 2, 3]).values_list("pk", flat=True))
+    assert ending(begun(run)) == Ended(following=None, ready=parts)
 
 
 def test_no_step_follows_when_somebody_asked_to_stop(fan: Pipeline) -> None:
     run = make_run(fan)
     mine = begun(run)
     cancel(run, at=AT, by="olga")
-    assert going_on(mine) is None
+    assert ending(mine) is None
     assert statuses(run) == ["running"] + ["cancelled"] * 4
 
 
@@ -109,7 +135,8 @@ def test_a_run_that_has_waited_longer_comes_first(fan: Pipeline) -> None:
     run = make_run(fan)
     mine = begun(run)
     make_run(fan, at=AT + timedelta(seconds=1))
-    assert going_on(mine) is None
+    ended = ending(mine)
+    assert ended and ended.following is None and len(ended.ready) == WIDTH
 
 
 def test_a_run_that_came_later_waits(fan: Pipeline) -> None:
@@ -138,11 +165,10 @@ def test_a_step_of_another_queue_and_another_attempt_are_left_to_others(fan: Pip
     run = make_run(fan)
     run.steps.filter(position=1).update(queue="gpu")
     run.steps.filter(position=2).update(attempt=2)
-    mine = begun(run)
-    assert going_on(mine) is None, "the next in turn is another attempt: it gets a process of its own"
+    assert going_on(begun(run)) is None, "the next in turn is another attempt: it gets a process of its own"
     run.steps.filter(position=2).update(attempt=1)
-    following = going_on(mine)
-    assert following and following.step.position == 2
+    following = going_on(begun(run, 2))
+    assert following and following.step.position == 3
 
 
 def test_a_late_message_takes_the_next_step_of_the_run(fan: Pipeline) -> None:
