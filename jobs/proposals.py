@@ -23,6 +23,11 @@ from jobs.windows import parse_line
 
 FILE: Final = Path("conf/base/console.yml")
 LARGEST_BYTES: Final = 200_000
+PIPELINE_OPTIONS: Final = frozenset({
+    "runner", "grouping", "max_workers", "priority", "overlap", "takes",
+    "crash_retries", "retries", "retry_wait_seconds", "retry_exceptions", "retry_nodes",
+    "is_resumable", "reuses_content", "time_limit_seconds", "node_time_limit_seconds",
+})  # fmt: skip
 RULE_OPTIONS: Final = frozenset({
     "wants", "outcome", "node", "correlate", "condition", "mapping", "handler", "is_side_job", "is_enabled",
     "max_iterations", "max_per_hour",
@@ -144,13 +149,17 @@ def _add_queue(project: Project, name: str, facts: dict[str, Any], at: datetime)
 
 
 def _set_pipeline(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
+    """Settings that nobody has changed yet."""
     pipeline = _pipeline(project, name)
-    if pipeline.takes or not facts.get("takes"):
-        return False
-    pipeline.takes = facts["takes"]
-    pipeline.clean_fields(exclude=[each.name for each in Pipeline._meta.fields if each.name != "takes"])
-    pipeline.save(update_fields=["takes"])
-    return True
+    fields = {field.name: field for field in Pipeline._meta.fields}
+    free = {
+        option: value for option, value in facts.items() if getattr(pipeline, option) == fields[option].get_default()
+    }
+    for option, value in free.items():
+        setattr(pipeline, option, value)
+    pipeline.clean_fields(exclude=fields.keys() - free.keys())
+    pipeline.save(update_fields=list(free))
+    return bool(free)
 
 
 def _add_rule(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
@@ -177,7 +186,7 @@ def _pipeline(project: Project, name: str) -> Pipeline:
 KINDS: Final = {
     "quotas": Kind("quota", frozenset({"description", "windows"}), _add_quota),
     "batch_queues": Kind("batch queue", frozenset({"description", "max_attempts"}), _add_queue),
-    "pipelines": Kind("pipeline", frozenset({"takes"}), _set_pipeline),
+    "pipelines": Kind("pipeline", PIPELINE_OPTIONS, _set_pipeline),
     "rules": Kind("rule", RULE_OPTIONS | {"when", "start"}, _add_rule),
 }
 """In the order in which they need each other, whatever the order of the file."""

@@ -101,7 +101,9 @@ def _what_happened(row: NodeRun) -> str:
         NodeStatus.BLOCKED: "It was blocked by what failed before it",
     }
     said = words.get(NodeStatus(row.status), "It did not run")
-    return f"{said}: {row.error.rstrip('.')}." if row.error and row.status != NodeStatus.BLOCKED else f"{said}."
+    if row.error and row.status != NodeStatus.BLOCKED:
+        said = f"{said}: {row.error}"
+    return said if said.endswith((".", "?", "!")) else f"{said}."
 
 
 def _old(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot) -> dict[str, str]:

@@ -20,7 +20,7 @@ rules:
     condition: batches.words.waiting > `0`
     max_iterations: 7
 pipelines:
-  report: {takes: {chat: 1}}
+  report: {takes: {chat: 1}, runner: distributed, retries: 2}
 quotas:
   chat: {description: One a minute., windows: [1 request per minute, "1,000 rows per day in UTC"]}
 batch_queues:
@@ -47,7 +47,8 @@ def test_all_that_is_proposed_is_there_after_the_first_time(project: Project) ->
     quota = Quota.objects.get(name="chat")
     assert [str(window) for window in quota.windows.all()] == ["1 request per minute", "1,000 rows per day in UTC"]
     assert BatchQueue.objects.get(name="words").max_attempts == 5
-    assert Pipeline.objects.get(name="report").takes == {"chat": 1}
+    pipeline = Pipeline.objects.get(name="report")
+    assert (pipeline.takes, pipeline.runner, pipeline.retries) == ({"chat": 1}, "distributed", 2)
     rule = Rule.objects.get(name="Again")
     assert (rule.target.name, rule.max_iterations, [each.name for each in rule.sources.all()]) == (
         "report", 7, ["report"],
@@ -67,10 +68,11 @@ def test_a_second_time_changes_nothing_and_brings_back_nothing(project: Project)
 
 def test_what_people_made_before_is_left_as_it_is(project: Project) -> None:
     BatchQueue.objects.create(name="words", max_attempts=9)
-    Pipeline.objects.update(takes={"mine": 2})
+    Pipeline.objects.update(takes={"mine": 2}, retries=5)
     proposed(project, ALL)
     assert BatchQueue.objects.get().max_attempts == 9
-    assert Pipeline.objects.get().takes == {"mine": 2}
+    pipeline = Pipeline.objects.get()
+    assert (pipeline.takes, pipeline.retries, pipeline.runner) == ({"mine": 2}, 5, "distributed")
 
 
 def test_what_is_proposed_later_is_added(project: Project) -> None:
@@ -93,6 +95,8 @@ def test_what_is_proposed_later_is_added(project: Project) -> None:
         ("batch_queues: {x: {max_attempts: 0}}", "greater than or equal to 1"),
         ("pipelines: {nothing: {takes: {x: 1}}}", "the project has no pipeline nothing."),
         ("pipelines: {report: {takes: {x: 1}}}", "There is no quota “x”"),
+        ("pipelines: {report: {runner: fast}}", "'fast' is not a valid choice"),
+        ("pipelines: {report: {queue: far}}", "has queue, which is none of"),
         ("rules: {x: {when: report, start: report}}", "say when: [pipelines]"),
         ("rules: {x: {when: [report], start: report, outcome: often}}", "not a valid choice"),
         ("rules: {x: {when: [report], start: report, condition: 'a ='}}", "Unknown token '='"),
