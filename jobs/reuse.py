@@ -111,11 +111,12 @@ def _old(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot) -> dict[str, s
     if run.snapshot is None or run.snapshot_id == snapshot.pk:
         return {}
     structure = run.snapshot.pipeline(run.pipeline.name)
-    before = {node.name: _content(node) for node in structure.nodes} if structure else {}
-    return {node.name: "Its code changed." for node in nodes if before.get(node.name) != _content(node)}
+    before = {node.name: content_of(node) for node in structure.nodes} if structure else {}
+    return {node.name: "Its code changed." for node in nodes if before.get(node.name) != content_of(node)}
 
 
-def _content(node: SnapshotNode) -> tuple[Any, ...]:
+def content_of(node: SnapshotNode) -> tuple[Any, ...]:
+    """What a node is: its function with its source, and its datasets."""
     return (node.function, node.source, node.inputs, node.outputs)
 
 

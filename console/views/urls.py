@@ -8,6 +8,7 @@ PAGES = (
     "runs",
     "run",
     "resume",
+    "compare",
     "logs",
     "workers",
     "pipelines",

@@ -1,0 +1,36 @@
+"""Two runs of one pipeline beside each other."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.http import require_GET
+
+from console.compare_page import context, usual_other
+from console.views.access import needs
+from console.views.run import find
+from console.views.shell import page
+from jobs.models import Run
+
+
+@require_GET
+@needs("jobs.view_run")
+def run_compare(request: HttpRequest, number: int) -> HttpResponse:
+    """With the run that `with` names, else with the last success."""
+    run = find(number)
+    asked = request.GET.get("with", "").strip().lstrip("#")
+    other = _named(run, asked) if asked else usual_other(run)
+    if asked and other is None:
+        messages.error(request, f"There is no other run #{asked[:20]} of {run.pipeline.name}: choose one of its runs.")
+    return page(request, "runs/compare.html", context(run, other), title=f"Compare run #{number}")
+
+
+def _named(run: Run, asked: str) -> Run | None:
+    if not asked.isdecimal() or len(asked) > 18:
+        return None
+    rows = Run.objects.filter(pipeline=run.pipeline_id).exclude(pk=run.pk).select_related("pipeline", "snapshot")
+    return rows.defer("snapshot__content").filter(pk=int(asked)).first()
+
+
+urlpatterns = [path("runs/<int:number>/compare/", run_compare, name="run_compare")]

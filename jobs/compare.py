@@ -1,0 +1,140 @@
+"""How two runs of a pipeline differ in what went into them, and how a failure stands among the runs before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from jobs import parameters as runtime
+from jobs.models import Run
+from jobs.reuse import ANYTHING, PREFIX, content_of
+from jobs.states import Status
+
+RUNS_LOOKED_AT: Final = 200
+EVENTS_LOOKED_AT: Final = 5_000
+BAD: Final = (Status.FAILED, Status.CRASHED)
+GONE: Final = "not there"
+"""Instead of a value that only one of the two has."""
+
+
+class Subject(StrEnum):
+    """What kind of thing differs."""
+
+    PARAMETER = "parameter"
+    CODE = "code"
+    PACKAGE = "package"
+    DATA = "data"
+    RUNNER = "runner"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that was another in the other run."""
+
+    subject: Subject
+    name: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class History:
+    """A failure among the last runs of its pipeline."""
+
+    last_success: Run | None
+    in_a_row: int
+    """Failures since the last success, this one included."""
+    alike: int
+    """Runs that ended with the same error, this one included."""
+    first: Run
+    """The first of those."""
+
+
+def last_success(run: Run) -> Run | None:
+    """The newest success of its pipeline among the runs before this one."""
+    rows = Run.objects.filter(pipeline=run.pipeline_id, status=Status.SUCCEEDED).before(run.pk)
+    return rows.select_related("snapshot", "pipeline").defer("snapshot__content").order_by("-pk").first()
+
+
+def history(run: Run) -> History:
+    """Of at most the last 200 runs up to this one."""
+    known = Run.objects.filter(pipeline=run.pipeline_id, pk__lte=run.pk).order_by("-pk")
+    rows = [row for row in known.only("status", "error", "created_at")[:RUNS_LOOKED_AT] if row.is_final]
+    successes = [place for place, row in enumerate(rows) if row.status == Status.SUCCEEDED]
+    since = rows[: successes[0]] if successes else rows
+    alike = [row for row in rows if row.status in BAD and row.error == run.error] or [run]
+    return History(last_success(run), sum(row.status in BAD for row in since), len(alike), alike[-1])
+
+
+def differences(before: Run, after: Run) -> list[Difference]:
+    """What is recorded of both and is not the same: parameters, code, packages, the data that they read, the runner."""
+    return [
+        *_named(Subject.PARAMETER, _parameters(before), _parameters(after)),
+        *_code(before, after),
+        *_named(Subject.PACKAGE, before.versions, after.versions),
+        *_named(Subject.DATA, *_read_by_both(before, after)),
+        *_named(Subject.RUNNER, {"runner": before.get_runner_display()}, {"runner": after.get_runner_display()}),
+    ]
+
+
+def _named(subject: Subject, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+    """By name; nothing when one of the two runs did not come so far that it is known."""
+    for name in sorted(before.keys() | after.keys()) if before and after else ():
+        pair = before.get(name, GONE), after.get(name, GONE)
+        if pair[0] != pair[1]:
+            yield Difference(subject, name, *pair)
+
+
+def _parameters(run: Run) -> dict[str, Any]:
+    """As Kedro resolved them; of a run that ended before that as they were asked for."""
+    if run.resolved_parameters:
+        return dict(runtime.leaves(run.resolved_parameters))
+    return dict(runtime.leaves(runtime.merge(run.snapshot.picture.parameters, run.parameters))) if run.snapshot else {}
+
+
+def _code(before: Run, after: Run) -> Iterator[Difference]:
+    """The nodes whose function or datasets are others; the revision, when the difference is elsewhere."""
+    if not before.revision or not after.revision or before.revision == after.revision:
+        return
+    one, other = ({node.name: content_of(node) for node in _nodes(run)} for run in (before, after))
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    for name in names:
+        word = GONE if name not in other else "changed" if name in one else "new"
+        yield Difference(Subject.CODE, name, "as it was" if name in one else GONE, word)
+    if not names:
+        yield Difference(Subject.CODE, "revision", before.revision, after.revision)
+
+
+def _nodes(run: Run) -> Any:
+    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    return structure.nodes if structure else ()
+
+
+def _read_by_both(before: Run, after: Run) -> tuple[dict[str, str], dict[str, str]]:
+    """What came from outside and was loaded in both: a run that failed has not read all."""
+    one, other = _read(before), _read(after)
+    both = one.keys() & other.keys()
+    return {name: one[name] for name in both}, {name: other[name] for name in both}
+
+
+def _read(run: Run) -> dict[str, str]:
+    """Dataset → its size, of those that the run has not made itself."""
+    kinds = ["dataset_loaded", "dataset_saved"]
+    events = list(run.events.filter(kind__in=kinds).order_by("seq").values_list("kind", "data")[:EVENTS_LOOKED_AT])
+    made = {data.get("dataset") for kind, data in events if kind == "dataset_saved"}
+    read = {data["dataset"]: _size(data) for kind, data in events if kind == "dataset_loaded"}
+    parameters = {name for name in read if name == ANYTHING or name.startswith(PREFIX)}
+    return {name: size for name, size in read.items() if size and name not in made | parameters}
+
+
+def _size(loaded: dict[str, Any]) -> str:
+    rows, columns, size, version = (loaded.get(each) for each in ("rows", "columns", "size_bytes", "version"))
+    parts = [
+        f"{rows:,} rows" if rows is not None else "",
+        f"{columns:,} columns" if columns is not None else "",
+        f"{size:,} bytes" if size is not None else "",
+        f"version {version}" if version else "",
+    ]
+    return ", ".join(filter(None, parts))
