@@ -49,7 +49,7 @@ def demo(transactional_db: None, tmp_path: Path, api: Any) -> Project:
     copy = tmp_path / "demo"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("data", "__pycache__", ".viz", ".mypy_cache"))
     project = add_project(copy, at=clock.now(), environment={"DEMO_API_URL": api.url})
-    assert propose(project, at=clock.now()) == ["demo proposed 16 quotas, queues, settings and rules: they are there."]
+    assert propose(project, at=clock.now()) == ["demo proposed 17 quotas, queues, settings and rules: they are there."]
     Window.objects.update(seconds=SECONDS)
     Window.objects.filter(quota__name="internal", unit="requests").update(allowed=3)
     Window.objects.filter(quota__name="internal", unit="rows").update(allowed=30)
@@ -145,7 +145,7 @@ def test_an_allowance_is_used_up_each_day_and_never_crossed(worker: object, demo
     assert set(statuses(api, "/internal/rows")) == {200}
     assert [number for (number,) in rows(demo, "SELECT number FROM daily_rows ORDER BY number")] == list(range(1, 101))
     asked = [run.results["fetched"]["value"]["asked"] for run in runs]
-    assert sum(asked) >= 100 and len(asked) <= 14
+    assert sum(asked) >= 100 and len(asked) <= 14, asked
     last = Firing.objects.exclude(decision=Decision.DISABLED).order_by("-pk")[0]
     assert last.decision == Decision.UNMET, (last.sentence, json.dumps(asked))
 
