@@ -16,7 +16,10 @@ Open = Callable[..., Any]
 
 
 def every_page() -> list[str]:
+    good = ended()
+    Run.objects.filter(pk=good.pk).update(resolved_parameters={"url": "http://127.0.0.1/" + "x" * 150, "top": 1})
     run = with_log(failed_in_a_node(), ["\x1b[31mred\x1b[0m <script>alert(1)</script>"])
+    Run.objects.filter(pk=run.pk).update(resolved_parameters={"url": "http://127.0.0.1/", "top": 2})
     live = with_log(running(), ["hello"])
     a_worker()
     quota = busy_quota()
@@ -24,6 +27,7 @@ def every_page() -> list[str]:
     return [
         "/", "/runs/", "/runs/?q=status:nonsense", "/workers/", "/quotas/", quota.get_absolute_url(),
         f"/runs/{run.pk}/logs/", f"/runs/{live.pk}/logs/",
+        f"/runs/{run.pk}/compare/", f"/runs/{live.pk}/compare/?with={good.pk}", f"/runs/{run.pk}/resume/",
         f"/runs/{live.pk}/", *[f"/runs/{run.pk}/?tab={tab}" for tab in tabs],
     ]  # fmt: skip
 
