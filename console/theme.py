@@ -70,7 +70,11 @@ UNFOLD: dict[str, Any] = {
         lambda request: static("console/console.css"),
         lambda request: static("console/pages.css"),
     ],
-    "SCRIPTS": [lambda request: static("console/console.js"), lambda request: static("console/logs.js")],
+    "SCRIPTS": [
+        lambda request: static("console/console.js"),
+        lambda request: static("console/logs.js"),
+        lambda request: static("console/palette.js"),
+    ],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 266)",

@@ -24,8 +24,14 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         **looks(),
         "has_permission": True,
         "is_nav_sidebar_enabled": True,
-        "sidebar_navigation": _site().get_sidebar_list(request),
+        "sidebar_navigation": sidebar(request),
     }
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups of pages that this person may open."""
+    groups: list[dict[str, Any]] = _site().get_sidebar_list(request)
+    return groups
 
 
 def _site() -> UnfoldAdminSite:

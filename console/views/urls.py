@@ -5,6 +5,7 @@ from django.urls import URLPattern
 PAGES = (
     "home",
     "login",
+    "palette",
     "runs",
     "run",
     "resume",

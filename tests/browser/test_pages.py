@@ -179,3 +179,24 @@ def test_keys_lead_through_the_console_without_a_mouse(open_as: Open) -> None:
     page.get_by_role("heading", name="Keys").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("heading", name="Keys").wait_for(state="hidden")
+
+
+def test_ctrl_k_leads_by_the_keyboard_alone_also_before_the_lines_have_come(open_as: Open) -> None:
+    run = ended()
+    page = open_as("operator", "/runs/")
+    page.keyboard.press("Control+k")
+    lines = page.get_by_role("option")
+    lines.filter(has_text="Pipelines").wait_for()
+    page.keyboard.type("report")
+    lines.filter(has_text="Run report…").wait_for()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[role=option][aria-selected=true] .kc-palette-title").inner_text() == "report"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/pipelines/*/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type(f"#{run.pk}")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/runs/{run.pk}/")
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    assert not page.locator("#palette").is_visible()
