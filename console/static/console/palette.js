@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  let isStale = false; // the lines are those of other words
+  let shown = null; // the words that the lines are for
   let isGoing = false; // Enter came before the lines of these words
 
   const dialog = () => document.getElementById("palette");
@@ -20,19 +20,19 @@
   }
 
   function go() {
-    isGoing = isStale;
-    if (!isStale) chosen()?.click();
+    isGoing = shown !== box().value;
+    if (!isGoing) chosen()?.click();
   }
 
-  function show() {
+  function show(words) {
+    shown = words;
     choose(lines()[0]);
-    isStale = false;
     if (isGoing) go();
   }
 
   function open() {
     box().value = "";
-    isGoing = false;
+    [shown, isGoing] = [null, false];
     dialog().showModal();
     window.htmx?.trigger(box(), "palette");
   }
@@ -60,6 +60,8 @@
     if (event.target === dialog()) dialog().close();
     if (event.target.closest?.("[data-palette]")) open();
   });
-  document.addEventListener("htmx:afterSwap", (event) => { if (event.target.id === "palette-lines") show(); });
-  document.addEventListener("input", (event) => { if (dialog()?.open && event.target === box()) [isStale, isGoing] = [true, false]; });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.target.id === "palette-lines") show(event.detail.requestConfig.parameters.q);
+  });
+  document.addEventListener("input", (event) => { if (dialog()?.open && event.target === box()) isGoing = false; });
 })();
