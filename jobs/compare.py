@@ -121,20 +121,27 @@ def _read_by_both(before: Run, after: Run) -> tuple[dict[str, str], dict[str, st
 
 def _read(run: Run) -> dict[str, str]:
     """Dataset → its size, of those that the run has not made itself."""
-    kinds = ["dataset_loaded", "dataset_saved"]
-    events = list(run.events.filter(kind__in=kinds).order_by("seq").values_list("kind", "data")[:EVENTS_LOOKED_AT])
-    made = {data.get("dataset") for kind, data in events if kind == "dataset_saved"}
-    read = {data["dataset"]: _size(data) for kind, data in events if kind == "dataset_loaded"}
-    parameters = {name for name in read if name == ANYTHING or name.startswith(PREFIX)}
-    return {name: size for name, size in read.items() if size and name not in made | parameters}
+    names = sorted(_outside(run))
+    if not names:
+        return {}
+    loaded = run.events.filter(kind="dataset_loaded", data__dataset__in=names).order_by("seq")
+    sizes = {data["dataset"]: _size(data) for data in loaded.values_list("data", flat=True)[:EVENTS_LOOKED_AT]}
+    return {name: size for name, size in sizes.items() if size}
+
+
+def _outside(run: Run) -> set[str]:
+    """The datasets that its nodes read and none of them makes."""
+    nodes = [node for node in _nodes(run) if not run.nodes or node.name in run.nodes]
+    made = {name for node in nodes for name in node.outputs}
+    read = {name for node in nodes for name in node.inputs if name != ANYTHING and not name.startswith(PREFIX)}
+    return read - made
 
 
 def _size(loaded: dict[str, Any]) -> str:
-    rows, columns, size, version = (loaded.get(each) for each in ("rows", "columns", "size_bytes", "version"))
-    parts = [
-        f"{rows:,} rows" if rows is not None else "",
-        f"{columns:,} columns" if columns is not None else "",
-        f"{size:,} bytes" if size is not None else "",
-        f"version {version}" if version else "",
-    ]
-    return ", ".join(filter(None, parts))
+    units = {"rows": "row", "columns": "column", "size_bytes": "byte"}
+    parts = [_counted(loaded[name], unit) for name, unit in units.items() if loaded.get(name) is not None]
+    return ", ".join([*parts, *([f"version {loaded['version']}"] if loaded.get("version") else [])])
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.compare import Difference, Subject, differences, history, last_success
 from jobs.models import Run, Snapshot
+from jobs.selection import Selection
 from jobs.states import Status
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 
@@ -22,11 +23,10 @@ def done(status: Status = Status.SUCCEEDED, *, error: str = "", parameters: dict
     return run
 
 
-def loaded(run: Run, dataset: str, kind: str = "dataset_loaded", **facts: Any) -> None:
-    step = run.steps.get()
-    number = run.events.count() + 1
+def loaded(run: Run, dataset: str, **facts: Any) -> None:
+    step, number = run.steps.get(), run.events.count() + 1
     data = {"dataset": dataset, **facts}
-    run.events.create(step=step, seq=number, at=AT, kind=kind, node="fetch", data=data)
+    run.events.create(step=step, seq=number, at=AT, kind="dataset_loaded", node="fetch", data=data)
 
 
 def test_two_runs_of_the_same_do_not_differ() -> None:
@@ -91,17 +91,30 @@ def test_packages_and_the_runner_differ() -> None:
 
 
 def test_data_from_outside_differs_by_its_size_and_what_a_run_made_itself_does_not_count() -> None:
+    nodes = [
+        node("fetch", ["params:top", "rates", "late"], ["made"]),
+        node("write", ["made", "parameters"], ["zip_file"]),
+    ]
+    report = {**content()["pipelines"][0], "nodes": nodes}
+    Snapshot.objects.create(project=make_project(), revision="r", content=content(pipelines=[report]), taken_at=AT)
     one, other = done(), done(Status.FAILED)
     loaded(one, "rates", rows=3376, columns=4, size_bytes=120_000)
     loaded(other, "rates", rows=12, columns=4, size_bytes=500)
     for run, rows in ((one, 1), (other, 2)):
-        loaded(run, "made", kind="dataset_saved", rows=rows)
-        loaded(run, "made", rows=rows)
-        loaded(run, "params:top", rows=rows)
-    loaded(one, "read_later", rows=7)
+        for name in ("made", "params:top", "parameters"):
+            loaded(run, name, rows=rows)
+    loaded(one, "late", rows=7)
     assert differences(one, other) == [
         Difference(Subject.DATA, "rates", "3,376 rows, 4 columns, 120,000 bytes", "12 rows, 4 columns, 500 bytes")
     ]
+
+
+def test_of_chosen_nodes_what_the_others_would_make_comes_from_outside() -> None:
+    make_run()  # fetch → process → write
+    one, other = make_run(selection=Selection(nodes=["process"])), make_run(selection=Selection(nodes=["process"]))
+    loaded(one, "raw_data", rows=1)
+    loaded(other, "raw_data", rows=2)
+    assert differences(one, other) == [Difference(Subject.DATA, "raw_data", "1 row", "2 rows")]
 
 
 def test_a_failure_knows_when_its_error_was_first_seen_and_the_last_success() -> None:
