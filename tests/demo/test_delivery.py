@@ -97,7 +97,7 @@ def test_a_missing_bucket_missing_credentials_and_a_missing_store_are_told_in_a_
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    with pytest.raises(store.DeliveryError, match="No S3 credentials were found: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(store.CredentialsMissing, match="No S3 credentials were found: set AWS_ACCESS_KEY_ID"):
         upload_file(str(file), "k", BUCKET, s3_url)
 
 

@@ -23,6 +23,10 @@ class DeliveryError(RuntimeError):
     """A file did not arrive in the store as it left; the message says which and why."""
 
 
+class CredentialsMissing(RuntimeError):
+    """Nobody said who we are to the store: another try would not help."""
+
+
 @dataclass(frozen=True)
 class Fingerprint:
     """What a file must look like on the other side."""
@@ -51,7 +55,10 @@ def connect(endpoint_url: str) -> Any:
 
 
 def deliver(path: Path, *, bucket: str, key: str, endpoint_url: str) -> dict[str, Any]:
-    """Upload with a checksum, then ask the store what it holds; DeliveryError when that is not our file."""
+    """Upload with a checksum, then ask the store what it holds; DeliveryError when that is not our file.
+
+    CredentialsMissing when the store may not even be asked.
+    """
     content = path.read_bytes()
     sent = Fingerprint.of(content)
     try:
@@ -59,7 +66,7 @@ def deliver(path: Path, *, bucket: str, key: str, endpoint_url: str) -> dict[str
         upload(client, bucket, key, content, sent)
         return verify(client, bucket, key, sent)
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise DeliveryError(MISSING) from error
+        raise CredentialsMissing(MISSING) from error
     except (BotoCoreError, ClientError, ValueError) as error:
         raise DeliveryError(f"{path.name} could not be delivered to s3://{bucket}/{key}: {error}") from error
 
