@@ -34,6 +34,8 @@ IDLE_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 0.2
 STALE_TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
+LEAVE_SECONDS: Final = 1.0
+"""So long a child may take to leave even where a stop has no grace."""
 
 
 def supervise(step_id: int, *, worker_name: str) -> bool:
@@ -194,7 +196,7 @@ class Supervision:
 
     def _see_off(self) -> None:
         """Let the child of a step that has ended go, and keep what it says until then. It has the grace to do so."""
-        deadline = time.monotonic() + self.pipeline.grace_seconds
+        deadline = time.monotonic() + max(LEAVE_SECONDS, self.pipeline.grace_seconds)
         self.link.send(wire.LeaseRenewed(deadline))
         self.link.send(wire.LeaveAsked())
         while not self.collector.exit and (left := deadline - time.monotonic()) > 0:
