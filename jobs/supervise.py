@@ -108,9 +108,11 @@ class Supervision:
             self.ending.sentence = str(error)
         finally:
             self._tell_others()
-        if self.ended:  # whatever the pulse thinks of a lease that has ended in this moment
+        if self.ended and self.ended.following:  # whatever the pulse thinks of a lease that has ended in this moment
             return self.ended.following
         self.link.close()
+        if self.ended:
+            return None
         if self.hold.is_lost:
             raise LeaseLost(f"The lease of {self.step} was lost: its process was ended and nothing more is written.")
         self._close()
@@ -202,7 +204,6 @@ class Supervision:
         while not self.collector.exit and (left := deadline - time.monotonic()) > 0:
             if self.hold.is_handed_back or self.hold.is_stop_asked or not self._hear(left):
                 break
-        self.link.close()
         self.collector.log.close(time.time())
         if self.collector.exit is None or self.collector.exit.exit_code:
             self.collector.say("WARNING", "The process did not end well after its step had succeeded.", time.time())
