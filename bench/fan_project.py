@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.lay_out import lay_out
+
 WIDTH = 100
 NAP_SECONDS = 0.1
 
@@ -50,17 +52,5 @@ def register_pipelines():
 
 def write(folder: Path) -> Path:
     """The project in this folder; its path. Every pipeline's `total` is WIDTH × `start`."""
-    source = folder / "src" / "fans"
-    source.mkdir(parents=True)
-    for name in ("base", "local"):
-        (folder / "conf" / name).mkdir(parents=True)
-    (folder / "pyproject.toml").write_text(
-        '[tool.kedro]\npackage_name = "fans"\nproject_name = "fans"\nkedro_init_version = "1.7.0"\n'
-    )
-    (source / "__init__.py").write_text("")
-    (source / "settings.py").write_text("")
-    (source / "nodes.py").write_text(f"{NODES}\n\nWIDTH, NAP_SECONDS = {WIDTH}, {NAP_SECONDS}\n")
-    (source / "pipeline_registry.py").write_text(REGISTRY)
-    (folder / "conf" / "base" / "parameters.yml").write_text("start: 1\n")
-    (folder / "conf" / "base" / "catalog.yml").write_text("{}\n")
-    return folder
+    modules = {"nodes": f"{NODES}\n\nWIDTH, NAP_SECONDS = {WIDTH}, {NAP_SECONDS}\n", "pipeline_registry": REGISTRY}
+    return lay_out(folder, "fans", modules=modules, configuration={"parameters": "start: 1\n"})

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.lay_out import lay_out
+
 NODES = '''
 import time
 
@@ -98,18 +100,9 @@ report:
 
 def write(folder: Path) -> Path:
     """The project in this folder; its path."""
-    source = folder / "src" / "houses"
-    source.mkdir(parents=True)
-    for name in ("base", "local"):
-        (folder / "conf" / name).mkdir(parents=True)
-    (folder / "pyproject.toml").write_text(
-        '[tool.kedro]\npackage_name = "houses"\nproject_name = "houses"\nkedro_init_version = "1.7.0"\n'
-    )
-    for name, text in {"__init__": "", "settings": "", "nodes": NODES, "pipeline_registry": REGISTRY}.items():
-        (source / f"{name}.py").write_text(text)
-    (folder / "conf" / "base" / "parameters.yml").write_text("rows: 20000\nseed: 7\npenalty: 3.5\n")
-    (folder / "conf" / "base" / "catalog.yml").write_text(CATALOG)
-    return folder
+    configuration = {"parameters": "rows: 20000\nseed: 7\npenalty: 3.5\n", "catalog": CATALOG}
+    modules = {"nodes": NODES, "pipeline_registry": REGISTRY}
+    return lay_out(folder, "houses", modules=modules, configuration=configuration)
 
 
 def kedro_run(project: Path) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.lay_out import lay_out
+
 NODES = '''
 import os, random, signal, time
 from kedro_console import batches, here
@@ -86,17 +88,8 @@ PARAMETERS = "number: 30\napi: http://127.0.0.1:1\ncount: 1\nfolder: data\nbad_l
 
 def write_signals_project(folder: Path, seconds: int) -> Path:
     """The project below this folder, under a quota of one request in so many seconds; its path."""
-    source = folder / "src" / "signals"
-    for place in (source, folder / "conf" / "base", folder / "conf" / "local", folder / "data"):
-        place.mkdir(parents=True)
-    (folder / "pyproject.toml").write_text(
-        '[tool.kedro]\npackage_name = "signals"\nproject_name = "signals"\nkedro_init_version = "1.7.0"\n'
+    (folder / "data").mkdir(parents=True)
+    configuration = {"parameters": PARAMETERS, "console": CONSOLE.format(seconds=seconds)}
+    return lay_out(
+        folder, "signals", modules={"nodes": NODES, "pipeline_registry": PIPELINES}, configuration=configuration
     )
-    (source / "__init__.py").write_text("")
-    (source / "settings.py").write_text("")
-    (source / "nodes.py").write_text(NODES)
-    (source / "pipeline_registry.py").write_text(PIPELINES)
-    (folder / "conf" / "base" / "parameters.yml").write_text(PARAMETERS)
-    (folder / "conf" / "base" / "catalog.yml").write_text("{}\n")
-    (folder / "conf" / "base" / "console.yml").write_text(CONSOLE.format(seconds=seconds))
-    return folder

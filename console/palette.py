@@ -38,7 +38,7 @@ class Entry:
 
 def entries(text: str, person: Person, pages: list[dict[str, Any]]) -> list[Entry]:
     """The best for these words; without any the pages. `pages` are the groups of the sidebar as this person sees it."""
-    words = " ".join(text[:LONGEST].split())
+    words = " ".join(text[:LONGEST].replace("\0", " ").split())  # PostgreSQL takes no NUL
     if not words:
         return list(islice(_pages("", pages), MOST))
     found = chain(

@@ -12,7 +12,7 @@ from console.batch_pages import of_run
 from console.gantt import gantt
 from console.graph import draw
 from console.rules import COLOURS
-from jobs.compare import differences, history
+from jobs.compare import BAD, differences, history
 from jobs.explain import why_waiting
 from jobs.follow_up import unused
 from jobs.models import NodeRun, Run, Step, Transition
@@ -128,10 +128,10 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
     exception = node.failure if node else None
     frames = list(exception.get("frames", [])) if exception else []
     is_said = exception is not None and str(exception.get("message", "")).strip() in run.error
-    past = history(run)
+    past = history(run) if run.status in BAD else None
     return {
         "history": past,
-        "differences": differences(past.last_success, run) if past.last_success else [],
+        "differences": differences(past.last_success, run) if past and past.last_success else [],
         "node": node,
         "step": step,
         "exception": exception,

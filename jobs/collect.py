@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Set
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from django.db.models import F
 
 from jobs import clock, following, requests
 from jobs.artifacts import described, keep
+from jobs.cut_log import Log, StoredLine
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.states import NODE_LIVE, NodeStatus
@@ -23,8 +23,6 @@ from kedro_console import wire
 FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""
 LINES_A_CHUNK: Final = 500
-LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
-TAIL_LINES: Final = 200
 FEW_NODES: Final = 3
 PLANNED: Final = ("content_key", "content", "taken_from", "reason")
 """What the launch knew of a node: its execution changes nothing of that."""
@@ -32,67 +30,8 @@ UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS
 """Kinds that only move a value, are answered, or have rows of their own; as events they would be noise."""
 
 
-StoredLine = tuple[float, str, str, str, str]
-"""at, level, stream, node, text; its number comes when it is written."""
-
-
 def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-class Log:
-    """Cuts a child's raw log bytes into lines; past a limit it counts them and keeps the last ones."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._kept_bytes = 0
-        self._dropped = 0
-        self._tail: deque[tuple[bytes, float]] = deque(maxlen=TAIL_LINES)
-        self.lines: list[StoredLine] = []
-        self._last_kept = ""
-
-    def feed(self, data: bytes, at: float) -> None:
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > wire.MAX_LINE_BYTES * 4:
-            whole.append(self._rest)
-            self._rest = b""
-        for raw in whole:
-            self._take(raw, at)
-
-    def close(self, at: float) -> None:
-        """No more will come: what is left over becomes lines."""
-        if self._rest:
-            self._take(self._rest, at)
-            self._rest = b""
-        missing = self._dropped - len(self._tail)
-        if missing > 0:
-            text = (
-                f"{missing:,} lines were not kept here: a step keeps {LOG_LIMIT_BYTES // 2**20} MB and its last lines."
-            )
-            self.lines.append((at, "WARNING", "console", "", text))
-        while self._tail:
-            self._keep(*self._tail.popleft())
-
-    @property
-    def last_line(self) -> str:
-        return wire.read_line(self._tail[-1][0]).text if self._tail else self._last_kept
-
-    def take(self) -> list[StoredLine]:
-        lines, self.lines = self.lines, []
-        return lines
-
-    def _take(self, raw: bytes, at: float) -> None:
-        if self._kept_bytes > LOG_LIMIT_BYTES:
-            self._dropped += 1
-            self._tail.append((raw, at))
-        else:
-            self._kept_bytes += len(raw) + 1
-            self._keep(raw, at)
-
-    def _keep(self, raw: bytes, at: float) -> None:
-        line = wire.read_line(raw)
-        self._last_kept = line.text or self._last_kept
-        self.lines.append((at, line.level, line.stream, line.node, line.text))
 
 
 class Collector:

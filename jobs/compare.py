@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from jobs import parameters as runtime
 from jobs.models import Run
-from jobs.reuse import ANYTHING, PREFIX, content_of
+from jobs.reuse import content_of
+from jobs.selection import is_parameter
 from jobs.states import Status
 
 RUNS_LOOKED_AT: Final = 200
@@ -133,7 +134,7 @@ def _outside(run: Run) -> set[str]:
     """The datasets that its nodes read and none of them makes."""
     nodes = [node for node in _nodes(run) if not run.nodes or node.name in run.nodes]
     made = {name for node in nodes for name in node.outputs}
-    read = {name for node in nodes for name in node.inputs if name != ANYTHING and not name.startswith(PREFIX)}
+    read = {name for node in nodes for name in node.inputs if not is_parameter(name)}
     return read - made
 
 

@@ -17,11 +17,9 @@ from typing import Any, Final
 
 from jobs import parameters as runtime
 from jobs.models import Project, Snapshot
-from jobs.selection import bare
+from jobs.selection import ANYTHING, PREFIX, bare, is_parameter
 from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, sha256_of, watched_files
 
-ANYTHING: Final = "parameters"
-PREFIX: Final = "params:"
 LARGE_BYTES: Final = 256 * 1024 * 1024
 """Of a larger file size and time of change count: nobody wants to wait until it is read."""
 MANY_FILES: Final = 2_000
@@ -94,12 +92,12 @@ class _Reading:
             "code": digest([node.function, node.bound, node.inputs, node.outputs, files, entries]),
             "packages": self._packages,
             "parameters": {name: digest(value) for name, value in self._read(node)},
-            "inputs": {bare(name): self._given(name) for name in node.inputs if not _is_parameter(name)},
+            "inputs": {bare(name): self._given(name) for name in node.inputs if not is_parameter(name)},
         }
 
     def _read(self, node: SnapshotNode) -> Iterator[tuple[str, Any]]:
         """The parameters that the node is given, value by value: a change is told by its name."""
-        for name in filter(_is_parameter, node.inputs):
+        for name in filter(is_parameter, node.inputs):
             path = "" if name == ANYTHING else name.removeprefix(PREFIX)
             yield from runtime.leaves(_at(self._values, path), path)
 
@@ -118,7 +116,7 @@ class _Reading:
         return next(filter(None, map(self._why_unknown_input, node.inputs)), "")
 
     def _why_unknown_input(self, name: str) -> str:
-        if _is_parameter(name) or self._given(name):
+        if is_parameter(name) or self._given(name):
             return ""
         if bare(name) in self._made:
             return f"Nobody can tell whether its input {bare(name)} will be the same as before."
@@ -141,10 +139,6 @@ class _Reading:
             self._found.versions[row.name] = version
             place = place / version / place.name
         return _content_of(place)
-
-
-def _is_parameter(name: str) -> bool:
-    return name == ANYTHING or name.startswith(PREFIX)
 
 
 def _at(values: Any, path: str) -> Any:

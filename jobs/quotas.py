@@ -203,7 +203,7 @@ def settle(quota: Quota, grants: Iterable[Grant], at: datetime) -> None:
 
 
 def settle_step(step: Step, status: Status, at: datetime) -> None:
-    """Its process is gone: what it held is used, it waits no more. If it failed, what its run reserved may be used."""
+    """It has ended: what it held is used, it waits no more. If it failed, what its run reserved may be used."""
     grants = Grant.objects.filter(run=step.run_id, settled_at__isnull=True)
     is_its = Q(step=step)
     if status != Status.SUCCEEDED:

@@ -12,12 +12,10 @@ from jobs.launch import WHOLE, nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
-from jobs.selection import Selection, bare, parents
+from jobs.selection import ANYTHING, PREFIX, Selection, bare, parents
 from jobs.states import NODE_DONE, NodeStatus, Status
 from kedro_console.wire import SnapshotNode
 
-ANYTHING = "parameters"
-PREFIX = "params:"
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
 
 

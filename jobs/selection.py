@@ -11,6 +11,12 @@ from jobs.errors import BadParameters
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 Name = TypeVar("Name", str, int)
+ANYTHING = "parameters"
+PREFIX = "params:"
+
+
+def is_parameter(dataset: str) -> bool:
+    return dataset == ANYTHING or dataset.startswith(PREFIX)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from kedro.framework.hooks import hook_impl
 
 from kedro_console import compat, facts, failures, logs, wire
 from kedro_console.keep import Keeper
+from kedro_console.registry import is_parameter
 from kedro_console.report import Reporter
 from kedro_console.traffic import Traffic
 
@@ -174,7 +175,7 @@ class Hooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any, node: Any) -> None:
         seconds = self._seconds(dataset_name)
-        if dataset_name == "parameters" or dataset_name.startswith("params:"):
+        if is_parameter(dataset_name):
             return
         with _harmless:
             dataset = compat.dataset_of(self._catalog, dataset_name)

@@ -12,6 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from kedro_console import compat, wire
+from kedro_console.registry import is_parameter
 from kedro_console.shelf import Shelf, sync
 
 PARQUET = b"PAR1"
@@ -38,7 +39,7 @@ class StoreHooks:
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         self._shelf.open()
         for name in _names(pipeline):
-            if not _is_parameter(name) and bare(name) not in self._in_memory and _is_in_memory(catalog, name):
+            if not is_parameter(name) and bare(name) not in self._in_memory and _is_in_memory(catalog, name):
                 compat.put_dataset(catalog, name, store_dataset(self._shelf, name))
 
 
@@ -50,10 +51,6 @@ def _names(pipeline: Any) -> Iterable[str]:
 def bare(name: str) -> str:
     """The name without Kedro's transcoding suffix."""
     return name.partition("@")[0]
-
-
-def _is_parameter(name: str) -> bool:
-    return name == "parameters" or name.startswith("params:")
 
 
 def _is_in_memory(catalog: Any, name: str) -> bool:

@@ -12,7 +12,8 @@ import pytest
 from django.db import OperationalError, connection
 
 from jobs.artifacts import open_file
-from jobs.collect import LOG_LIMIT_BYTES, Collector, Log
+from jobs.collect import Collector
+from jobs.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.errors import LeaseLost, PlatformError
 from jobs.models import LogChunk, Run, Step
 from jobs.outcome import Ending, outcome_of

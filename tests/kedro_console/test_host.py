@@ -153,10 +153,13 @@ def test_a_host_ends_with_its_lifeline_and_takes_everything_with_it(host_of):
     assert not is_alive(pid) and not host.socket.exists()
 
 
-def test_a_host_ends_with_its_lifeline_in_the_warm_up(host_of):
-    host = host_of(nodes="import time\ntime.sleep(600)\n" + THREE_FUNCTIONS)
+def test_a_host_ends_with_its_lifeline_in_the_warm_up(host_of, tmp_path):
+    mark = tmp_path / "importing"
+    host = host_of(
+        nodes=f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(600)\n" + THREE_FUNCTIONS
+    )
     assert host.process.stdin
-    time.sleep(0.5)  # into the import; the promise holds at any moment
+    until(mark.exists)
     host.process.stdin.close()
     host.process.wait(20)
 

@@ -76,3 +76,10 @@ def test_a_failure_without_a_success_before_it_says_so() -> None:
 def test_who_may_not_see_runs_may_not_compare_them(client) -> None:  # type: ignore[no-untyped-def]
     run = ended(Status.FAILED)
     assert client.get(f"/runs/{run.pk}/compare/").status_code in (302, 403)
+
+
+def test_what_somebody_cancelled_is_no_failure_that_was_seen_before() -> None:
+    run = ended(Status.CANCELLED)
+    Run.objects.filter(pk=run.pk).update(error="Cancelled by olga.")
+    page = logged_in("viewer").get(page_of(run)).content.decode()
+    assert "Cancelled by olga." in page and "This error for the first time" not in page
