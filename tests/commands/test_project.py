@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,9 @@ def folder(tmp_path) -> Path:
     place = tmp_path / "Sales Report"
     place.mkdir()
     (place / "pyproject.toml").write_text("[tool.kedro]\n")
-    (place / "python").write_text(f"#!{sys.executable}\nprint(open({str(place / 'picture.json')!r}).read())\n")
+    (place / "python").write_text(
+        f"#!/bin/sh\ncat {shlex.quote(str(place / 'picture.json'))}\n"
+    )  # a path may have a space
     (place / "python").chmod(0o755)
     draw(place)
     return place

@@ -180,7 +180,7 @@ def test_a_host_that_is_killed_while_it_starts_is_no_fault_of_the_project(
     worker: object, toy: Project, tmp_path: Path
 ) -> None:
     mark, python = tmp_path / "mark", tmp_path / "python"
-    python.write_text(f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     Project.objects.filter(pk=toy.pk).update(interpreter=str(python))
     run = ended(start(toy, "chain", settings={"crash_retries": 1}))
