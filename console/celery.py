@@ -18,6 +18,8 @@ app.autodiscover_tasks(["jobs"])
 
 _pulse: list[Any] = []
 """This process's heartbeat, from the worker's first moment to its last."""
+_watch: list[Any] = []
+"""What looks at the projects' files meanwhile."""
 
 
 @worker_ready.connect
@@ -25,9 +27,12 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
     from jobs.heartbeat import Heartbeat
     from jobs.intake import Intake
+    from jobs.reread import Watch
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()
+    _watch.append(Watch())
+    _watch[0].start()
 
 
 @task_postrun.connect
@@ -62,6 +67,8 @@ def cancel_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
 def stop_heartbeat(**_: Any) -> None:
     from jobs.hosts import HOSTS
 
+    for watch in _watch:
+        watch.stop()
     for heartbeat in _pulse:
         heartbeat.stop()
     HOSTS.stop_all()

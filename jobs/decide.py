@@ -18,6 +18,7 @@ from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.fire import Answer, plain, readable, settle, start
 from jobs.models import Firing, Rule
 from jobs.parameters import merge
+from jobs.reread import reread
 from jobs.seen import see
 from jobs.states import Decision, Wants
 
@@ -61,6 +62,7 @@ def _ask(firing: Firing, at: datetime) -> Answer:
     rule = firing.rule
     if rule is None:
         return Answer(False, {}, "The rule was deleted before its handler was asked.")
+    reread(rule.target.project, at=at)
     if not rule.handler:
         return Answer(True, firing.parameters)
     state = {**_seen(firing, rule, at), "rule": rule.name, "computed": firing.parameters}

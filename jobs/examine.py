@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from django_celery_beat.models import PeriodicTask
 from redis import Redis
 from redis.exceptions import RedisError
 
+from jobs import clock
 from jobs.models import Beat, Pipeline, Project, Step, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
@@ -142,13 +145,26 @@ def _projects() -> Iterator[Finding]:
 
 def _project(project: Project) -> Finding:
     subject, mend = f"project {project.name}", f"python manage.py project check {project.name}"
-    snapshot = project.snapshot
-    if snapshot is None:
-        return Finding(subject, False, f"The project {project.name} was never read.", mend)
-    if errors := snapshot.errors:
+    if away := _away(project):
+        return Finding(subject, False, away, mend)
+    if errors := project.errors:
         return Finding(subject, False, f"{project.name}: {errors[0]}", mend)
+    if project.snapshot is None:
+        return Finding(subject, False, f"The project {project.name} was never read.", mend)
     count = Pipeline.objects.filter(project=project, is_registered=True).count()
     return Finding(subject, True, f"{project.name} has {count} pipeline{'' if count == 1 else 's'}.")
+
+
+def _away(project: Project) -> str:
+    """What of a project is not there at this moment; "" when all is, or when workers on other machines decide that."""
+    if not project.folder.is_dir():
+        what = f"The folder {project.path} of {project.name} is not there: put it back, or change the project's path."
+    elif not os.access(project.interpreter, os.X_OK):
+        what = f"The Python {project.interpreter} of {project.name} is not there: put it back, or name another one."
+    else:
+        return ""
+    hosts = set(Worker.objects.alive(clock.now()).values_list("host", flat=True))
+    return what if hosts <= {platform.node()} else ""
 
 
 def _workers(at: datetime) -> Finding:

@@ -113,6 +113,9 @@ def _decide(firing: Firing, rule: Rule, look: Look, at: datetime) -> None:
     elif rule.handler:
         firing.decision, firing.sentence = Decision.DECIDING, f"{rule.handler} is asked."
         firing.decided_at = None
+    elif rule.target.project.trouble:  # a worker reads it again, which nobody can wait for here
+        firing.decision, firing.sentence = Decision.DECIDING, f"The project {rule.target.project} is read again first."
+        firing.decided_at = None
     else:
         start(firing, rule, at)
 

@@ -13,6 +13,7 @@ from jobs.artifacts import store
 from jobs.errors import IllegalMove, RequestError
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
+from jobs.reread import reread
 from jobs.reuse import selection_of
 from jobs.selection import Selection, bare, children, parents, reach
 from jobs.states import Cause, ResendStatus
@@ -49,6 +50,7 @@ def follow_up(run: Run, *, at: datetime, by: User | None = None, by_name: str = 
     """A new run from the nodes whose requests were replayed; `kedro_console.replay.answers()` gives it the answers."""
     if not run.is_final:
         raise IllegalMove("run", run.status, "followed up before it has ended")
+    reread(run.pipeline.project, at=at)
     answers = unused(run)
     parts = _parts(run, _nodes_that_asked(answers))
     many = f"{len(answers)} replayed request{'' if len(answers) == 1 else 's'}"

@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import following, stores
+from jobs import clock, following, stores
 from jobs import parameters as runtime
 from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.dispatch import send
 from jobs.errors import NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
-from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
+from jobs.models import NodeRun, Pipeline, Project, Run, Snapshot, Step
+from jobs.models.project import EVERY_PIPELINE
 from jobs.overlap import line_up, unversioned
 from jobs.plan import Plan, PlannedStep
+from jobs.reread import reread, reread_changed
 from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
 from jobs.selection import Selection, choose
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
@@ -36,6 +38,8 @@ WHOLE = Selection()
 REASON_LENGTH = 300
 UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE, Cause.BACKFILL})
 """Causes with no person who would read a refusal."""
+TIMED: Final = frozenset({Cause.SCHEDULE, Cause.BACKFILL})
+"""Causes with nothing but the run itself to say what came of them."""
 
 
 def find_pipeline(name: str, project: str = "") -> Pipeline:
@@ -44,11 +48,23 @@ def find_pipeline(name: str, project: str = "") -> Pipeline:
     rows = Pipeline.objects.select_related("project").filter(is_registered=True)
     if project or wanted:
         rows = rows.filter(project__name=project or wanted)
-    found = rows.filter(name=rest).order_by("project_id").first()
+    rows = rows.order_by("project_id")
+    found = rows.filter(name=rest).first()
+    if found is None:
+        _look_again(project or wanted)
+        found = rows.filter(name=rest).first()
     if found is None:
         names = sorted(set(rows.values_list("name", flat=True)))
         raise UnknownPipeline(name, get_close_matches(rest, names, 3, 0.4))
     return found
+
+
+def _look_again(name: str) -> None:
+    """Read what has changed before a pipeline is called unknown; ProjectError when nothing of its project was read."""
+    projects = list(Project.objects.filter(**{"name": name} if name else {}).order_by("pk"))
+    reread_changed(projects, at=clock.now())
+    if len(projects) == 1 and not projects[0].pipelines.exists() and (why := projects[0].refusal(EVERY_PIPELINE)):
+        raise ProjectError(why)
 
 
 def launch(
@@ -71,10 +87,17 @@ def launch(
     Nodes that are `reused` do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
     what changed, others do not either, unless `everything` is to run; a run with nothing to do succeeds at once.
     Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all, NotNow when
-    the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once.
+    the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once,
+    and a due time of a project that cannot run one that has failed.
     """
     if idempotency_key and (known := Run.objects.filter(idempotency_key=idempotency_key).first()):
         return known
+    reread(pipeline.project, at=at)
+    if why := pipeline.project.refusal(pipeline.name):
+        if cause not in TIMED:
+            raise ProjectError(why)
+        facts |= {"cause": cause, "parameters": parameters or {}, "runner": runner or pipeline.runner}
+        return _commit_refused(pipeline, why, at=at, idempotency_key=idempotency_key, **facts)
     snapshot = snapshot_of(pipeline)
     if pipeline.reuses_content:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
@@ -255,6 +278,30 @@ def _commit_skipped(run: Run, nodes: list[SnapshotNode], reason: str, *, at: dat
             for position, node in enumerate(nodes)
         )
         run.end(Status.CANCELLED, at=at, by=run.cause, reason=reason, error=reason)
+
+
+def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any) -> Run:
+    """A due time for which the project cannot run is a failed run: people find it, and rules may follow it."""
+    snapshot = pipeline.project.snapshot
+    structure = snapshot.pipeline(pipeline.name) if snapshot else None
+    names = [node.name for node in structure.nodes] if structure else []
+    run = Run(pipeline=pipeline, snapshot=snapshot, nodes_total=len(names), created_at=at, **facts)
+    try:
+        with transaction.atomic():
+            following.lock(run.pipeline_id)
+            run.save(force_insert=True)
+            run.begin(at=at, by=run.cause, reason=run.cause_detail)
+            NodeRun.objects.bulk_create(
+                NodeRun(run=run, name=name, position=position, status=NodeStatus.BLOCKED)
+                for position, name in enumerate(names)
+            )
+            run.start(at=at, by=run.cause).end(Status.FAILED, at=at, by=run.cause, reason=why, error=why)
+            following.run_ended(run, at)
+    except IntegrityError:
+        if run.idempotency_key:  # two asked at once: the first one's run is the answer to both
+            return Run.objects.get(idempotency_key=run.idempotency_key)
+        raise
+    return run
 
 
 def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:

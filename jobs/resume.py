@@ -15,6 +15,7 @@ from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
 from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
 from jobs.models import Run
+from jobs.reread import reread
 from jobs.rerun import Part
 from jobs.reuse import Preview, preview, selection_of
 from jobs.states import Cause
@@ -32,6 +33,7 @@ def resume(
 
     Raises what `preview` raises, and NothingToResume when every node can be reused.
     """
+    reread(run.pipeline.project, at=at)
     found = preview(run, parameters)
     if not found.rerun:
         raise NothingToResume(

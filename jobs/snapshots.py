@@ -7,21 +7,28 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.text import slugify
 
 from jobs.errors import ProjectError
+from jobs.fingerprint import fingerprint
 from jobs.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
+from jobs.models.project import EVERY_PIPELINE
 from kedro_console.wire import WireError, parse_snapshot
 
 READ_SECONDS: Final = 120
-BLINDING: Final = frozenset({"project", "kedro", "import", "configuration", "dependency:kedro"})
-"""Subjects of problems with which the list of pipelines is empty or partial."""
+BLINDING: Final = frozenset({"project", "kedro", "configuration", "dependency:kedro"})
+"""Subjects of errors with which no run can start, and most of the picture is missing."""
+IMPORT: Final = "import"
+READ_FACTS: Final = ("trouble", "unread", "fingerprint", "checked_at")
+"""What every reading writes of a project."""
 
 
 def add_project(
@@ -78,42 +85,114 @@ def _interpreter(given: str, folder: Path) -> str:
     return str(own) if own.exists() else sys.executable
 
 
-def take(project: Project, *, at: datetime) -> Snapshot:
-    """The project as it is now; an unchanged picture is not stored twice. ProjectError when it could not be read."""
-    content = _read(project)
-    newest = project.snapshot
+def take(project: Project, *, at: datetime, seconds: float = READ_SECONDS) -> Snapshot:
+    """The project as it is now; an unchanged picture is not stored twice. ProjectError when it could not be read.
+
+    A reading that sees less than an earlier one did does not take its place: that picture stays, and the project keeps
+    the reason as its trouble.
+    """
+    print_of_files = fingerprint(project)
+    try:
+        content = _read(project, seconds)
+    except ProjectError as error:
+        _keep(project, _Reading(_trouble("project", str(error)), [EVERY_PIPELINE]), print_of_files, at)
+        raise
     with transaction.atomic():
-        if newest is None or newest.content != content:
-            newest = Snapshot.objects.create(
-                project=project,
-                revision=content["revision"][:80],
-                kedro_version=content["kedro_version"],
-                python_version=content["python_version"],
-                content=content,
-                taken_at=at,
-            )
-        _register_pipelines(project, newest)
-        Project.objects.filter(pk=project.pk).update(checked_at=at)
+        newest = project.snapshot
+        reading = _judge(content, newest)
+        if not _keep(project, reading, print_of_files, at):
+            return newest or _store(project, content, at)
+        if newest is None or (reading.is_picture and newest.content != reading.content):
+            newest = _store(project, reading.content or content, at)
+        if reading.is_picture:
+            _register_pipelines(project, newest, reading.unread)
     return newest
 
 
-def _register_pipelines(project: Project, snapshot: Snapshot) -> None:
+@dataclass(frozen=True)
+class _Reading:
+    """What one reading of a project is worth."""
+
+    trouble: list[dict[str, str]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    content: dict[str, Any] | None = None
+    """The picture to go on with; None: the one that there is."""
+
+    @property
+    def is_picture(self) -> bool:
+        return self.content is not None
+
+
+def _trouble(subject: str, sentence: str) -> list[dict[str, str]]:
+    return [{"severity": "error", "subject": subject, "sentence": sentence}]
+
+
+def _judge(content: dict[str, Any], newest: Snapshot | None) -> _Reading:
+    """Whether this picture may take the place of the newest, and what of the project it could not see."""
+    known = {each["name"]: each for each in newest.content["pipelines"]} if newest else {}
+    seen = {each["name"] for each in content["pipelines"] if each["nodes"]}
+    told = [{name: each[name] for name in ("severity", "subject", "sentence")} for each in content["problems"]]
+    subjects = {each["subject"] for each in told if each["severity"] == "error"}
+    had = [name for name, each in known.items() if each["nodes"]]
+    if subjects & BLINDING or (IMPORT in subjects and not seen):
+        return _Reading(told, [EVERY_PIPELINE], None if had else content)
+    if had and not seen:
+        count = f"{len(had)} pipeline{'' if len(had) == 1 else 's'}"
+        why = f"No pipeline with a node was found, and there were {count}: put them back, or remove the project."
+        return _Reading(_trouble(IMPORT, why), [EVERY_PIPELINE])
+    lost = [each for name, each in known.items() if name not in seen and _is_unread(name, subjects)]
+    if not lost and IMPORT not in subjects and all(_is_shown(each, content) for each in subjects):
+        return _Reading(content=content)
+    return _Reading(told, [each["name"] for each in lost], {**content, "pipelines": _with(content["pipelines"], lost)})
+
+
+def _is_unread(name: str, subjects: set[str]) -> bool:
+    return IMPORT in subjects or f"pipeline:{name}" in subjects
+
+
+def _is_shown(subject: str, content: dict[str, Any]) -> bool:
+    """A pipeline that cannot run and is in the picture was read."""
+    kind, _, name = subject.partition(":")
+    return kind != "pipeline" or any(each["name"] == name for each in content["pipelines"])
+
+
+def _with(pipelines: list[dict[str, Any]], lost: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pipelines with those that could not be read as they last were."""
+    names = {each["name"] for each in lost}
+    return sorted([*(each for each in pipelines if each["name"] not in names), *lost], key=lambda each: each["name"])
+
+
+def _keep(project: Project, reading: _Reading, print_of_files: str, at: datetime) -> bool:
+    """Write what the reading said of the project; False when a later one has done so."""
+    facts = dict(zip(READ_FACTS, (reading.trouble, reading.unread, print_of_files, at), strict=True))
+    earlier = Q(checked_at=None) | Q(checked_at__lte=at)
+    is_newest = bool(Project.objects.filter(earlier, pk=project.pk).update(**facts))
+    project.refresh_from_db(fields=READ_FACTS)
+    return is_newest
+
+
+def _store(project: Project, content: dict[str, Any], at: datetime) -> Snapshot:
+    return Snapshot.objects.create(
+        project=project,
+        revision=content["revision"][:80],
+        kedro_version=content["kedro_version"],
+        python_version=content["python_version"],
+        content=content,
+        taken_at=at,
+    )
+
+
+def _register_pipelines(project: Project, snapshot: Snapshot, unread: list[str]) -> None:
     """A pipeline that is new gets a row; one that is gone keeps its row and history, unregistered."""
     names = [pipeline.name for pipeline in snapshot.picture.pipelines]
     known = set(project.pipelines.values_list("name", flat=True))
     Pipeline.objects.bulk_create(Pipeline(project=project, name=name) for name in names if name not in known)
     project.pipelines.filter(name__in=names).update(is_registered=True)
-    if _is_whole(snapshot):
+    if EVERY_PIPELINE not in unread:
         project.pipelines.exclude(name__in=names).update(is_registered=False)
 
 
-def _is_whole(snapshot: Snapshot) -> bool:
-    """All pipelines could be read: what is not in the picture is really gone, not only out of sight."""
-    subjects = {problem.subject for problem in snapshot.picture.problems if problem.severity == "error"}
-    return not any(subject in BLINDING or subject.startswith("pipeline:") for subject in subjects)
-
-
-def _read(project: Project) -> dict[str, Any]:
+def _read(project: Project, seconds: float) -> dict[str, Any]:
     command = [project.interpreter, "-m", "kedro_console.snapshot", "--project", project.path]
     if project.kedro_env:
         command += ["--env", project.kedro_env]
@@ -127,14 +206,14 @@ def _read(project: Project) -> dict[str, Any]:
             cwd=project.path,
             env=child_environment(project),
             capture_output=True,
-            timeout=READ_SECONDS,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except OSError as error:
         raise ProjectError(f"{project.interpreter} could not be started: {error.strerror}.") from error
     except subprocess.TimeoutExpired as error:
-        raise ProjectError(f"The project {project.name} could not be read within {READ_SECONDS} s.") from error
+        raise ProjectError(f"The project {project.name} could not be read within {seconds:.0f} s.") from error
     return _parsed(project, ended)
 
 

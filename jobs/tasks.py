@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from celery import Task, shared_task
@@ -9,6 +10,7 @@ from celery.exceptions import Ignore
 
 from jobs import clock
 from jobs.decide import decide as ask_handler
+from jobs.errors import ProjectError
 from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
@@ -50,8 +52,9 @@ def drop_old() -> None:
 
 @shared_task(name="jobs.snapshot")
 def snapshot(project_id: int) -> None:
-    """Read a project again."""
-    take(Project.objects.get(pk=project_id), at=clock.now())
+    """Read a project again; what cannot be read is the project's trouble, not the task's."""
+    with suppress(ProjectError):
+        take(Project.objects.get(pk=project_id), at=clock.now())
 
 
 @shared_task(name="jobs.decide", bind=True, ignore_result=False)

@@ -169,9 +169,9 @@ class ProjectAdmin(Admin):
     @display(description="State", label={"ready": "success", "problems": "danger", "never read": "warning"})
     def state(self, project: Any) -> str:
         snapshot = project.newest_snapshot
-        if snapshot is None:
+        if snapshot is None and not project.trouble:
             return "never read"
-        return "problems" if snapshot.errors else "ready"
+        return "problems" if project.trouble or snapshot.errors else "ready"
 
     @display(description="Pipelines")
     def pipeline_count(self, project: Any) -> int:
@@ -179,10 +179,9 @@ class ProjectAdmin(Admin):
 
     @display(description="Problems")
     def problems(self, project: Project) -> str:
-        snapshot = project.snapshot if project.pk else None
-        if snapshot is None:
+        if not (project.pk and (project.trouble or project.snapshot)):
             return "The project was never read: Check now does it."
-        told = ((problem.severity, problem.sentence) for problem in snapshot.picture.problems)
+        told = ((problem.severity, problem.sentence) for problem in project.problems)
         return format_html_join("", "<p>{}: {}</p>", told) or "None: every pipeline can run."
 
     @display(description="Kept")
@@ -219,9 +218,9 @@ class ProjectAdmin(Admin):
         except ConsoleError as error:
             self.message_user(request, str(error), messages.ERROR)
             return
-        for problem in snapshot.picture.problems:
+        for problem in project.problems:
             level = messages.ERROR if problem.severity == "error" else messages.WARNING
             self.message_user(request, f"{project}: {problem.sentence}", level)
-        if not snapshot.errors:
+        if not project.errors:
             found = len(snapshot.picture.pipelines)
             self.message_user(request, f"{project} can run: {found} pipelines found.", messages.SUCCESS)

@@ -154,5 +154,5 @@ def _project(project: Project) -> dict[str, Any]:
         "revision": snapshot.revision if snapshot else "",
         "checked_at": project.checked_at,
         "pipelines": [pipeline.name for pipeline in project.pipelines.filter(is_registered=True)],
-        "problems": snapshot.picture.problems if snapshot else [],
+        "problems": project.problems,
     }

@@ -90,10 +90,8 @@ def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -
     except ProjectError as error:
         return str(error)
     count = project.pipelines.filter(is_registered=True).count()
-    problems = project.snapshot.picture.problems if project.snapshot else []
     counted = f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
-    errors = [problem.sentence for problem in problems if problem.severity == "error"]
-    return " ".join([counted, *errors, *propose(project, at=at)])
+    return " ".join([counted, *project.errors, *propose(project, at=at)])
 
 
 def _update_environment(project: Project, environment: dict[str, str] | None) -> None:

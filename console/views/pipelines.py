@@ -30,6 +30,8 @@ class Entry:
     pipeline: Pipeline
     lately: Lately
     fire: Fire | None
+    is_refused: bool = False
+    """The project cannot be read, so it cannot start now."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def _groups(at: datetime) -> list[Group]:
     groups = {project.pk: Group(project, problems=problems.get(project.pk, [])) for project in projects}
     for pipeline in rows:
         fire = next((fire for fire in fires.get(pipeline.pk, []) if fire.next_at), None)
-        groups[pipeline.project_id].entries.append(Entry(pipeline, figures[pipeline.pk], fire))
+        is_refused = bool(pipeline.project.refusal(pipeline.name))
+        groups[pipeline.project_id].entries.append(Entry(pipeline, figures[pipeline.pk], fire, is_refused))
     return list(groups.values())
 
 
@@ -74,7 +77,8 @@ def _problems(projects: list[Project]) -> dict[int, list[dict[str, str]]]:
     newest = Snapshot.objects.filter(project=OuterRef("pk")).order_by("-id").values("id")[:1]
     ids = Project.objects.filter(pk__in=[project.pk for project in projects]).annotate(newest=Subquery(newest))
     found = Snapshot.objects.filter(pk__in=[pk for pk in ids.values_list("newest", flat=True) if pk])
-    return {project: problems or [] for project, problems in found.values_list("project_id", "content__problems")}
+    seen = {project: problems or [] for project, problems in found.values_list("project_id", "content__problems")}
+    return {**seen, **{project.pk: project.trouble for project in projects if project.trouble}}
 
 
 @require_GET
@@ -92,6 +96,8 @@ def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "pipeline": row,
         "snapshot": snapshot,
+        "problems": row.project.trouble or (snapshot.picture.problems if snapshot else []),
+        "refusal": row.project.refusal(row.name),
         "structure": structure,
         "drawing": drawing,
         "graph_url": request.path,

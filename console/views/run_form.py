@@ -127,6 +127,7 @@ def _page(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> HttpRespon
         "form": form,
         "latest": latest,
         "mine": mine,
+        "refusal": "" if form.non_field_errors() else row.project.refusal(row.name),
         "from": request.GET.get("from", ""),
         **_will_run(request, form, snapshot),
     }

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import models
 
 from jobs.encryption import EncryptedJSONField
+from kedro_console.wire import Problem
 
 if TYPE_CHECKING:
     from jobs.models.snapshot import Snapshot
 
 
 CHECK_PAUSE = timedelta(minutes=1)
+EVERY_PIPELINE: Final = "*"
 
 
 class Project(models.Model):
@@ -40,6 +42,15 @@ class Project(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    trouble = models.JSONField(
+        default=list, editable=False, help_text="Why the newest reading did not see all of the project; [] when it did."
+    )
+    unread = models.JSONField(
+        default=list, editable=False, help_text='Pipelines that cannot be started for that reason; ["*"] is every one.'
+    )
+    fingerprint = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Of its files, when it was read last."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -57,6 +68,26 @@ class Project(models.Model):
     @property
     def folder(self) -> Path:
         return Path(self.path)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What the newest reading found wrong, whether its picture was kept or an older one is."""
+        if self.trouble:
+            return [Problem(**each) for each in self.trouble]
+        snapshot = self.snapshot
+        return snapshot.picture.problems if snapshot else []
+
+    @property
+    def errors(self) -> list[str]:
+        """What stands in the way of runs, a sentence each."""
+        return [problem.sentence for problem in self.problems if problem.severity == "error"]
+
+    def refusal(self, pipeline: str) -> str:
+        """Why this pipeline cannot be started until the project can be read; "" when it can."""
+        if not ({EVERY_PIPELINE, pipeline} & set(self.unread)):
+            return ""
+        why = next((each["sentence"] for each in self.trouble if each["severity"] == "error"), "")
+        return f"The project {self.name} cannot be read, so nothing of it can start. {why}".strip()
 
     @property
     def snapshot(self) -> Snapshot | None:

@@ -202,7 +202,7 @@ def test_a_new_project_is_checked_at_once_and_a_bad_one_is_kept_with_the_reason(
     project = Project.objects.get()
     assert project.environment == {"TOKEN": "hunter2", "URL": "http://x/?a=b"}
     assert "The Kedro project mine could not be read: exit code 1" in page
-    assert "never read" in page
+    assert project.errors == ["The Kedro project mine could not be read: exit code 1"]
 
 
 @pytest.mark.parametrize(

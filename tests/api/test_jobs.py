@@ -287,3 +287,13 @@ def test_what_waits_of_a_job_goes_first_when_asked_and_a_job_that_waits_for_noth
     assert run.steps.get().priority == 0
     run.steps.get().claim(at=AT, worker_name="w1", lease=timedelta(minutes=1))
     assert operator.patch(path, {"priority": 1}, **ask).status_code == 409
+
+
+def test_a_project_that_cannot_be_read_is_a_409_with_its_error(operator) -> None:
+    make_pipeline()
+    problem = {"severity": "error", "subject": "import", "sentence": "No module named not_there_yet."}
+    Project.objects.update(trouble=[problem], unread=["*"])
+    answer = post(operator, "/jobs", {"pipeline_name": "report"})
+    assert answer.status_code == 409
+    assert "not_there_yet" in answer.json()["detail"]
+    assert not Run.objects.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,9 +47,107 @@ def test_a_pipeline_that_is_gone_keeps_its_row_unregistered(tmp_path: Path) -> N
 def test_broken_code_is_named_and_unregisters_nothing(tmp_path: Path) -> None:
     project = add_project(write_toy(tmp_path / "toy"), at=AT)
     (project.folder / "src" / "toy" / "nodes.py").write_text("import openpyxl_that_is_not_there\n")
-    snapshot = take(project, at=AT)
-    assert any("openpyxl_that_is_not_there" in sentence for sentence in snapshot.errors)
+    take(project, at=AT)
+    assert any("openpyxl_that_is_not_there" in sentence for sentence in project.errors)
     assert Pipeline.objects.get(project=project, name="chain").is_registered
+
+
+Spoil = Callable[[Project], object]
+
+
+def _no_python(project: Project) -> None:
+    Project.objects.filter(pk=project.pk).update(interpreter="/nowhere/python")
+    project.refresh_from_db()
+
+
+SPOILT: dict[str, Spoil] = {
+    "a half-written module": lambda project: _write(project, "src/toy/nodes.py", "def first(word:"),
+    "a registry that is gone": lambda project: (project.folder / "src/toy/pipeline_registry.py").unlink(),
+    "a registry without pipelines": lambda project: _write(
+        project, "src/toy/pipeline_registry.py", "def register_pipelines():\n    return {}\n"
+    ),
+    "half a catalog": lambda project: _write(project, "conf/base/catalog.yml", "x: {type: "),
+    "half of the parameters": lambda project: _write(project, "conf/base/parameters.yml", "word: [1,"),
+    "half a pyproject": lambda project: _write(project, "pyproject.toml", "[tool.ked"),
+    "settings that raise": lambda project: _write(project, "src/toy/settings.py", "raise RuntimeError('no')"),
+    "a folder that is gone": lambda project: project.folder.rename(project.folder.with_name("away")),
+    "an interpreter that is gone": _no_python,
+}
+
+
+def _write(project: Project, name: str, text: str) -> None:
+    (project.folder / name).write_text(text)
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_worse_picture_does_not_replace_a_good_one(tmp_path: Path, spoil: Spoil) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT)
+    good, registered = project.snapshot, project.pipelines.filter(is_registered=True).count()
+    spoil(project)
+    with suppress(ProjectError):
+        take(project, at=AT)
+    project = Project.objects.get()
+    assert project.snapshot == good
+    assert project.pipelines.filter(is_registered=True).count() == registered
+    assert project.errors
+    assert project.errors[0] in project.refusal("chain")
+
+
+def test_a_good_reading_ends_the_trouble(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT)
+    nodes = (project.folder / "src/toy/nodes.py").read_text()
+    _write(project, "src/toy/nodes.py", "import not_there_yet\n")
+    take(project, at=AT)
+    assert project.trouble
+    _write(project, "src/toy/nodes.py", nodes)
+    take(project, at=AT)
+    assert (project.trouble, project.unread, project.refusal("chain")) == ([], [], "")
+
+
+def test_a_reading_that_began_earlier_does_not_undo_a_later_one(tmp_path: Path) -> None:
+    project = add_project(write_toy(tmp_path / "toy"), at=AT + timedelta(seconds=9))
+    _write(project, "src/toy/nodes.py", "import not_there_yet\n")
+    take(project, at=AT)
+    assert not project.trouble
+
+
+MODULES = """
+from kedro.framework.project import find_pipelines
+
+
+def register_pipelines():
+    found = find_pipelines()
+    return {**found, "__default__": sum(found.values())}
+"""
+MODULE = """
+from kedro.pipeline import node, pipeline
+
+
+def same(word):
+    return word
+
+
+def create_pipeline(**kwargs):
+    return pipeline([node(same, "params:word", "NAME_out", name="NAME_node")])
+"""
+
+
+def test_of_two_modules_the_one_that_can_be_imported_goes_on(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "toy")
+    (folder / "src/toy/pipeline_registry.py").write_text(MODULES)
+    for name in ("left", "right"):
+        place = folder / "src/toy/pipelines" / name
+        place.mkdir(parents=True)
+        (place / "__init__.py").write_text("from .pipeline import create_pipeline\n")
+        (place / "pipeline.py").write_text(MODULE.replace("NAME", name))
+    (folder / "src/toy/pipelines/__init__.py").touch()
+    project = add_project(folder, at=AT)
+    (folder / "src/toy/pipelines/right/pipeline.py").write_text("import not_there_yet\n")
+    take(project, at=AT)
+    assert project.refusal("left") == ""  # as `kedro run --pipeline left`
+    assert "not_there_yet" in project.refusal("right")
+    assert set(project.pipelines.filter(is_registered=True).values_list("name", flat=True)) >= {"left", "right"}
+    assert project.snapshot and project.snapshot.pipeline("right")
 
 
 @pytest.mark.parametrize(

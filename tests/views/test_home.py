@@ -10,7 +10,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs import clock
 from jobs.examine import examine
-from jobs.models import Grant, Pipeline, Snapshot
+from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
 from jobs.quotas import hold
 from jobs.states import Status
 from jobs.turns import Amount
@@ -40,19 +40,46 @@ def test_without_a_project_the_command_that_adds_one_is_named() -> None:
     assert found("projects") == (False, "No Kedro project is known yet.", "python manage.py project add PATH")
 
 
-def test_a_project_is_good_when_its_snapshot_has_no_errors() -> None:
-    make_pipeline()
+@pytest.fixture
+def shop(tmp_path: Path) -> Project:
+    project = make_project(folder=tmp_path)
+    make_pipeline(project=project)
+    return project
+
+
+def test_a_project_is_good_when_its_snapshot_has_no_errors(shop: Project) -> None:
     assert found("project shop") == (True, "shop has 1 pipeline.", "")
 
 
-def test_a_project_with_errors_says_the_first_of_them() -> None:
+def test_a_project_with_errors_says_the_first_of_them(shop: Project) -> None:
     problem = {"severity": "error", "subject": "import", "sentence": "No module named “numpyy”."}
-    Snapshot.objects.create(project=make_project(), revision="r", content=content(problems=[problem]), taken_at=AT)
+    Snapshot.objects.create(project=shop, revision="r", content=content(problems=[problem]), taken_at=AT)
     assert found("project shop") == (
         False,
         "shop: No module named “numpyy”.",
         "python manage.py project check shop",
     )
+
+
+def test_a_project_whose_newest_reading_went_wrong_says_why_beside_its_good_picture(shop: Project) -> None:
+    problem = {"severity": "error", "subject": "import", "sentence": "No module named “numpyy”."}
+    Project.objects.update(trouble=[problem], unread=["*"])
+    assert found("project shop")[:2] == (False, "shop: No module named “numpyy”.")
+
+
+@pytest.mark.parametrize("gone", ["path", "interpreter"])
+def test_a_project_that_is_not_there_is_no_good_one(shop: Project, gone: str) -> None:
+    Project.objects.update(**{gone: "/nowhere/at/all"})
+    is_ok, sentence, mend = found("project shop")
+    assert not is_ok
+    assert "/nowhere/at/all" in sentence and "is not there" in sentence
+    assert mend == "python manage.py project check shop"
+
+
+def test_workers_of_other_machines_know_better_what_is_there(shop: Project) -> None:
+    Project.objects.update(path="/only/over/there")
+    Worker.objects.update_or_create(pk=a_worker().pk, defaults={"host": "another machine"})
+    assert found("project shop")[0]
 
 
 def test_a_worker_that_is_silent_does_not_count_as_alive() -> None:

@@ -74,13 +74,14 @@ class Command(BaseCommand):
         """Say what the newest snapshot holds; whether it is without errors."""
         snapshot = project.snapshot
         picture = snapshot.picture if snapshot else None
-        problems = picture.problems if picture else []
+        problems = project.problems
         for problem in problems:
             self.stderr.write(printable(f"{project.name}: {problem.severity}: {problem.sentence}"))
         if picture:
             self.stdout.write(
                 f"{project.name}: {len(picture.pipelines)} pipelines, Kedro {picture.kedro_version}, "
                 f"Python {picture.python_version}, revision {picture.revision}"
+                f"{' (its last good picture, which stays)' if project.unread else ''}"
             )
         return not any(problem.severity == "error" for problem in problems)
 

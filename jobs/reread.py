@@ -1,0 +1,100 @@
+"""Read a project again by itself: before a start when its newest reading went wrong, and when its files change."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import Error, close_old_connections, connection
+
+from jobs import clock
+from jobs.dispatch import ask_for_snapshot
+from jobs.errors import ProjectError
+from jobs.fingerprint import fingerprint
+from jobs.models import Project
+from jobs.snapshots import READ_FACTS, take
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS: Final = 60.0
+"""So long a start waits for a project to be read."""
+BELIEVED: Final = timedelta(seconds=30)
+"""What was wrong may be mended outside of the files that are looked at: after this a start has it read again."""
+TRIED_AGAIN: Final = timedelta(minutes=5)
+LOOK_SECONDS: Final = 10.0
+FEW: Final = 10
+"""So many projects are looked through for a pipeline that nobody knows."""
+
+_turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
+
+
+def reread(project: Project, *, at: datetime) -> None:
+    """Read a troubled project again if that may help, and wait for it; what is wrong then stands in the project.
+
+    Of several who ask at once one reads, and never while rows are locked.
+    """
+    if not project.trouble or connection.in_atomic_block:
+        return
+    turn = _turns[project.pk]
+    if not turn.acquire(timeout=START_SECONDS):
+        return
+    try:
+        project.refresh_from_db(fields=READ_FACTS)
+        if project.trouble and (_is_changed(project) or at - (project.checked_at or at) > BELIEVED):
+            with suppress(ProjectError):
+                take(project, at=max(at, project.checked_at or at), seconds=START_SECONDS)
+    finally:
+        turn.release()
+
+
+def reread_changed(projects: list[Project], *, at: datetime) -> None:
+    """Read those of these projects again that changed since they were read last: something new may be there."""
+    for project in projects[:FEW]:
+        if project.trouble:
+            reread(project, at=at)
+        elif _is_changed(project) and not connection.in_atomic_block:
+            with suppress(ProjectError):
+                take(project, at=at, seconds=START_SECONDS)
+
+
+def _is_changed(project: Project) -> bool:
+    return fingerprint(project) != project.fingerprint
+
+
+def look(known: dict[int, str], at: datetime) -> None:
+    """Have projects read again whose files are not those that `known` has, or that have been in trouble for long."""
+    for project in Project.objects.defer("environment"):
+        now = fingerprint(project)
+        is_changed = now != known.setdefault(project.pk, project.fingerprint or now)
+        is_late = bool(project.trouble) and at - (project.checked_at or at) > TRIED_AGAIN
+        if (is_changed or is_late) and project.may_ask_for_check(at):
+            known[project.pk] = now
+            ask_for_snapshot(project.pk)
+
+
+class Watch(threading.Thread):
+    """One thread per worker that looks at the projects' files; the heartbeat does not wait for slow disks."""
+
+    def __init__(self) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._stopping = threading.Event()
+        self._known: dict[int, str] = {}
+
+    def run(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            try:
+                look(self._known, clock.now())
+            except Error as error:
+                logger.warning("The projects could not be looked at: %s", error)
+                close_old_connections()
+                connection.close()
+            except Exception:
+                logger.exception("The projects could not be looked at.")
+        connection.close()
+
+    def stop(self) -> None:
+        self._stopping.set()
