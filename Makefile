@@ -6,11 +6,12 @@ ARGS ?=
 MINUTES ?= 10
 TIMES ?= 50
 DATABASE ?= sqlite
+FOLDER ?=
 
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock bench bench-signals chaos kills clean venv venv-dev
+.PHONY: help up test check fix lock cases bench bench-signals chaos kills clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +36,9 @@ lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade
 	  --custom-compile-command "make lock" --output-file requirements.txt requirements.in
 	@$(PY) -m uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command "make lock" --output-file requirements-dev.txt requirements-dev.in
+
+cases: venv-dev ## compare the console with plain `kedro run`, case by case (FOLDER=/of/other/projects, ARGS="--only name")
+	@PYTHONPATH=.:pipelines $(PY) -m tests.cases $(if $(FOLDER),"$(FOLDER)") $(ARGS)
 
 bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (ARGS=rounds)
 	@for each in warm_start fan_out machine_learning report; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done

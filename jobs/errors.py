@@ -60,6 +60,10 @@ class HostLost(ProjectError):
     """The project's host was killed before it could listen: nothing is known about the project."""
 
 
+class StepFailed(ConsoleError):
+    """What Celery's `AsyncResult.get()` raises for a step that failed or crashed."""
+
+
 class PlatformError(ConsoleError):
     """Ops can put it right: broker, store, worker."""
 

@@ -19,12 +19,12 @@ from jobs.snapshots import take
 from jobs.supervise import supervise
 
 
-@shared_task(name="jobs.execute", bind=True, ignore_result=False)
-def execute(self: Task[Any, Any], step_id: int) -> str:
-    """Run one step; a message for a step that another has is ignored and leaves no result."""
+@shared_task(name="jobs.execute", bind=True)
+def execute(self: Task[Any, Any], step_id: int) -> None:
+    """Run one step and those that follow it. Each step keeps its result with its end, not with the end of this task;
+    a message for a step that another has is ignored."""
     if not supervise(step_id, worker_name=self.request.hostname or ""):
         raise Ignore
-    return f"step {step_id} ended"
 
 
 @shared_task(name="jobs.start", bind=True, ignore_result=False)

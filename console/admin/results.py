@@ -15,7 +15,7 @@ from django.urls import reverse
 from django_celery_results.models import GroupResult, TaskResult
 from unfold.decorators import display
 
-from console.admin.lists import Facts, run_link
+from console.admin.lists import Facts, link, run_link
 from jobs.models import Step
 
 TASKS = ("jobs.execute", "jobs.start", "jobs.snapshot", "jobs.prune", "jobs.replay", "celery.backend_cleanup")
@@ -62,7 +62,8 @@ for _model in (TaskResult, GroupResult):
 
 @admin.register(TaskResult)
 class TaskResultAdmin(Facts):
-    list_display = ("task_id", "task_name", "state", "of_run", "periodic_task_name", "worker", "date_done")
+    list_display = ("task_id", "task_name", "state", "of_run", "of_step", "periodic_task_name", "worker",
+                    "date_done")  # fmt: skip
     list_filter = (StateFilter, TaskFilter, "date_done")
     list_defer = ("task_args", "task_kwargs", "traceback", "meta")
     search_fields = ("=task_id", "=periodic_task_name", "=worker")
@@ -70,16 +71,18 @@ class TaskResultAdmin(Facts):
     ordering = ("-date_done",)
     sortable_by = ("date_done",)
     fieldsets = (
-        (None, {"fields": ("task_id", "task_name", "state", "of_run", "periodic_task_name", "worker")}),
+        (None, {"fields": ("task_id", "task_name", "state", ("of_run", "of_step"), "periodic_task_name", "worker")}),
         ("Arguments", {"fields": ("task_args", "task_kwargs")}),
         ("Result", {"fields": ("result", "traceback", "date_created", "date_started", "date_done", "meta")}),
     )
 
     def dress(self, rows: Sequence[Any]) -> None:
         ids = [row.task_id for row in rows if _is_uuid(row.task_id)]
-        runs = dict(Step.objects.filter(task_id__in=ids).values_list("task_id", "run_id"))
+        steps = {
+            step.task_id: step for step in Step.objects.filter(task_id__in=ids).only("task_id", "run_id", "position")
+        }
         for row in rows:
-            row.run_number = runs.get(uuid.UUID(row.task_id)) if _is_uuid(row.task_id) else None
+            row.step = steps.get(uuid.UUID(row.task_id)) if _is_uuid(row.task_id) else None
 
     @display(description="State", label=STATE_COLOURS)
     def state(self, result: Any) -> str:
@@ -87,10 +90,20 @@ class TaskResultAdmin(Facts):
 
     @display(description="Run")
     def of_run(self, result: Any) -> str:
-        if not hasattr(result, "run_number"):
-            self.dress([result])
-        number = result.run_number or _started(result)
+        step = self._step(result)
+        number = step.run_id if step else _started(result)
         return run_link(number) if number else ""
+
+    @display(description="Step")
+    def of_step(self, result: Any) -> str:
+        step = self._step(result)
+        return link(f"step {step.position}", reverse("admin:jobs_step_change", args=[step.pk])) if step else ""
+
+    def _step(self, result: Any) -> Step | None:
+        if not hasattr(result, "step"):
+            self.dress([result])
+        found: Step | None = result.step
+        return found
 
 
 def _is_uuid(text: str) -> bool:

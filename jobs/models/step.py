@@ -8,6 +8,7 @@ from typing import Any
 from django.db import models
 
 from jobs.errors import IllegalMove, LeaseLost
+from jobs.models.result import keep_result
 from jobs.models.run import Run
 from jobs.models.transition import Moving, final_has_finished_at
 from jobs.states import Status
@@ -158,3 +159,16 @@ class Step(Moving):
             if token is None:
                 raise
             raise LeaseLost(str(refusal)) from refusal
+
+    def _has_moved(self) -> None:
+        """Celery's result row comes with the end."""
+        if not self.is_final:
+            return
+        keep_result(
+            task_id=str(self.task_id),
+            step_id=self.pk,
+            worker_name=self.worker_name,
+            started_at=self.started_at,
+            status=Status(self.status),
+            told={"run": self.run_id, "step": self.position, "attempt": self.attempt, "error": self.error},
+        )

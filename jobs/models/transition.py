@@ -65,12 +65,15 @@ class Moving(models.Model):
             if moved:
                 was = {"from_status": before, "to_status": to}
                 Transition.objects.create(**self._history(), **was, at=at, by=by, reason=reason)
+                for name, value in {**facts, "status": to}.items():
+                    setattr(self, name, value)
+                self._has_moved()
         if not moved:
             raise IllegalMove(str(self._meta.verbose_name), rows.values_list("status", flat=True).get(), to)
-        self.status = to
-        for name, value in facts.items():
-            setattr(self, name, value)
         return self
+
+    def _has_moved(self) -> None:
+        """What else is written with a move, in its transaction."""
 
 
 def _only(statuses: frozenset[Status]) -> Status | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.result import AsyncResult
 
 from jobs import clock
 from jobs.artifacts import open_file
 from jobs.cancel import cancel
-from jobs.errors import ProjectError
+from jobs.errors import ProjectError, StepFailed
 from jobs.hosts import HOSTS
 from jobs.launch import launch
 from jobs.models import LogChunk, Pipeline, Project, Run
@@ -61,10 +63,27 @@ def test_a_chain_runs_to_its_end_with_results_logs_and_facts(worker: object, toy
 def test_the_celery_result_names_the_step_and_the_step_the_result(worker: object, toy: Project) -> None:
     from django_celery_results.models import TaskResult
 
-    run = ended(start(toy, "chain"))
-    step = run.steps.get()
-    result = live.until(lambda: TaskResult.objects.filter(task_id=str(step.task_id)).first())
-    assert (result.task_name, result.status) == ("jobs.execute", "SUCCESS")
+    step = ended(start(toy, "chain")).steps.get()
+    result = TaskResult.objects.get(task_id=str(step.task_id))
+    assert (result.task_name, result.status, result.worker) == ("jobs.execute", "SUCCESS", step.worker_name)
+    assert (json.loads(result.task_args), result.date_started) == ([step.pk], step.started_at)
+    assert AsyncResult(str(step.task_id)).get() == {"run": step.run_id, "step": 0, "attempt": 1, "error": ""}
+
+
+def test_each_step_has_a_result_also_one_that_a_child_took_over(worker: object, toy: Project) -> None:
+    from django_celery_results.models import TaskResult
+
+    run = ended(start(toy, "broken_fan", settings={"runner": "distributed"}))
+    steps = {str(step.task_id): step for step in run.steps.all()}
+    results = dict(TaskResult.objects.filter(task_id__in=steps).values_list("task_id", "status"))
+    states = {"succeeded": "SUCCESS", "failed": "FAILURE", "crashed": "FAILURE", "cancelled": "REVOKED"}
+    assert results == {task_id: states[step.status] for task_id, step in steps.items()}
+    assert len(steps) > 3
+    assert set(results.values()) == {"SUCCESS", "FAILURE", "REVOKED"}
+    for task_id, step in steps.items():
+        if step.status == Status.FAILED:
+            with pytest.raises(StepFailed, match="the mark is missing"):
+                AsyncResult(task_id).get()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""Whether two copies of a project hold the same after the same runs: files by their bytes, tables by their values."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tests.cases.described import Case
+from tests.cases.plain import Ended
+
+VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})")
+RICH = re.compile(r"(?:^|\s)\s*(DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*?)\s+(\w+\.py:\d+)\s*$")
+PLAIN = re.compile(r"^[ -]+(\S+)[ -]+(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ -]+(.*)$")
+KEDROS_FILES = """
+import json, pathlib
+from importlib.util import find_spec
+found = set()
+for name in ("kedro", "kedro_datasets", "kedro_telemetry"):
+    spec = find_spec(name)
+    if spec: found |= {path.name for path in pathlib.Path(spec.origin).parent.rglob("*.py")}
+print(json.dumps(sorted(found | {"warnings.py"})))
+"""
+BY_VALUE = """
+import json, sys
+import pandas
+def read(path):
+    end = path.rpartition(".")[2].lower()
+    if end in ("parquet", "pq"): return {"": pandas.read_parquet(path)}
+    if end in ("xlsx", "xls"): return pandas.read_excel(path, sheet_name=None)
+    if end in ("csv", "tsv"): return {"": pandas.read_csv(path, sep=None, engine="python")}
+    if end in ("feather",): return {"": pandas.read_feather(path)}
+    if end in ("h5", "hdf", "hdf5"):
+        with pandas.HDFStore(path, "r") as store: return {name: store[name] for name in store.keys()}
+    if end in ("pkl", "pickle"):
+        found = pandas.read_pickle(path)
+        return {"": found if isinstance(found, (pandas.DataFrame, pandas.Series)) else pandas.Series([repr(found)])}
+    raise ValueError(end)
+answers = []
+for one, other in json.load(sys.stdin):
+    try:
+        a, b = read(one), read(other)
+        answers.append(list(a) == list(b) and all(a[name].equals(b[name]) for name in a))
+    except Exception as error:
+        answers.append(False)
+print(json.dumps(answers))
+"""
+
+
+def files(case: Case, project: Path) -> dict[str, Path]:
+    """Path in the project → file; the version of a versioned dataset is the time of its run, and left out."""
+    found: dict[str, Path] = {}
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project).as_posix()
+        if (path.is_file() or path.is_symlink()) and not _matches(name, case.left_alone):
+            key, number = VERSION.sub("<version>", name), 2
+            while key in found:
+                key, number = VERSION.sub(f"<version {number}>", name), number + 1
+            found[key] = path
+    return found
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, each) or fnmatch.fnmatch(f"/{name}", each) for each in patterns)
+
+
+def different(case: Case, plain: Path, ours: Path) -> list[str]:
+    """A sentence for each file that is not the same in both."""
+    one, other = files(case, plain), files(case, ours)
+    problems = [f"{name} is missing" for name in one if name not in other]
+    problems += [f"{name} is there beside what `kedro run` leaves" for name in other if name not in one]
+    unlike = [
+        name
+        for name in one
+        if name in other and not _matches(name, case.fresh) and one[name].read_bytes() != other[name].read_bytes()
+    ]
+    answers = _by_value(case, [(str(one[name]), str(other[name])) for name in unlike])
+    problems += [
+        _sizes(name, one[name], other[name]) for name, is_same in zip(unlike, answers, strict=True) if not is_same
+    ]
+    return problems
+
+
+def _sizes(name: str, one: Path, other: Path) -> str:
+    return f"{name} differs ({one.stat().st_size:,} bytes by `kedro run`, {other.stat().st_size:,} here)"
+
+
+def _by_value(case: Case, pairs: list[tuple[str, str]]) -> list[bool]:
+    """Tables whose bytes differ are read by the project's own pandas; without one they differ."""
+    if not pairs:
+        return []
+    done = subprocess.run(
+        [case.python, "-c", BY_VALUE], input=json.dumps(pairs), capture_output=True, text=True, check=False
+    )
+    return list(json.loads(done.stdout)) if done.returncode == 0 else [False] * len(pairs)
+
+
+def stale(case: Case, before: dict[str, bytes], project: Path) -> Iterator[str]:
+    """A sentence for each file that should hold something new after a run, and does not."""
+    for name, content in fresh(case, project).items():
+        if before.get(name) == content:
+            yield f"{name} holds what it held before the run"
+
+
+def fresh(case: Case, project: Path) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in files(case, project).items() if _matches(name, case.fresh)}
+
+
+def unsaid(case: Case, plain: Ended, ours: Ended) -> list[str]:
+    """The project's own lines that the console's log has not: (level and) text, as often as `kedro run` wrote them."""
+    kedros = _files_of_kedro(case.python)
+    lines = (line for raw in plain.lines for line in _own_lines(raw, kedros))
+    wanted = Counter(line for line in lines if not any(part in line[1] for part in case.unsaid))
+    said = Counter(line.partition(" ")[2].strip() for line in ours.lines)
+    levelled = Counter(" ".join(line.split()) for line in ours.lines)
+    missing = []
+    for (level, text), count in wanted.items():
+        has = levelled[" ".join(f"{level} {text}".split())] if level else said[text.strip()]
+        if has < count:
+            missing.append(f"not in the log: {level} {text}".replace("  ", " ")[:200])
+    return missing
+
+
+@functools.cache
+def _files_of_kedro(python: str) -> frozenset[str]:
+    """The names of Kedro's own source files: rich writes one behind each line that is logged."""
+    done = subprocess.run([python, "-c", KEDROS_FILES], capture_output=True, text=True, check=True)
+    return frozenset(json.loads(done.stdout))
+
+
+def _own_lines(line: str, kedros: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """(level, text) of a logged line, ("", text) of a printed one; none for Kedro's own and for what is a traceback."""
+    text = STAMP.sub("", ANSI.sub("", line).rstrip())
+    if found := RICH.search(text):
+        level, said, place = found.groups()
+        if printed := text[: found.start()].strip():  # it had no end of line
+            yield "", printed
+        if place.partition(":")[0] not in kedros:
+            yield level, said
+    elif found := PLAIN.match(text):
+        logger, level, said = found.groups()
+        if logger.partition(".")[0] not in ("kedro", "kedro_telemetry"):
+            yield level, said
+    elif text.strip() and not (text.startswith((" ", "╭", "│", "╰", "Traceback", "❱")) or "Error" in text):
+        yield "", text

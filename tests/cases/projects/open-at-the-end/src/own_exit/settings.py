@@ -1,0 +1,3 @@
+from own_exit.hooks import Vault
+
+HOOKS = (Vault(),)

@@ -1,0 +1,7 @@
+from kedro.pipeline import node, pipeline
+
+from . import nodes as n
+
+
+def register_pipelines():
+    return {"__default__": pipeline([node(n.show, "parameters", "value", name="show")])}
