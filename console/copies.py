@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from console.forms import RunForm
-from jobs.parameters import nest
 
 
 def as_curl(form: RunForm, address: str) -> str:
@@ -28,7 +27,7 @@ def _wish(form: RunForm) -> dict[str, Any]:
     wish = {
         "pipeline_name": form.pipeline.name,
         "project": form.pipeline.project.name,
-        "parameters": nest(changes(form)),
+        "parameters": form.asked(changes(form)),
         "runner": chosen["runner"],
         "from_nodes": chosen["from_nodes"],
         "to_nodes": chosen["to_nodes"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from console.schema_forms import Branch, Leaf, changed, initial, plant
 from jobs import parameters as runtime
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
+from jobs.parameters import as_given, settled
+from jobs.paths import merge, named, parsed
 from jobs.selection import Selection, choose
 from jobs.states import Runner
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
@@ -41,7 +43,7 @@ class Fieldset:
 class RunForm(forms.Form):
     """Parameters as the pipeline's schemas ask for them, the choice of nodes, the runner.
 
-    When it is valid, `changes` holds only the parameters that differ from what counts anyway, by dotted name;
+    When it is valid, `changes` holds only the parameters that differ from what counts anyway, by name;
     `started_with` holds the same of a fresh form.
     """
 
@@ -65,7 +67,8 @@ class RunForm(forms.Form):
     ) -> None:
         self.pipeline, self.structure, self.picture = pipeline, structure, picture
         self.changes: dict[str, Any] = {}
-        self.tree = _tree(pipeline, structure, picture)
+        self.values = merge(picture.parameters, _own(pipeline, picture))
+        self.tree = _tree(structure, picture, self.values)
         shown = initial(self.tree, parameters or {})
         self.started_with = changed(self.tree, shown)
         values = {PREFIX + name: value for name, value in shown.items()}
@@ -127,8 +130,12 @@ class RunForm(forms.Form):
         }
         self.changes = changed(self.tree, given)
         try:
-            asked = runtime.merge(self.pipeline.default_parameters, runtime.nest(self.changes))
-            runtime.check(asked, picture=self.picture, pipeline=self.structure)
+            runtime.check(
+                self.asked(self.changes),
+                picture=self.picture,
+                pipeline=self.structure,
+                defaults=self.pipeline.default_parameters,
+            )
         except BadParameters as error:
             self.refuse(error)
         try:
@@ -136,6 +143,10 @@ class RunForm(forms.Form):
         except BadParameters as error:
             self.refuse(error)
         return self.cleaned_data
+
+    def asked(self, changes: dict[str, Any]) -> dict[Any, Any]:
+        """Changes by name as a run is given them."""
+        return as_given(settled(changes, self.values))
 
     def refuse(self, error: BadParameters) -> None:
         """Put each sentence on the field that it is about, once."""
@@ -147,26 +158,22 @@ class RunForm(forms.Form):
                 self.add_error(target, sentence[:1].upper() + sentence[1:])
 
     def _field_of(self, name: str) -> str | None:
-        """The field of a dotted name, of what it is a part of, or of its only part."""
+        """The field of this name, or of what it is a part of."""
         if name in self.fields:
             return name
-        for ancestor in _ancestors(name):
-            if PREFIX + ancestor in self.fields:
-                return PREFIX + ancestor
-        return None
+        path = parsed(name, self.values)
+        names = (PREFIX + named(path[:depth], self.values) for depth in range(len(path), 0, -1))
+        return next((ancestor for ancestor in names if ancestor in self.fields), None)
 
     @property
     def bad_names(self) -> list[str]:
         return [name.removeprefix(PREFIX) for name in self.errors if name != NON_FIELD_ERRORS]
 
 
-def _ancestors(name: str) -> Iterator[str]:
-    while name:
-        yield name
-        name = name.rpartition(".")[0]
+def _own(pipeline: Pipeline, picture: ProjectSnapshot) -> dict[Any, Any]:
+    return settled(pipeline.default_parameters, picture.parameters)
 
 
-def _tree(pipeline: Pipeline, structure: SnapshotPipeline, picture: ProjectSnapshot) -> Branch:
-    values = runtime.merge(picture.parameters, pipeline.default_parameters)
+def _tree(structure: SnapshotPipeline, picture: ProjectSnapshot, values: dict[Any, Any]) -> Branch:
     asked = [name for name in picture.runtime_parameters if name not in values]
     return plant([*structure.parameters, *asked], values=values, schemas=picture.schemas, optional=asked)

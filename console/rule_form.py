@@ -9,6 +9,7 @@ from django import forms
 from jobs import clock
 from jobs.edit_rule import BadRule, check_rule
 from jobs.models import Pipeline, Rule
+from jobs.paths import signs
 from jobs.try_rule import Trial
 
 FIELDS = (
@@ -92,8 +93,9 @@ def read(text: str) -> dict[str, str]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        name, equals, expression = line.partition("=")
-        if not equals or not name.strip() or not expression.strip():
+        sign = next(iter(signs(line)), len(line))
+        name, expression = line[:sign], line[sign + 1 :]
+        if not name.strip() or not expression.strip():
             raise forms.ValidationError(f"Line {number}: write parameter = expression.")
         if name.strip() in mapping:
             raise forms.ValidationError(f"Line {number}: {name.strip()} is computed twice.")

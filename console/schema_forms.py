@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.parameters import merge
+from jobs.paths import Path, at, merge, named, parsed, places, text_of, written
 
 Schema = dict[str, Any]
 
@@ -25,9 +25,11 @@ _KINDS: list[tuple[type, str]] = [
 
 @dataclass(frozen=True)
 class Leaf:
-    """One value that is asked for: its dotted name, its schema without `null`, and what it is when left alone."""
+    """One value that is asked for: where it is, its schema without `null`, and what it is when left alone."""
 
+    path: Path
     name: str
+    """The shortest text that leads there."""
     schema: Schema
     default: Any = None
     has_default: bool = False
@@ -42,7 +44,7 @@ class Leaf:
 
     @property
     def key(self) -> str:
-        return self.name.rpartition(".")[2]
+        return text_of(self.path[-1]) or '""'
 
 
 @dataclass(frozen=True)
@@ -63,59 +65,58 @@ class Branch:
 def plant(
     names: list[str], *, values: dict[str, Any], schemas: dict[str, Schema], optional: Iterable[str] = ()
 ) -> Branch:
-    """The tree for these parameters (dotted; "*" means all), with the values that count when nothing is changed."""
+    """The tree for these parameters (as Kedro names them, "*" for all), with the values that count anyway."""
     root = Branch("")
-    everything = [*sorted(values), *(name for name in names if name != "*" and name not in values)]
-    for name in _outermost(everything if "*" in names else names):
-        found, value = at(values, name)
-        schema, is_typed = _schema_of(name, values, schemas)
-        is_required = not found and name not in optional
-        _grow(root, name, schema, schema, value, found=found, is_typed=is_typed, is_required=is_required)
+    typed = {path: schema for name, schema in schemas.items() for path in _paths(name, values)}
+    may_be_left_out = {path for name in optional for path in _paths(name, values)}
+    for path in _outermost(list(_asked(names, values))):
+        found, value = at(values, path)
+        schema, is_typed = _schema_of(path, value, typed)
+        is_required = not found and path not in may_be_left_out
+        _Growing(values, schema, is_typed).grow(root, path, schema, value, found=found, is_required=is_required)
     return root
 
 
-def _outermost(names: list[str]) -> list[str]:
+def _asked(names: list[str], values: dict[Any, Any]) -> Iterator[Path]:
+    if "*" in names:
+        yield from sorted(((key,) for key in values), key=written)
+    for name in names:
+        if name != "*":
+            yield from _paths(name, values)
+
+
+def _paths(name: str, values: dict[Any, Any]) -> list[Path]:
+    """Where a parameter of this name is; where it would be, when there is none."""
+    return list(places(values, name)) or [parsed(name, values)]
+
+
+def _outermost(paths: list[Path]) -> list[Path]:
     """Without those that lie inside another of them."""
-    return [name for name in dict.fromkeys(names) if not any(name.startswith(f"{other}.") for other in names)]
+    known = set(paths)
+    return [path for path in dict.fromkeys(paths) if not any(path[:depth] in known for depth in range(1, len(path)))]
 
 
-def at(values: Any, name: str) -> tuple[bool, Any]:
-    """Whether a dotted name is there, and its value."""
-    for part in name.split(".") if name else []:
-        if not isinstance(values, dict) or part not in values:
-            return False, None
-        values = values[part]
-    return True, values
-
-
-def _schema_of(name: str, values: dict[str, Any], schemas: dict[str, Schema]) -> tuple[Schema, bool]:
+def _schema_of(path: Path, value: Any, typed: dict[Path, Schema]) -> tuple[Schema, bool]:
     """The schema of a parameter: its own, a part of its parent's, or what its present value suggests."""
-    for typed, schema in schemas.items():
-        if name == typed or name.startswith(f"{typed}."):
+    for above, schema in typed.items():
+        if path[: len(above)] == above:
             part: Schema | None = schema
-            for key in name.removeprefix(typed).split(".")[1:]:
+            for key in path[len(above) :]:
                 part = resolve(part or {}, schema).get("properties", {}).get(key)
             if part is not None:
                 return {**part, "$defs": schema.get("$defs", {})}, True
-    _, value = at(values, name)
-    inside = {typed: schema for typed, schema in schemas.items() if typed.startswith(f"{name}.")}
-    return _suggested(value, name, inside), False
+    return _suggested(value, path, typed), False
 
 
-def _suggested(value: Any, name: str = "", inside: dict[str, Schema] | None = None) -> Schema:
+def _suggested(value: Any, path: Path = (), typed: dict[Path, Schema] | None = None) -> Schema:
     """The schema of an untyped value: the kind that it has now; typed values inside it keep their own."""
-    if inside and name in inside:
-        return inside[name]
+    if typed and path in typed:
+        return typed[path]
     kind = next((words for kind, words in _KINDS if isinstance(value, kind)), "")
-    if kind == "object" and _is_group(value):
-        parts = {key: _suggested(part, f"{name}.{key}", inside) for key, part in value.items()}
+    if kind == "object" and value:
+        parts = {key: _suggested(part, (*path, key), typed) for key, part in value.items()}
         return {"type": "object", "properties": parts}
     return {"type": kind} if kind else {}
-
-
-def _is_group(value: dict[str, Any]) -> bool:
-    """Whether its keys can be told by dotted names."""
-    return bool(value) and all(key and "." not in key for key in value)
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
@@ -153,48 +154,42 @@ def _without_null(schema: Schema, root: Schema) -> tuple[Schema, bool]:
     return schema, False
 
 
-def _grow(
-    branch: Branch,
-    name: str,
-    schema: Schema,
-    root: Schema,
-    value: Any,
-    *,
-    found: bool,
-    is_typed: bool,
-    is_required: bool,
-) -> None:
-    """Add the field, or the fieldset with all its fields, of one name to this branch."""
-    schema, is_nullable = _without_null(resolve(schema, root), root)
-    if not found and "default" in schema:
-        found, value = True, schema["default"]
-    properties = schema.get("properties", {})
-    is_shallow = name.count(".") < DEEPEST and (found or not is_nullable)
-    if properties and is_shallow and _is_group(properties) and isinstance(value if found else {}, dict):
-        _grow_group(branch, name, schema, root, value or {}, is_typed=is_typed)
-        return
-    leaf = Leaf(name, schema, value, found, is_nullable or (found and value is None), is_required, is_typed)
-    branch.leaves.append(leaf)
+@dataclass(frozen=True)
+class _Growing:
+    """One parameter on its way into the tree: all known values, and the schema that its references lead into."""
 
+    values: dict[Any, Any]
+    root: Schema
+    is_typed: bool
 
-def _grow_group(
-    branch: Branch, name: str, schema: Schema, root: Schema, value: dict[str, Any], *, is_typed: bool
-) -> None:
-    group = Branch(name, str(schema.get("description", "")))
-    branch.branches.append(group)
-    required = schema.get("required", [])
-    extra = {key: _suggested(inner) for key, inner in value.items() if key not in schema["properties"]}
-    for key, part in {**schema["properties"], **(extra if _is_group(extra) else {})}.items():
-        _grow(
-            group,
-            f"{name}.{key}",
-            part,
-            root,
-            value.get(key),
-            found=key in value,
-            is_typed=is_typed,
-            is_required=key in required and key not in value,
-        )
+    def grow(self, branch: Branch, path: Path, schema: Schema, value: Any, *, found: bool, is_required: bool) -> None:
+        """Add the field, or the fieldset with all its fields, of what is at this path to the branch."""
+        schema, is_nullable = _without_null(resolve(schema, self.root), self.root)
+        if not found and "default" in schema:
+            found, value = True, schema["default"]
+        properties = schema.get("properties", {})
+        is_shallow = len(path) <= DEEPEST and (found or not is_nullable)
+        if properties and is_shallow and isinstance(value if found else {}, dict):
+            self._grow_group(branch, path, schema, value or {})
+            return
+        is_nullable = is_nullable or (found and value is None)
+        name = named(path, self.values)
+        branch.leaves.append(Leaf(path, name, schema, value, found, is_nullable, is_required, self.is_typed))
+
+    def _grow_group(self, branch: Branch, path: Path, schema: Schema, value: dict[Any, Any]) -> None:
+        group = Branch(named(path, self.values), str(schema.get("description", "")))
+        branch.branches.append(group)
+        required = schema.get("required", [])
+        extra = {key: _suggested(inner) for key, inner in value.items() if key not in schema["properties"]}
+        for key, part in {**schema["properties"], **extra}.items():
+            self.grow(
+                group,
+                (*path, key),
+                part,
+                value.get(key),
+                found=key in value,
+                is_required=key in required and key not in value,
+            )
 
 
 def choices(schema: Schema) -> list[Any]:
@@ -205,7 +200,7 @@ def choices(schema: Schema) -> list[Any]:
 
 
 def changed(tree: Branch, given: dict[str, Any]) -> dict[str, Any]:
-    """Of these values by dotted name, those that differ from what counts anyway."""
+    """Of these values by name, those that differ from what counts anyway."""
     return {leaf.name: given[leaf.name] for leaf in tree if leaf.name in given and differs(leaf, given[leaf.name])}
 
 
@@ -219,7 +214,7 @@ def initial(tree: Branch, parameters: dict[str, Any]) -> dict[str, Any]:
     """What the fields show when these runtime parameters (nested) are laid on what counts anyway."""
     shown = {}
     for leaf in tree:
-        found, value = at(parameters, leaf.name)
+        found, value = at(parameters, leaf.path)
         if found and isinstance(value, dict) and isinstance(leaf.default, dict):
             value = merge(leaf.default, value)
         shown[leaf.name] = value if found else leaf.default

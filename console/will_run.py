@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from console.forms import RunForm
-from jobs import parameters as runtime
 from jobs.content import is_fresh
 from jobs.fallbacks import plan_of
 from jobs.models import Snapshot, Worker
+from jobs.parameters import settled
+from jobs.paths import merge
 from jobs.rerun import Part
 from jobs.reuse_content import Recall, recall
 from jobs.selection import choose
@@ -53,7 +54,8 @@ def _recall(form: RunForm, snapshot: Snapshot, nodes: list[SnapshotNode]) -> Rec
     if not is_asked or not nodes or form.bad_names:
         return None
     changes = form.changes if form.is_bound else form.started_with
-    asked = runtime.merge(form.pipeline.default_parameters, runtime.nest(changes))
+    given = settled(changes, form.values)
+    asked = merge(settled(form.pipeline.default_parameters, snapshot.picture.parameters), given)
     return recall(form.pipeline, snapshot, nodes, asked)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from jobs import parameters as runtime
 from jobs.models import Run
+from jobs.paths import by_name, merge
 from jobs.reuse import content_of
 from jobs.selection import is_parameter
 from jobs.states import Status
@@ -91,8 +91,8 @@ def _named(subject: Subject, before: dict[str, Any], after: dict[str, Any]) -> I
 def _parameters(run: Run) -> dict[str, Any]:
     """As Kedro resolved them; of a run that ended before that as they were asked for."""
     if run.resolved_parameters:
-        return dict(runtime.leaves(run.resolved_parameters))
-    return dict(runtime.leaves(runtime.merge(run.snapshot.picture.parameters, run.parameters))) if run.snapshot else {}
+        return by_name(run.resolved_parameters)
+    return by_name(merge(run.snapshot.picture.parameters, run.parameters)) if run.snapshot else {}
 
 
 def _code(before: Run, after: Run) -> Iterator[Difference]:

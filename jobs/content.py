@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jobs import parameters as runtime
 from jobs.models import Project, Snapshot
+from jobs.paths import at, leaves, merge, named, places
 from jobs.selection import ANYTHING, PREFIX, bare, is_parameter
 from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, sha256_of, watched_files
 
@@ -67,7 +67,7 @@ class _Reading:
     ) -> None:
         picture = snapshot.picture
         self._nodes, self._picture, self._folder = nodes, picture, project.folder
-        self._values = runtime.merge(picture.parameters, parameters)
+        self._values = merge(picture.parameters, parameters)
         self._datasets = {row.name: row for row in picture.datasets}
         self._taken = sorted(set(parameters) & {name.split(".")[0] for name in picture.runtime_parameters})
         self._packages = digest([picture.versions, picture.kedro_version, picture.python_version])
@@ -98,8 +98,9 @@ class _Reading:
     def _read(self, node: SnapshotNode) -> Iterator[tuple[str, Any]]:
         """The parameters that the node is given, value by value: a change is told by its name."""
         for name in filter(is_parameter, node.inputs):
-            path = "" if name == ANYTHING else name.removeprefix(PREFIX)
-            yield from runtime.leaves(_at(self._values, path), path)
+            for path in [()] if name == ANYTHING else list(places(self._values, name.removeprefix(PREFIX))):
+                for below, value in leaves(at(self._values, path)[1], path):
+                    yield named(below, self._values), value
 
     # ---- what cannot be known
 
@@ -139,12 +140,6 @@ class _Reading:
             self._found.versions[row.name] = version
             place = place / version / place.name
         return _content_of(place)
-
-
-def _at(values: Any, path: str) -> Any:
-    for name in filter(None, path.split(".")):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
 
 
 def _newest_version(place: Path) -> str:

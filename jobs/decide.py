@@ -15,9 +15,9 @@ from jobs import clock, following
 from jobs.call import call
 from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
-from jobs.fire import Answer, plain, readable, settle, start
+from jobs.fire import Answer, in_groups, readable, settle, start
 from jobs.models import Firing, Rule
-from jobs.parameters import merge
+from jobs.paths import merge
 from jobs.reread import reread
 from jobs.seen import see
 from jobs.states import Decision, Wants
@@ -121,7 +121,7 @@ def _follow(firing: Firing, rule: Rule | None, answer: Answer | ConsoleError, at
     elif not answer.start:
         firing.decision, firing.sentence = Decision.UNMET, answer.reason or f"{rule.handler} said no."
     else:
-        firing.parameters = merge(firing.parameters, plain(answer.parameters))
+        firing.parameters = merge(firing.parameters, in_groups(answer.parameters, rule.target))
         start(firing, rule, at)
         firing.sentence = f"{firing.sentence} {answer.reason}".strip()
 

@@ -12,7 +12,8 @@ from django.db import IntegrityError, transaction
 from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
-from jobs.parameters import nest, unknown
+from jobs.parameters import settled, unknown
+from jobs.paths import named
 from jobs.rules import complete_joins
 from jobs.states import Occasion, Wants
 from jobs.try_rule import Trial, check_expressions, past_run, try_rule
@@ -111,10 +112,13 @@ def _unknown_parameters(rule: Rule) -> dict[str, str]:
     if structure is None:
         return {}
     try:
-        names = nest(dict.fromkeys(rule.mapping))
+        names = settled(dict.fromkeys(rule.mapping), snapshot.picture.parameters)
     except BadParameters as refusal:
         return {f"mapping.{name}": sentence for name, sentence in refusal.fields.items()}
-    return {f"mapping.{name}": sentence for name, sentence in unknown(names, snapshot.picture, structure)}
+    return {
+        f"mapping.{named(path, snapshot.picture.parameters)}": sentence
+        for path, sentence in unknown(names, snapshot.picture, structure)
+    }
 
 
 def save_rule(

@@ -15,8 +15,8 @@ from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError
 from jobs.expressions import BadExpression, Evaluation
 from jobs.launch import launch
-from jobs.models import Firing, Rule, Run
-from jobs.parameters import check
+from jobs.models import Firing, Pipeline, Rule, Run
+from jobs.parameters import as_given, check
 from jobs.states import Cause, Decision, Wants
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,13 @@ def weigh(rule: Rule, look: Look) -> Answer:
     if rule.condition.strip() and not _named("condition", partial(evaluation.holds, rule.condition)):
         return Answer(False, {}, f"The condition was false: {rule.condition.strip()}")
     values = {name: _named(name, partial(evaluation.value, text)) for name, text in rule.mapping.items()}
-    return Answer(True, plain({name: value for name, value in values.items() if value is not None}))
+    return Answer(True, in_groups({name: value for name, value in values.items() if value is not None}, rule.target))
 
 
-def plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters in groups; BadParameters for what no run could be given, whatever its pipeline."""
-    return check(parameters, picture=None, pipeline=None)
+def in_groups(parameters: dict[str, Any], target: Pipeline) -> dict[str, Any]:
+    """With the keys of the target's project; BadParameters for what no run could be given, whatever its pipeline."""
+    snapshot = target.project.snapshot if parameters else None
+    return check(parameters, picture=snapshot.picture if snapshot else None, pipeline=None)
 
 
 def _named(field: str, compute: partial[Any]) -> Any:
@@ -129,7 +130,7 @@ def start(firing: Firing, rule: Rule, at: datetime) -> None:
         rule.target,
         at=at,
         cause=Cause.RULE,
-        parameters=firing.parameters,
+        parameters=as_given(firing.parameters),
         caused_by=firing.ended,
         cause_detail=f"rule {rule.name} after {firing.node[:120] or 'the end'} of run #{firing.ended_id}",
         is_side_job=rule.is_side_job,

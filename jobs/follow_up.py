@@ -13,6 +13,7 @@ from jobs.artifacts import store
 from jobs.errors import IllegalMove, RequestError
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
+from jobs.parameters import as_given
 from jobs.reread import reread
 from jobs.reuse import selection_of
 from jobs.selection import Selection, bare, children, parents, reach
@@ -61,7 +62,7 @@ def follow_up(run: Run, *, at: datetime, by: User | None = None, by_name: str = 
             cause=Cause.RETRY,
             by=by,
             by_name=by_name,
-            parameters=run.parameters,
+            parameters=as_given(run.parameters),
             selection=Selection(nodes=[part.node for part in parts]),
             runner=run.runner,
             retry_of=run,

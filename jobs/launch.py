@@ -102,8 +102,12 @@ def launch(
     if pipeline.reuses_content:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
     nodes = nodes_of(pipeline, snapshot, selection)
-    asked = runtime.merge(pipeline.default_parameters, parameters or {})
-    asked = runtime.check(asked, picture=snapshot.picture, pipeline=snapshot.pipeline(pipeline.name))
+    asked = runtime.check(
+        parameters or {},
+        picture=snapshot.picture,
+        pipeline=snapshot.pipeline(pipeline.name),
+        defaults=pipeline.default_parameters,
+    )
     found = Recall()
     if pipeline.reuses_content:
         found = recall(pipeline, snapshot, nodes, asked)

@@ -4,74 +4,73 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters
+from jobs.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20
 
-
-def nest(flat: dict[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested objects: `{"a.b": 1}` → `{"a": {"b": 1}}`."""
-    nested: dict[str, Any] = {}
-    for name, value in deepcopy(flat).items():  # groups are filled below, and must not be the caller's
-        place = nested
-        *path, last = name.split(".")
-        for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise BadParameters({name: f"“{part}” is given both as a value and as a group."})
-        place[last] = merge(place[last], value) if _both_groups(place.get(last), value) else value
-    return nested
+Problem = tuple[Path, str]
+"""What is wrong with the parameter at this path, as a sentence."""
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, group by group."""
-    merged = dict(base)
-    for name, value in over.items():
-        merged[name] = merge(merged[name], value) if _both_groups(merged.get(name), value) else value
-    return merged
+def settled(given: Mapping[Any, Any], known: Mapping[Any, Any]) -> dict[Any, Any]:
+    """What a person gave, as nested groups with the project's own keys.
+
+    Names at the top may lead further down, as text does; below them keys are keys.
+    """
+    return nested(
+        (path, _with_keys_of(value, at(known, path)[1]))
+        for name, value in given.items()
+        for path in [parsed(name, known) if isinstance(name, str) else (name,)]
+    )
 
 
-def _both_groups(one: object, other: object) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
+def _with_keys_of(value: Any, known: Any) -> Any:
+    """JSON's keys are text; the project's may be numbers."""
+    if not isinstance(value, dict) or not isinstance(known, dict):
+        return value
+    other = {text_of(key): key for key in known if not isinstance(key, str) and text_of(key) not in known}
+    keys = {key: other.get(key, key) for key in value}
+    return {keys[key]: _with_keys_of(inner, known.get(keys[key])) for key, inner in value.items()}
 
 
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is not a group, by its dotted name."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from leaves(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
+def as_given(settled: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Nested groups so that `settled` makes the same of them whatever the project is like by then."""
+    return {written((key,)) if isinstance(key, str) else key: value for key, value in settled.items()}
 
 
 def check(
-    given: dict[str, Any], *, picture: ProjectSnapshot | None, pipeline: SnapshotPipeline | None
-) -> dict[str, Any]:
-    """The given parameters, nested; BadParameters with one sentence a field."""
+    given: Mapping[Any, Any],
+    *,
+    picture: ProjectSnapshot | None,
+    pipeline: SnapshotPipeline | None,
+    defaults: Mapping[Any, Any] | None = None,
+) -> dict[Any, Any]:
+    """The given parameters laid on the pipeline's own, nested; BadParameters with one sentence a field."""
+    known = picture.parameters if picture is not None else {}
     _refuse_monsters(given)
-    nested = nest(given)
-    _refuse_monsters(nested)  # dotted names dig too
-    problems = dict(_unsafe(nested))
+    whole = merge(settled(defaults or {}, known), settled(given, known))
+    _refuse_monsters(whole)  # dotted names dig too
+    problems = dict(_unsafe(whole))
     if picture is not None and pipeline is not None:
-        problems = {**dict(unknown(nested, picture, pipeline)), **dict(_mistyped(nested, picture)), **problems}
+        problems = {**dict(unknown(whole, picture, pipeline)), **dict(_mistyped(whole, picture)), **problems}
     if problems:
-        raise BadParameters(problems)
-    return nested
+        raise BadParameters({named(path, known): sentence for path, sentence in problems.items()})
+    return whole
 
 
-def _refuse_monsters(given: dict[str, Any]) -> None:
+def _refuse_monsters(given: Mapping[Any, Any]) -> None:
     if _depth(given) > DEEPEST:
         raise BadParameters({"parameters": f"Nested deeper than {DEEPEST} groups."})
-    if len(json.dumps(given, default=str)) > LONGEST:
+    if len(json.dumps(given, default=str, skipkeys=True)) > LONGEST:
         raise BadParameters({"parameters": f"Longer than {LONGEST:,} characters of JSON: pass the name of a file."})
 
 
@@ -88,15 +87,15 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _unsafe(nested: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in leaves(nested):
-        for text in (name, *_texts(value)):
+def _unsafe(whole: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
+    for path, value in leaves(whole):
+        for text in (*map(text_of, path), *_texts(value)):
             if "${" in text:
-                yield name, "“${…}” is configuration, not a value: give the value itself."
+                yield path, "“${…}” is configuration, not a value: give the value itself."
             if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-                yield name, "Holds a character that is not text."
+                yield path, "Holds a character that is not text."
         if _holds_endless(value):
-            yield name, "Has to be a finite number."
+            yield path, "Has to be a finite number."
 
 
 def _holds_endless(value: Any) -> bool:
@@ -117,54 +116,48 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def unknown(nested: dict[str, Any], picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[tuple[str, str]]:
+def unknown(whole: Mapping[Any, Any], picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[Problem]:
     """A sentence for each name that the project has no parameter of."""
-    read = {name.split(".")[0] for name in pipeline.parameters}
-    known = set(picture.parameters) | set(picture.runtime_parameters) | (read - {"*"})
-    for name in nested:
-        if name not in known and "*" not in read:
-            nearest = get_close_matches(name, known, 2)
+    read = {first for name in pipeline.parameters for first in (name, name.split(".")[0])}
+    known = {*map(text_of, picture.parameters), *(name.split(".")[0] for name in picture.runtime_parameters)}
+    for key in map(text_of, whole):
+        if key not in known | read and "*" not in read:
+            nearest = get_close_matches(key, known | read, 2)
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-            yield name, f"The project has no parameter of this name.{hint}"
+            yield (key,), f"The project has no parameter of this name.{hint}"
 
 
-def _mistyped(nested: dict[str, Any], picture: ProjectSnapshot) -> Iterator[tuple[str, str]]:
-    typed = set()
+def _mistyped(whole: dict[Any, Any], picture: ProjectSnapshot) -> Iterator[Problem]:
+    typed: set[Path] = set()
     for name, schema in picture.schemas.items():
-        found, given = _at(nested, name)
-        if found:
-            typed.add(name)
-            _, default = _at(picture.parameters, name)
-            whole = merge(default, given) if _both_groups(default, given) else given
-            yield from _against_schema(name, whole, schema)
-    for name, value in (*_misplaced_groups(nested, picture.parameters), *leaves(nested)):
-        found, default = _at(picture.parameters, name)
-        if found and not any(name == known or name.startswith(f"{known}.") for known in typed):
-            yield from _against_default(name, value, default)
+        for path in places(whole, name):
+            typed.add(path)
+            _, default = at(picture.parameters, path)
+            _, given = at(whole, path)
+            yield from _against_schema(path, merge(default, given) if _both_groups(default, given) else given, schema)
+    for path, value in (*_misplaced_groups(whole, picture.parameters), *leaves(whole)):
+        found, default = at(picture.parameters, path)
+        if found and not any(path[: len(above)] == above for above in typed):
+            yield from _against_default(path, value, default)
 
 
-def _misplaced_groups(nested: dict[str, Any], defaults: dict[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+def _both_groups(one: object, other: object) -> bool:
+    return isinstance(one, dict) and isinstance(other, dict)
+
+
+def _misplaced_groups(whole: dict[Any, Any], defaults: dict[Any, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Groups that stand where the project's parameters have a value that is none."""
-    for key, value in nested.items():
+    for key, value in whole.items():
         default = defaults.get(key)
         if isinstance(value, dict) and isinstance(default, dict):
-            yield from _misplaced_groups(value, default, f"{name}{key}.")
+            yield from _misplaced_groups(value, default, (*above, key))
         elif isinstance(value, dict) and default is not None:
-            yield f"{name}{key}", value
+            yield (*above, key), value
 
 
-def _at(nested: dict[str, Any], name: str) -> tuple[bool, Any]:
-    place: Any = nested
-    for part in name.split("."):
-        if not isinstance(place, dict) or part not in place:
-            return False, None
-        place = place[part]
-    return True, place
-
-
-def _against_schema(name: str, value: Any, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _against_schema(path: Path, value: Any, schema: dict[str, Any]) -> Iterator[Problem]:
     for error in Draft202012Validator(schema).iter_errors(value):
-        yield ".".join([name, *map(str, error.absolute_path)]), f"{error.message[:300]}."
+        yield (*path, *error.absolute_path), f"{error.message[:300]}."
 
 
 _KINDS: list[tuple[type | tuple[type, ...], str]] = [
@@ -177,7 +170,7 @@ _KINDS: list[tuple[type | tuple[type, ...], str]] = [
 ]
 
 
-def _against_default(name: str, value: Any, default: Any) -> Iterator[tuple[str, str]]:
+def _against_default(path: Path, value: Any, default: Any) -> Iterator[Problem]:
     """An untyped parameter keeps the kind of value that parameters.yml gives it (None allows anything)."""
     if default is None or value is None:
         return
@@ -185,5 +178,5 @@ def _against_default(name: str, value: Any, default: Any) -> Iterator[tuple[str,
         if isinstance(default, kind):
             fits = isinstance(value, kind) or (kind in (float, int) and isinstance(value, int | float))
             if not fits or (isinstance(value, bool) and kind is not bool):
-                yield name, f"Has to be {words}, as in the project's parameters (there: {json.dumps(default)[:80]})."
+                yield path, f"Has to be {words}, as in the project's parameters (there: {json.dumps(default)[:80]})."
             return

@@ -15,6 +15,7 @@ from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
 from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
 from jobs.models import Run
+from jobs.parameters import as_given
 from jobs.reread import reread
 from jobs.rerun import Part
 from jobs.reuse import Preview, preview, selection_of
@@ -62,7 +63,7 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
             cause=Cause.RETRY,
             by=by,
             by_name=by_name,
-            parameters=found.parameters,
+            parameters=as_given(found.parameters),
             selection=selection_of(run),
             runner=run.runner,
             reused=reused,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import IllegalMove
 from jobs.launch import WHOLE, launch
 from jobs.models import Run
+from jobs.parameters import as_given
 from jobs.selection import Selection
 from jobs.states import Cause
 
@@ -25,7 +26,7 @@ def retry(run: Run, *, at: datetime, by: User | None = None, by_name: str = "") 
         cause=Cause.RETRY,
         by=by,
         by_name=by_name,
-        parameters=run.parameters,
+        parameters=as_given(run.parameters),
         selection=Selection(nodes=run.nodes) if run.nodes else WHOLE,
         runner=run.runner,
         retry_of=run,

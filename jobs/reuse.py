@@ -10,6 +10,7 @@ from jobs import parameters as runtime
 from jobs.errors import IllegalMove
 from jobs.launch import WHOLE, nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
+from jobs.paths import Path, leaves, merge, named, text_of, written
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
 from jobs.selection import ANYTHING, PREFIX, Selection, bare, parents
@@ -62,8 +63,12 @@ def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
 def _asked(run: Run, snapshot: Snapshot, given: dict[str, Any]) -> dict[str, Any]:
     structure = snapshot.pipeline(run.pipeline.name)
     changes = runtime.check(given, picture=snapshot.picture, pipeline=structure)
-    before = runtime.merge(run.pipeline.default_parameters, run.parameters)
-    return runtime.check(runtime.merge(before, changes), picture=snapshot.picture, pipeline=structure)
+    return runtime.check(
+        runtime.as_given(merge(run.parameters, changes)),
+        picture=snapshot.picture,
+        pipeline=structure,
+        defaults=run.pipeline.default_parameters,
+    )
 
 
 # ---- why a node runs again -------------------------------------------------------------------------
@@ -121,28 +126,33 @@ def content_of(node: SnapshotNode) -> tuple[Any, ...]:
 def _changed(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot, asked: dict[str, Any]) -> dict[str, str]:
     """Nodes that read a parameter whose value is another one now."""
     old = run.snapshot.picture.parameters if run.snapshot else snapshot.picture.parameters
-    before = dict(runtime.leaves(runtime.merge(old, run.parameters)))
-    after = dict(runtime.leaves(runtime.merge(snapshot.picture.parameters, asked)))
-    names = sorted(name for name in before.keys() | after.keys() if _differ(before, after, name))
-    taken = [name for name in names if name.split(".")[0] in snapshot.picture.runtime_parameters]
+    new = merge(snapshot.picture.parameters, asked)
+    before, after = dict(leaves(merge(old, run.parameters))), dict(leaves(new))
+    paths = sorted((path for path in before.keys() | after.keys() if _differ(before, after, path)), key=written)
+    taken = [path for path in paths if text_of(path[0]) in _taken_by_configuration(snapshot)]
     if taken:
-        return {node.name: f"The configuration takes {taken[0]}, which changed." for node in nodes}
-    found = {node.name: next(_read(node, names), "") for node in nodes}
-    return {node: f"It reads {name}, which changed." for node, name in found.items() if name}
+        return {node.name: f"The configuration takes {named(taken[0], new)}, which changed." for node in nodes}
+    found = {node.name: next(_read(node, paths), None) for node in nodes}
+    return {node: f"It reads {named(path, new)}, which changed." for node, path in found.items() if path}
 
 
-def _differ(before: dict[str, Any], after: dict[str, Any], name: str) -> bool:
-    return (name in before) != (name in after) or before.get(name) != after.get(name)
+def _taken_by_configuration(snapshot: Snapshot) -> set[str]:
+    return {name.split(".")[0] for name in snapshot.picture.runtime_parameters}
 
 
-def _read(node: SnapshotNode, names: list[str]) -> Iterator[str]:
-    """Those of the named parameters that the node reads, also as a part of a group or as a group."""
+def _differ(before: dict[Path, Any], after: dict[Path, Any], path: Path) -> bool:
+    return (path in before) != (path in after) or before.get(path) != after.get(path)
+
+
+def _read(node: SnapshotNode, paths: list[Path]) -> Iterator[Path]:
+    """Those of these parameters that the node reads, also as a part of a group or as a group."""
     for given in node.inputs:
         read = given.removeprefix(PREFIX)
-        for name in names:
+        for path in paths:
+            name = ".".join(map(text_of, path))
             is_inside = f"{name}.".startswith(f"{read}.") or f"{read}.".startswith(f"{name}.")
             if given == ANYTHING or (given.startswith(PREFIX) and is_inside):
-                yield name
+                yield path
 
 
 # ---- why a node does not ---------------------------------------------------------------------------

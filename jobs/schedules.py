@@ -241,7 +241,8 @@ def check_parameters(pipeline: Pipeline, given: dict[str, Any]) -> None:
     """BadParameters for what a run would refuse today; a project that was never read cannot be checked against."""
     snapshot = pipeline.project.snapshot
     runtime.check(
-        runtime.merge(pipeline.default_parameters, given),
+        given,
+        defaults=pipeline.default_parameters,
         picture=snapshot.picture if snapshot else None,
         pipeline=snapshot.pipeline(pipeline.name) if snapshot else None,
     )

@@ -56,13 +56,14 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             raise forms.ValidationError('Write an object of names and values, such as {"options": {"top": 5}}.')
         snapshot = self.instance.project.snapshot
         try:
-            return runtime.check(
+            runtime.check(
                 given,
                 picture=snapshot.picture if snapshot else None,
                 pipeline=snapshot.pipeline(self.instance.name) if snapshot else None,
             )
         except BadParameters as refusal:
             raise forms.ValidationError(sentences(refusal)) from refusal
+        return given
 
 
 def names(given: Any, empty: str = "[] means all") -> list[str]:

@@ -18,10 +18,11 @@ from console.api.errors import Conflict
 from console.api.permissions import name_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
 from jobs import clock
-from jobs import parameters as runtime
 from jobs.cancel import cancel
 from jobs.launch import find_pipeline, launch
 from jobs.models import Pipeline, Run
+from jobs.parameters import settled
+from jobs.paths import merge
 from jobs.prioritize import prioritize
 from jobs.resume import resume
 from jobs.retry import retry
@@ -103,8 +104,9 @@ def _key(request: Request) -> str | None:
 
 def _is_answer(run: Run, pipeline: Pipeline, parameters: dict[str, Any]) -> bool:
     """Whether a job that was there before is the answer to the same question asked again."""
-    nested = runtime.nest(parameters)
-    return run.pipeline_id == pipeline.pk and runtime.merge(run.parameters, nested) == run.parameters
+    known = merge(run.snapshot.picture.parameters if run.snapshot else {}, run.parameters)
+    asked = settled(parameters, known)
+    return run.pipeline_id == pipeline.pk and merge(run.parameters, asked) == run.parameters
 
 
 def _older(request: Request, last: Run) -> str:

@@ -15,6 +15,7 @@ from console.api.shapes import Moment
 from jobs.fallbacks import plan_of
 from jobs.launch import find_pipeline
 from jobs.models import Pipeline, Project, Snapshot
+from jobs.paths import text_of
 from jobs.plan import Plan
 from jobs.states import Grouping, Runner
 from kedro_console.wire import SnapshotPipeline
@@ -138,8 +139,14 @@ def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
 
 def _read_by(structure: SnapshotPipeline, values: dict[str, Any]) -> dict[str, Any]:
     """Those of these parameters (or of their types) that the pipeline's nodes read."""
-    read = {name.split(".")[0] for name in structure.parameters}
-    return {name: value for name, value in values.items() if "*" in read or name.split(".")[0] in read}
+    read = structure.parameters
+    return {key: value for key, value in values.items() if "*" in read or any(_is_part(key, name) for name in read)}
+
+
+def _is_part(key: object, name: str) -> bool:
+    """Whether one of these names is the other, or leads on from it."""
+    text = text_of(key)
+    return f"{name}.".startswith(f"{text}.") or f"{text}.".startswith(f"{name}.")
 
 
 def _project(project: Project) -> dict[str, Any]:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from jobs.errors import BadParameters
-from jobs.parameters import merge, nest
+from jobs.parameters import as_given, settled
+from jobs.paths import Path, merge, named, nested, split
 
 
-def parameters(pairs: list[str], file: str) -> dict[str, Any]:
-    """The parameters of `--params-file`, and over them those of each `--param key=value`, nested."""
-    whole = nest(_of_file(Path(file))) if file else {}
+def parameters(pairs: list[str], file: str, known: dict[Any, Any]) -> dict[Any, Any]:
+    """The parameters of `--params-file`, over them those of each `--param name=value`; `known` are the project's."""
+    whole = settled(_of_file(pathlib.Path(file)), known) if file else {}
     for pair in pairs:
-        whole = merge(whole, nest(_of_pair(pair)))
-    return whole
+        path, value = _of_pair(pair, known)
+        whole = merge(whole, nested([(path, value)]))
+    return as_given(whole)
 
 
-def _of_pair(pair: str) -> dict[str, Any]:
-    name, sign, text = pair.partition("=")
-    if not sign or not name.strip():
+def _of_pair(pair: str, known: dict[Any, Any]) -> tuple[Path, Any]:
+    found = split(pair, known)
+    if found is None or pair.startswith("="):
         raise BadParameters({pair: "Write --param name=value."})
-    return {name.strip(): _value(name, text) if text else ""}
+    path, text = found
+    return path, _value(named(path, known), text) if text else ""
 
 
 def _value(name: str, text: str) -> Any:
@@ -35,7 +38,7 @@ def _value(name: str, text: str) -> Any:
         raise BadParameters({name: f"“{text[:80]}” is not YAML: put text with odd characters in quotes."}) from error
 
 
-def _of_file(file: Path) -> dict[str, Any]:
+def _of_file(file: pathlib.Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text("utf-8"))  # JSON is YAML
     except OSError as error:

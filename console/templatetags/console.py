@@ -13,6 +13,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from console.ansi import to_html
+from jobs.paths import leaves, named
 
 register = template.Library()
 
@@ -113,26 +114,17 @@ def badge(status: str) -> SafeString:
 
 @register.filter
 def short_parameters(value: Mapping[str, Any] | None, most: int = 3) -> str:
-    """The first few parameters in one line, nested ones by their dotted names."""
-    pairs = list(dotted(value or {}).items())
+    """The first few parameters in one line, by the shortest text that leads to each."""
+    pairs = dotted(value)
     shown = [f"{name}={brief(content)}" for name, content in pairs[:most]]
     return ", ".join(shown) + (f" +{len(pairs) - most}" if len(pairs) > most else "")
 
 
-def dotted(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one flat one with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, content in value.items():
-        if isinstance(content, Mapping) and content:
-            flat.update(dotted(content, f"{prefix}{name}."))
-        else:
-            flat[f"{prefix}{name}"] = content
-    return flat
-
-
-@register.filter(name="dotted")
-def dotted_items(value: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    return list(dotted(value or {}).items())
+@register.filter
+def dotted(value: Mapping[Any, Any] | None) -> list[tuple[str, Any]]:
+    """Nested parameters by name; a group that is empty is a value."""
+    known = dict(value or {})
+    return [(named(path, known), content) for path, content in leaves(known, with_empty=True)]
 
 
 @register.filter

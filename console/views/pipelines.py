@@ -17,8 +17,9 @@ from console.schema_forms import Branch, plant
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs import parameters as runtime
 from jobs.models import Pipeline, Project, Snapshot
+from jobs.parameters import settled
+from jobs.paths import merge
 from jobs.statistics import Lately, grid, lately
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
@@ -123,7 +124,7 @@ def _parameters(row: Pipeline, snapshot: Snapshot | None, structure: SnapshotPip
     """What the pipeline reads, with the values that count when a run changes nothing."""
     if snapshot is None or structure is None or not structure.parameters:
         return None
-    values = runtime.merge(snapshot.picture.parameters, row.default_parameters)
+    values = merge(snapshot.picture.parameters, settled(row.default_parameters, snapshot.picture.parameters))
     return plant(structure.parameters, values=values, schemas=snapshot.picture.schemas)
 
 

@@ -22,7 +22,6 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch
 from jobs.models import Pipeline, Run, Snapshot
-from jobs.parameters import nest
 from jobs.states import Cause
 from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline
@@ -90,7 +89,7 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
             at=at,
             cause=Cause.MANUAL,
             by=request.user,
-            parameters=nest(form.changes),
+            parameters=form.asked(form.changes),
             selection=form.selection,
             runner=form.cleaned_data["runner"],
             everything=form.cleaned_data["everything"],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -110,6 +112,12 @@ class Pipeline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project.name} / {self.name}"
+
+    @property
+    def known_parameters(self) -> dict[Any, Any]:
+        """Those of its project as it was last read; none when it never was."""
+        snapshot = self.project.snapshot
+        return snapshot.picture.parameters if snapshot else {}
 
     @property
     def structure(self) -> SnapshotPipeline | None:

@@ -282,12 +282,12 @@ def test_hours_are_shown_when_there_are_some() -> None:
     ],
 )
 def test_values_are_typed_as_yaml_types_them(pair: str, value: object) -> None:
-    assert given.parameters([pair], "") == {"a": value}
+    assert given.parameters([pair], "", {}) == {"a": value}
 
 
 def test_a_value_that_json_has_no_word_for_is_refused() -> None:
     with pytest.raises(BadParameters, match="is no parameter"):
-        given.parameters(["a=!!binary aGVsbG8="], "")
+        given.parameters(["a=!!binary aGVsbG8="], "", {})
 
 
 def test_names_are_split_at_commas_outside_of_brackets() -> None:

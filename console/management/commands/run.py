@@ -23,6 +23,7 @@ from jobs.states import Cause, Runner, Status
 
 CODES: Final[dict[str, int]] = {Status.SUCCEEDED: 0, Status.CANCELLED: CANCELLED}
 LOOK_SECONDS: Final = 0.2
+PARAM: Final = 'The value is YAML. Dots lead into groups, as in a.b; a name that has dots itself in quotes: a."b.c".'
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("pipeline", nargs="?", default="", help="A name, also as project/pipeline.")
         parser.add_argument("--resume", type=int, metavar="NUMBER", help="Go on where this run ended, instead.")
         parser.add_argument("--project", default="")
-        parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="YAML; dots nest.")
+        parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=PARAM)
         parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
         parser.add_argument("--runner", default="", choices=Runner.values, help="Default: the pipeline's own.")
         for name, words in (("from-nodes", "and all after them"), ("to-nodes", "and all before them")):
@@ -103,7 +104,7 @@ def _resume(options: dict[str, Any]) -> Run:
     run = Run.objects.select_related("pipeline__project").filter(pk=options["resume"]).first()
     if run is None:
         raise RequestError(f"There is no run #{options['resume']}.")
-    changes = given.parameters(options["param"], options["params_file"])
+    changes = given.parameters(options["param"], options["params_file"], run.pipeline.known_parameters)
     return resume(run, at=clock.now(), by_name=_who(), parameters=changes)
 
 
@@ -115,7 +116,7 @@ def _launch(options: dict[str, Any]) -> Run:
         cause=Cause.MANUAL,
         by_name=_who(),
         cause_detail="from the command line",
-        parameters=given.parameters(options["param"], options["params_file"]),
+        parameters=given.parameters(options["param"], options["params_file"], pipeline.known_parameters),
         selection=Selection(
             from_nodes=given.names(options["from_nodes"]),
             to_nodes=given.names(options["to_nodes"]),
