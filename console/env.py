@@ -37,6 +37,7 @@ class Environment:
     database_url: str
     redis_url: str
     artifact_store: str
+    artifact_limit_mb: int
     s3_endpoint_url: str
     aws_access_key_id: str
     aws_secret_access_key: str
@@ -167,6 +168,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         ),
         redis_url=reader.url("REDIS_URL", f"unix://{embedded_socket(var)}", ("redis", "rediss", "unix")),
         artifact_store=reader.text("ARTIFACT_STORE", str(var / "artifacts")),
+        artifact_limit_mb=reader.number("CONSOLE_ARTIFACT_LIMIT_MB", 1024, least=1, most=1_000_000),
         s3_endpoint_url=reader.url("S3_ENDPOINT_URL", "", ("http", "https")),
         aws_access_key_id=reader.text("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=reader.text("AWS_SECRET_ACCESS_KEY"),

@@ -37,6 +37,7 @@ _SEE = [
         "step",
         "taking",
         "transition",
+        "unkeptfile",
         "worker",
     )
 ]

@@ -65,6 +65,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "tab": tab,
         "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
+        "unkept": list(run.unkept_files.all()),
         "failed_requests": run.requests.open().count(),
         "pace": pace(run, at),
         "phases": phases(run, at),

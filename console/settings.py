@@ -174,6 +174,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 # ---- ours
 
 CONSOLE_ENCRYPTION_KEYS = ENV.encryption_keys
+CONSOLE_ARTIFACT_LIMIT_MB = ENV.artifact_limit_mb
 CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues

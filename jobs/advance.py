@@ -17,7 +17,7 @@ from jobs.batches import settle
 from jobs.collect import Collector
 from jobs.dispatch import send, send_all
 from jobs.merge import has_to_merge, merge, with_makers
-from jobs.models import Artifact, NodeRun, Run, Step
+from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
 from jobs.overlap import release
 from jobs.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
@@ -41,6 +41,7 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    unkept: list[dict[str, Any]] = field(default_factory=list)
 
 
 def finish(
@@ -110,6 +111,8 @@ def end_step(
 def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
     """What the step adds to what the run says of itself."""
     known: dict[str, Any] = {"peak_memory_bytes": max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))}
+    if outcome.unkept:
+        _note_unkept(run, outcome, at)
     if outcome.results or outcome.artifacts or run.results is None:
         known["results"] = {**(run.results or {}), **outcome.results}
         for artifact in _keep_artifacts(run, outcome, at):
@@ -124,6 +127,13 @@ def _keep_artifacts(run: Run, outcome: Outcome, at: datetime) -> list[Artifact]:
     known = set(run.artifacts.values_list("dataset", "name"))
     rows = [row for row in outcome.artifacts if (row["dataset"], row["name"]) not in known]
     return Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in rows)
+
+
+def _note_unkept(run: Run, outcome: Outcome, at: datetime) -> None:
+    """What is left behind and not kept; of one name given twice the last counts."""
+    for row in outcome.unkept:
+        which = {"dataset": row["dataset"], "name": row["name"]}
+        UnkeptFile.objects.update_or_create(run=run, **which, defaults={**row, "created_at": at})
 
 
 def make_ready(step: Step, at: datetime) -> list[int]:
@@ -209,6 +219,7 @@ def _left_to_do(step: Step) -> list[str]:
 
 def _start_over(step: Step, again: Step) -> None:
     """The nodes that the new attempt runs wait again; what the last one said of them stays until then."""
+    UnkeptFile.objects.filter(run_id=step.run_id, node__in=again.nodes).delete()
     nodes = NodeRun.objects.filter(run_id=step.run_id)
     if step.run.is_resumable:
         nodes = nodes.filter(name__in=again.nodes)

@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from jobs.errors import PlatformError
 from jobs.models import Artifact
-from kedro_console.wire import DatasetSaved, KeptFile
+from kedro_console.wire import DatasetSaved, FileUnkept, KeptFile
 
 
 def store() -> Storage:
@@ -63,6 +63,17 @@ def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
         "sha256": kept.sha256,
         "rows": event.rows,
         "columns": event.columns,
+    }
+
+
+def unkept(event: FileUnkept) -> dict[str, Any]:
+    """The columns of the UnkeptFile row of what is not kept, without its run and time."""
+    return {
+        "dataset": event.dataset[:300],
+        "node": event.node,
+        "name": event.name[-255:],
+        "path": event.path,
+        "reason": event.reason,
     }
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import clock, following, requests
-from jobs.artifacts import described, keep
+from jobs.artifacts import described, keep, unkept
 from jobs.cut_log import Log, StoredLine
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
@@ -47,6 +47,8 @@ class Collector:
         self.facts: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.artifacts: list[dict[str, Any]] = []
+        self.unkept: dict[tuple[str, str], dict[str, Any]] = {}
+        """What was left behind and is not kept, by dataset and name."""
         self.failure: wire.RunFailed | None = None
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
@@ -147,6 +149,8 @@ class Collector:
     def _on_dataset_saved(self, event: wire.DatasetSaved) -> None:
         if event.has_value or event.dataset in self.outputs:
             self.results[event.dataset] = result_of(event)
+        for key in [key for key in self.unkept if key[0] == event.dataset]:  # saved again: the last time counts
+            del self.unkept[key]
         if event.kept:
             self._keep(event, event.kept)
 
@@ -160,8 +164,13 @@ class Collector:
             self.store_error = str(error)
 
     def _on_file_kept(self, event: wire.FileKept) -> None:
-        given = wire.DatasetSaved(event.at, dataset=event.kept.name, node=event.node, type="file", seconds=0)
+        dataset = event.dataset or event.kept.name
+        given = wire.DatasetSaved(event.at, dataset=dataset, node=event.node, type="file", seconds=0)
         self._keep(given, event.kept)
+
+    def _on_file_unkept(self, event: wire.FileUnkept) -> None:
+        row = unkept(event)
+        self.unkept[row["dataset"], row["name"]] = row
 
     def _on_memory_measured(self, event: wire.MemoryMeasured) -> None:
         self._measure(event.used_bytes)

@@ -41,6 +41,7 @@ def outcome_of(seen: Collector, ending: Ending) -> Outcome:
         facts={"peak_memory_bytes": seen.peak_memory_bytes},
         results=seen.results,
         artifacts=seen.artifacts,
+        unkept=list(seen.unkept.values()),
     )
 
 

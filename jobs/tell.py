@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from django.conf import settings
+
 from jobs import clock, stores
 from jobs.models import Event, Run, Snapshot, Step
 from jobs.node_limits import tagged
@@ -61,6 +63,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
         load_versions=pinned_versions(step) if is_partial else run.load_versions,
         free_outputs=sorted(structure_of(run).outputs),
+        artifact_limit_bytes=settings.CONSOLE_ARTIFACT_LIMIT_MB * 1024 * 1024,
         memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
         held_until=held_until,
         expected_revision=run.revision,

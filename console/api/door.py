@@ -56,7 +56,9 @@ def asked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
 
 def jobs(before: int | None = None) -> QuerySet[Run]:
     """The newest first; older than number `before` when it is given."""
-    return Run.objects.newest().before(before).annotate(retried_uuid=F("retry_of__uuid"))
+    return (
+        Run.objects.newest().before(before).annotate(retried_uuid=F("retry_of__uuid")).prefetch_related("unkept_files")
+    )
 
 
 def find_job(name: str) -> Run:

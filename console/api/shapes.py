@@ -53,6 +53,16 @@ class ProgressShape(serializers.Serializer[Any]):
     nodes_total = serializers.IntegerField()
 
 
+class UnkeptShape(serializers.Serializer[Any]):
+    """A file or folder that a job left behind and that is not kept, or not all of it."""
+
+    name = serializers.CharField()
+    dataset = serializers.CharField()
+    node = serializers.CharField()
+    path = serializers.CharField(help_text="Where it lies, or lay.")
+    reason = serializers.CharField(help_text="Why it is not kept and what to do, as one sentence.")
+
+
 class JobShape(serializers.Serializer[Any]):
     """A job. `started_at`, `completed_at`, `execution_time`, `results` and `error_message` are null until known."""
 
@@ -83,6 +93,7 @@ class JobShape(serializers.Serializer[Any]):
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
     revision = serializers.CharField(help_text="The code revision of the project.")
     peak_memory_bytes = serializers.IntegerField()
+    not_kept = UnkeptShape(source="unkept_files.all", many=True, help_text="What it left behind and we do not keep.")
 
     def get_url(self, run: Run) -> str:
         return address(self.context, run.get_absolute_url())

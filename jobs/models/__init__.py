@@ -17,6 +17,7 @@ from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
 from jobs.models.taking import Taking
 from jobs.models.transition import Transition
+from jobs.models.unkept_file import UnkeptFile
 from jobs.models.worker import Worker
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Step",
     "Taking",
     "Transition",
+    "UnkeptFile",
     "Window",
     "Worker",
 ]

@@ -42,6 +42,13 @@ def run(session: Any, pipeline: str, **arguments: Any) -> Any:
     return session.run(**named, **arguments)
 
 
+def conf_source() -> str:
+    """The folder of the project's configuration, as its settings name it."""
+    from kedro.framework.project import settings
+
+    return str(getattr(settings, "CONF_SOURCE", "") or "conf")
+
+
 def keep_pipelines(requested: str) -> None:
     """Kedro 1.x registers all pipelines again when one is named: what the warm-up has loaded holds that one too."""
     from kedro.framework.project import pipelines

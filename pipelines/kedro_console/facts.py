@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from kedro_console import wire
@@ -14,6 +14,10 @@ MAX_VALUE_BYTES = 20_000
 SAMPLE_ROWS = 5
 SAMPLE_COLUMNS = 50
 MAX_CELL = 200
+PLACES = (
+    "_path", "filepath", "path", "_file_path", "file_path", "_save_path", "_folder", "folder", "_directory", "_dirpath"
+)  # fmt: skip
+"""Where the classes of other people keep their path; Kedro's own have `_filepath`."""
 CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
 
 
@@ -125,6 +129,30 @@ def location(dataset: object, *, is_save: bool) -> tuple[str, str]:
     if not isinstance(protocol, str) or protocol in ("", "file", "local") or "://" in str(path):
         return CREDENTIALS_IN_URL.sub("//", str(path)), version
     return CREDENTIALS_IN_URL.sub("//", f"{protocol}://{path}"), version
+
+
+def place(dataset: object) -> str:
+    """Where a dataset has saved, as a local path or a URL, also one whose class names its place in its own way."""
+    path = _local(location(dataset, is_save=True)[0])
+    dataset = _inner(dataset)
+    prefix = str(getattr(dataset, "_fs_prefix", ""))  # Spark's: the path alone is one on its cluster
+    if path and "://" not in path and "://" in prefix and not prefix.startswith("file"):
+        return CREDENTIALS_IN_URL.sub("//", f"{prefix}{path.lstrip('/')}")
+    if path or dataset is None or type(dataset).__module__.startswith("kedro_console."):
+        return path
+    found = _local(next((value for name in PLACES if (value := _path_of(dataset, name))), ""))
+    if "://" in found:
+        return CREDENTIALS_IN_URL.sub("//", found)
+    return found if found and Path(found).exists() else ""
+
+
+def _local(path: str) -> str:
+    return path[len("file://") :] if path.startswith("file://") else path
+
+
+def _path_of(dataset: object, name: str) -> str:
+    value = getattr(dataset, name, "")
+    return str(value) if isinstance(value, (str, PurePath)) else ""
 
 
 def _versioned(dataset: Any, is_save: bool) -> tuple[Any, str]:

@@ -18,6 +18,7 @@ from kedro_console.registry import is_parameter
 from kedro_console.report import Reporter
 from kedro_console.traffic import Traffic
 
+MAX_NOTE = 1_000
 RUNNER_FILES = ("kedro/runner/task.py", "kedro/runner/runner.py")
 
 
@@ -230,7 +231,7 @@ class Hooks:
         found_rows, columns = facts.shape(data)
         is_free = name in self._keeper.free_outputs
         value, has_value = facts.small_value(data) if is_free else (None, False)
-        kept, note = self._keeper.keep(name, path, data)
+        kept, unkept = self._keeper.keep(name, facts.place(dataset) if dataset is not None else "", data)
         event = wire.DatasetSaved(
             at=time.time(),
             dataset=name,
@@ -245,10 +246,15 @@ class Hooks:
             value=value,
             has_value=has_value,
             sample=facts.sample(data),
-            kept=kept,
-            note=note,
+            kept=kept[0] if kept else None,
+            note=" ".join(each.reason for each in unkept)[:MAX_NOTE],
         )
         self._reporter.send(event)
+        for file in kept[1:]:
+            self._reporter.send(wire.FileKept(time.time(), node, file, name))
+        for each in unkept:
+            logs.write_line("WARNING", "logging", each.reason)
+            self._reporter.send(wire.FileUnkept(time.time(), node, name, each.name, each.path, each.reason))
 
 
 def node_of(error: BaseException) -> str:

@@ -323,11 +323,24 @@ class RequestRecovered(Event):
 
 @dataclass(frozen=True)
 class FileKept(Event):
-    """A node gave a file to keep (without a dataset)."""
+    """A node gave a file to keep (without a dataset), or a dataset's value names it beside others."""
 
     kind: ClassVar[str] = "file_kept"
     node: str
     kept: KeptFile
+    dataset: str = ""  # whose value names several files
+
+
+@dataclass(frozen=True)
+class FileUnkept(Event):
+    """A file or folder that the run left for people is not kept, or not all of it."""
+
+    kind: ClassVar[str] = "file_unkept"
+    node: str
+    dataset: str
+    name: str
+    path: str  # where it lies, as text for people
+    reason: str  # one sentence, with what to do
 
 
 @dataclass(frozen=True)
@@ -390,7 +403,8 @@ MESSAGES: Final[dict[str, type[Message]]] = {
     for cls in (
         StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
         NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, RequestsCounted, RequestMade,
-        RequestRecovered, FileKept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured, ChildWaited, ChildExited,
+        RequestRecovered, FileKept, FileUnkept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured, ChildWaited,
+        ChildExited,
     )
 }  # fmt: skip
 

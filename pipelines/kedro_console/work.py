@@ -142,7 +142,8 @@ class Work:
         given = request.folder
         folder = Path(given) if given else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
         free = frozenset(request.free_outputs)
-        artifacts.keeper = keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free)
+        keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free, compat.conf_source())
+        artifacts.keeper = keeper
         if self._hooks is None:
             self._hooks = Hooks(self._place.project_path, self._reporter, keeper, self._warmth.versions)
             self._see_requests(request)

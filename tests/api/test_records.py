@@ -8,7 +8,7 @@ from django.core.files.base import ContentFile
 
 from jobs import clock
 from jobs.artifacts import key_of, store
-from jobs.models import Artifact, Event, LogChunk, NodeRun, Run, Worker
+from jobs.models import Artifact, Event, LogChunk, NodeRun, Run, UnkeptFile, Worker
 from jobs.states import NodeStatus, Status
 from tests.api.conftest import get
 from tests.factories import AT, make_pipeline, make_run
@@ -112,6 +112,21 @@ def test_an_artifact_is_listed_and_downloaded_whole_and_in_parts(analyst) -> Non
     part = analyst.get(path, headers={"Range": "bytes=2-4"})
     assert (part.status_code, part.getvalue()) == (206, b"b\n1")
     assert analyst.get(path, headers={"Range": "bytes=99-"}).status_code == 416
+
+
+def test_a_job_says_what_it_left_behind_and_is_not_kept(viewer) -> None:
+    run = make_run()
+    facts = {
+        "name": "a.tsv",
+        "dataset": "d",
+        "node": "n",
+        "path": "/srv/a.tsv",
+        "reason": "Not kept.",
+    }
+    UnkeptFile.objects.create(run=run, created_at=AT, **facts)
+    assert get(viewer, f"/jobs/{run.uuid}").json()["not_kept"] == [facts]
+    (listed,) = get(viewer, "/jobs").json()
+    assert listed["not_kept"] == [facts]
 
 
 def test_a_viewer_sees_artifacts_but_does_not_download_them(viewer) -> None:

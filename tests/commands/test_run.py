@@ -16,7 +16,7 @@ from console.management import bars, given
 from console.management.bars import Bars
 from console.management.commands import run as command
 from jobs.errors import BadParameters
-from jobs.models import Artifact, NodeRun, Run, Worker
+from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Worker
 from jobs.states import Cause, NodeStatus, Status
 from tests.commands.conftest import Said
 from tests.factories import AT, make_pipeline, make_run
@@ -179,6 +179,18 @@ def test_artifacts_are_printed_with_their_addresses(manage: Manage, live) -> Non
     assert said.out.splitlines()[-1] == (
         f"  r.zip  12,345 bytes  http://127.0.0.1:8000/artifacts/{artifact.uuid}/download/"
     )
+
+
+def test_what_is_not_kept_is_printed_with_its_reason(manage: Manage, live) -> None:
+    make_pipeline()
+
+    def leave(run: Run) -> None:
+        start(run)
+        facts = {"dataset": "d", "node": "n", "path": "/srv/a.tsv", "created_at": AT}
+        UnkeptFile.objects.create(run=run, name="a.tsv", reason="a.tsv was not kept: no room.", **facts)
+
+    live(leave, end_as(Status.SUCCEEDED))
+    assert "a.tsv was not kept: no room." in manage("run", "report", "--wait").err
 
 
 def test_json_with_wait_is_the_finished_job(manage: Manage, live) -> None:

@@ -9,7 +9,7 @@ from console.gantt import gantt
 from console.run_page import LABELS, pace
 from jobs import clock
 from jobs.explain import why_waiting
-from jobs.models import Artifact, NodeRun, Run
+from jobs.models import Artifact, NodeRun, Run, UnkeptFile
 from jobs.states import NodeStatus, Status
 from jobs.usual import usual
 from tests.factories import make_pipeline, make_run, make_user
@@ -147,10 +147,22 @@ def test_artifacts_are_downloaded_only_by_those_who_may() -> None:
     assert "/download/" in body(run, "artifacts", role="analyst")
 
 
+def test_what_is_not_kept_is_said_in_the_head_of_every_tab_and_in_full_among_the_artifacts() -> None:
+    run = ended()
+    assert "not kept" not in body(run, "artifacts")
+    facts = {"dataset": "d", "node": "n", "created_at": clock.now()}
+    UnkeptFile.objects.create(run=run, name="a.tsv", path="/srv/<b>a.tsv", reason="a.tsv was not kept.", **facts)
+    assert all("1 file was not kept" in body(run, tab) for tab in TABS)
+    text = body(run, "artifacts")
+    assert "a.tsv was not kept." in text and "/srv/&lt;b&gt;a.tsv" in text and "left no files" not in text
+    UnkeptFile.objects.create(run=run, name="b.tsv", path="/srv/b.tsv", reason="b.tsv was not kept: gone.", **facts)
+    assert "2 files were not kept" in body(run)
+
+
 def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     run, client = running(), logged_in("viewer")
     NodeRun.objects.bulk_create(NodeRun(run=run, name=f"n{n}", position=n + 9) for n in range(200))
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         client.get(page_of(run))
 
 

@@ -92,6 +92,8 @@ class Command(BaseCommand):
         for artifact in run.artifacts.order_by("id"):
             size = f"{artifact.size_bytes:,} bytes"
             self.stdout.write(f"  {printable(artifact.name)}  {size}  {address({}, artifact.get_absolute_url())}")
+        for unkept in run.unkept_files.all():
+            self.stderr.write(f"  {printable(unkept.reason)}")
 
 
 def _start(options: dict[str, Any]) -> Run:
