@@ -63,11 +63,17 @@ class Complaints(list[str]):
 
 
 @pytest.fixture
-def open_as(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+def complaints() -> Complaints:
+    """A test that breaks something on purpose clears them."""
+    return Complaints()
+
+
+@pytest.fixture
+def open_as(chromium: Any, live_server: Any, complaints: Complaints) -> Iterator[Callable[..., Any]]:
     """Open a page as someone of this role; at the end nothing may have been complained about."""
     from tests.views.scenes import logged_in
 
-    complaints, contexts = Complaints(), []
+    contexts = []
 
     def open_page(role: str, path: str, **options: Any) -> Any:
         context = chromium.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 860}, **options)

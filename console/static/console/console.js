@@ -1,4 +1,4 @@
-/* What all pages share: times in the viewer's zone, refreshing in place, confirming, keys, copying, choosing rows. */
+/* What all pages share: times in the viewer's zone, refreshing in place, keys, copying, choosing rows. */
 (() => {
   "use strict";
 
@@ -39,7 +39,7 @@
   }
 
   function write(element, text) {
-    if (element.textContent !== text) element.textContent = text;
+    if (element.textContent !== text && !isMarked(element)) element.textContent = text;
   }
 
   function localise(root) {
@@ -48,22 +48,43 @@
     for (const element of root.querySelectorAll("[data-since]")) write(element, lasting(now - new Date(element.dataset.since)));
   }
 
-  /* Change a tree into another with as few touches as possible: focus, scroll, open folds and selections stay. */
+  /* Change a tree into another with as few touches as possible: focus, scroll, folds, what is typed and marked stay.
+     A form stays the same only while it does the same: a press meant for one shall not reach another. */
   function isAlike(old, young) {
-    return old.nodeType === young.nodeType && old.nodeName === young.nodeName && (old.id || "") === (young.id || "");
+    if (old.nodeType !== young.nodeType || old.nodeName !== young.nodeName || (old.id || "") !== (young.id || "")) return false;
+    return old.nodeName !== "FORM" || old.getAttribute("action") === young.getAttribute("action");
+  }
+
+  function isField(element) {
+    return element?.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(element?.nodeName);
+  }
+
+  function isMarked(node) {
+    const selection = document.getSelection();
+    return Boolean(selection && !selection.isCollapsed && selection.containsNode(node, true));
   }
 
   function morph(old, young, added) {
     if (old.nodeType !== Node.ELEMENT_NODE) {
-      if (old.nodeValue !== young.nodeValue) old.nodeValue = young.nodeValue;
+      if (old.nodeValue !== young.nodeValue && !isMarked(old)) old.nodeValue = young.nodeValue;
       return;
     }
-    if (old.dataset?.morph === "keep") return;
-    for (const { name, value } of young.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old.dataset?.morph === "keep" || (old === document.activeElement && isField(old))) return;
+    const isTheReaders = (name) => name === "open" && old.nodeName === "DETAILS";
+    for (const { name, value } of young.attributes) {
+      if (!isTheReaders(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
     for (const { name } of [...old.attributes]) {
-      if (!young.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+      if (!young.hasAttribute(name) && !isTheReaders(name)) old.removeAttribute(name);
     }
     morphChildren(old, young, added);
+  }
+
+  /* What one is typing into goes when one has left it. */
+  function drop(node) {
+    const field = node.contains(document.activeElement) && isField(document.activeElement) ? document.activeElement : null;
+    if (field) field.addEventListener("blur", () => node.remove(), { once: true });
+    else node.remove();
   }
 
   function morphChildren(old, young, added) {
@@ -85,7 +106,7 @@
     }
     while (place) {
       const next = place.nextSibling;
-      place.remove();
+      drop(place);
       place = next;
     }
   }
@@ -107,27 +128,6 @@
       isInlineSwap: (style) => style === "morph",
       handleSwap: swapInPlace,
     });
-  }
-
-  /* A button with data-confirm asks first; {n} stands for the number of chosen rows. */
-  function confirmFirst(event) {
-    const button = event.target.closest?.("button[data-confirm], a[data-confirm]");
-    if (!button || button.dataset.confirmed || button.disabled) return;
-    event.preventDefault();
-    const dialog = document.getElementById("confirm");
-    const count = button.form ? button.form.querySelectorAll("input[name=run]:checked").length : 0;
-    const say = (text) => text.replaceAll("{n}", count === 1 ? "1 run" : `${count} runs`);
-    document.getElementById("confirm-question").textContent = say(button.dataset.confirm);
-    document.getElementById("confirm-yes").textContent = say(button.dataset.yes || "Yes");
-    dialog.returnValue = "no";
-    dialog.addEventListener("close", () => {
-      if (dialog.returnValue !== "yes") return button.focus();
-      button.dataset.confirmed = "yes";
-      button.click();
-      delete button.dataset.confirmed;
-    }, { once: true });
-    dialog.showModal();
-    document.getElementById("confirm-yes").focus();
   }
 
   /* Rows chosen in a list: the bar above it says how many, and offers what can be done to all of them. */
@@ -171,12 +171,8 @@
   const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/artifacts/", w: "/workers/" };
   let isGoing = 0;
 
-  function isWriting(target) {
-    return target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.nodeName);
-  }
-
   function press(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || document.querySelector("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isField(event.target) || document.querySelector("dialog[open]")) return;
     if (Date.now() - isGoing < 1500 && PLACES[event.key]) {
       window.location.assign(PLACES[event.key]);
     } else if (event.key === "?") {
@@ -199,9 +195,17 @@
     if (document.hidden && event.target.getAttribute("hx-trigger")?.startsWith("every")) event.preventDefault();
   }
 
+  /* A button that is being pressed stays where it is until it was pressed. */
+  let isPressed = false;
+  function waitForRelease(event) {
+    if (isPressed && event.detail.requestConfig?.elt.getAttribute("hx-trigger")?.startsWith("every")) event.detail.shouldSwap = false;
+  }
+
   setUpHtmx();
+  document.addEventListener("pointerdown", () => { isPressed = true; }, true);
+  for (const end of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
+  document.addEventListener("htmx:beforeSwap", waitForRelease);
   document.addEventListener("htmx:beforeRequest", restWhenHidden);
-  document.addEventListener("click", confirmFirst);
   document.addEventListener("click", copy);
   document.addEventListener("click", (event) => { if (event.target.closest?.("[data-bulk-clear]")) choose(event); });
   document.addEventListener("change", choose);
