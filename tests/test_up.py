@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,9 +51,9 @@ class Up:
                 start_new_session=True,
             )
 
-    def started(self, *words: str) -> subprocess.Popen[bytes]:
+    def started(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
         """As `start`, when it has said that it serves."""
-        parent = self.start(*words)
+        parent = self.start(*words, **environment)
         until(lambda: parent.poll() is not None or "serves on" in self.said, seconds=PATIENCE_SECONDS, what="it serves")
         assert parent.poll() is None, self.said
         return parent
@@ -81,6 +83,18 @@ class Up:
             return connection.getresponse().status
         except OSError:
             return 0
+        finally:
+            connection.close()
+
+    def ask(self, method: str, path: str, body: str = "") -> tuple[int, dict[str, Any]]:
+        """The API's answer; status 0 when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, f"/api/v1{path}", body or None, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        except OSError:
+            return 0, {}
         finally:
             connection.close()
 
@@ -120,6 +134,39 @@ def test_it_serves_refuses_a_second_start_and_leaves_nothing_behind(up: Up) -> N
     assert parent.wait(PATIENCE_SECONDS) == 0
     until(lambda: not up.living, seconds=PATIENCE_SECONDS, what="nothing is left behind")
     assert up.page() == 0
+
+
+def test_the_first_thing_that_health_calls_ok_can_be_started(up: Up) -> None:
+    parent = up.start()
+    seen: list[dict[str, Any]] = []
+
+    def is_ok() -> bool:
+        status, answer = up.ask("GET", "/health")
+        seen.extend([answer] if status else [])
+        assert "serves on" not in up.said or answer.get("status") == "ok"
+        return status == 200
+
+    until(lambda: parent.poll() is not None or is_ok(), seconds=PATIENCE_SECONDS, what="health is ok")
+    assert seen[-1]["status"] == "ok" and seen[-1]["workers"] == 1
+    assert all(answer["missing"] for answer in seen[:-1]), "what is not ready is named"
+    status, job = up.ask("POST", "/jobs", '{"pipeline_name": "subcollectors"}')
+    assert (status, job.get("status")) == (201, "pending"), job
+    until(lambda: up.ask("GET", f"/jobs/{job['id']}")[1]["status"] != "pending", seconds=60, what="a worker took it")
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_project_that_cannot_be_read_keeps_nobody_waiting(up: Up) -> None:
+    project = up.folder / "broken"
+    project.mkdir()
+    (project / "pyproject.toml").write_text("[tool.kedro\n")
+    parent = up.started("--no-demo", KEDRO_PROJECT_PATH=str(project))
+    until(lambda: "pyproject.toml" in up.said.partition("serves on")[2], seconds=10, what="the reason")
+    status, answer = up.ask("GET", "/health")
+    assert (status, answer["status"]) == (200, "degraded")
+    assert "broken" in answer["missing"][0]
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_killed_parent_leaves_orphans_that_the_next_start_ends(up: Up) -> None:

@@ -6,6 +6,7 @@ import logging
 from typing import Any, Final
 from uuid import uuid4
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
@@ -20,6 +21,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from console.tree import starting
 from jobs.errors import (
     BadParameters,
     IllegalMove,
@@ -71,6 +73,8 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, APIException | Http404):
         return _named(error, context)
     set_rollback()
+    if isinstance(error, UnknownPipeline) and (left := starting.left(settings.VAR)):
+        return Response({"detail": f"{left[0]} Ask again in a moment."}, status=503, headers={"Retry-After": "2"})
     for kind, code in STATUS:
         if isinstance(error, kind):
             return Response({"detail": _sentence(error), **_particulars(error)}, status=code)

@@ -1,4 +1,4 @@
-"""Is it alive: the database, the broker, the workers."""
+"""Is it alive, and can runs start: the database, the broker, the workers, the projects."""
 
 from __future__ import annotations
 
@@ -17,22 +17,31 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.door import Door
+from console.tree import starting
 from jobs import clock
-from jobs.models import Worker
+from jobs.models import Project, Worker
+from jobs.models.project import EVERY_PIPELINE
 
 PATIENCE_SECONDS: Final = 1.0
-STATUS: Final = ["ok", "degraded", "down"]
+ASK_AGAIN_SECONDS: Final = 2
+STATUS: Final = ["ok", "degraded", "starting", "down"]
 REACHABILITY: Final = ["ok", "unreachable"]
 
 
 class HealthShape(serializers.Serializer[Any]):
-    """`ok`; `degraded` when no worker is alive; `down` (503) when the database or the broker does not answer."""
+    """`ok`; `degraded` when no worker is alive or a project cannot be read; `starting` (503) while `up` still reads the
+    projects or waits for its worker; `down` (503) when the database or the broker does not answer."""
 
     status = serializers.ChoiceField(STATUS)
     version = serializers.CharField()
     database = serializers.ChoiceField(REACHABILITY)
     broker = serializers.ChoiceField(REACHABILITY)
     workers = serializers.IntegerField(help_text="How many are alive.")
+    missing = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="What is not ready, a sentence each; absent when all is.",
+    )
 
 
 class Health(Door):
@@ -42,26 +51,49 @@ class Health(Door):
     @extend_schema(operation_id="health", auth=[], responses={200: HealthShape, 503: HealthShape})
     def get(self, request: Request) -> Response:
         """Answers anybody, and quickly, also when something is down."""
-        workers = _workers()
         has_broker = _has_broker()
-        is_up = workers is not None and has_broker
-        body = {
-            "status": ("ok" if workers else "degraded") if is_up else "down",
+        left = starting.left(settings.VAR)
+        rows = _rows()
+        is_up = rows is not None and has_broker
+        workers, unread = rows or (0, [])
+        missing = list(dict.fromkeys([*_missing(rows, has_broker=has_broker), *left]))
+        body: dict[str, Any] = {
+            "status": ("starting" if left else "ok" if workers and not unread else "degraded") if is_up else "down",
             "version": settings.VERSION,
-            "database": "unreachable" if workers is None else "ok",
+            "database": "unreachable" if rows is None else "ok",
             "broker": "ok" if has_broker else "unreachable",
-            "workers": workers or 0,
+            "workers": workers,
         }
-        return Response(body, status=200 if is_up else 503)
+        if missing:
+            body["missing"] = missing
+        if is_up and not left:
+            return Response(body)
+        return Response(body, status=503, headers={"Retry-After": str(ASK_AGAIN_SECONDS)})
 
 
-def _workers() -> int | None:
-    """How many workers are alive; None when the database does not answer."""
+Rows = tuple[int, list[str]]
+
+
+def _rows() -> Rows | None:
+    """How many workers are alive, and the projects that cannot be read; None when the database does not answer."""
     try:
-        return Worker.objects.alive(clock.now()).count()
+        unread = Project.objects.filter(unread=[EVERY_PIPELINE]).values_list("name", flat=True)
+        return Worker.objects.alive(clock.now()).count(), list(unread)
     except DatabaseError:
         connection.close()
         return None
+
+
+def _missing(rows: Rows | None, *, has_broker: bool) -> list[str]:
+    """What stands in the way of runs, for anybody's eyes: no path, no message of a project."""
+    if rows is None:
+        return ["The database does not answer."]
+    workers, unread = rows
+    return [
+        *([] if has_broker else ["The broker does not answer."]),
+        *([] if workers else ["No worker is alive."]),
+        *(f"The project {name} cannot be read: `project check {name}` says why." for name in unread),
+    ]
 
 
 def _has_broker() -> bool:

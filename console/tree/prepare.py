@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,14 @@ from django.db import DatabaseError, connection, connections
 
 from console.env import BASE, ENV
 from console.tree import children
+from jobs import clock
 from jobs.errors import PlatformError, ProjectError
-from jobs.models import Project
+from jobs.models import Project, Worker
 from jobs.proposals import propose
 from jobs.snapshots import add_project, take
 
+WORKER_SECONDS: Final = 60
+WORKER_LOOK_SECONDS: Final = 0.2
 DEMO: Final = BASE / "pipelines" / "demo"
 
 
@@ -76,6 +80,16 @@ def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
     if ENV.kedro_project_path:
         sentences.append(_register(Path(ENV.kedro_project_path).expanduser().resolve(), None, at=at))
     return sentences
+
+
+def wait_for_worker(since: datetime) -> bool:
+    """Whether a worker says in time that it is alive, later than `since`: an earlier one may look alive for a while."""
+    deadline = time.monotonic() + WORKER_SECONDS
+    while time.monotonic() < deadline:
+        if Worker.objects.alive(clock.now()).filter(heartbeat_at__gte=since).exists():
+            return True
+        time.sleep(WORKER_LOOK_SECONDS)
+    return False
 
 
 def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -> str:

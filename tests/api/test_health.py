@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 
+from console.tree import starting
 from jobs import clock
 from jobs.models import Worker
 from tests import live
-from tests.api.conftest import get
+from tests.api.conftest import get, post
+from tests.factories import make_project
 
 
 @pytest.fixture
@@ -64,3 +69,47 @@ def test_a_broker_that_hears_but_does_not_answer_is_not_waited_for(settings, tmp
 
 def test_health_needs_no_name_and_minds_no_wrong_one() -> None:
     assert get(Client(), "/health", headers={"Authorization": "Bearer wrong"}).status_code in (200, 503)
+
+
+def test_a_project_that_cannot_be_read_is_named_and_blocks_nobody(broker) -> None:
+    make_worker()
+    problem = {"severity": "error", "subject": "project", "sentence": "/srv/secret is gone."}
+    make_project(trouble=[problem], unread=["*"])
+    answer = get(Client(), "/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["missing"] == ["The project shop cannot be read: `project check shop` says why."]
+
+
+def test_what_is_still_being_started_is_named_with_a_time_to_ask_again(broker, settings, tmp_path) -> None:
+    settings.VAR = tmp_path
+    make_worker()
+    begun = starting.begin(tmp_path, ["The projects are being read.", "No worker is alive."])
+    answer = get(Client(), "/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "starting")
+    assert answer.headers["Retry-After"]
+    assert answer.json()["missing"] == ["The projects are being read.", "No worker is alive."]
+    starting.tell(begun, ["No worker is alive."])
+    assert get(Client(), "/health").json()["missing"] == ["No worker is alive."]
+    os.close(begun)
+    assert get(Client(), "/health").json()["status"] == "ok"
+
+
+def test_a_pipeline_that_is_unknown_while_the_projects_are_read_is_not_refused_for_good(
+    operator, settings, tmp_path
+) -> None:
+    settings.VAR = tmp_path
+    begun = starting.begin(tmp_path, ["The projects are being read."])
+    answer = post(operator, "/jobs", {"pipeline_name": "report"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    os.close(begun)
+    assert post(operator, "/jobs", {"pipeline_name": "report"}).status_code == 404
+
+
+def test_whoever_starts_the_console_and_dies_leaves_nothing_that_says_so(tmp_path) -> None:
+    code = "import sys, time; from pathlib import Path; from console.tree import starting;"
+    code += "starting.begin(Path(sys.argv[1]), ['x']); print('begun', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=live.ROOT) as other:
+        assert other.stdout and other.stdout.readline() == b"begun\n"
+        assert starting.left(tmp_path) == ["x"]
+        other.kill()
+    assert starting.left(tmp_path) == []

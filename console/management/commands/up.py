@@ -12,12 +12,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
 from console.env import BASE, DEFAULT_URL, ENV, tree_environment
-from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes
+from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes, starting
 from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError
 
 ORPHAN_SECONDS: Final = 15
+READS: Final = "The projects are being read."
+NO_WORKER: Final = "No worker is alive."
 
 
 class Command(BaseCommand):
@@ -62,7 +64,9 @@ class Command(BaseCommand):
         file = configuration.write(ENV.var, programs(tree))
         parent.share()
         connections.close_all()
-        children.fork(lambda: self._announce(tree, held, has_demo=has_demo))
+        begun = starting.begin(ENV.var, [READS, NO_WORKER])
+        children.fork(lambda: self._announce(tree, held, begun, has_demo=has_demo))
+        os.close(begun)
         os.chdir(BASE)
         parent.run(file)
 
@@ -85,15 +89,21 @@ class Command(BaseCommand):
         if password := prepare.make_administrator():
             self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
 
-    def _announce(self, tree: Tree, held: int, *, has_demo: bool) -> None:
+    def _announce(self, tree: Tree, held: int, begun: int, *, has_demo: bool) -> None:
+        """Say the address when runs can be started there, or what keeps them from it."""
         os.close(held)
+        demo_api = ENV.demo_api_url or f"http://127.0.0.1:{tree.demo_port}"
+        since = clock.now()
+        sentences = prepare.register_projects(demo_api if has_demo else "", at=since)
+        starting.tell(begun, [NO_WORKER])
         if not pages.wait_for_page(tree.local_host, tree.port):
             self.stderr.write(f"The pages do not answer: {ENV.var}/log/web.log says why. Ctrl-C stops everything.")
             return
+        if not prepare.wait_for_worker(since):
+            sentences.append(f"No worker answers, so runs wait: {ENV.var}/log/worker.log says why.")
+        os.close(begun)
         self.stdout.write(f"Kedro Console serves on {tree.address}   logs: {ENV.var}/log   stop: Ctrl-C")
-        self.stdout.flush()
-        demo_api = ENV.demo_api_url or f"http://127.0.0.1:{tree.demo_port}"
-        for sentence in prepare.register_projects(demo_api if has_demo else "", at=clock.now()):
+        for sentence in sentences:
             self.stdout.write(sentence)
 
 
