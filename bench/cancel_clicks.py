@@ -40,7 +40,7 @@ def press(page: Any, stage: Console, seconds: float) -> float | None:
     job = stage.call("POST", "/jobs", {"pipeline_name": "__default__", "project": "slow"})
     while stage.call("GET", f"/jobs/{job['id']}")["status"] in ("queued", "pending"):
         time.sleep(0.05)
-    page.goto(f"{stage.url.removesuffix('/api/v1')}/runs/{job['id']}/")
+    page.goto(job["url"])
     page.get_by_role("button", name="Cancel", exact=True).click()
     page.wait_for_timeout(seconds * 1000)
     began = time.monotonic()

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,9 +20,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from jobs import clock
-from jobs.models import Beat, Pipeline, Project, Step, Worker
+from jobs.models import Beat, Pipeline, Project, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
+from jobs.schedules import START as STARTS
+from jobs.schedules import asked
 
 PATIENCE = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 1.0
@@ -33,17 +36,25 @@ DISK_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `mend` is the command that puts it right, empty when nothing is wrong."""
+    """One thing that was looked at; `mend` is the command that puts it right, `page` the page that does.
+
+    Amber is what only makes some of the work wait, or will be wrong before long.
+    """
 
     subject: str
     is_ok: bool
     sentence: str
     mend: str = ""
+    page: str = ""
+    is_amber: bool = False
 
 
 def examine(at: datetime) -> list[Finding]:
-    """All findings, the same subjects in the same order each time."""
-    return [_database(), _broker(), _store(), *_projects(), _workers(at), *_queues(at), *_takes(), _beat(at)]
+    """The ground that runs stand on: the same subjects in the same order each time. Slow: it asks other machines."""
+    broker = _broker()
+    eviction = [_eviction()] if broker.is_ok else []
+    ground = [_database(), broker, *eviction, _store(), *_projects(), *_takes(), *_schedules(), _beat(at)]
+    return [*ground, _single_beat(at), _clocks(at), _disk()]
 
 
 def examine_workers(at: datetime) -> list[Finding]:
@@ -94,7 +105,7 @@ def _eviction() -> Finding:
         client.close()
     if policy != "noeviction":
         sentence = f"Redis may throw messages away when it is full: its eviction policy is {policy}."
-        return Finding("eviction", False, sentence, "redis-cli config set maxmemory-policy noeviction")
+        return Finding("eviction", False, sentence, "redis-cli config set maxmemory-policy noeviction", is_amber=True)
     return Finding("eviction", True, "Redis throws no message away: its eviction policy is noeviction.")
 
 
@@ -103,7 +114,7 @@ def _single_beat(at: datetime) -> Finding:
     if len(beats) > 1:
         names = " and ".join(sorted(beat.origin for beat in beats))
         sentence = f"{len(beats)} beats tick at once: {names}. Each due time still starts one run; stop all but one."
-        return Finding("single beat", False, sentence, "celery -A console beat")
+        return Finding("single beat", False, sentence, "celery -A console beat", is_amber=True)
     return Finding("single beat", True, "One beat ticks." if beats else "No more than one beat ticks.")
 
 
@@ -114,16 +125,28 @@ def _clocks(at: datetime) -> Finding:
         name, seconds = max(wrong, key=lambda pair: abs(pair[1]))
         side = "before" if seconds > 0 else "behind"
         sentence = f"The clock of {name} is {abs(seconds):.1f} s {side} the database's: leases end too early or late."
-        return Finding("clocks", False, sentence, "timedatectl set-ntp true")
+        return Finding("clocks", False, sentence, "timedatectl set-ntp true", is_amber=True)
     return Finding("clocks", True, "The clocks of workers and database agree.")
 
 
 def _disk() -> Finding:
-    disk = shutil.disk_usage(settings.VAR)
-    left = f"{disk.free / 1e9:.1f} GB of {disk.total / 1e9:.0f} GB are free in {settings.VAR}"
+    """Of all the disks that runs write to, the fullest."""
+    places = [place for place in _written() if place.exists()]
+    disks = {place.stat().st_dev: place for place in reversed(places)}
+    place, disk = min(((place, shutil.disk_usage(place)) for place in disks.values()), key=lambda found: found[1].free)
+    left = f"{disk.free / 1e9:.1f} GB of {disk.total / 1e9:.0f} GB are free in {place}"
     if disk.free < DISK_BYTES:
-        return Finding("disk", False, f"Only {left}: runs fail when their files find no room.", f"df -h {settings.VAR}")
+        sentence = f"Only {left}: runs fail when their files find no room."
+        return Finding("disk", False, sentence, f"df -h {place}", is_amber=True)
     return Finding("disk", True, f"{left}.")
+
+
+def _written() -> Iterator[Path]:
+    yield Path(settings.VAR)
+    store = settings.STORAGES["artifacts"]
+    if store["BACKEND"].endswith("FileSystemStorage"):
+        yield Path(store["OPTIONS"]["location"])
+    yield from (Path(path) for path in Project.objects.values_list("path", flat=True))
 
 
 def _store() -> Finding:
@@ -167,26 +190,14 @@ def _away(project: Project) -> str:
     return what if hosts <= {platform.node()} else ""
 
 
-def _workers(at: datetime) -> Finding:
-    count = Worker.objects.alive(at).count()
-    if not count:
-        return Finding("workers", False, "No worker is alive, so runs stay queued.", START)
-    return Finding("workers", True, "One worker is alive." if count == 1 else f"{count} workers are alive.")
-
-
-def _queues(at: datetime) -> Iterator[Finding]:
-    """A finding for each queue that pipelines use, or a step waits in, and no living worker listens to."""
-    alive = list(Worker.objects.alive(at))
-    heard = {queue for worker in alive for queue in worker.queues}
-    used = set(Pipeline.objects.filter(is_registered=True).values_list("queue", flat=True).distinct())
-    used.update(Step.objects.ready(at).order_by().values_list("queue", flat=True).distinct())
-    for queue in sorted(used - heard) if alive else []:
-        yield Finding(f"queue {queue}", False, f"No worker listens to the queue {queue}.", listen(queue))
-
-
-def listen(queue: str) -> str:
-    """The command of a worker for this queue."""
-    return f"CONSOLE_WORKER_QUEUES={queue} python -m console worker"
+def _schedules() -> Iterator[Finding]:
+    """A finding for each schedule that fires for nothing: its pipeline is gone."""
+    registered = set(Pipeline.objects.filter(is_registered=True).values_list("pk", flat=True))
+    for schedule in PeriodicTask.objects.filter(enabled=True, task=STARTS):
+        if asked(schedule)[0] not in registered:
+            sentence = f"The schedule “{schedule.name}” starts a pipeline that is gone. Change or delete it."
+            page = f"/admin/django_celery_beat/periodictask/{schedule.pk}/change/"
+            yield Finding(f"schedule {schedule.name}", False, sentence, page=page, is_amber=True)
 
 
 def _takes() -> Iterator[Finding]:
@@ -197,7 +208,7 @@ def _takes() -> Iterator[Finding]:
         except ValidationError as error:
             mend = f"{settings.CONSOLE_URL}/admin/jobs/pipeline/{pipeline.pk}/change/"
             sentence = f"Runs of {pipeline.name} wait for ever. {error.messages[0]}"
-            yield Finding(f"quotas of {pipeline.name}", False, sentence, mend)
+            yield Finding(f"quotas of {pipeline.name}", False, sentence, mend, is_amber=True)
 
 
 def _beat(at: datetime) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.examine import listen
+from jobs.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.overlap import blocker
 from jobs.quotas import turn_of

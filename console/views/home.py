@@ -16,6 +16,7 @@ from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
 from jobs.examine import Finding, examine
+from jobs.examine_waits import examine_waits
 from jobs.models import Artifact, Run
 from jobs.states import LIVE, Status
 from jobs.upcoming import upcoming
@@ -41,7 +42,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
     at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
     bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
-    findings = _findings()
+    findings = [*_ground(), *examine_waits(at)]
     artifacts = Artifact.objects.select_related("run__pipeline").only(
         "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
     )
@@ -49,6 +50,7 @@ def _shown(request: HttpRequest) -> dict[str, Any]:
         "at": at,
         "findings": findings,
         "is_all_well": all(finding.is_ok for finding in findings),
+        "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
         "failures": _alike(list(bad[:LOOKED_AT]))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
@@ -65,7 +67,7 @@ def _alike(runs: list[Run]) -> list[tuple[Run, int]]:
     return [(group[0], len(group)) for group in groups.values()]
 
 
-def _findings() -> list[Finding]:
+def _ground() -> list[Finding]:
     """Looked at again after some seconds: many open pages shall not ask the broker and the store all the time."""
     return cache.get_or_set("findings", lambda: examine(clock.now()), EXAMINED_FOR_SECONDS) or []
 

@@ -52,6 +52,7 @@ def _shown(at: datetime) -> dict[str, Any]:
         "queues": queues(at),
         "findings": findings,
         "is_all_well": all(finding.is_ok for finding in findings),
+        "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "at": at,
     }
 

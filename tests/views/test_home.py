@@ -10,12 +10,13 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from jobs import clock
 from jobs.examine import examine
+from jobs.examine_waits import examine_waits
 from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
-from jobs.quotas import hold
+from jobs.quotas import hold, pause
 from jobs.states import Status
 from jobs.turns import Amount
 from jobs.upcoming import upcoming
-from tests.factories import AT, content, make_pipeline, make_project, make_quota
+from tests.factories import AT, content, make_pipeline, make_project, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,7 @@ def _forget_findings() -> None:
 
 
 def found(subject: str) -> tuple[bool, str, str]:
-    finding = next(f for f in examine(clock.now()) if f.subject == subject)
+    finding = next(f for f in [*examine(clock.now()), *examine_waits(clock.now())] if f.subject == subject)
     return finding.is_ok, finding.sentence, finding.mend
 
 
@@ -156,7 +157,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
         running()
         ended(Status.FAILED, error="x")
     client.get("/")
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         client.get("/")
 
 
@@ -189,3 +190,108 @@ def test_a_quota_that_is_near_its_end_is_on_the_page_and_others_are_not() -> Non
     page = logged_in("viewer").get("/").content.decode()
     assert "Quotas near their end" in page and "near" in page and "8 of 10 requests per hour" in page
     assert "roomy" not in page
+
+
+def home_page() -> str:
+    return logged_in("viewer").get("/").content.decode()
+
+
+def all_is_there() -> Pipeline:
+    """A console that lacks nothing."""
+    beat_sent(timedelta(seconds=1))
+    return make_pipeline()
+
+
+@pytest.fixture
+def _broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs import examine as looked
+    from jobs.examine import Finding
+
+    monkeypatch.setattr(looked, "_broker", lambda: Finding("broker", True, "The broker answers."))
+    monkeypatch.setattr(looked, "_eviction", lambda: Finding("eviction", True, "Redis keeps all."))
+    monkeypatch.setattr(looked, "_away", lambda project: "")
+
+
+@pytest.mark.usefixtures("_broker_answers")
+class TestHomeSaysAllIsWellOnlyWhenNothingWaitsForNobody:
+    def test_all_is_well_when_all_is_there(self) -> None:
+        all_is_there()
+        a_worker()
+        assert "Everything that runs need is there." in home_page()
+
+    @pytest.mark.parametrize("verb, word", [("pause", "paused"), ("drain", "draining")])
+    def test_amber_at_once_when_the_only_worker_takes_nothing_and_a_run_waits(self, verb: str, word: str) -> None:
+        make_run(all_is_there())
+        worker = a_worker()
+        home_page()
+        getattr(worker, verb)(at=clock.now(), by="ada")
+        page = home_page()
+        assert "Something waits for you" in page and "Everything that runs need is there." not in page
+        assert f"The only worker is {word} by ada, so one step waits now." in page and 'href="/workers/"' in page
+        worker.resume(at=clock.now(), by="ada")
+        assert "Everything that runs need is there." in home_page()
+
+    def test_amber_also_before_anything_waits(self) -> None:
+        all_is_there()
+        for name in ("one@h", "two@h"):
+            a_worker(name=name).pause(at=clock.now(), by="ada")
+        assert "All 2 workers are paused by ada, so runs stay queued." in home_page()
+
+    def test_amber_when_what_listens_to_a_queue_is_paused_and_others_work(self) -> None:
+        pipeline = all_is_there()
+        Pipeline.objects.filter(pk=pipeline.pk).update(queue="reports")
+        pipeline.refresh_from_db()
+        make_run(pipeline)
+        a_worker()
+        a_worker(name="reports@h", queues=["reports"]).pause(at=clock.now(), by="ada")
+        assert "What listens to the queue reports is paused by ada: one step waits." in home_page()
+
+    def test_amber_when_a_step_waits_in_a_queue_that_no_pipeline_names_and_nobody_hears(self) -> None:
+        run = make_run(all_is_there())
+        run.steps.update(queue="gone")
+        a_worker()
+        page = home_page()
+        assert "No worker listens to the queue gone: one step waits." in page
+        assert "CONSOLE_WORKER_QUEUES=gone python -m console worker" in page
+
+    def test_red_when_the_workers_died(self) -> None:
+        make_run(all_is_there())
+        a_worker(clock.now() - timedelta(minutes=5))
+        assert "Something is missing" in home_page()
+        assert found("workers") == (False, "No worker is alive, so one step waits now.", "make up")
+
+    def test_red_when_beat_is_silent(self) -> None:
+        all_is_there()
+        PeriodicTask.objects.update(last_run_at=clock.now() - timedelta(minutes=5))
+        a_worker()
+        assert "Beat is silent, so no schedule fires." in home_page()
+
+    def test_amber_when_the_disk_is_nearly_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from collections import namedtuple
+
+        usage = namedtuple("usage", "total used free")
+        monkeypatch.setattr("jobs.examine.shutil.disk_usage", lambda place: usage(10**11, 10**11, 5 * 10**8))
+        all_is_there()
+        a_worker()
+        page = home_page()
+        assert "Something waits for you" in page and "Only 0.5 GB of 100 GB are free" in page
+
+    def test_amber_when_a_schedule_starts_a_pipeline_that_is_gone(self) -> None:
+        pipeline = all_is_there()
+        a_worker()
+        rule = CrontabSchedule.objects.create(minute="0", hour="6")
+        wish = f'{{"pipeline_id": {pipeline.pk}}}'
+        PeriodicTask.objects.create(name="nightly", task="jobs.start", crontab=rule, kwargs=wish)
+        assert "Everything that runs need is there." in home_page()
+        cache.clear()
+        Pipeline.objects.update(is_registered=False)
+        assert "The schedule “nightly” starts a pipeline that is gone." in home_page()
+
+    def test_amber_when_runs_wait_for_a_quota_that_somebody_paused(self) -> None:
+        all_is_there()
+        a_worker()
+        quota = make_quota()
+        pause(quota.name, at=clock.now(), by="ada")
+        assert "Everything that runs need is there." in home_page()
+        Grant.objects.create(quota=quota, node="ask", asked_at=clock.now())
+        assert "is paused by ada and one waits for it." in home_page()
