@@ -106,6 +106,8 @@ class Collector:
         self.facts |= {"pid": event.pid, "mode": event.mode}
         self.has_begun = True
         self.revision = event.revision
+        if event.note:
+            self.say("WARNING", event.note, event.at)
         if not event.has_gone_on:
             self._run_facts["revision"] = event.revision
             self._is_other_code = self._planned_for not in ("", event.revision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -44,13 +45,14 @@ def add_project(
 
     ProjectError says what to do when the folder is not a Kedro project or its Python cannot be started.
     """
-    folder = Path(path).expanduser().resolve()
+    folder = as_given(path)
     if not folder.is_dir():
         raise ProjectError(f"There is no folder {folder}: give the path of a Kedro project.")
     if not (folder / "pyproject.toml").is_file():
         raise ProjectError(f"{folder} is not a Kedro project: it has no pyproject.toml with [tool.kedro].")
     python = _interpreter(interpreter, folder)
-    project = Project.objects.filter(path=str(folder)).first() or Project(path=str(folder))
+    project = lying_in(folder) or Project()
+    project.path = str(folder)
     project.name = name or project.name or _free_name(slugify(folder.name) or "project")
     project.interpreter, project.kedro_env = python, kedro_env
     if environment is not None:
@@ -66,6 +68,18 @@ def add_project(
             project.delete()  # what could never be read was not added
         raise
     return project
+
+
+def as_given(path: str | Path) -> Path:
+    """The whole path with the links on its way: they may lead elsewhere later."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (`resolve` follows links)
+
+
+def lying_in(folder: Path) -> Project | None:
+    """The project that is known to lie there, by whatever links its path or this one leads."""
+    there = folder.resolve()
+    known = Project.objects.defer("environment").order_by("pk")
+    return known.filter(path=str(folder)).first() or next((row for row in known if row.folder.resolve() == there), None)
 
 
 def _free_name(wanted: str) -> str:

@@ -25,7 +25,7 @@ from console.admin.pipelines import deletion
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.snapshots import take
+from jobs.snapshots import as_given, lying_in, take
 
 ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^@\s?#]+")
 
@@ -67,12 +67,12 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
         folder = Path(self.cleaned_data["path"]).expanduser()
         if not folder.is_absolute():
             raise forms.ValidationError("Give the whole path, beginning with /.")
-        folder = folder.resolve()
+        folder = as_given(folder)
         if not folder.is_dir():
             raise forms.ValidationError(f"There is no folder {folder} on this machine.")
         if not (folder / "pyproject.toml").is_file():
             raise forms.ValidationError(f"{folder} is not a Kedro project: it has no pyproject.toml.")
-        if other := Project.objects.filter(path=str(folder)).exclude(pk=self.instance.pk).first():
+        if (other := lying_in(folder)) and other.pk != self.instance.pk:
             raise forms.ValidationError(f"The project {other} already lies there.")
         return str(folder)
 

@@ -21,7 +21,7 @@ from jobs import clock
 from jobs.errors import PlatformError, ProjectError
 from jobs.models import Project, Worker
 from jobs.proposals import propose
-from jobs.snapshots import add_project, take
+from jobs.snapshots import add_project, as_given, lying_in, take
 
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2
@@ -78,7 +78,7 @@ def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
         follow_moved_demo()
         sentences.append(_register(DEMO, {"DEMO_API_URL": demo_api_url}, at=at))
     if ENV.kedro_project_path:
-        sentences.append(_register(Path(ENV.kedro_project_path).expanduser().resolve(), None, at=at))
+        sentences.append(_register(as_given(ENV.kedro_project_path), None, at=at))
     return sentences
 
 
@@ -95,10 +95,11 @@ def wait_for_worker(since: datetime) -> bool:
 def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -> str:
     """What was read; an unreadable project is named and keeps nobody from starting."""
     try:
-        project = Project.objects.filter(path=str(path)).first()
+        project = lying_in(path)
         if project is None:
             project = add_project(path, name="demo" if path == DEMO else "", environment=environment, at=at)
         else:  # its name, its Python and its Kedro environment may have been chosen by a person
+            _update_place(project, path)
             _update_environment(project, environment)
             take(project, at=at)
     except ProjectError as error:
@@ -106,6 +107,13 @@ def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -
     count = project.pipelines.filter(is_registered=True).count()
     counted = f"Project {project.name}: {count} pipeline{'' if count == 1 else 's'}."
     return " ".join([counted, *project.errors, *propose(project, at=at)])
+
+
+def _update_place(project: Project, path: Path) -> None:
+    """The same folder by another path: with the links that are named now."""
+    if project.path != str(path):
+        project.path = str(path)
+        project.save(update_fields=["path"])
 
 
 def _update_environment(project: Project, environment: dict[str, str] | None) -> None:

@@ -13,7 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from kedro_console import failures, learned, logs, masking, processes, warm, wire
+from kedro_console import bytecode, failures, learned, logs, masking, processes, record, warm, wire
+from kedro_console.freshness import Freshness
 from kedro_console.report import Reporter
 from kedro_console.work import Place, Work
 
@@ -92,21 +93,28 @@ def _leave(code: int) -> None:
 
 def main() -> None:
     """Warms up, waits for the host's word, runs the step and those that follow it, ends."""
-    arguments = _arguments()
+    arguments, environment = _arguments(), dict(os.environ)
     warm.drop_working_folder()
     _become_ordinary()
     packets = socket.socket(fileno=arguments.packets)
     reporter = Reporter(packets)
     place = Place(Path(arguments.project), arguments.env)
+    bytecode.distrust_old_bytecode()
     masking.use_key(Path(arguments.learned))
     known = learned.Learned.read(Path(arguments.learned), place.project_path, place.env)
     warmth, error = None, None
+    found = record.begin()
     try:
         warmth = warm.warm_up(place.project_path, place.env, known.modules)
     except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
         error = caught
+    record.end(found)
+    fresh = Freshness(found, place.project_path, place.project_path)
     reporter.send_ready()
-    packets.recv(1)  # the host's word; the kernel ends us if it dies before
+    if not arguments.at_once:
+        packets.recv(1)  # the host's word; the kernel ends us if it dies before
+        if fresh.changed(at_once=True):
+            _start_over(environment)
     request = _request(arguments.request)
     code = 1
     try:
@@ -119,6 +127,12 @@ def main() -> None:
         _leave(code)
 
 
+def _start_over(environment: dict[str, str]) -> None:
+    """What was loaded while it stood by is not what lies there now: the same process once more, from its beginning."""
+    command = [sys.executable, "-m", "kedro_console.child", *sys.argv[1:], "--at-once"]
+    os.execve(sys.executable, command, environment)  # noqa: S606
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kedro_console.child")
     parser.add_argument("--packets", type=int, required=True)
@@ -126,6 +140,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--project", required=True)
     parser.add_argument("--learned", required=True)
     parser.add_argument("--env", default="")
+    parser.add_argument("--at-once", action="store_true", help="The word was given to the process before this one.")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import platform
 import selectors
@@ -19,20 +20,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import child, compat, door, masking, processes, revision, start, warm, wire
+from kedro_console import (
+    bytecode,
+    child,
+    compat,
+    door,
+    freshness,
+    masking,
+    processes,
+    record,
+    revision,
+    start,
+    warm,
+    wire,
+)
 from kedro_console.children import Channels, Child
+from kedro_console.freshness import Freshness, await_installation
 from kedro_console.learned import MODES, Learned
 from kedro_console.talk import Talk
 from kedro_console.work import Place
 
 SWEEP_SECONDS = 0.003
-FRESH_SECONDS = 1.0
+BROKEN_SECONDS = 5.0
+"""So long what made the project fail to load is taken to be still so, although no file has changed."""
 END_SECONDS = 2.0
+BUSY_MARGIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Options:
     socket: Path
+    given: Path  # the project's folder as it is known, with the links on its way
     place: Place
     idle_seconds: float
     first_event_seconds: float
@@ -51,22 +69,22 @@ class Host:
         self._waiting: list[start.Waiting] = []
         self._learned = Learned.read(options.socket.parent, self._place.project_path, self._place.env)
         self._mode = self._learned.mode if options.mode == "auto" else options.mode
+        if self._mode == "fork" and options.mode == "auto" and self._learned.is_read_anew:
+            self._mode = "standby"
         self._warmth: warm.Warmth | None = None
         self._broken: BaseException | None = None
         self._is_leaving = False
         self._last_busy = time.monotonic()
-        self._checked_at = 0.0
-        self._is_stale = False
+        self._busy_between = (0.0, 0.0)  # when its children ran, in seconds of the wall clock
+        self._changed = ""  # what is no longer as this process read it
 
     def run(self) -> None:
         processes.adopt_orphans()
         masking.use_key(self._options.socket.parent)
-        self._fingerprint = revision.fingerprint(self._place.project_path)
-        self._revision = revision.of(self._place.project_path)
         self._door = door.Door(self._options.socket)
         try:
             door.die_at_lifelines_end()
-            self._warm_up()
+            self._warm_up_recorded()
             door.leave_at_lifelines_end()
             self._watch_children()
             self._selector.register(self._door.listener, selectors.EVENT_READ, self._accept)
@@ -76,6 +94,17 @@ class Host:
                 self._turn()
         finally:
             self._end()
+
+    def _warm_up_recorded(self) -> None:
+        """Everything that is read meanwhile has to stay as it is for as long as this host serves."""
+        await_installation()
+        found = record.begin()
+        self._warm_up()
+        record.end(found)
+        given, restless = self._options.given, self._learned.restless
+        self._freshness = Freshness(found, given, self._place.project_path, restless=restless)
+        self._revision = revision.of(self._place.project_path, found.own(), record.own_packages())
+        self._warm_at = time.monotonic()
 
     def _warm_up(self) -> None:
         if self._mode == "fork":
@@ -162,7 +191,7 @@ class Host:
 
     def _start(self, talk: Talk, request: wire.StepStarted) -> None:
         if self._is_outdated(request):
-            self._refuse(talk, "stale", "The project's code or configuration changed since this host started.")
+            self._refuse(talk, "stale", self._why_stale)
         elif self._broken is not None:
             talk.send(child.broken(self._broken, self._place.project_path))
             talk.end()
@@ -179,7 +208,7 @@ class Host:
         if request.run_id != mine.request.run_id:
             self._refuse(talk, "bad_request", "A child serves one run only.")
         elif self._is_outdated(request):
-            self._refuse(talk, "stale", "The project's code or configuration changed since this host started.")
+            self._refuse(talk, "stale", self._why_stale)
         elif mine.follow(request):
             self._tell_started(talk, mine, has_gone_on=True)
         else:
@@ -190,16 +219,35 @@ class Host:
         talk.end()
 
     def _is_outdated(self, request: wire.StepStarted) -> bool:
-        """Looks at the files at most once a second, or when the launch saw others; once outdated, the host leaves."""
-        now = time.monotonic()
-        is_due = now - self._checked_at >= FRESH_SECONDS or request.expected_revision not in ("", self._revision)
-        if not self._is_stale and is_due:
-            self._checked_at = now
-            self._is_stale = revision.fingerprint(self._place.project_path) != self._fingerprint
-            if self._is_stale:
+        """Whether a new process would be another one than this; once it would, the host leaves."""
+        if not self._changed:
+            is_expected = request.expected_revision in ("", self._revision)
+            self._changed = self._freshness.changed(at_once=not is_expected) or self._spent
+            if self._changed:
+                self._learn_from_end(self._changed)
                 self._is_leaving = True
                 self._door.unlink()
-        return self._is_stale
+        return bool(self._changed)
+
+    def _learn_from_end(self, path: str) -> None:
+        """A run that rewrites what the project is loaded from ends each host: the third in a row is the last one."""
+        written_at = record.signature(path)
+        first, last = self._busy_between
+        is_by_run = written_at is not None and first <= written_at[0] / 1e9 <= last
+        if is_by_run and not path.endswith(freshness.MODULES):
+            self._learned.ended_by(path, is_read=self._freshness.has_read(path))
+        else:
+            self._learned.ended_by("")
+
+    @property
+    def _spent(self) -> str:
+        """A project may fail to load for reasons that no file tells: it is tried again after a while."""
+        is_over = self._broken is not None and time.monotonic() - self._warm_at > BROKEN_SECONDS
+        return "what the project needs to be loaded" if is_over else ""
+
+    @property
+    def _why_stale(self) -> str:
+        return f"The project is not as this host loaded it: {self._changed} may have changed."
 
     def _launch(self, talk: Talk, request: wire.StepStarted, mode: str) -> None:
         if mode == "fork" and self._warmth is not None:
@@ -207,7 +255,14 @@ class Host:
         else:
             pid, channels = self._hand_over(request, mode)
         each = self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
+        self._note_busy()
         self._tell_started(talk, each)
+
+    def _note_busy(self) -> None:
+        """Since when, and until when, something of this host ran last."""
+        first, last = self._busy_between
+        began = time.time() if last < math.inf else first
+        self._busy_between = (began, math.inf) if self._children else (first, time.time() + BUSY_MARGIN_SECONDS)
 
     def _tell_started(self, talk: Talk, each: Child, *, has_gone_on: bool = False) -> None:
         talk.send(
@@ -216,11 +271,20 @@ class Host:
                 pid=each.pid,
                 mode=each.mode,
                 revision=self._revision,
+                note=self._note,
                 kedro_version=compat.kedro_version(),
                 python_version=platform.python_version(),
                 has_gone_on=has_gone_on,
             )
         )
+
+    @property
+    def _note(self) -> str:
+        path = self._learned.restless
+        if not path or not self._learned.is_read_anew:
+            return ""
+        shown = os.path.relpath(path, self._place.project_path)
+        return f"The project reads {shown} while it is loaded, and its runs rewrite that: each step starts anew."
 
     def _hand_over(self, request: wire.StepStarted, mode: str) -> tuple[int, Channels]:
         self._waiting = [each for each in self._waiting if each.is_alive]
@@ -275,6 +339,7 @@ class Host:
     def _bury(self, each: Child) -> None:
         each.drain()
         del self._children[each.pid]
+        self._note_busy()
         self._last_busy = time.monotonic()
         if not (each.is_given_up or each.died_at_birth):
             each.report_exit()
@@ -312,13 +377,15 @@ def _options() -> Options:
     parser.add_argument("--first-event-seconds", type=float, default=20)
     parser.add_argument("--mode", choices=("auto", *MODES), default="auto")
     given = parser.parse_args()
-    place = Place(given.project.resolve(), given.env)
-    return Options(given.socket.absolute(), place, given.idle_seconds, given.first_event_seconds, given.mode)
+    known = Path(os.path.abspath(given.project))  # noqa: PTH100  (`resolve` follows links)
+    place = Place(known.resolve(), given.env)
+    return Options(given.socket.absolute(), known, place, given.idle_seconds, given.first_event_seconds, given.mode)
 
 
 def main() -> None:
     options = _options()
     warm.drop_working_folder()
+    bytecode.distrust_old_bytecode()
     Host(options).run()
 
 

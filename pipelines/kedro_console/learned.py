@@ -10,10 +10,13 @@ import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
+from kedro_console import record
 from kedro_console.warm import NEVER_FORKED
 
 MODES = ("fork", "standby", "cold")
+IN_A_ROW = 3
 MODE_SECONDS = 24 * 3600  # a slower mode is tried again as a fork after this: the machine may only have been busy
 
 
@@ -25,6 +28,8 @@ class Learned:
     modules: list[str] = field(default_factory=list)
     mode: str = "fork"  # the fastest one that is known to work
     mode_at: float = 0.0  # when that was learned
+    rewritten: list[str] = field(default_factory=list)  # what runs rewrote and so ended the last hosts, newest last
+    is_rewritten_read: bool = False  # the project is loaded from it
 
     @classmethod
     def read(cls, folder: Path, project_path: Path, env: str) -> Learned:
@@ -33,6 +38,8 @@ class Learned:
         try:
             raw = json.loads(learned.path.read_text("utf-8"))
             learned.modules = [name for name in raw["modules"] if isinstance(name, str)]
+            learned.rewritten = [path for path in raw.get("rewritten", []) if isinstance(path, str)]
+            learned.is_rewritten_read = bool(raw.get("is_rewritten_read"))
             is_recent = time.time() - raw["mode_at"] < MODE_SECONDS
             if raw["mode"] in MODES and is_recent:
                 learned.mode, learned.mode_at = raw["mode"], raw["mode_at"]
@@ -51,9 +58,29 @@ class Learned:
             self.mode, self.mode_at = mode, time.time()
             self._write()
 
+    def ended_by(self, path: str, *, is_read: bool = False) -> None:
+        """The host ends because this changed; "" when no run of its did that. `is_read`: it is loaded from that."""
+        kept = [*self.rewritten, path][-IN_A_ROW:] if path else []
+        if kept or self.rewritten:
+            self.rewritten, self.is_rewritten_read = kept, is_read
+            self._write()
+
+    @property
+    def is_read_anew(self) -> bool:
+        """Whether no host can serve two runs: each process has to load the project for itself."""
+        return bool(self.restless) and self.is_rewritten_read
+
+    @property
+    def restless(self) -> str:
+        """What runs themselves rewrite although the project is loaded from it; "" while nothing is known to be so."""
+        is_so = len(self.rewritten) == IN_A_ROW and len(set(self.rewritten)) == 1
+        return self.rewritten[0] if is_so else ""
+
     def _write(self) -> None:
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        part.write_text(json.dumps({"mode": self.mode, "mode_at": self.mode_at, "modules": self.modules}), "utf-8")
+        known = {"mode": self.mode, "mode_at": self.mode_at, "modules": self.modules, "rewritten": self.rewritten,
+                 "is_rewritten_read": self.is_rewritten_read}  # fmt: skip
+        part.write_text(json.dumps(known), "utf-8")
         part.replace(self.path)
 
 
@@ -63,4 +90,10 @@ def newly_imported(count_before: int, package: str) -> list[str]:
     skipped = {"__main__", "kedro_console", package, *NEVER_FORKED}
     fresh = islice(reversed(sys.modules), max(0, len(sys.modules) - count_before))
     names = [name for name in list(fresh) if name.partition(".")[0] not in skipped]
-    return sorted(name for name in names if getattr(sys.modules.get(name), "__spec__", None) is not None)
+    return sorted(name for name in names if _is_a_librarys(sys.modules.get(name)))
+
+
+def _is_a_librarys(module: ModuleType | None) -> bool:
+    """The project's own modules are imported by each run that needs them: a host would have to watch them."""
+    spec = getattr(module, "__spec__", None)
+    return spec is not None and not (spec.has_location and record.is_own(str(spec.origin)))

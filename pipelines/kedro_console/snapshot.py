@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import configuration, contents, datasets, registry, revision, schemas, warm, wire
+from kedro_console import bytecode, configuration, contents, datasets, record, registry, revision, schemas, warm, wire
 from kedro_console.problems import Problems, install
 
 OLDEST = (0, 18, 14)
@@ -31,6 +31,15 @@ PARAMETERS_ITEMS = 100_000
 
 def take(project_path: Path, env: str = "") -> wire.ProjectSnapshot:
     """The project in this Kedro environment ("" = its default); what is wrong in it is named, never raised."""
+    found = record.begin()
+    picture = _picture(project_path, env)
+    record.end(found)
+    return replace(
+        picture, revision=revision.of(project_path, found.own(), record.own_packages()) if project_path.is_dir() else ""
+    )
+
+
+def _picture(project_path: Path, env: str) -> wire.ProjectSnapshot:
     problems = Problems(project_path)
     empty = _empty(project_path)
     version = _kedro_version(problems)
@@ -49,7 +58,7 @@ def _empty(project_path: Path) -> wire.ProjectSnapshot:
         package_name="",
         kedro_version="",
         python_version=platform.python_version(),
-        revision=revision.of(project_path) if project_path.is_dir() else "",
+        revision="",
         pipelines=[],
         datasets=[],
         parameters={},
@@ -272,6 +281,7 @@ def main() -> None:
 def _prepare(project_path: Path) -> None:
     warm.drop_working_folder()
     warm.prepare_environment()
+    bytecode.distrust_old_bytecode()
     sys.dont_write_bytecode = True  # nothing is written into the project, not even __pycache__
     if project_path.is_dir():
         os.chdir(project_path)

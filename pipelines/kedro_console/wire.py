@@ -176,6 +176,7 @@ class ChildStarted(Event):
     kedro_version: str
     python_version: str
     has_gone_on: bool = False  # it ran another step of this run before
+    note: str = ""  # why its project cannot be kept warm, as a sentence
 
 
 @dataclass(frozen=True)
@@ -533,7 +534,10 @@ def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
 UNKNOWN: Final = "?"
 """Instead of a digest: nobody can say whether it is the same as before."""
 WATCHED: Final = (".py", ".yml", ".yaml", ".json", ".toml", ".cfg", ".ini", ".sql", ".txt")
-SKIPPED: Final = frozenset({"__pycache__", "data", "logs", "venv", "node_modules", "build", "dist", "site-packages"})
+TEMPLATES: Final = (".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".mako", ".mustache", ".html")
+NEVER_SOURCES: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
+AT_THE_TOP_NO_SOURCES: Final = frozenset({"data", "logs", "venv", "build", "dist"}) | NEVER_SOURCES
+"""Directly in a project's folder; below its sources a package may well be called so."""
 BLOCK: Final = 1024 * 1024
 
 
@@ -553,8 +557,11 @@ def watched_files(project_path: Path, folders: list[str]) -> list[str]:
     """The files of sources and configuration below these folders of the project, relative to it; no credentials."""
     found: list[str] = []
     for folder in folders:
-        for place, below, names in os.walk(project_path / folder):
-            below[:] = [name for name in below if not name.startswith(".") and name not in SKIPPED]
+        top = str(project_path / folder)
+        for place, below, names in os.walk(top):
+            is_top = place == top == str(project_path)
+            left_out = AT_THE_TOP_NO_SOURCES if is_top else NEVER_SOURCES
+            below[:] = [name for name in below if not name.startswith(".") and name not in left_out]
             kept = (name for name in names if name.endswith(WATCHED) and "credentials" not in name)
             found += [(Path(place) / name).relative_to(project_path).as_posix() for name in kept]
     return sorted(set(found))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -11,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from host_client import Conversation, HostProcess, until
+from host_client import PIPELINES, Conversation, HostProcess, until
 from kedro_projects import PLAYGROUND, THREE_FUNCTIONS, make_project, one_node
 
 from kedro_console import wire
@@ -125,6 +127,101 @@ def test_a_host_of_another_revision_than_the_launch_saw_looks_at_the_files_at_on
     assert host.run(expected_revision="0000000").one(wire.RunFinished), "nothing has changed: the launch was mistaken"
     (host.project / "src/demo/nodes.py").write_text(THREE_FUNCTIONS + "\n# changed\n")
     assert host.run(expected_revision="0000000").one(wire.StepRefused).reason == "stale"
+
+
+VALUE = """
+from . import data
+def work():
+    return data.VALUE
+"""
+
+
+def value_of(host: HostProcess) -> object:
+    """What the pipeline gives, by the next host when this one has to go."""
+    if host.process.poll() is None and _reason(host) != "stale":
+        return host.run(free_outputs=["result"]).one(wire.DatasetSaved).value
+    host.stop()
+    return host.start().run(free_outputs=["result"]).one(wire.DatasetSaved).value
+
+
+@pytest.fixture
+def host_with_data(tmp_path, start_host) -> HostProcess:
+    """A host whose node returns the value of a package named data."""
+    project = make_project(tmp_path / "releases/1", **one_node(VALUE))
+    (project / "src/demo/data").mkdir()
+    (project / "src/demo/data/__init__.py").write_text("VALUE = 1")
+    (tmp_path / "current").symlink_to("releases/1")
+    return start_host(tmp_path / "current", environment={"PYTHONDONTWRITEBYTECODE": ""})
+
+
+def test_each_edit_counts_for_the_very_next_step(host_with_data):
+    for number in range(2, 6):  # of one size, and within one second of each other
+        (host_with_data.project / "src/demo/data/__init__.py").write_text(f"VALUE = {number}")
+        assert value_of(host_with_data) == number
+
+
+def test_an_edit_of_the_same_size_whose_time_is_put_back_counts(host_with_data):
+    assert value_of(host_with_data) == 1
+    source = host_with_data.project / "src/demo/data/__init__.py"
+    before = source.stat()
+    source.write_text("VALUE = 2")
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert value_of(host_with_data) == 2
+
+
+def test_the_link_to_a_release_is_followed_anew(host_with_data, tmp_path):
+    assert value_of(host_with_data) == 1
+    shutil.copytree(tmp_path / "releases/1", tmp_path / "releases/2")
+    (tmp_path / "releases/2/src/demo/data/__init__.py").write_text("VALUE = 2")
+    (tmp_path / "next").symlink_to("releases/2")
+    (tmp_path / "next").replace(tmp_path / "current")
+    assert value_of(host_with_data) == 2
+
+
+def test_a_broken_host_notices_what_is_installed(tmp_path, start_host):
+    site = tmp_path / "env/site-packages"
+    site.mkdir(parents=True)
+    nodes = "import missing_library\ndef work():\n    return missing_library.VALUE"
+    project = make_project(tmp_path / "project", **one_node(nodes))
+    host = start_host(project, environment={"PYTHONPATH": f"{PIPELINES}:{site}"})
+    assert host.run().one(wire.StepRefused).reason == "broken"
+    (site / "missing_library").mkdir()
+    (site / "missing_library/__init__.py").write_text("VALUE = 7")
+    assert value_of(host) == 7
+
+
+def test_a_project_that_failed_to_load_for_no_file_is_tried_again(host_of, monkeypatch):
+    host = host_of(nodes="raise ConnectionError('the warehouse does not answer')")
+    assert host.run().one(wire.StepRefused).reason == "broken"
+    until(lambda: _reason(host) in ("stale", "gone"))
+
+
+REWRITES = """
+import json, pathlib
+LAST = pathlib.Path(__file__).parents[2] / "data/last.json"
+COUNT = json.loads(LAST.read_text()) if LAST.exists() else 0
+def work():
+    LAST.write_text(json.dumps(COUNT + 1))
+    return COUNT
+"""
+
+
+def test_a_project_whose_runs_rewrite_what_it_is_loaded_from_is_started_anew_each_time(host_of):
+    host = host_of(**one_node(REWRITES))
+    (host.project / "data/last.json").write_text("0")
+    host.stop()
+    host.start()
+    for number in range(6):
+        if host.process.poll() is not None:
+            host.stop()
+            host.start()
+        said = host.run(free_outputs=["result"])
+        if said.all(wire.StepRefused):
+            host.stop()
+            said = host.start().run(free_outputs=["result"])
+        assert said.one(wire.DatasetSaved).value == number
+    started = said.one(wire.ChildStarted)
+    assert started.mode == "standby" and "reads data/last.json while it is loaded" in started.note
 
 
 def test_running_steps_are_finished_before_a_stale_host_leaves(host_of):
