@@ -12,10 +12,9 @@ from django.db.models import Sum
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Grant, Pipeline, Quota, Run, Window
-from jobs.schedules import asked, next_fires
+from jobs.schedules import START, asked, next_fires
 from jobs.states import Status
 from jobs.turns import FAR, UNITS, used
-from jobs.upcoming import STARTS
 from jobs.usual import SUCCESSES
 
 WEEK = timedelta(days=7)
@@ -112,7 +111,7 @@ def needs_of_week(quota: Quota, at: datetime) -> list[Need]:
 
 def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[dict[str, float], int]]:
     """For each schedule what a run of its pipeline usually uses, and how often it fires within a week."""
-    schedules = PeriodicTask.objects.filter(enabled=True, task=STARTS)
+    schedules = PeriodicTask.objects.filter(enabled=True, task=START)
     found = []
     for schedule in schedules.select_related("interval", "crontab", "clocked")[:500]:
         pipeline_id, _ = asked(schedule)

@@ -6,15 +6,17 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import islice
+from functools import partial
+from itertools import islice, takewhile
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from celery.utils.time import remaining
 from cron_descriptor import ExpressionDescriptor, FormatException, Options
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask, SolarSchedule
 from django_celery_results.models import TaskResult
 
 from jobs import parameters as runtime
@@ -162,17 +164,26 @@ def _utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
+def next_fire(schedule: PeriodicTask, at: datetime) -> datetime | None:
+    """The next due time, UTC; None when it is paused, expired, over or has no time."""
+    return next(iter(next_fires(schedule, at, 1)), None)
+
+
 def next_fires(schedule: PeriodicTask, after: datetime, count: int = 3) -> list[datetime]:
-    """The next due times, UTC, as beat will count them; none when it is paused or over."""
-    if not schedule.enabled:
+    """The next due times, UTC, as beat will count them; what is overdue is due at once. None when paused or over."""
+    is_over = (schedule.one_off or schedule.clocked) and schedule.total_run_count > 0
+    if not schedule.enabled or is_over:
         return []
     begin = max(after, schedule.start_time) if schedule.start_time else after
-    return list(islice(_fires(schedule, begin), 1 if schedule.one_off else count))
+    fires: Iterator[datetime] = islice(_fires(schedule, begin), 1 if schedule.one_off else count)
+    if schedule.expires:
+        fires = takewhile(lambda time: time < schedule.expires, fires)
+    return list(fires)
 
 
 def _fires(schedule: PeriodicTask, begin: datetime) -> Iterator[datetime]:
-    if schedule.clocked and schedule.clocked.clocked_time > begin:
-        yield _utc(schedule.clocked.clocked_time)
+    if schedule.clocked:
+        yield _utc(max(schedule.clocked.clocked_time, begin))
     elif schedule.crontab:
         yield from _cron_fires(schedule.crontab, begin)
     elif schedule.interval:
@@ -181,6 +192,20 @@ def _fires(schedule: PeriodicTask, begin: datetime) -> Iterator[datetime]:
         while True:
             yield _utc(time)
             time += every
+    elif schedule.solar:
+        yield from _sun_fires(schedule.solar, begin)
+
+
+def _sun_fires(solar: SolarSchedule, time: datetime) -> Iterator[datetime]:
+    """Nothing where the library that knows the sun is not installed: beat then fires nothing either."""
+    try:
+        sun = solar.schedule
+    except ImproperlyConfigured:
+        return
+    while True:
+        sun.nowfun = partial(_utc, time)
+        time = _utc(time + sun.remaining_estimate(time))
+        yield time
 
 
 def _cron_fires(crontab: CrontabSchedule, time: datetime) -> Iterator[datetime]:
@@ -216,12 +241,16 @@ def cron_sentence(crontab: CrontabSchedule) -> str:
 
 
 def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
-    """The pipeline's id and the parameters that a schedule starts it with; (None, {}) for any other task."""
+    """The pipeline's id and the parameters that a schedule starts it with, as the task gets them: by name or by place.
+
+    (None, {}) for any other task, and for what was typed wrong by hand.
+    """
     if schedule.task != START:
         return None, {}
     try:
-        wish = json.loads(schedule.kwargs or "{}")
-        return int(wish["pipeline_id"]), dict(wish.get("parameters") or {})
+        placed, named = json.loads(schedule.args or "[]"), json.loads(schedule.kwargs or "{}")
+        given = {**dict(zip(("pipeline_id", "parameters"), placed, strict=False)), **named}
+        return int(given["pipeline_id"]), dict(given.get("parameters") or {})
     except (ValueError, KeyError, TypeError):
         return None, {}
 

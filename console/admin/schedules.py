@@ -32,7 +32,7 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.launch import launch
 from jobs.models import Pipeline
-from jobs.schedules import HOUSEKEEPING, START, asked, cron_sentence, next_fires, sentence
+from jobs.schedules import HOUSEKEEPING, START, asked, cron_sentence, next_fire, next_fires, sentence
 from jobs.states import Cause
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
@@ -126,7 +126,8 @@ class ScheduleAdmin(Admin):
 
     @display(description="Next")
     def next_fire(self, schedule: Any) -> str:
-        return next((_shown(time) for time in next_fires(schedule, clock.now(), 1)), "–")
+        time = next_fire(schedule, clock.now())
+        return _shown(time) if time else "–"
 
     @display(description="Next")
     def upcoming(self, schedule: Any) -> str:

@@ -12,7 +12,6 @@ from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
 
 from console.graph import Drawing, draw, element_id
-from console.schedules import Fire, by_pipeline
 from console.schema_forms import Branch, plant
 from console.views.access import needs
 from console.views.shell import page
@@ -21,6 +20,7 @@ from jobs.models import Pipeline, Project, Snapshot
 from jobs.parameters import settled
 from jobs.paths import merge
 from jobs.statistics import Lately, grid, lately
+from jobs.upcoming import Fire, by_pipeline
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import cache
 from django.test import override_settings
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs import clock
 from jobs.examine import examine
 from jobs.examine_waits import examine_waits
 from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
 from jobs.quotas import hold, pause
+from jobs.schedules import next_fires
 from jobs.states import Status
 from jobs.turns import Amount
-from jobs.upcoming import upcoming
+from jobs.upcoming import by_pipeline, upcoming
 from tests.factories import AT, content, make_pipeline, make_project, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
 
@@ -161,17 +164,60 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
         client.get("/")
 
 
+def a_schedule(name: str, pipeline: Pipeline, **facts: Any) -> PeriodicTask:
+    given = {"task": "jobs.start", "kwargs": json.dumps({"pipeline_id": pipeline.pk}), **facts}
+    schedule: PeriodicTask = PeriodicTask.objects.create(name=name, **given)
+    return schedule
+
+
 def test_the_next_fires_come_soonest_first_and_never_in_the_past() -> None:
     hourly = IntervalSchedule.objects.create(every=1, period="hours")
     daily = CrontabSchedule.objects.create(minute="0", hour="6")
-    at = clock.now()
-    PeriodicTask.objects.create(name="late", task="jobs.start", interval=hourly, last_run_at=at - timedelta(days=3))
-    PeriodicTask.objects.create(name="daily", task="jobs.start", crontab=daily)
-    PeriodicTask.objects.create(name="off", task="jobs.start", crontab=daily, enabled=False)
-    PeriodicTask.objects.create(name="ours", task="jobs.reconcile", interval=hourly)
+    pipeline, at = make_pipeline(), clock.now()
+    a_schedule("late", pipeline, interval=hourly, last_run_at=at - timedelta(days=3))
+    a_schedule("daily", pipeline, crontab=daily)
+    a_schedule("off", pipeline, crontab=daily, enabled=False)
+    a_schedule("ours", pipeline, task="jobs.reconcile", interval=hourly)
+    a_schedule("over", pipeline, interval=hourly, one_off=True, total_run_count=1)
+    a_schedule("expired", pipeline, interval=hourly, expires=at - timedelta(days=1))
+    a_schedule("nobody's", pipeline, interval=hourly, kwargs='{"pipeline_id": 9999}')
     fires = upcoming(at, 8)
-    assert [fire.schedule.name for fire in fires] == ["late", "daily"]
-    assert all(fire.at >= at for fire in fires)
+    assert [fire.name for fire in fires] == ["late", "daily"]
+    assert all(fire.next_at and fire.next_at >= at for fire in fires)
+
+
+def test_home_names_the_pipeline_with_a_link_and_the_time_in_words() -> None:
+    pipeline = make_pipeline()
+    a_schedule("each minute", pipeline, crontab=CrontabSchedule.objects.create(timezone="UTC"))
+    page = logged_in("viewer").get("/").content.decode()
+    assert "Every minute, UTC" in page and "crontab" not in page
+    assert f'href="/pipelines/{pipeline.pk}/"' in page and "each minute" in page
+    Pipeline.objects.update(is_registered=False)
+    assert "Every minute, UTC" not in logged_in("viewer").get("/").content.decode()
+
+
+@pytest.mark.parametrize("case", ["cron", "interval", "clocked", "once", "placed", "start_time", "expires"])
+def test_home_pipelines_and_admin_say_the_same_next_time(case: str) -> None:
+    pipeline, at = make_pipeline(), clock.now()
+    cron = CrontabSchedule.objects.create(minute="7", hour="5", timezone="Europe/Berlin")
+    facts: dict[str, Any] = {
+        "cron": {"crontab": cron},
+        "interval": {"interval": IntervalSchedule.objects.create(every=7, period="minutes"), "last_run_at": at},
+        "clocked": {"clocked": ClockedSchedule.objects.create(clocked_time=at + timedelta(days=2)), "one_off": True},
+        "once": {"crontab": cron, "one_off": True},
+        "placed": {"crontab": cron, "kwargs": "{}", "args": json.dumps([str(pipeline.pk), {"top": 1}])},
+        "start_time": {"crontab": cron, "start_time": at + timedelta(days=40)},
+        "expires": {"crontab": cron, "expires": at + timedelta(days=3)},
+    }[case]
+    schedule = a_schedule("s", pipeline, **facts)
+    (fire,) = upcoming(at, 8)
+    (there,) = by_pipeline(at)[pipeline.pk]
+    assert fire == there
+    assert [fire.next_at] == next_fires(schedule, at, 1)
+    moment = fire.next_at.isoformat(timespec="seconds") if fire.next_at else ""
+    client = logged_in("admin")
+    for address in ("/", "/pipelines/", f"/pipelines/{pipeline.pk}/"):
+        assert moment[:19] in client.get(address).content.decode(), address
 
 
 def test_a_pipeline_whose_quota_can_never_be_had_is_found() -> None:

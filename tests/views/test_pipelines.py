@@ -13,11 +13,11 @@ from django.urls import reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from console.graph import element_id
-from console.schedules import by_pipeline
 from jobs import clock
 from jobs.models import NodeRun, Pipeline, Snapshot
 from jobs.states import NodeStatus, Status
 from jobs.statistics import LOOKED_AT, SHOWN, lately
+from jobs.upcoming import by_pipeline
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 from tests.views.scenes import HTMX, ended, logged_in, running
 
