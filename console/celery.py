@@ -19,7 +19,7 @@ app.autodiscover_tasks(["jobs"])
 _pulse: list[Any] = []
 """This process's heartbeat, from the worker's first moment to its last."""
 _watch: list[Any] = []
-"""What looks at the projects' files meanwhile."""
+"""What looks at the projects' files meanwhile, and what sends kept files to their store."""
 
 
 @worker_ready.connect
@@ -28,11 +28,13 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     from jobs.heartbeat import Heartbeat
     from jobs.intake import Intake
     from jobs.reread import Watch
+    from jobs.uploads import Sender
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()
-    _watch.append(Watch())
-    _watch[0].start()
+    _watch.extend((Watch(), Sender()))
+    for thread in _watch:
+        thread.start()
 
 
 @task_postrun.connect

@@ -15,7 +15,7 @@ from console.rules import COLOURS
 from jobs.compare import BAD, differences, history
 from jobs.explain import why_waiting
 from jobs.follow_up import unused
-from jobs.models import NodeRun, Run, Step, Transition
+from jobs.models import NodeRun, Run, Step, Transition, Upload
 from jobs.prioritize import LAST
 from jobs.requests import TEXTS, by_node
 from jobs.states import NodeStatus, Status
@@ -66,6 +66,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "tabs": _tabs(run, tab),
         "artifact_count": run.artifacts.count(),
         "unkept": list(run.unkept_files.all()),
+        **_uploads(run),
         "failed_requests": run.requests.open().count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -79,6 +80,12 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         **CONTENT[tab](run, nodes, at),
         **asked,
     }
+
+
+def _uploads(run: Run) -> dict[str, Any]:
+    """Files of the run that are on their way to the store, and those that it did not take yet."""
+    waiting = list(Upload.objects.of(run.artifacts.values_list("sha256", flat=True)))
+    return {"uploads": waiting, "refused": [upload for upload in waiting if upload.error]}
 
 
 def chain(run: Run) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def _artifact_storage(where: str) -> dict[str, Any]:
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": where}}
     bucket, _, prefix = where.removeprefix("s3://").partition("/")
     return {
-        "BACKEND": "storages.backends.s3.S3Storage",
+        "BACKEND": "console.s3_store.S3Store",
         "OPTIONS": {
             "bucket_name": bucket,
             "location": prefix,

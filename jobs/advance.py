@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from jobs import following
+from jobs import following, uploads
 from jobs.batches import settle
 from jobs.collect import Collector
 from jobs.dispatch import send, send_all
@@ -41,6 +41,7 @@ class Outcome:
     facts: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     artifacts: list[dict[str, Any]] = field(default_factory=list)
+    uploads: list[dict[str, Any]] = field(default_factory=list)
     unkept: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -111,6 +112,8 @@ def end_step(
 def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
     """What the step adds to what the run says of itself."""
     known: dict[str, Any] = {"peak_memory_bytes": max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))}
+    if outcome.uploads:
+        uploads.wait(outcome.uploads, at)
     if outcome.unkept:
         _note_unkept(run, outcome, at)
     if outcome.results or outcome.artifacts or run.results is None:

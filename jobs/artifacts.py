@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from jobs.errors import PlatformError
-from jobs.models import Artifact
+from jobs.models import Artifact, Upload
 from kedro_console.wire import DatasetSaved, FileUnkept, KeptFile
 
 
@@ -23,20 +25,43 @@ def key_of(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
-def keep(kept: KeptFile) -> None:
-    """Move a staged file into the store; PlatformError when the store does not take it (the staged file stays)."""
-    target, key = store(), key_of(kept.sha256)
+def is_remote() -> bool:
+    return not isinstance(store(), FileSystemStorage)
+
+
+def waiting_folder() -> Path:
+    """Where kept files lie until the store has them: no folder of a run, which may be dropped."""
+    folder: Path = settings.VAR / "unsent"
+    return folder
+
+
+def keep(kept: KeptFile) -> dict[str, Any] | None:
+    """Move a staged file into a store on disk; else to where it waits for the store, as an Upload's columns.
+
+    PlatformError when neither can be done.
+    """
+    refusal = ""
     try:
-        if isinstance(target, FileSystemStorage):
-            _keep_in_folder(Path(kept.path), Path(target.path(key)))
-        elif not target.exists(key):
-            with Path(kept.path).open("rb") as staged:
-                target.save(key, File(staged))
-            Path(kept.path).unlink()
-    except Exception as error:
-        raise PlatformError(
-            f"The artifact store is unreachable: {error}. The file {kept.name} stays at {kept.path}."
-        ) from error
+        if not is_remote():
+            _keep_in_folder(Path(kept.path), Path(store().path(key_of(kept.sha256))))
+            return None
+    except OSError as error:
+        refusal = f"{error.strerror or error}."
+    try:
+        path = _set_aside(Path(kept.path), kept.sha256)
+    except OSError as error:
+        reason = f"{refusal} {error.strerror or error}".strip()
+        raise PlatformError(f"{kept.name} was not kept: the console could not put it away: {reason}.") from error
+    facts = {"sha256": kept.sha256, "name": kept.name[-255:], "size_bytes": kept.size_bytes}
+    return {**facts, "path": str(path), "error": refusal, "attempts": int(bool(refusal))}
+
+
+def _set_aside(staged: Path, sha256: str) -> Path:
+    place = waiting_folder() / sha256
+    place.parent.mkdir(parents=True, exist_ok=True)
+    staged.chmod(0o440)
+    staged.replace(place)
+    return place
 
 
 def _keep_in_folder(staged: Path, place: Path) -> None:
@@ -45,11 +70,41 @@ def _keep_in_folder(staged: Path, place: Path) -> None:
     try:
         staged.replace(place)
     except OSError:  # the store is on another disk
-        draft = place.with_name(f"{place.name}.{os.getpid()}")
-        shutil.copyfile(staged, draft)
-        draft.chmod(0o440)
-        draft.replace(place)
+        draft = place.with_name(f"{place.name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            shutil.copyfile(staged, draft)
+            draft.chmod(0o440)
+            draft.replace(place)
+        finally:
+            draft.unlink(missing_ok=True)
         staged.unlink()
+
+
+def put(waiting: Path, sha256: str, size_bytes: int) -> None:
+    """Have the store take a file that waits, and look whether it has it; any error when not."""
+    target, key = store(), key_of(sha256)
+    if _holds(target, key, size_bytes):
+        return
+    if isinstance(target, FileSystemStorage):
+        _copy_into(target, key, waiting)
+    else:
+        with waiting.open("rb") as file:
+            target.save(key, File(file))
+    if not _holds(target, key, size_bytes):
+        raise PlatformError("It said that it took the file, and does not have it.")
+
+
+def _copy_into(target: FileSystemStorage, key: str, waiting: Path) -> None:
+    copy = waiting.with_name(f"{waiting.name}.{os.getpid()}.part")
+    shutil.copyfile(waiting, copy)
+    try:
+        _keep_in_folder(copy, Path(target.path(key)))
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _holds(target: Storage, key: str, size_bytes: int) -> bool:
+    return target.exists(key) and target.size(key) == size_bytes
 
 
 def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
@@ -79,7 +134,21 @@ def unkept(event: FileUnkept) -> dict[str, Any]:
 
 def open_file(artifact: Artifact) -> File[bytes]:
     """The artifact's bytes, seekable; PlatformError when the store is away or has lost them."""
+    return open_kept(artifact.sha256, artifact.name)
+
+
+def open_kept(sha256: str, name: str) -> File[bytes]:
+    """The bytes with this checksum: from the store, or from where they wait for it."""
+    waiting = Upload.objects.filter(sha256=sha256).first()
     try:
-        return store().open(artifact.store_key, "rb")
+        if waiting:
+            return File(Path(waiting.path).open("rb"), name)
+    except OSError:
+        pass  # the store has it by now, or it waits on another machine
+    try:
+        return store().open(key_of(sha256), "rb")
     except Exception as error:
-        raise PlatformError(f"The file {artifact.name} could not be read from the artifact store: {error}.") from error
+        if waiting:
+            sentence = f"The file {name} waits on {waiting.host} to be sent to the artifact store: open it there."
+            raise PlatformError(sentence) from error
+        raise PlatformError(f"The file {name} could not be read from the artifact store: {error}.") from error

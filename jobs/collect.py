@@ -47,6 +47,8 @@ class Collector:
         self.facts: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.artifacts: list[dict[str, Any]] = []
+        self.uploads: list[dict[str, Any]] = []
+        """Kept files that wait for the store."""
         self.unkept: dict[tuple[str, str], dict[str, Any]] = {}
         """What was left behind and is not kept, by dataset and name."""
         self.failure: wire.RunFailed | None = None
@@ -62,7 +64,6 @@ class Collector:
         self._is_awaited = False
         self.peak_memory_bytes = 0
         self.revision = ""
-        self.store_error = ""
         self.running_since: dict[str, float] = {}
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
@@ -158,12 +159,16 @@ class Collector:
 
     def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> None:
         try:
-            keep(kept)
-            row = described(event, kept)
-            others = [one for one in self.artifacts if (one["dataset"], one["name"]) != (row["dataset"], row["name"])]
-            self.artifacts = [*others, row]  # of one name given twice the last counts
+            waiting = keep(kept)
         except PlatformError as error:
-            self.store_error = str(error)
+            problem = wire.FileUnkept(event.at, event.node, event.dataset, kept.name, event.path, str(error))
+            self.say("WARNING", problem.reason, event.at)
+            self._on_file_unkept(problem)
+            return
+        self.uploads += [waiting] if waiting else []
+        row = described(event, kept)
+        others = [one for one in self.artifacts if (one["dataset"], one["name"]) != (row["dataset"], row["name"])]
+        self.artifacts = [*others, row]  # of one name given twice the last counts
 
     def _on_file_kept(self, event: wire.FileKept) -> None:
         dataset = event.dataset or event.kept.name

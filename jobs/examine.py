@@ -20,7 +20,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from jobs import clock
-from jobs.models import Beat, Pipeline, Project, Worker
+from jobs.artifacts import is_remote
+from jobs.models import Beat, Pipeline, Project, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
 from jobs.schedules import START as STARTS
@@ -150,12 +151,26 @@ def _written() -> Iterator[Path]:
 
 
 def _store() -> Finding:
+    if is_remote():
+        return _unsent()
     store = storages["artifacts"]
     try:
         store.delete(store.save(".examined", ContentFile(b"writable")))
     except Exception as error:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
         return Finding("artifact store", False, f"The artifact store takes no files: {error}", "ls -ld var/artifacts")
     return Finding("artifact store", True, "The artifact store takes files.")
+
+
+def _unsent() -> Finding:
+    """A store elsewhere is not asked by a page, which would wait for it: what could not be sent says how it is."""
+    refused = Upload.objects.refused()
+    count, newest = refused.count(), refused.order_by("-id").first()
+    if newest is None:
+        return Finding("artifact store", True, "The artifact store has taken every file that it was given.")
+    files = "1 file waits" if count == 1 else f"{count:,} files wait"
+    return Finding(
+        "artifact store", False, f"{files} to be sent to the artifact store: {newest.error}", "ls -l var/unsent"
+    )
 
 
 def _projects() -> Iterator[Finding]:

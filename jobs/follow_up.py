@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 
-from jobs.artifacts import store
+from jobs.artifacts import open_kept
 from jobs.errors import IllegalMove, RequestError
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
@@ -129,6 +129,6 @@ def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
 def _text(row: Resend) -> str:
     if not row.sha256:
         return row.response
-    with store().open(row.store_key, "rb") as file:
+    with open_kept(row.sha256, row.file_name) as file:
         content: bytes = file.read()
     return content.decode("utf-8", "replace")

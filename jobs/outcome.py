@@ -30,8 +30,6 @@ class Ending:
 def outcome_of(seen: Collector, ending: Ending) -> Outcome:
     """The step's end: as the pipeline said, cancelled as asked, or crashed when nobody said anything."""
     status, error, may_retry = _verdict(seen, ending)
-    if seen.store_error and status == Status.SUCCEEDED:
-        status, error, may_retry = Status.FAILED, seen.store_error, False
     return Outcome(
         status=status,
         error=error,
@@ -41,6 +39,7 @@ def outcome_of(seen: Collector, ending: Ending) -> Outcome:
         facts={"peak_memory_bytes": seen.peak_memory_bytes},
         results=seen.results,
         artifacts=seen.artifacts,
+        uploads=seen.uploads,
         unkept=list(seen.unkept.values()),
     )
 

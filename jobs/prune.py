@@ -22,6 +22,7 @@ from jobs.models import Event, LogChunk, Run
 from jobs.prune_signals import prune_signals
 from jobs.read_leftovers import SAVED
 from jobs.states import FINAL, Status
+from jobs.uploads import drop_orphans
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Pruned:
 
 def prune(at: datetime) -> Pruned:
     """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
+    drop_orphans(at)
     return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 

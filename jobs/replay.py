@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from jobs import clock
+from jobs import clock, uploads
 from jobs.artifacts import keep
 from jobs.call import call
 from jobs.dispatch import publish
@@ -221,9 +221,10 @@ def _stored(found: dict[str, Any], file: Path) -> dict[str, Any]:
     """The whole answer goes into the artifact store; without the store its beginning is what is left."""
     kept = wire.KeptFile(str(file), "answer", found["size_bytes"], found["sha256"], found["media_type"])
     try:
-        keep(kept)
+        waiting = keep(kept)
     except PlatformError as error:
         return {"error": str(error)[:500]}
+    uploads.wait([waiting] if waiting else [], clock.now())
     return {"sha256": kept.sha256}
 
 

@@ -177,7 +177,13 @@ class ArtifactShape(serializers.Serializer[Any]):
     rows = serializers.IntegerField(allow_null=True)
     columns = serializers.IntegerField(allow_null=True)
     created_at = Moment()
+    waits = serializers.SerializerMethodField(
+        help_text="Null when the artifact store has it; else why it has not: empty when it is on its way."
+    )
     url = serializers.SerializerMethodField()
+
+    def get_waits(self, artifact: Artifact) -> str | None:
+        return artifact.upload.error if artifact.upload else None
 
     @extend_schema_field(OpenApiTypes.URI)
     def get_url(self, artifact: Artifact) -> str:

@@ -14,8 +14,8 @@ from console.views.access import needs
 from console.views.run import find
 from console.views.shell import page
 from jobs import clock
-from jobs.artifacts import store
-from jobs.errors import ConsoleError, RequestError
+from jobs.artifacts import open_kept
+from jobs.errors import ConsoleError, PlatformError, RequestError
 from jobs.follow_up import follow_up, preview, unused
 from jobs.models import Replay, Resend, Run
 from jobs.states import ResendStatus
@@ -70,8 +70,8 @@ def replay_answer(request: HttpRequest, pk: int) -> HttpResponseBase:
     if not row.sha256:
         raise Http404("This answer is not kept.")
     try:
-        file = store().open(row.store_key, "rb")
-    except OSError as error:
+        file = open_kept(row.sha256, row.file_name)
+    except PlatformError as error:
         raise Http404("The artifact store does not have this answer any more.") from error
     answer = FileResponse(file, as_attachment=True, filename=row.file_name, content_type="application/octet-stream")
     answer["X-Content-Type-Options"] = "nosniff"

@@ -18,6 +18,7 @@ from jobs.models.step import Step
 from jobs.models.taking import Taking
 from jobs.models.transition import Transition
 from jobs.models.unkept_file import UnkeptFile
+from jobs.models.upload import Upload
 from jobs.models.worker import Worker
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Taking",
     "Transition",
     "UnkeptFile",
+    "Upload",
     "Window",
     "Worker",
 ]

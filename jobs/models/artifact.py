@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import uuid
+from functools import cached_property
 
 from django.db import models
 from django.urls import reverse
 
 from jobs.models.run import Run
+from jobs.models.upload import Upload
 
 
 class Artifact(models.Model):
@@ -34,6 +36,11 @@ class Artifact(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("artifact_download", args=[self.uuid])
+
+    @cached_property
+    def upload(self) -> Upload | None:
+        """Set while the store does not have it yet."""
+        return Upload.objects.filter(sha256=self.sha256).first()
 
     @property
     def store_key(self) -> str:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from jobs.advance import finish
 from jobs.artifacts import open_file
 from jobs.collect import Collector
 from jobs.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.errors import LeaseLost, PlatformError
-from jobs.models import LogChunk, Run, Step
+from jobs.models import LogChunk, Run, Step, Upload
 from jobs.outcome import Ending, outcome_of
 from jobs.states import NodeStatus, Status
+from jobs.uploads import send_waiting
 from kedro_console import wire
 from tests.factories import AT, make_run
 from tests.live import until
@@ -171,25 +173,57 @@ def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
         open_file(artifact)
 
 
-@pytest.mark.django_db
-def test_a_store_that_is_away_fails_the_run_with_its_reason(settings: Any, tmp_path: Path) -> None:
-    seen = collecting()
-    (tmp_path / "store").write_text("a file where the folder should be")
-    settings.STORAGES = settings.STORAGES | {
-        "artifacts": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path / "store")}
-        }
-    }  # fmt: skip
-    staged = tmp_path / "a.csv"
-    staged.write_bytes(b"x")
-    kept = wire.KeptFile(str(staged), "a.csv", 1, "0" * 64, "text/csv")
-    seen.take(wire.DatasetSaved(NOW, "csv", "write", "X", 0.1, kept=kept))
+def put_store_at(settings: Any, folder: Path) -> None:
+    store = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = settings.STORAGES | {"artifacts": store}
+
+
+def saved(path: Path, content: bytes = b"x") -> wire.DatasetSaved:
+    path.write_bytes(content)
+    kept = wire.KeptFile(str(path), "a.csv", len(content), hashlib.sha256(content).hexdigest(), "text/csv")
+    return wire.DatasetSaved(NOW, "csv", "write", "X", 0.1, kept=kept)
+
+
+def end_well(seen: Collector) -> Run:
+    Run.objects.get(pk=seen.step.run_id).start(at=AT, by="t")
     seen.take(wire.RunFinished(NOW, 1.0))
     seen.take(exited())
-    outcome = outcome_of(seen, Ending())
-    assert outcome.status == Status.FAILED
-    assert "artifact store is unreachable" in outcome.error
-    assert staged.exists()
+    finish(seen.step, outcome_of(seen, Ending()), token=seen.token, at=AT, by="t", collector=seen)
+    return Run.objects.get(pk=seen.step.run_id)
+
+
+@pytest.mark.django_db
+def test_a_store_that_is_away_harms_no_run_and_has_the_file_as_soon_as_it_is_back(
+    settings: Any, tmp_path: Path
+) -> None:
+    seen = collecting()
+    (tmp_path / "store").write_text("a file where the folder should be")
+    put_store_at(settings, tmp_path / "store")
+    seen.take(saved(tmp_path / "a.csv"))
+    run = end_well(seen)
+    assert run.status == Status.SUCCEEDED
+    (artifact,), (upload,) = run.artifacts.all(), Upload.objects.all()
+    assert upload.error == "Not a directory." and Path(upload.path).read_bytes() == b"x"
+    assert open_file(artifact).read() == b"x"
+    assert send_waiting(AT) == 0
+    upload.refresh_from_db()
+    assert upload.due_at > AT and Path(upload.path).exists()
+    (tmp_path / "store").unlink()
+    assert send_waiting(upload.due_at) == 1
+    assert not Upload.objects.exists() and not Path(upload.path).exists()
+    assert open_file(artifact).read() == b"x"
+
+
+@pytest.mark.django_db
+def test_a_file_that_can_be_kept_nowhere_is_named_not_lost_in_silence(settings: Any, tmp_path: Path) -> None:
+    seen = collecting()
+    put_store_at(settings, tmp_path / "store")
+    event = saved(tmp_path / "a.csv")
+    (tmp_path / "a.csv").unlink()
+    seen.take(event)
+    run = end_well(seen)
+    assert run.status == Status.SUCCEEDED and not run.artifacts.exists()
+    assert run.unkept_files.get().reason.startswith("a.csv was not kept: ")
 
 
 RUNNING = [wire.NodeStarted(NOW, "fetch")]

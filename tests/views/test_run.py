@@ -9,10 +9,11 @@ from console.gantt import gantt
 from console.run_page import LABELS, pace
 from jobs import clock
 from jobs.explain import why_waiting
-from jobs.models import Artifact, NodeRun, Run, UnkeptFile
+from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
 from jobs.states import NodeStatus, Status
 from jobs.usual import usual
 from tests.factories import make_pipeline, make_run, make_user
+from tests.views.artifacts import an_artifact
 from tests.views.scenes import HTMX, a_worker, ended, failed_in_a_node, logged_in, page_of, running
 
 pytestmark = pytest.mark.django_db
@@ -159,10 +160,25 @@ def test_what_is_not_kept_is_said_in_the_head_of_every_tab_and_in_full_among_the
     assert "2 files were not kept" in body(run)
 
 
+def test_a_file_that_the_store_did_not_take_yet_is_amber_with_reason_and_place() -> None:
+    run = ended()
+    artifact = an_artifact(run, "a.csv", b"a")
+    facts = {"sha256": artifact.sha256, "name": "a.csv", "size_bytes": 1, "path": "/var/unsent/x", "host": "w1"}
+    upload = Upload.objects.create(due_at=clock.now(), created_at=clock.now(), **facts)
+    text = body(run)
+    assert "1 file is on the way to the store" in text and 'id="poll-nodes"' in text
+    Upload.objects.filter(pk=upload.pk).update(error="Nobody listens.", attempts=2)
+    text = body(run, "artifacts")
+    assert "1 file waits to be sent to the store" in text and 'id="poll-' not in text
+    assert all(words in text for words in ("2 times: Nobody listens.", "/var/unsent/x", "on w1"))
+    upload.delete()
+    assert "to the store" not in body(run)
+
+
 def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     run, client = running(), logged_in("viewer")
     NodeRun.objects.bulk_create(NodeRun(run=run, name=f"n{n}", position=n + 9) for n in range(200))
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(18):
         client.get(page_of(run))
 
 
