@@ -28,6 +28,8 @@ READ_SECONDS: Final = 120
 BLINDING: Final = frozenset({"project", "kedro", "configuration", "dependency:kedro"})
 """Subjects of errors with which no run can start, and most of the picture is missing."""
 IMPORT: Final = "import"
+GIVEN: Final = ("path", "interpreter", "kedro_env", "environment")
+"""What people say of a project beside its name."""
 READ_FACTS: Final = ("trouble", "unread", "fingerprint", "checked_at")
 """What every reading writes of a project."""
 
@@ -37,28 +39,29 @@ def add_project(
     *,
     at: datetime,
     name: str = "",
-    interpreter: str = "",
-    kedro_env: str = "",
+    interpreter: str | None = None,
+    kedro_env: str | None = None,
     environment: dict[str, str] | None = None,
+    may_move: bool = False,
 ) -> Project:
-    """Register a Kedro project and take its first snapshot; an already known path or name is updated.
+    """Register a Kedro project and read it. Its name says which one it is; a known one keeps what is not given here.
 
-    ProjectError says what to do when the folder is not a Kedro project or its Python cannot be started.
+    ProjectError says what to do when the folder is not a Kedro project, its Python cannot be started, or a project of
+    that name lies elsewhere and `may_move` does not say that it is here now. Then nothing is changed.
     """
-    folder = as_given(path)
-    if not folder.is_dir():
-        raise ProjectError(f"There is no folder {folder}: give the path of a Kedro project.")
-    if not (folder / "pyproject.toml").is_file():
-        raise ProjectError(f"{folder} is not a Kedro project: it has no pyproject.toml with [tool.kedro].")
-    python = _interpreter(interpreter, folder)
-    project = lying_in(folder) or Project()
+    folder = folder_of(path)
+    project = _known(folder, name, kedro_env) or Project(path=str(folder), name=name or _free_name(folder))
+    if project.pk and project.folder.resolve() != folder.resolve() and not may_move:
+        raise ProjectError(
+            f"The project {project.name} lies in {project.path}: choose another name with --name, "
+            "or say with --move that it lies here now."
+        )
+    before = {each: getattr(project, each) for each in (*GIVEN, *READ_FACTS)}
     project.path = str(folder)
-    project.name = name or project.name or _free_name(slugify(folder.name) or "project")
-    project.interpreter, project.kedro_env = python, kedro_env
-    if environment is not None:
-        project.environment = environment
-    if Project.objects.filter(name=project.name).exclude(pk=project.pk).exists():
-        raise ProjectError(f"Another project is called {project.name}: choose a name with --name.")
+    if interpreter is not None or not project.pk:
+        project.interpreter = _interpreter(interpreter or "", folder)
+    project.kedro_env = project.kedro_env if kedro_env is None else kedro_env
+    project.environment = project.environment if environment is None else environment
     is_new = project.pk is None
     project.save()
     try:
@@ -66,23 +69,51 @@ def add_project(
     except ProjectError:
         if is_new:
             project.delete()  # what could never be read was not added
+        else:
+            Project.objects.filter(pk=project.pk).update(**before)
         raise
     return project
 
 
+def folder_of(path: str | Path) -> Path:
+    """The project's folder at this path; ProjectError when there is none."""
+    folder = as_given(path)
+    if not folder.is_dir():
+        raise ProjectError(f"There is no folder {folder}: give the path of a Kedro project.")
+    if not (folder / "pyproject.toml").is_file():
+        raise ProjectError(f"{folder} is not a Kedro project: it has no pyproject.toml with [tool.kedro].")
+    return folder
+
+
 def as_given(path: str | Path) -> Path:
-    """The whole path with the links on its way: they may lead elsewhere later."""
+    """The whole path with the links on its way: what `current` leads to is another folder tomorrow."""
     return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (`resolve` follows links)
 
 
-def lying_in(folder: Path) -> Project | None:
-    """The project that is known to lie there, by whatever links its path or this one leads."""
+def lying_in(folder: Path) -> list[Project]:
+    """The projects that are known to lie there; if none is by this path, those of other links to it."""
+    known = Project.objects.order_by("pk")
     there = folder.resolve()
-    known = Project.objects.defer("environment").order_by("pk")
-    return known.filter(path=str(folder)).first() or next((row for row in known if row.folder.resolve() == there), None)
+    by_path = list(known.filter(path=str(folder)))
+    return by_path or [row for row in known.defer("environment") if row.folder.resolve() == there]
 
 
-def _free_name(wanted: str) -> str:
+def _known(folder: Path, name: str, kedro_env: str | None) -> Project | None:
+    """The project that is meant: of this name; without one the only one that lies here."""
+    if name:
+        if not re.fullmatch(r"[-\w]{1,80}", name, re.ASCII):
+            raise ProjectError(f"“{name}” cannot be a project's name: write letters, digits, - and _, at most 80.")
+        return Project.objects.filter(name=name).first()
+    here = lying_in(folder)
+    meant = [project for project in here if project.kedro_env == kedro_env] if len(here) > 1 else here
+    if len(here) > 1 and len(meant) != 1:
+        names = " and ".join(project.name for project in here)
+        raise ProjectError(f"The projects {names} lie in {folder}: say which is meant with --name.")
+    return meant[0] if meant else None
+
+
+def _free_name(folder: Path) -> str:
+    wanted = slugify(folder.name)[:76] or "project"
     taken = set(Project.objects.values_list("name", flat=True))
     numbered = (f"{wanted}-{number}" for number in range(2, 1000))
     return next(name for name in (wanted, *numbered) if name not in taken)

@@ -23,9 +23,9 @@ from console.admin.answers import answered
 from console.admin.lists import Admin, number_in
 from console.admin.pipelines import deletion
 from jobs import clock
-from jobs.errors import ConsoleError, PlatformError
+from jobs.errors import ConsoleError, PlatformError, ProjectError
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.snapshots import as_given, lying_in, take
+from jobs.snapshots import folder_of, take
 
 ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^@\s?#]+")
 
@@ -67,14 +67,18 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
         folder = Path(self.cleaned_data["path"]).expanduser()
         if not folder.is_absolute():
             raise forms.ValidationError("Give the whole path, beginning with /.")
-        folder = as_given(folder)
-        if not folder.is_dir():
-            raise forms.ValidationError(f"There is no folder {folder} on this machine.")
-        if not (folder / "pyproject.toml").is_file():
-            raise forms.ValidationError(f"{folder} is not a Kedro project: it has no pyproject.toml.")
-        if (other := lying_in(folder)) and other.pk != self.instance.pk:
-            raise forms.ValidationError(f"The project {other} already lies there.")
-        return str(folder)
+        try:
+            return str(folder_of(folder))
+        except (ProjectError, ValueError) as error:
+            raise forms.ValidationError(str(error)) from error
+
+    def clean(self) -> dict[str, Any]:
+        """One folder may be several projects, each with its own Kedro environment."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        same = Project.objects.filter(path=given.get("path"), kedro_env=given.get("kedro_env") or "")
+        if other := same.exclude(pk=self.instance.pk).first():
+            self.add_error("path", f"The project {other} already lies there.")
+        return given
 
     def clean_interpreter(self) -> str:
         found = shutil.which(self.cleaned_data["interpreter"])

@@ -95,7 +95,7 @@ def wait_for_worker(since: datetime) -> bool:
 def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -> str:
     """What was read; an unreadable project is named and keeps nobody from starting."""
     try:
-        project = lying_in(path)
+        project = next(iter(lying_in(path)), None)
         if project is None:
             project = add_project(path, name="demo" if path == DEMO else "", environment=environment, at=at)
         else:  # its name, its Python and its Kedro environment may have been chosen by a person

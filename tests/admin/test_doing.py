@@ -233,6 +233,19 @@ def test_one_folder_is_one_project(admin_page: Client, folder: Path) -> None:
     assert answer.context["adminform"].form.errors["path"] == ["The project first already lies there."]
 
 
+def test_one_folder_may_be_two_projects_with_two_kedro_environments(admin_page: Client, folder: Path) -> None:
+    make_project("first", folder)
+    admin_page.post(reverse("admin:jobs_project_add"), project_form(folder, kedro_env="prod"))
+    assert set(Project.objects.values_list("path", "kedro_env")) == {(str(folder), ""), (str(folder), "prod")}
+
+
+def test_a_link_to_a_folder_stays_a_link(admin_page: Client, folder: Path) -> None:
+    link = folder.with_name("current")
+    link.symlink_to(folder)
+    admin_page.post(reverse("admin:jobs_project_add"), project_form(link))
+    assert Project.objects.get().path == str(link)
+
+
 def test_secrets_are_replaced_kept_or_forgotten_and_never_shown(admin_page: Client, folder: Path) -> None:
     project = make_project("mine", folder, environment={"TOKEN": "hunter2"})
     address = reverse("admin:jobs_project_change", args=[project.pk])

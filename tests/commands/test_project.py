@@ -49,6 +49,25 @@ def test_name_and_environment_are_taken(manage, folder: Path) -> None:
     assert (project.name, project.kedro_env, project.interpreter) == ("sales", "prod", str(folder / "python"))
 
 
+def test_a_known_project_says_what_was_changed(manage, folder: Path) -> None:
+    add(manage, folder, "--name", "sales", "--env", "prod")
+    said = manage("project", "add", str(folder))
+    assert said.out.startswith("sales is known already; nothing of it was changed.\n")
+    said = manage("project", "add", str(folder), "--env", "test")
+    assert said.out.startswith("sales is known already; Kedro environment: prod → test.\n")
+    assert Project.objects.get().interpreter == str(folder / "python")
+
+
+def test_a_name_that_lies_elsewhere_needs_a_word(manage, folder: Path) -> None:
+    add(manage, folder, "--name", "sales")
+    folder = folder.rename(folder.with_name("moved"))
+    (folder / "python").write_text(f"#!/bin/sh\ncat {shlex.quote(str(folder / 'picture.json'))}\n")
+    said = add(manage, folder, "--name", "sales")
+    assert (said.code, "--move" in said.err) == (1, True)
+    assert add(manage, folder, "--name", "sales", "--move").code == 0
+    assert Project.objects.get().path == str(folder)
+
+
 def test_errors_are_named_a_line_each_and_leave_with_1(manage, folder: Path) -> None:
     draw(folder, PROBLEM, WARNING)
     said = add(manage, folder)

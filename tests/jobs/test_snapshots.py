@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -168,11 +169,66 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(
     assert not Project.objects.exists()
 
 
-def test_two_projects_cannot_have_one_name(tmp_path: Path) -> None:
+def test_a_name_is_one_project(tmp_path: Path) -> None:
     add_project(write_toy(tmp_path / "a" / "toy"), at=AT)
     assert add_project(write_toy(tmp_path / "b" / "toy"), at=AT).name == "toy-2"
-    with pytest.raises(ProjectError, match="Another project is called toy"):
+    with pytest.raises(ProjectError, match=r"lies in .*/a/toy: choose another name with --name, or say with --move"):
         add_project(write_toy(tmp_path / "c" / "toy"), at=AT, name="toy")
+    moved = add_project(tmp_path / "c" / "toy", at=AT, name="toy", may_move=True)
+    assert (moved.pk, moved.path) == (Project.objects.get(name="toy").pk, str(tmp_path / "c" / "toy"))
+
+
+def facts(project: Project) -> tuple[str, ...]:
+    project.refresh_from_db()
+    return project.name, project.path, project.interpreter, project.kedro_env, str(project.environment)
+
+
+def test_added_twice_nothing_changes_that_was_not_asked(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "toy")
+    (folder / "conf/prod").mkdir()
+    chosen = tmp_path / "python"
+    chosen.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    chosen.chmod(0o755)
+    given = {"kedro_env": "prod", "interpreter": str(chosen), "environment": {"WORD": "x"}}
+    first = add_project(folder, at=AT, name="sales", **given)
+    before = facts(first)
+    for again in ({}, {"name": "sales"}):
+        assert facts(add_project(folder, at=AT, **again)) == before
+    assert Project.objects.count() == 1
+    assert facts(add_project(folder, at=AT, kedro_env="")) == (*before[:3], "", before[4])
+
+
+def test_one_path_is_two_projects_with_two_environments(tmp_path: Path) -> None:
+    folder = write_toy(tmp_path / "toy")
+    (folder / "conf/prod").mkdir()
+    add_project(folder, at=AT)
+    add_project(folder, at=AT, name="toy-prod", kedro_env="prod")
+    assert dict(Project.objects.values_list("name", "kedro_env")) == {"toy": "", "toy-prod": "prod"}
+    assert add_project(folder, at=AT, kedro_env="prod").name == "toy-prod"
+    with pytest.raises(ProjectError, match=r"The projects toy and toy-prod lie in .*: say which is meant with --name"):
+        add_project(folder, at=AT)
+
+
+def test_a_link_is_kept_as_it_was_given(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(write_toy(tmp_path / "releases" / "12"))
+    assert add_project(link, at=AT).path == str(link)
+    again = add_project(tmp_path / "releases" / "12", at=AT)  # the same folder: the same project, by the path of now
+    assert (Project.objects.count(), again.path) == (1, str(tmp_path / "releases" / "12"))
+
+
+def test_a_change_that_cannot_be_read_is_not_made(tmp_path: Path) -> None:
+    before = facts(project := add_project(write_toy(tmp_path / "toy"), at=AT))
+    with pytest.raises(ProjectError, match="could not be read"):
+        add_project(tmp_path / "toy", at=AT, interpreter="/bin/true")
+    assert facts(project) == before
+    assert not project.trouble
+
+
+@pytest.mark.parametrize("name", ["two words", "a/b", "x" * 81, "naïve"])
+def test_a_name_that_no_address_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ProjectError, match="cannot be a project's name"):
+        add_project(write_toy(tmp_path / "toy"), at=AT, name=name)
 
 
 def test_secrets_of_a_project_are_ciphertext_in_the_database(tmp_path: Path) -> None:

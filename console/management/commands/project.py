@@ -24,9 +24,10 @@ class Command(BaseCommand):
         verbs = parser.add_subparsers(dest="verb", required=True)
         add = verbs.add_parser("add", help="Register a project and read it.")
         add.add_argument("path", help="The folder that holds its pyproject.toml.")
-        add.add_argument("--name", default="", help="Default: the folder's name.")
-        add.add_argument("--python", default="", metavar="INTERPRETER", help="Default: its own .venv, else ours.")
-        add.add_argument("--env", default="", metavar="KEDRO_ENV", help="Default: the project's own.")
+        add.add_argument("--name", default="", help="Default: the folder's name. A known name is that project.")
+        add.add_argument("--python", metavar="INTERPRETER", help="Default: its own .venv, else ours.")
+        add.add_argument("--env", metavar="KEDRO_ENV", help="Default: the project's own.")
+        add.add_argument("--move", action="store_true", help="The project of this name lies here now.")
         check = verbs.add_parser("check", help="Read projects again and name what stands in their way.")
         check.add_argument("name", nargs="?", default="", help="Default: all projects.")
         verbs.add_parser("list", help="Show all projects and their pipelines.")
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         {"add": self._add, "check": self._check, "list": self._list, "remove": self._remove}[options["verb"]](options)
 
     def _add(self, options: dict[str, Any]) -> None:
+        before = {project.pk: _given(project) for project in Project.objects.all()}
         try:
             project = add_project(
                 options["path"],
@@ -45,9 +47,12 @@ class Command(BaseCommand):
                 name=options["name"],
                 interpreter=options["python"],
                 kedro_env=options["env"],
+                may_move=options["move"],
             )
         except ProjectError as error:
             refuse(self, error)
+        if project.pk in before:
+            self.stdout.write(printable(_changes(project, before[project.pk])))
         is_fine = self._describe(project)
         for sentence in propose(project, at=clock.now()):
             self.stdout.write(printable(sentence))
@@ -109,3 +114,14 @@ class Command(BaseCommand):
             hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " `project list` shows all."
             end(self, WRONG_USE, [f"There is no project “{name}”.{hint}"])
         return found
+
+
+def _given(project: Project) -> dict[str, str]:
+    return {"path": project.path, "Python": project.interpreter, "Kedro environment": project.kedro_env or "its own"}
+
+
+def _changes(project: Project, before: dict[str, str]) -> str:
+    """What adding a project that was known has changed."""
+    now = _given(project)
+    changed = [f"{name}: {before[name]} → {now[name]}" for name in now if now[name] != before[name]]
+    return f"{project.name} is known already; {', '.join(changed) or 'nothing of it was changed'}."
