@@ -94,7 +94,7 @@ class Collector:
 
     def say(self, level: str, text: str, at: float) -> None:
         """A line of the console itself in the run's log."""
-        self.log.lines.append((at, level, "console", "", text))
+        self.log.lines.append((at, level, "console", "", text, ""))
 
     @property
     def running_nodes(self) -> list[str]:

@@ -16,6 +16,7 @@ from jobs.models.log_chunk import Line, LogChunkQuerySet
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
+COLOURED: Final = r"\u001b["  # a word may be torn by a colour
 MOST_CHUNKS: Final = 300  # how much one question may look through
 
 
@@ -31,7 +32,7 @@ class Only:
         return (
             (not self.node or line.node == self.node)
             and (not self.level or _rank(line.level) >= _rank(self.level))
-            and (not self.text or self.text.lower() in line.text.lower())
+            and (not self.text or self.text.lower() in line.plain.lower())
         )
 
 
@@ -112,7 +113,7 @@ def _chunks(run: Run, only: Only) -> LogChunkQuerySet:
     wanted = Q()
     for word in (only.node, only.text):
         if _stands_in_json(word):
-            wanted &= Q(written__icontains=word)
+            wanted &= Q(written__icontains=word) | Q(written__contains=COLOURED)
     if worse := LEVELS[LEVELS.index(only.level) :] if only.level in LEVELS[2:] else ():
         wanted &= reduce(or_, (Q(written__contains=f'"{level}"') for level in worse))
     rows = LogChunk.objects.filter(run=run)

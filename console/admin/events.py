@@ -84,7 +84,7 @@ class LogChunkAdmin(OfRun, FactsOfRun):
 
     @display(description="Lines")
     def text(self, chunk: LogChunk) -> str:
-        lines = ((line.seq, _clock(line.at), line.level, line.node, line.text) for line in chunk.lines)
+        lines = ((line.seq, _clock(line.at), line.level, line.node, line.plain) for line in chunk.lines)
         rows = format_html_join("\n", "{} {} {} {} {}", lines)
         return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', rows)
 

@@ -32,7 +32,7 @@ class Logs(Door):
         wanted, run = asked(RecordsAsked, request), find_job(job)
         page = newer(run, wanted["after"], most=wanted["limit"])
         body = {
-            "lines": [line._asdict() for line in page.lines],
+            "lines": [{**line._asdict(), "text": line.plain} for line in page.lines],
             "last_seq": page.last,
             "has_more": page.has_newer,
             "status": WORDS[run.status],

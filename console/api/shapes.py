@@ -141,7 +141,8 @@ class LineShape(serializers.Serializer[Any]):
     level = serializers.CharField()
     stream = serializers.CharField(help_text="stdout, stderr, logging or raw.")
     node = serializers.CharField(help_text="Empty: the step as a whole.")
-    text = serializers.CharField()
+    text = serializers.CharField(help_text="Without colours.")
+    logger = serializers.CharField(help_text="Of stream logging: the logger's name.")
 
 
 class LogShape(serializers.Serializer[Any]):

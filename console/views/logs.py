@@ -64,7 +64,7 @@ def _text(run: Run) -> Iterator[bytes]:
     while batch := list(islice(lines, BATCH)):
         yield "".join(
             f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%S.%fZ} {line.level:<8} "
-            f"{f'[{line.node}] ' if line.node else ''}{plain(line.text)}\n"
+            f"{f'[{line.node}] ' if line.node else ''}{f'{line.logger}: ' if line.logger else ''}{plain(line.text)}\n"
             for line in batch
         ).encode("utf-8", "replace")
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+import re
+from typing import Any, Final, NamedTuple, Self
 
 from django.db import models
 
 from jobs.models.run import Run
 from jobs.models.step import Step
+
+COLOURS: Final = re.compile(r"\x1b\[[0-9;:]*m")
 
 
 class Line(NamedTuple):
@@ -17,6 +20,17 @@ class Line(NamedTuple):
     stream: str
     node: str
     text: str
+    logger: str = ""
+
+    @property
+    def plain(self) -> str:
+        """Its text without colours."""
+        return COLOURS.sub("", self.text) if "\x1b" in self.text else self.text
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether its logger says something that Kedro's own and the plain ones do not."""
+        return bool(self.logger) and self.logger.partition(".")[0] not in ("kedro", "root", "py")
 
 
 class LogChunkQuerySet(models.QuerySet["LogChunk"]):

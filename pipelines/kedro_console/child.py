@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from kedro_console import bytecode, failures, learned, logs, masking, processes, record, warm, wire
+from kedro_console import bytecode, failures, handlers, learned, logs, masking, processes, record, warm, wire
 from kedro_console.freshness import Freshness
 from kedro_console.report import Reporter
 from kedro_console.work import Place, Work
@@ -104,6 +104,7 @@ def main() -> None:
     known = learned.Learned.read(Path(arguments.learned), place.project_path, place.env)
     warmth, error = None, None
     found = record.begin()
+    logs.echoes = False
     try:
         warmth = warm.warm_up(place.project_path, place.env, known.modules)
     except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
@@ -123,6 +124,8 @@ def main() -> None:
             code = Work(place, warmth, reporter).run(request)
         elif refused is not None:
             reporter.send(refused)
+            logs.echoes = True
+            handlers.release(is_first=True)()
     finally:
         _leave(code)
 

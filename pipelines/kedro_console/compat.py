@@ -15,6 +15,7 @@ Json = Any
 COPIED_BY_MEMORY_DATASET = ("pandas", "numpy")  # MemoryDataset tries to import them at every use
 IMPORTED_BY_A_RUN = ("pydantic.main",)  # by the validation of Kedro 1.x, where the project has it
 BAD_PARAMETERS = ("ParameterValidationError", "ModelInstantiationError")
+MISSING_CONFIG = ("MissingConfigException",)
 MISSING_DATASET = ("DatasetNotFoundError", "DataSetNotFoundError")
 
 
@@ -47,6 +48,38 @@ def conf_source() -> str:
     from kedro.framework.project import settings
 
     return str(getattr(settings, "CONF_SOURCE", "") or "conf")
+
+
+def set_up_logging(project_path: Path, env: str) -> None:
+    """What a session of Kedro 0.18 does before the pipelines are imported: conf/*/logging.yml, once."""
+    from kedro.framework.session import KedroSession
+
+    if not hasattr(KedroSession, "_setup_logging"):
+        return
+    from kedro.framework.context import context
+    from kedro.framework.project import configure_logging
+
+    convert: Callable[..., Any] = context._convert_paths_to_absolute_posix
+    try:
+        found = config_loader(project_path, env, {})["logging"]
+    except Exception as error:
+        if type(error).__name__ not in MISSING_CONFIG:
+            raise
+    else:
+        configure_logging(convert(project_path=project_path, conf_dictionary=found))
+    KedroSession._setup_logging = lambda self: None
+
+
+def when_pipelines_are_taken(then: Callable[[], None]) -> None:
+    """Calls that when a session takes the first of its pipelines: only now would `kedro run` import them."""
+    from kedro.framework.project import pipelines
+
+    class Known(dict):  # type: ignore[type-arg]
+        def __getitem__(self, name: str) -> Any:
+            then()
+            return super().__getitem__(name)
+
+    pipelines._content = Known(pipelines._content)
 
 
 def keep_pipelines(requested: str) -> None:

@@ -19,7 +19,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from kedro_console import bytecode, configuration, contents, datasets, record, registry, revision, schemas, warm, wire
+from kedro_console import (
+    bytecode,
+    configuration,
+    contents,
+    datasets,
+    handlers,
+    record,
+    registry,
+    revision,
+    schemas,
+    warm,
+    wire,
+)
 from kedro_console.problems import Problems, install
 
 OLDEST = (0, 18, 14)
@@ -281,6 +293,7 @@ def main() -> None:
 def _prepare(project_path: Path) -> None:
     warm.drop_working_folder()
     warm.prepare_environment()
+    handlers.hold()
     bytecode.distrust_old_bytecode()
     sys.dont_write_bytecode = True  # nothing is written into the project, not even __pycache__
     if project_path.is_dir():

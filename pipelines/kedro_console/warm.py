@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, logs
+from kedro_console import compat, handlers
 
 log = logging.getLogger("kedro_console")
 
@@ -44,7 +44,6 @@ def prepare_environment() -> None:
     os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("MPLBACKEND", "Agg")
-    os.environ["KEDRO_LOGGING_CONFIG"] = str(logs.CONFIG)
 
 
 def drop_working_folder() -> None:
@@ -58,10 +57,13 @@ def drop_working_folder() -> None:
 def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     """Imports Kedro, the project, its plugins and the classes of its datasets; raises what the project raises."""
     prepare_environment()
+    handlers.hold(hears_prints=True)
     os.chdir(project_path)
     _import_quietly((*compat.COPIED_BY_MEMORY_DATASET, *compat.IMPORTED_BY_A_RUN))
+    random.random()  # noqa: S311  (the first use changes the key, and Kedro's own logging uses it)
     seeds = _seeds()
-    warmth = _import_project(project_path)
+    warmth = _import_project(project_path, env)
+    handlers.stop_recording()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _import_datasets(project_path, env)
@@ -70,7 +72,6 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
         compat.remember_git(project_path)
     for name in ("kedro_console.hooks", "kedro_console.store"):
         importlib.import_module(name)
-    logs.honour_levels(project_path)
     warmth.versions = versions()
     is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
     warmth.random_state = random.getstate() if is_python_seeded else None
@@ -79,12 +80,14 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     return warmth
 
 
-def _import_project(project_path: Path) -> Warmth:
+def _import_project(project_path: Path, env: str) -> Warmth:
     from kedro.framework.project import pipelines, validate_settings
     from kedro.framework.startup import bootstrap_project
 
     metadata = bootstrap_project(project_path)
     validate_settings()
+    compat.set_up_logging(project_path, env)
+    handlers.begin_pipelines()
     names = sorted(dict(pipelines))
     compat.quicken_pipelines()
     return Warmth(package=metadata.package_name, pipelines=names)

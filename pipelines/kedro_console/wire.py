@@ -4,8 +4,9 @@ Two streams share one Unix socket, told apart by the first byte of a frame:
 `J` a JSON message (one of the classes below), `L` raw bytes of the child's log pipe.
 
 The child writes log lines into that pipe as
-`\\x1e{level}\\x1f{stream}\\x1f{node}\\x1f{text}\\n`; a line without the mark was written by something that
-is not Python (a C library, a program that a node started) and belongs to the step as a whole.
+`\\x1e{level}\\x1f{stream}\\x1f{node}\\x1f{logger}\\x1f{text}\\n`; a line without the mark was written by something that
+is not Python (a C library, a program that a node started) and belongs to the only node that runs: the child says which
+one that is as `\\x1e\\x1f{node}\\n`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import hashlib
 import json
 import math
 import os
+import re
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -30,6 +33,7 @@ MAX_LINE_BYTES: Final = 64 * 1024
 MAX_STORE_NAME: Final = 120
 MARK: Final = "\x1e"
 SPLIT: Final = "\x1f"
+HEAD: Final = re.compile(rb"\x1e[^\x1e\x1f]{0,80}\x1f")
 
 Json = Any
 """A value that json can write: None, bool, int, float, str, list or dict of those."""
@@ -464,30 +468,82 @@ def send(connection: socket.socket, message: Message) -> None:
 
 @dataclass(frozen=True)
 class LogLine:
-    level: str  # DEBUG INFO WARNING ERROR CRITICAL
+    level: str  # DEBUG INFO WARNING ERROR CRITICAL, or the project's own
     stream: str  # stdout | stderr | logging | raw
     node: str  # "" = the step as a whole
     text: str
+    logger: str = ""  # of stream "logging": its name
 
 
-def mark_line(level: str, stream: str, node: str, text: str) -> bytes:
-    """One log line as the child writes it into the pipe; newlines inside `text` stay continuation lines."""
-    head = f"{MARK}{level}{SPLIT}{stream}{SPLIT}{node}{SPLIT}"
-    body = "\n".join(head + part for part in text.split("\n"))
-    return (body + "\n").encode("utf-8", "backslashreplace")
+def mark_line(level: str, stream: str, node: str, text: str, logger: str = "") -> bytes:
+    """One log line as the child writes it into the pipe: several at newlines, and where it is very long."""
+    head = f"{MARK}{level}{SPLIT}{stream}{SPLIT}{node}{SPLIT}{logger}{SPLIT}"
+    parts = text.split("\n")
+    if len(text) > MAX_LINE_BYTES:
+        parts = [part[at : at + MAX_LINE_BYTES] for part in parts for at in range(0, len(part) or 1, MAX_LINE_BYTES)]
+    return (head + f"\n{head}".join(parts) + "\n").encode("utf-8", "backslashreplace")
 
 
-def read_line(raw: bytes) -> LogLine:
-    """The opposite of `mark_line`, for one line without its newline; any bytes are accepted."""
-    cut = raw[:MAX_LINE_BYTES]
-    text = cut.decode("utf-8", "replace").replace("\x00", "�").rstrip("\r")
-    if len(raw) > MAX_LINE_BYTES:
-        text += f" … ({len(raw) - MAX_LINE_BYTES:,} further bytes of this line were not kept)"
-    if text.startswith(MARK):
-        parts = text[1:].split(SPLIT, 3)
-        if len(parts) == 4:
-            return LogLine(*parts)
-    return LogLine("INFO", "raw", "", text)
+def mark_node(node: str) -> bytes:
+    """From here on this node alone runs ("": none, or several)."""
+    return f"{MARK}{SPLIT}{node}\n".encode("utf-8", "backslashreplace")
+
+
+class LineReader:
+    """The opposite of `mark_line`, for whatever comes out of a child's pipe: nothing of it is lost."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._node = ""
+
+    def feed(self, data: bytes) -> list[LogLine]:
+        """The lines that these bytes end."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        found = [line for raw in whole for line in self._read(raw)]
+        if len(self._rest) > 5 * MAX_LINE_BYTES:
+            found += self._read(self._rest)
+            self._rest = b""
+        return found
+
+    def close(self) -> list[LogLine]:
+        """What is left over without a newline."""
+        rest, self._rest = self._rest, b""
+        return self._read(rest) if rest else []
+
+    def _read(self, raw: bytes) -> list[LogLine]:
+        marked = HEAD.search(raw)
+        if marked is None:
+            return self._read_raw(raw)
+        if marked.start():
+            return self._read_raw(raw[: marked.start()]) + self._read(raw[marked.start() :])
+        parts = _as_text(raw)[1:].split(SPLIT, 4)
+        if len(parts) == 5:
+            level, stream, node, logger, text = parts
+            return [LogLine(level, stream, node, text, logger)]
+        if len(parts) == 2 and not parts[0]:
+            self._node = parts[1]
+            return []
+        return self._read_raw(raw)
+
+    def _read_raw(self, raw: bytes) -> list[LogLine]:
+        raw = raw[:-1] if raw.endswith(b"\r") else raw
+        parts = [raw] if len(raw) <= MAX_LINE_BYTES else list(_cut(raw))
+        return [LogLine("INFO", "raw", self._node, _as_text(part)) for part in parts]
+
+
+def _cut(raw: bytes) -> Iterator[bytes]:
+    """Pieces of a long line, none of which ends within a character."""
+    start = 0
+    while start < len(raw):
+        end = start + MAX_LINE_BYTES
+        while end < len(raw) and end > start + MAX_LINE_BYTES - 4 and raw[end] & 0xC0 == 0x80:
+            end -= 1
+        yield raw[start:end]
+        start = end
+
+
+def _as_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
 
 
 def store_file(dataset: str) -> str:

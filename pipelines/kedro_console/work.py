@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from kedro_console import (
     call,
     compat,
     failures,
+    handlers,
     here,
     learned,
     logs,
@@ -70,6 +72,7 @@ class Work:
         _limit(request.memory_limit_bytes)
         masking.learn(self._place.project_path)
         here.enter(request.run_id, self._reporter)
+        logs.install(lambda node, bar: self._reporter.send(_progress(node, bar)))
         code = self._step(request)
         while code == 0 and request.may_go_on and _is_alone():
             logs.finish()
@@ -84,11 +87,11 @@ class Work:
     def _step(self, request: wire.StepStarted) -> int:
         """Runs the step and reports its end; the exit code."""
         count_before = len(sys.modules)
-        logs.install(self._warmth.package, lambda node, bar: self._reporter.send(_progress(node, bar)))
         hooks = self._hooks_of(request)
         started = time.monotonic()
         try:
             if request.function:
+                handlers.release(is_first=True)()
                 value = call.call(request.function, request.arguments)
                 self._reporter.send(wire.FunctionReturned(time.time(), value))
             else:
@@ -128,8 +131,12 @@ class Work:
         from kedro.framework.project import settings
 
         settings.set("HOOKS", (*settings.HOOKS, *_store(request), self._hooks))
-        parameters.check(request.parameters, self._place.project_path, self._place.env)
+        with warnings.catch_warnings():  # the run reads the same configuration, and warns itself
+            warnings.simplefilter("ignore")
+            parameters.check(request.parameters, self._place.project_path, self._place.env)
         compat.keep_pipelines(request.pipeline)
+        take_pipelines = handlers.release(is_first=handlers.is_first_of_run(request.folder))
+        compat.when_pipelines_are_taken(take_pipelines)
         session = compat.create_session(self._place.project_path, self._place.env, request.parameters)
         if request.may_go_on:
             compat.keep_context(session)

@@ -138,8 +138,9 @@ class Conversation:
         return [message.kind for message in self.messages]
 
     def lines(self) -> Iterator[wire.LogLine]:
-        for raw in bytes(self.raw).split(b"\n")[:-1]:
-            yield wire.read_line(raw)
+        reader = wire.LineReader()
+        yield from reader.feed(bytes(self.raw))
+        yield from reader.close()
 
     @property
     def text(self) -> str:

@@ -55,13 +55,13 @@ def test_a_stream_of_something_else_is_refused(data):
 
 def test_a_marked_line_is_read_back_with_its_continuations():
     raw = wire.mark_line("ERROR", "stderr", "a node", "one\ntwo")
-    lines = [wire.read_line(line) for line in raw.splitlines()]
+    lines = wire.LineReader().feed(raw)
     assert lines == [wire.LogLine("ERROR", "stderr", "a node", text) for text in ("one", "two")]
 
 
 @pytest.mark.parametrize("raw", [b"\xff\x00\xfe", b"", b"\x1e", b"\x1ea\x1fb", b"plain\r"])
 def test_any_bytes_are_a_line(raw):
-    line = wire.read_line(raw)
+    (line,) = wire.LineReader().feed(raw + b"\n")
     assert (line.stream, line.node) == ("raw", "") and "\x00" not in line.text and "\r" not in line.text
 
 
