@@ -21,6 +21,7 @@ _SEE = [
         "event",
         "firing",
         "grant",
+        "ignoredhost",
         "item",
         "logchunk",
         "noderun",

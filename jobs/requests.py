@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
-from jobs.models import Replay, RequestCount, RequestRecord, Run, Step
+from jobs.models import IgnoredHost, Replay, RequestCount, RequestRecord, Run, Step
 from jobs.states import RequestStatus
 from kedro_console import wire
 
@@ -25,6 +25,8 @@ TEXTS: Final = ("headers", "body", "response", "response_headers", "message", "a
 
 SENDABLE: Final = Q(is_signed=False, is_body_whole=True)
 """Whose replay is possible at all."""
+
+NOT_FAILED: Final = (RequestStatus.RECOVERED, RequestStatus.IGNORED)
 
 Key = tuple[str, str, int]
 
@@ -79,9 +81,12 @@ class Taken:
     def _write_records(self, step: Step) -> None:
         calls = [UUID(call) for call in self._records]
         known = set(RequestRecord.objects.filter(call__in=calls).values_list("call", flat=True))
+        ignored = set(IgnoredHost.objects.values_list("host", flat=True))
         fresh = []
         for event in self._records.values():
             facts = described(event)
+            if facts["host"].lower() in ignored:
+                facts |= {"status": RequestStatus.IGNORED, "settled_at": facts["last_at"]}
             if UUID(event.call) in known:
                 RequestRecord.objects.filter(call=event.call).update(**facts)
             else:
@@ -92,7 +97,8 @@ class Taken:
 
     def _write_recovered(self) -> None:
         for event in self._recovered.values():
-            RequestRecord.objects.filter(call=event.call).open().update(
+            rows = RequestRecord.objects.filter(call=event.call)
+            rows.filter(status__in=[RequestStatus.OPEN, RequestStatus.IGNORED]).update(
                 status=RequestStatus.RECOVERED, settled_at=_moment(event.at), attempts=event.attempts
             )
 
@@ -143,7 +149,7 @@ def _moment(seconds: float) -> datetime:
 def counts(run: Run) -> dict[str, int]:
     """For rules: how many requests the run made, and how many calls failed in the end."""
     total = RequestCount.objects.filter(run=run).aggregate(total=Sum("count"))["total"] or 0
-    failed = RequestRecord.objects.filter(run=run).exclude(status=RequestStatus.RECOVERED).count()
+    failed = RequestRecord.objects.filter(run=run).exclude(status__in=NOT_FAILED).count()
     return {"total": total, "failed": failed}
 
 

@@ -138,6 +138,7 @@ class RequestStatus(models.TextChoices):
     RECOVERED = "recovered", "recovered: a later attempt succeeded"
     REPLAYED = "replayed", "replayed with success"
     DISMISSED = "dismissed", "dismissed"
+    IGNORED = "ignored", "of a host that is ignored"
 
 
 class ReplayStatus(models.TextChoices):

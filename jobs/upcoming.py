@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from django_celery_beat.models import PeriodicTask
 
@@ -41,7 +41,7 @@ def by_pipeline(at: datetime, *, pipeline: int | None = None) -> dict[int, list[
     return dict(found)
 
 
-def _rows() -> Iterable[PeriodicTask]:
+def _rows() -> Any:
     return PeriodicTask.objects.filter(task=START).select_related("interval", "crontab", "solar", "clocked")
 
 

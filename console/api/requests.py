@@ -15,7 +15,7 @@ from console.api.jobs import CLASH
 from console.api.permissions import name_of
 from console.api.shapes import Moment, address
 from jobs import clock
-from jobs.models import Replay, RequestRecord, Run
+from jobs.models import IgnoredHost, Replay, RequestRecord, Run
 from jobs.models.request_record import RequestRecordQuerySet
 from jobs.replay import start_replay
 from jobs.requests import TEXTS, by_node, counts
@@ -155,6 +155,21 @@ class Dismissal(Chosen):
     why = serializers.CharField(max_length=500, help_text="Stays with the requests.")
 
 
+class HostAsked(serializers.Serializer[Any]):
+    host = serializers.CharField(max_length=255, help_text="As the requests show it, with its port if it has one.")
+
+
+class IgnoredShape(serializers.Serializer[Any]):
+    host = serializers.CharField()
+    ignored_at = Moment()
+    ignored_by = serializers.CharField()
+
+
+class HostShape(serializers.Serializer[Any]):
+    host = serializers.CharField()
+    requests = serializers.IntegerField(help_text="How many left the inbox, or came back.")
+
+
 class DismissedShape(serializers.Serializer[Any]):
     dismissed = serializers.IntegerField()
 
@@ -218,6 +233,41 @@ class ReplayRequests(Door):
         rows = given.rows.newest().defer(*TEXTS)
         replay = start_replay(rows, at=clock.now(), by=by, by_name=name_of(request))
         return Response(ReplayShape(replay, context={"request": request}).data, status=201)
+
+
+class IgnoredHosts(Door):
+    needs = {
+        "GET": "jobs.view_requestrecord",
+        "POST": "jobs.dismiss_requestrecord",
+        "DELETE": "jobs.dismiss_requestrecord",
+    }
+
+    @extend_schema(operation_id="ignored_hosts_list", responses={200: IgnoredShape(many=True), **REFUSED})
+    def get(self, request: Request) -> Response:
+        """The hosts whose failed requests do not come into the inbox."""
+        return Response(IgnoredShape(IgnoredHost.objects.all(), many=True).data)
+
+    @extend_schema(
+        operation_id="ignored_hosts_add", request=HostAsked, responses={201: HostShape, **REFUSED, **CLASH, **MISPUT}
+    )
+    def post(self, request: Request) -> Response:
+        """Ignore a host from now on; what is open of it leaves the inbox."""
+        host = self._host(request)
+        count = IgnoredHost.ignore(host, at=clock.now(), by=name_of(request))
+        return Response({"host": host, "requests": count}, status=201)
+
+    @extend_schema(
+        operation_id="ignored_hosts_remove", request=HostAsked, responses={200: HostShape, **REFUSED, **CLASH, **MISPUT}
+    )
+    def delete(self, request: Request) -> Response:
+        """Heed a host again; what was ignored of it is open again."""
+        host = self._host(request)
+        return Response({"host": host, "requests": IgnoredHost.heed(host)})
+
+    def _host(self, request: Request) -> str:
+        given = HostAsked(data=request.data)
+        given.is_valid(raise_exception=True)
+        return str(given.validated_data["host"])
 
 
 class DismissRequests(Door):

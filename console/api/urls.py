@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/<str:job>/requests", requests.JobRequests.as_view(), name="job_requests"),
     path("requests", requests.Requests.as_view(), name="requests"),
     path("requests/replay", requests.ReplayRequests.as_view(), name="requests_replay"),
+    path("requests/ignored-hosts", requests.IgnoredHosts.as_view(), name="ignored_hosts"),
     path("requests/dismiss", requests.DismissRequests.as_view(), name="requests_dismiss"),
     path("requests/<int:pk>", requests.OneRequest.as_view(), name="request"),
     path("replays/<int:pk>", requests.OneReplay.as_view(), name="replay"),

@@ -14,13 +14,14 @@ from console.views.access import back, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
-from jobs.models import Replay, RequestRecord
+from jobs.models import IgnoredHost, Replay, RequestRecord
 from jobs.models.request_record import RequestRecordQuerySet
 from jobs.replay import start_replay
 from jobs.requests import SENDABLE, TEXTS, groups
 
 SCREEN: Final = 50
 FEW: Final = 4
+MOST_IGNORED: Final = 200
 
 
 @require_GET
@@ -34,7 +35,12 @@ def requests(request: HttpRequest) -> HttpResponse:
     for group in found:
         rows = RequestRecord.objects.open().filter(host=group["host"], reason=group["reason"])
         group["newest"] = list(rows.newest().defer(*TEXTS)[:FEW])
-    context = {"groups": found, "replays": Replay.objects.order_by("-id")[:5], "total": sum(g["count"] for g in found)}
+    context = {
+        "groups": found,
+        "replays": Replay.objects.order_by("-id")[:5],
+        "total": sum(group["count"] for group in found),
+        "ignored": IgnoredHost.objects.all()[:MOST_IGNORED],
+    }
     return page(request, "requests/index.html", context, title="Failed requests")
 
 
@@ -92,6 +98,32 @@ def requests_dismiss(request: HttpRequest) -> HttpResponse:
     return redirect(back(request, "requests"))
 
 
+@require_POST
+@needs("jobs.dismiss_requestrecord")
+def requests_ignore(request: HttpRequest) -> HttpResponse:
+    """Keep a host's failed requests out of the inbox from now on."""
+    host = request.POST.get("host", "")
+    try:
+        count = IgnoredHost.ignore(host, at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"{host} is ignored; {count} open request{'' if count == 1 else 's'} left the inbox.")
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("requests")
+
+
+@require_POST
+@needs("jobs.dismiss_requestrecord")
+def requests_heed(request: HttpRequest) -> HttpResponse:
+    """Ignore a host no more: what was ignored of it is in the inbox again."""
+    host = request.POST.get("host", "")
+    try:
+        count = IgnoredHost.heed(host)
+        messages.success(request, f"{host} is heeded again; {count} request{' is' if count == 1 else 's are'} open.")
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("requests")
+
+
 def _chosen(request: HttpRequest) -> RequestRecordQuerySet:
     """The open requests that the form names, one by one or all of a host and reason."""
     given: Any = request.POST
@@ -105,5 +137,7 @@ urlpatterns = [
     path("requests/", requests, name="requests"),
     path("requests/replay/", requests_replay, name="requests_replay"),
     path("requests/dismiss/", requests_dismiss, name="requests_dismiss"),
+    path("requests/ignore/", requests_ignore, name="requests_ignore"),
+    path("requests/heed/", requests_heed, name="requests_heed"),
     path("requests/<int:pk>/", request_shown, name="request"),
 ]

@@ -3,6 +3,7 @@ from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
 from jobs.models.event import Event
 from jobs.models.firing import Firing
+from jobs.models.ignored_host import IgnoredHost
 from jobs.models.item import Item
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
@@ -29,6 +30,7 @@ __all__ = [
     "Event",
     "Firing",
     "Grant",
+    "IgnoredHost",
     "Item",
     "LogChunk",
     "NodeRun",

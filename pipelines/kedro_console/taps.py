@@ -150,7 +150,8 @@ def _address(pool: Any, url: str) -> str:
     if "://" in url:
         return url
     port = f":{pool.port}" if pool.port and pool.port != {"http": 80, "https": 443}.get(pool.scheme) else ""
-    return f"{pool.scheme}://{pool.host}{port}{url}"
+    host = f"[{pool.host}]" if ":" in pool.host and not pool.host.startswith("[") else pool.host
+    return f"{pool.scheme}://{host}{port}{url}"
 
 
 # ---- requests -----------------------------------------------------------------------------------------

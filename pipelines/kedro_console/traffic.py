@@ -20,6 +20,7 @@ from typing import Any, Union
 from urllib.parse import urlsplit
 
 from kedro_console import failures, logs, masking, wire
+from kedro_console.probes import is_probe
 
 SECONDS_BETWEEN = 1.0
 MOST_KEPT = 1_000
@@ -140,6 +141,8 @@ class Traffic:
                 logs.write_line("WARNING", "logging", f"Kedro Console could not record a request ({name}).")
 
     def _attempted(self, call: Call, url: str, began: float, status: int, error: BaseException | None) -> None:
+        if is_probe(url):
+            return
         seconds = time.perf_counter() - began
         said = _said(error) if error is not None else ""
         call.attempts.append(Attempt(time.time() - seconds, round(seconds, 4), status, said))
@@ -172,6 +175,8 @@ class Traffic:
             return
         if outer is not None:
             outer.told = call.error or call.told  # where a redirect led to failed, not what led there
+        if is_probe(call.url):
+            return
         if not call.attempts:
             self._attempted(call, call.url, call.clock, call.status, call.error)
         if call.is_failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -70,3 +71,17 @@ def test_dismissing_needs_a_reason(operator: Client) -> None:
     answer = post(operator, "/requests/dismiss", {"requests": [record.pk], "why": "known"})
     assert answer.json() == {"dismissed": 1}
     assert RequestRecord.objects.get().settled_why == "known"
+
+
+def test_a_host_is_ignored_listed_and_heeded_again(viewer: Client, operator: Client) -> None:
+    record = a_request()
+    assert post(viewer, "/requests/ignored-hosts", {"host": record.host}).status_code == 403
+    answer = post(operator, "/requests/ignored-hosts", {"host": record.host})
+    assert (answer.status_code, answer.json()) == (201, {"host": record.host, "requests": 1})
+    assert post(operator, "/requests/ignored-hosts", {"host": record.host}).status_code == 400
+    (row,) = get(viewer, "/requests/ignored-hosts").json()
+    assert row["host"] == record.host and row["ignored_by"].startswith("operator")
+    assert get(viewer, "/requests").json() == []
+    body = json.dumps({"host": record.host})
+    gone = operator.delete("/api/v1/requests/ignored-hosts", body, content_type="application/json")
+    assert gone.json() == {"host": record.host, "requests": 1}

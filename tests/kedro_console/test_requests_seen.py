@@ -273,3 +273,24 @@ assert process.exitcode == 0
     assert said.one(wire.RunFinished), said.text
     assert counts(said) == {("work", api.url[7:], 200): 1, ("work", api.url[7:], 404): 1}
     assert [record.status for record in records(said)] == [404]
+
+
+def test_a_probe_for_a_cloud_is_neither_counted_nor_kept(run_node: Any, api: Api) -> None:
+    said = run_node(
+        f"""
+import requests, urllib.request
+for address in ("http://169.254.169.254/latest/api/token", "http://metadata.google.internal/", "http://[fd00:ec2::254]/"):
+    try:
+        requests.get(address, timeout=0.2)
+    except Exception:
+        pass
+    try:
+        urllib.request.urlopen(address, timeout=0.2)
+    except Exception:
+        pass
+requests.get({api.url + "/missing"!r})
+"""
+    )
+    assert {record.host for record in records(said)} <= {api.url.removeprefix("http://")}
+    hosts = {host for counted in said.all(wire.RequestsCounted) for _, host, *_ in counted.counts}
+    assert hosts == {api.url.removeprefix("http://")}

@@ -117,8 +117,8 @@ def test_viewers_see_and_operators_act() -> None:
         assert Client().get(address).status_code == 302
         text = page(address, "viewer")
         assert "Dismiss" not in text and "Replay all" not in text
-    for name in ("requests_replay", "requests_dismiss"):
-        answer = logged_in("analyst").post(reverse(name), {"request": record.pk, "why": "x"})
+    for name in ("requests_replay", "requests_dismiss", "requests_ignore", "requests_heed"):
+        answer = logged_in("analyst").post(reverse(name), {"request": record.pk, "why": "x", "host": record.host})
         assert answer.status_code == 403
     assert RequestRecord.objects.open().count() == 1 and not Replay.objects.exists()
 
@@ -169,3 +169,15 @@ def test_answers_are_for_those_who_may_download() -> None:
     address = reverse("replay_answer", args=[turn.pk])
     assert logged_in("viewer").get(address).status_code == 403
     assert logged_in("analyst").get(address).status_code == 404
+
+
+def test_a_host_is_ignored_and_heeded_again() -> None:
+    record = a_request()
+    client = logged_in("operator")
+    ignored = client.post(reverse("requests_ignore"), {"host": record.host}, follow=True).content.decode()
+    assert "api.example.com is ignored; 1 open request left the inbox." in ignored
+    assert "Ignored hosts" in ignored and not RequestRecord.objects.open().exists()
+    again = client.post(reverse("requests_ignore"), {"host": record.host}, follow=True).content.decode()
+    assert "is ignored already" in again
+    heeded = client.post(reverse("requests_heed"), {"host": record.host}, follow=True).content.decode()
+    assert "heeded again; 1 request is open" in heeded and "Ignored hosts" not in heeded

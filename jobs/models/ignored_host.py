@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import models, transaction
+
+from jobs.errors import RequestError
+from jobs.models.request_record import RequestRecord
+from jobs.states import RequestStatus
+
+
+class IgnoredHost(models.Model):
+    """A host whose failed requests do not come into the inbox; they stay with their runs."""
+
+    host = models.CharField(max_length=255, unique=True)
+    ignored_at = models.DateTimeField()
+    ignored_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["host"]
+
+    def __str__(self) -> str:
+        return self.host
+
+    @classmethod
+    @transaction.atomic
+    def ignore(cls, host: str, *, at: datetime, by: str) -> int:
+        """From now on, and what is open of it; how many that were. RequestError for no host, or one already ignored."""
+        host = host.strip().lower()[:255]
+        if not host:
+            raise RequestError("Name the host that is to be ignored.")
+        _, is_new = cls.objects.get_or_create(host=host, defaults={"ignored_at": at, "ignored_by": by[:150]})
+        if not is_new:
+            raise RequestError(f"{host} is ignored already.")
+        facts = {"status": RequestStatus.IGNORED, "settled_at": at, "settled_by": by[:150]}
+        return RequestRecord.objects.open().filter(host=host).update(**facts)
+
+    @classmethod
+    @transaction.atomic
+    def heed(cls, host: str) -> int:
+        """Ignore it no more: what was ignored is open again, and how many that are. RequestError when it was not."""
+        host = host.strip().lower()
+        if not cls.objects.filter(host=host).delete()[0]:
+            raise RequestError(f"{host} is not ignored.")
+        facts = {"status": RequestStatus.OPEN, "settled_at": None, "settled_by": ""}
+        return RequestRecord.objects.filter(host=host, status=RequestStatus.IGNORED).update(**facts)
