@@ -29,9 +29,7 @@ def _wish(form: RunForm) -> dict[str, Any]:
         "project": form.pipeline.project.name,
         "parameters": form.asked(changes(form)),
         "runner": chosen["runner"],
-        "from_nodes": chosen["from_nodes"],
-        "to_nodes": chosen["to_nodes"],
-        "tags": chosen["tags"],
+        **chosen["selection"],
         "everything": bool(form["everything"].value()),
     }
     return {name: value for name, value in wish.items() if value or name == "parameters"}
@@ -44,11 +42,16 @@ def as_command(form: RunForm) -> str:
     for name, value in changes(form).items():
         words += ["--param", f"{name}={_written(value)}"]
     words += ["--runner", chosen["runner"]] if chosen["runner"] else []
-    for name in ("from_nodes", "to_nodes", "tags"):
-        if chosen[name]:
-            words += [f"--{name.replace('_', '-')}", ",".join(chosen[name])]
+    for name, value in chosen["selection"].items():
+        words += [f"--{name.replace('_', '-')}", *_as_option(value)]
     words += ["--everything"] if form["everything"].value() else []
     return shlex.join(words)
+
+
+def _as_option(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [",".join(f"{name}:{version}" for name, version in value.items())]
+    return [] if value is True else [",".join(value) if isinstance(value, list) else str(value)]
 
 
 def _written(value: Any) -> str:
@@ -69,12 +72,10 @@ def changes(form: RunForm) -> dict[str, Any]:
 
 
 def _chosen(form: RunForm) -> dict[str, Any]:
-    """The runner where it is not the pipeline's own, and the choice of nodes that both copies can express."""
+    """The runner where it is not the pipeline's own, and all choices."""
     data = form.cleaned_data if form.is_bound else {"runner": form.initial["runner"]}
     runner = data.get("runner", "")
     return {
         "runner": runner if runner != form.pipeline.runner else "",
-        "from_nodes": [data["from_nodes"]] if data.get("from_nodes") else [],
-        "to_nodes": [data["to_nodes"]] if data.get("to_nodes") else [],
-        "tags": data.get("tags", []),
+        "selection": form.selection.stored,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +11,16 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.boundfield import BoundField
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from console.choices import ChoiceForm
 from console.schema_fields import NOT_GIVEN, field_for
 from console.schema_forms import Branch, Leaf, changed, initial, plant
 from jobs import parameters as runtime
 from jobs.errors import BadParameters
+from jobs.launch import WHOLE
 from jobs.models import Pipeline
 from jobs.parameters import as_given, settled
 from jobs.paths import merge, named, parsed
-from jobs.selection import Selection, choose
+from jobs.selection import OF_NODES, Selection, check_versions, choose
 from jobs.states import Runner
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
@@ -40,7 +41,7 @@ class Fieldset:
         return any(field.errors for _, field in self.fields) or any(inner.has_errors for inner in self.fieldsets)
 
 
-class RunForm(forms.Form):
+class RunForm(ChoiceForm):
     """Parameters as the pipeline's schemas ask for them, the choice of nodes, the runner.
 
     When it is valid, `changes` holds only the parameters that differ from what counts anyway, by name;
@@ -50,10 +51,6 @@ class RunForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput, required=False)
     runner = forms.ChoiceField(choices=Runner.choices, widget=UnfoldAdminSelectWidget(choices=Runner.choices))
     everything = forms.BooleanField(label="Run everything, also what did not change", required=False)
-    from_nodes = forms.ChoiceField(label="From", required=False)
-    to_nodes = forms.ChoiceField(label="To", required=False)
-    tags = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
-    nodes = forms.MultipleChoiceField(label="Only these", required=False, widget=forms.CheckboxSelectMultiple)
 
     def __init__(
         self,
@@ -63,37 +60,22 @@ class RunForm(forms.Form):
         *,
         data: Any = None,
         parameters: dict[str, Any] | None = None,
-        nodes: Iterable[str] = (),
+        selection: Selection = WHOLE,
+        kedro: str = "",
     ) -> None:
-        self.pipeline, self.structure, self.picture = pipeline, structure, picture
+        self.pipeline, self.structure, self.picture, self.kedro = pipeline, structure, picture, kedro
         self.changes: dict[str, Any] = {}
         self.values = merge(picture.parameters, _own(pipeline, picture))
         self.tree = _tree(structure, picture, self.values)
         shown = initial(self.tree, parameters or {})
         self.started_with = changed(self.tree, shown)
         values = {PREFIX + name: value for name, value in shown.items()}
-        super().__init__(data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, "nodes": list(nodes), **values})
+        super().__init__(
+            data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, **self.show(selection), **values}
+        )
         for leaf in self.tree:
             self.fields[PREFIX + leaf.name] = field_for(leaf)
-        self._offer_nodes()
-
-    def _offer_nodes(self) -> None:
-        names = [node.name for node in self.structure.nodes]
-        for name, first in (("from_nodes", "the first node"), ("to_nodes", "the last node")):
-            offered = [("", first), *((node, node) for node in names)]
-            self.fields[name] = forms.ChoiceField(
-                label=self.fields[name].label,
-                required=False,
-                choices=offered,
-                widget=UnfoldAdminSelectWidget(choices=offered),
-            )
-        self._choices("nodes", names)
-        self._choices("tags", sorted({tag for node in self.structure.nodes for tag in node.tags}))
-
-    def _choices(self, name: str, values: list[str]) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - narrows the type
-        field.choices = [(value, value) for value in values]
+        self.offer(structure, picture)
 
     @property
     def root(self) -> Fieldset:
@@ -104,23 +86,9 @@ class RunForm(forms.Form):
         return Fieldset(branch.name, branch.help, fields, [self._fieldset(inner) for inner in branch.branches])
 
     @property
-    def ends(self) -> list[BoundField]:
-        return [self["from_nodes"], self["to_nodes"]]
-
-    @property
-    def selection(self) -> Selection:
-        chosen = self.cleaned_data
-        return Selection(
-            nodes=chosen.get("nodes", []),
-            from_nodes=[chosen["from_nodes"]] if chosen.get("from_nodes") else [],
-            to_nodes=[chosen["to_nodes"]] if chosen.get("to_nodes") else [],
-            tags=chosen.get("tags", []),
-        )
-
-    @property
     def is_narrowed(self) -> bool:
         """Whether the choice of nodes should be seen at once."""
-        return any(self[name].value() for name in ("nodes", "from_nodes", "to_nodes", "tags", "everything"))
+        return any(self[name].value() for name in (*OF_NODES, "only_missing_outputs", "load_versions", "everything"))
 
     def clean(self) -> dict[str, Any]:
         given = {
@@ -139,7 +107,8 @@ class RunForm(forms.Form):
         except BadParameters as error:
             self.refuse(error)
         try:
-            choose(self.structure, self.selection)
+            choose(self.structure, self.selection, kedro=self.kedro)
+            check_versions(self.picture, self.selection.load_versions)
         except BadParameters as error:
             self.refuse(error)
         return self.cleaned_data

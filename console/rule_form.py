@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from console.choices import SelectionField
 from jobs import clock
 from jobs.edit_rule import BadRule, check_rule
 from jobs.models import Pipeline, Rule
@@ -13,8 +14,8 @@ from jobs.paths import signs
 from jobs.try_rule import Trial
 
 FIELDS = (
-    "name", "sources", "wants", "outcome", "correlate", "node", "condition", "target", "mapping", "handler",
-    "is_side_job", "is_enabled", "max_iterations", "max_per_hour",
+    "name", "sources", "wants", "outcome", "correlate", "node", "condition", "target", "mapping", "selection",
+    "handler", "is_side_job", "is_enabled", "max_iterations", "max_per_hour",
 )  # fmt: skip
 
 
@@ -27,6 +28,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gener
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text="One a line: parameter = JMESPath, such as options.top = least(results.table.rows, `30`)",
     )
+
+    selection = SelectionField(widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))
 
     class Meta:
         model = Rule

@@ -7,17 +7,18 @@ from typing import Any
 
 from console.forms import RunForm
 from jobs.content import is_fresh
+from jobs.errors import RequestError
 from jobs.fallbacks import plan_of
 from jobs.models import Snapshot, Worker
 from jobs.parameters import settled
 from jobs.paths import merge
 from jobs.rerun import Part
 from jobs.reuse_content import Recall, recall
-from jobs.selection import choose
+from jobs.selection import OF_NODES, choose
 from jobs.statistics import lately
 from kedro_console.wire import SnapshotNode
 
-CHOICE = frozenset({"nodes", "from_nodes", "to_nodes", "tags"})
+CHOICE = frozenset(OF_NODES)
 
 
 def will_run(form: RunForm, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
@@ -37,10 +38,12 @@ def will_run(form: RunForm, snapshot: Snapshot, at: datetime) -> dict[str, Any]:
 
 
 def _nodes(form: RunForm) -> list[SnapshotNode]:
-    if not form.is_bound:
-        only = set(form.initial["nodes"])
-        return [node for node in form.structure.nodes if not only or node.name in only]
-    return [] if set(form.bad_names) & CHOICE else choose(form.structure, form.selection)
+    if set(form.bad_names) & CHOICE:
+        return []
+    try:
+        return choose(form.structure, form.selection, kedro=form.kedro)
+    except RequestError:  # of a run whose choices the pipeline of today does not have
+        return []
 
 
 def _runner(form: RunForm) -> str:

@@ -51,7 +51,7 @@ def call(
             heard.converse(connection, deadline)
         if not (heard.refusal and heard.refusal.reason == "stale"):
             return heard.value()
-        HOSTS.replace(project, host)
+        HOSTS.replace(host)
     raise ProjectError(f"{function} could not be called: the project's code changes all the time.")
 
 

@@ -24,6 +24,7 @@ FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""
 LINES_A_CHUNK: Final = 500
 FEW_NODES: Final = 3
+SKIPPED: Final = "What it makes is there, and only missing outputs were asked for."
 PLANNED: Final = ("content_key", "content", "taken_from", "reason")
 """What the launch knew of a node: its execution changes nothing of that."""
 UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS)
@@ -72,6 +73,7 @@ class Collector:
         rows = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes).defer(*PLANNED)
         self._nodes = {row.name: row for row in rows}
         self._done = 0
+        self._skipped: list[str] = []
         self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
@@ -118,6 +120,14 @@ class Collector:
             self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
         for name in event.nodes:
             self._node(name)
+
+    def _on_nodes_skipped(self, event: wire.NodesSkipped) -> None:
+        for name in event.nodes:
+            row = self._node(name)
+            if row.status == NodeStatus.WAITING:
+                row.status = NodeStatus.REUSED
+                self._skipped.append(name)
+                self._done += 1
 
     def _on_node_started(self, event: wire.NodeStarted) -> None:
         row = self._node(event.node)
@@ -301,6 +311,9 @@ class Collector:
             else:
                 NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
 
+        if self._skipped:
+            NodeRun.objects.filter(run_id=self.step.run_id, name__in=self._skipped).update(reason=SKIPPED)
+
     def _write_events(self, first: int) -> None:
         Event.objects.bulk_create(
             [
@@ -331,6 +344,7 @@ class Collector:
     def forget(self) -> None:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
+        self._skipped = []
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
         self._requests = requests.Taken()
 

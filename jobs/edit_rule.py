@@ -15,6 +15,7 @@ from jobs.models.rule import HANDLER
 from jobs.parameters import settled, unknown
 from jobs.paths import named
 from jobs.rules import complete_joins
+from jobs.schedules import check_selection
 from jobs.states import Occasion, Wants
 from jobs.try_rule import Trial, check_expressions, past_run, try_rule
 
@@ -30,7 +31,11 @@ class BadRule(BadParameters):
 
 def check_rule(rule: Rule, sources: Sequence[Pipeline], at: datetime) -> Trial | None:
     """BadRule when it may not be saved; otherwise its trial with a past run, None when there was no such run."""
-    problems = _shape(rule, sources) or {**_meaning(rule, sources), **check_expressions(rule)}
+    problems = _shape(rule, sources) or {
+        **_meaning(rule, sources),
+        **_choices(rule, at),
+        **check_expressions(rule),
+    }
     if problems:
         raise BadRule(problems)
     run = past_run(rule, list(sources))
@@ -80,6 +85,14 @@ def _meaning(rule: Rule, sources: Sequence[Pipeline]) -> dict[str, str]:
     if _is_endless(rule, sources):
         problems["condition"] = "These pipelines would start each other for ever: write a condition that ends it."
     return problems
+
+
+def _choices(rule: Rule, at: datetime) -> dict[str, str]:
+    if not rule.selection:
+        return {}
+    problems = check_selection(rule.target, rule.selection, at=at)
+    said = "; ".join(f"{name}: {sentence}" for name, sentence in problems.items())
+    return {"selection": said} if problems else {}
 
 
 def _without_node(node: str, sources: Iterable[Pipeline]) -> Pipeline | None:

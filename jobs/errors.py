@@ -20,6 +20,15 @@ class UnknownPipeline(RequestError):
         self.nearest = nearest
 
 
+class EmptyPipeline(RequestError):
+    """The pipeline has no nodes, and nobody chose some of them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The pipeline {name} contains no nodes: ensure that at least one pipeline with nodes has been defined."
+        )
+
+
 class UnknownQueue(RequestError):
     """There is no such batch queue; `nearest` names the ones that were probably meant."""
 

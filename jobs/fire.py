@@ -17,6 +17,7 @@ from jobs.expressions import BadExpression, Evaluation
 from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Rule, Run
 from jobs.parameters import as_given, check
+from jobs.selection import read
 from jobs.states import Cause, Decision, Wants
 
 logger = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def start(firing: Firing, rule: Rule, at: datetime) -> None:
         at=at,
         cause=Cause.RULE,
         parameters=as_given(firing.parameters),
+        selection=read(rule.selection),
         caused_by=firing.ended,
         cause_detail=f"rule {rule.name} after {firing.node[:120] or 'the end'} of run #{firing.ended_id}",
         is_side_job=rule.is_side_job,

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import transaction
 
+from jobs import clock
 from jobs.artifacts import open_kept
 from jobs.errors import IllegalMove, RequestError
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
 from jobs.parameters import as_given
 from jobs.reread import reread
-from jobs.reuse import selection_of
-from jobs.selection import Selection, bare, children, parents, reach
+from jobs.selection import bare, children, parents, reach, selection_of
 from jobs.states import Cause, ResendStatus
 from kedro_console.wire import Json, SnapshotNode
 
@@ -63,7 +63,7 @@ def follow_up(run: Run, *, at: datetime, by: User | None = None, by_name: str = 
             by=by,
             by_name=by_name,
             parameters=as_given(run.parameters),
-            selection=Selection(nodes=[part.node for part in parts]),
+            selection=selection_of(run).of([part.node for part in parts]),
             runner=run.runner,
             retry_of=run,
             cause_detail=f"goes on from run #{run.pk} with the answers of {many}",
@@ -78,8 +78,9 @@ def _nodes_that_asked(answers: Iterable[Resend]) -> set[str]:
 
 
 def _parts(run: Run, asked: set[str]) -> list[Part]:
-    snapshot = snapshot_of(run.pipeline)
-    nodes = nodes_of(run.pipeline, snapshot, selection_of(run))
+    selection = selection_of(run)
+    snapshot = snapshot_of(run.pipeline, selection.env, at=clock.now())
+    nodes = nodes_of(run.pipeline, snapshot, selection)
     start = asked & {node.name for node in nodes}
     if not start:
         raise RequestError("No request of this run was replayed with success, or its answer was used already.")

@@ -83,7 +83,7 @@ class Host:
 
 
 class Hosts:
-    """Hosts by project; safe to use from the worker's threads."""
+    """Hosts by project and Kedro environment; safe to use from the worker's threads."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
@@ -91,19 +91,21 @@ class Hosts:
         # A host asks the kernel to kill it when the *thread* that started it ends: so one lasting thread starts all.
         self._starter = ThreadPoolExecutor(1, "hosts")
 
-    def of(self, project: Project) -> Host:
-        key = _key(project)
+    def of(self, project: Project, env: str | None = None) -> Host:
+        """The host in this Kedro environment, in the project's own unless it is given."""
+        env = project.kedro_env if env is None else env
+        key = _key(project, env)
         with self._lock:
             host = self._hosts.get(key)
             if host is None or not host.is_alive:
-                host = self._hosts[key] = self._starter.submit(_start, project, key).result()
+                host = self._hosts[key] = self._starter.submit(_start, project, env, key).result()
             return host
 
-    def replace(self, project: Project, stale: Host) -> None:
+    def replace(self, stale: Host) -> None:
         """Forget this host (its code is no longer the project's); it finishes what it has and ends by itself."""
         with self._lock:
-            if self._hosts.get(_key(project)) is stale:
-                del self._hosts[_key(project)]
+            for key in [key for key, host in self._hosts.items() if host is stale]:
+                del self._hosts[key]
                 _leave(stale)
 
     def stop_all(self) -> None:
@@ -122,12 +124,12 @@ def _leave(host: Host) -> None:
     _leaving.append(host)
 
 
-def _key(project: Project) -> str:
-    what = [project.pk, project.path, project.interpreter, project.kedro_env, project.environment]
+def _key(project: Project, env: str) -> str:
+    what = [project.pk, project.path, project.interpreter, env, project.environment]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _start(project: Project, key: str) -> Host:
+def _start(project: Project, env: str, key: str) -> Host:
     if not project.folder.is_dir():
         raise ProjectError(
             f"The project's folder {project.path} is not there: put it back, or change the path of {project.name}."
@@ -139,8 +141,8 @@ def _start(project: Project, key: str) -> Host:
     path = folder / f"{key[:8]}-{os.getpid()}-{time.monotonic_ns() % 10**8}.sock"
     log = (logs / f"host-{project.name}.log").open("ab")
     command = [project.interpreter, "-m", "kedro_console.host", "--socket", str(path), "--project", project.path]
-    if project.kedro_env:
-        command += ["--env", project.kedro_env]
+    if env:
+        command += ["--env", env]
     try:
         process = subprocess.Popen(
             command,

@@ -18,8 +18,9 @@ from jobs import clock, following, stores
 from jobs import parameters as runtime
 from jobs.advance import end_if_done
 from jobs.cancel import cancel
+from jobs.content import is_fresh
 from jobs.dispatch import send
-from jobs.errors import NotNow, ProjectError, UnknownPipeline
+from jobs.errors import BadParameters, NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
 from jobs.models import NodeRun, Pipeline, Project, Run, Snapshot, Step
 from jobs.models.project import EVERY_PIPELINE
@@ -27,7 +28,8 @@ from jobs.overlap import line_up, unversioned
 from jobs.plan import Plan, PlannedStep
 from jobs.reread import reread, reread_changed
 from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
-from jobs.selection import Selection, choose
+from jobs.selection import Selection, check_versions, choose, did_you_mean
+from jobs.snapshots import take_in
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from kedro_console.wire import SnapshotNode
 
@@ -97,11 +99,14 @@ def launch(
         if cause not in TIMED:
             raise ProjectError(why)
         facts |= {"cause": cause, "parameters": parameters or {}, "runner": runner or pipeline.runner}
+        facts |= {"selection": selection.stored, "kedro_env": selection.env or pipeline.project.kedro_env}
         return _commit_refused(pipeline, why, at=at, idempotency_key=idempotency_key, **facts)
-    snapshot = snapshot_of(pipeline)
-    if pipeline.reuses_content:
+    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=cause != Cause.RULE)
+    looks_back = pipeline.reuses_content and not (selection.only_missing_outputs or selection.load_versions)
+    if looks_back:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
     nodes = nodes_of(pipeline, snapshot, selection)
+    check_versions(snapshot.picture, selection.load_versions)
     asked = runtime.check(
         parameters or {},
         picture=snapshot.picture,
@@ -109,7 +114,7 @@ def launch(
         defaults=pipeline.default_parameters,
     )
     found = Recall()
-    if pipeline.reuses_content:
+    if looks_back:
         found = recall(pipeline, snapshot, nodes, asked)
         found = without_taking(found, reused, facts.get("retry_of")) if reused or everything else found
     wish = _wish(
@@ -124,6 +129,7 @@ def launch(
         parameters=asked,
         runner=runner or pipeline.runner,
         nodes=[] if selection.is_whole else [node.name for node in nodes],
+        selection=selection,
         idempotency_key=idempotency_key,
         created_at=at,
         **facts,
@@ -142,7 +148,8 @@ def _wish(
     """The run with what follows from its nodes and from what it need not do."""
     todo = [node for node in chosen if node.name not in reused and node.name not in found.taken]
     plan = plan_of(pipeline, snapshot, todo, facts["runner"])
-    facts["load_versions"] = {**found.versions, **facts.get("load_versions", {})}
+    selection: Selection = facts.pop("selection")
+    facts["load_versions"] = {**found.versions, **facts.get("load_versions", {}), **selection.load_versions}
     facts.setdefault("is_resumable", _is_resumable(pipeline, facts["runner"]))
     run = Run(
         pipeline=pipeline,
@@ -152,6 +159,8 @@ def _wish(
         nodes_done=len(chosen) - len(todo),
         **_chain(facts.get("caused_by"), facts.get("retry_of")),
         plan_reason=plan.reason,
+        selection=selection.stored,
+        kedro_env=selection.env or pipeline.project.kedro_env,
         unshared=unshared(chosen, snapshot, unshareable=pipeline.unshareable),
         writes=unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {},
         **facts,
@@ -221,15 +230,41 @@ def store_url_of(pipeline: Pipeline, uuid: UUID) -> str:
     return f"{place}/{uuid}" if place else ""
 
 
-def snapshot_of(pipeline: Pipeline) -> Snapshot:
-    """The project's newest picture; ProjectError when there is none."""
-    snapshot = pipeline.project.snapshot
+def check_choices(pipeline: Pipeline, selection: Selection, *, at: datetime) -> Snapshot:
+    """The picture in which they hold; raises what a launch would raise today."""
+    snapshot = snapshot_of(pipeline, selection.env, at=at)
+    nodes_of(pipeline, snapshot, selection)
+    check_versions(snapshot.picture, selection.load_versions)
+    return snapshot
+
+
+def snapshot_of(pipeline: Pipeline, env: str = "", *, at: datetime, may_read: bool = True) -> Snapshot:
+    """The project's newest picture, in the Kedro environment that was asked for.
+
+    The picture of another environment than the project's own is read anew when it is old: that takes seconds, for
+    which a transaction that ends a run has no time (`may_read`).
+
+    ProjectError when there is none, BadParameters for an environment that the project does not have.
+    """
+    project = pipeline.project
+    snapshot = project.snapshot
     if snapshot is None:
         raise ProjectError(
-            f"The project {pipeline.project.name} was never read: "
-            f"`python manage.py project check {pipeline.project.name}` does it."
+            f"The project {project.name} was never read: `python manage.py project check {project.name}` does it."
         )
-    return snapshot
+    if env in ("", project.kedro_env):
+        return snapshot
+    _check_env(env, snapshot)
+    known = project.snapshot_in(env)
+    if known and (not may_read or (known.revision == snapshot.revision and is_fresh(known, project))):
+        return known
+    return take_in(project, env, at=at)
+
+
+def _check_env(env: str, snapshot: Snapshot) -> None:
+    known = snapshot.picture.environments
+    if (known and env not in known) or env.startswith((".", "/", "-")):
+        raise BadParameters({"env": f"The project has no Kedro environment “{env}”.{did_you_mean(env, known)}"})
 
 
 def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> list[SnapshotNode]:
@@ -237,7 +272,7 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
     structure = snapshot.pipeline(pipeline.name)
     if structure is None:
         raise UnknownPipeline(pipeline.name, [])
-    return choose(structure, selection)
+    return choose(structure, selection, kedro=snapshot.kedro_version)
 
 
 def _commit(wish: _Wish, *, at: datetime) -> None:

@@ -37,9 +37,12 @@ class Link:
             raise wire.WireError("The line to the project's host is closed.")
         return self._connection
 
-    def open(self, project: Project) -> None:
-        """Connect to the project's host, started when there is none; ProjectError when it cannot be."""
-        self._host = HOSTS.of(project)
+    def open(self, project: Project, env: str) -> None:
+        """Connect to the project's host in this Kedro environment, started when there is none.
+
+        ProjectError when it cannot be.
+        """
+        self._host = HOSTS.of(project, env)
         self._connection = self._host.connect()
         self._reader = wire.FrameReader()
 
@@ -48,10 +51,10 @@ class Link:
             self._connection.close()
             self._connection = None
 
-    def replace_host(self, project: Project) -> None:
+    def replace_host(self) -> None:
         """Its code is no longer the project's: the next connection is to a new one."""
         if self._host:
-            HOSTS.replace(project, self._host)
+            HOSTS.replace(self._host)
 
     def send(self, message: wire.Message) -> bool:
         """False when the host is closing: its last message is still to be read."""

@@ -29,8 +29,8 @@ PIPELINE_OPTIONS: Final = frozenset({
     "is_resumable", "reuses_content", "time_limit_seconds", "node_time_limit_seconds",
 })  # fmt: skip
 RULE_OPTIONS: Final = frozenset({
-    "wants", "outcome", "node", "correlate", "condition", "mapping", "handler", "is_side_job", "is_enabled",
-    "max_iterations", "max_per_hour",
+    "wants", "outcome", "node", "correlate", "condition", "mapping", "selection", "handler", "is_side_job",
+    "is_enabled", "max_iterations", "max_per_hour",
 })  # fmt: skip
 
 

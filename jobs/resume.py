@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from jobs.models import Run
 from jobs.parameters import as_given
 from jobs.reread import reread
 from jobs.rerun import Part
-from jobs.reuse import Preview, preview, selection_of
+from jobs.reuse import Preview, preview
+from jobs.selection import selection_of
 from jobs.states import Cause
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def resume(
         )
     new = Run(uuid=uuid.uuid4(), pipeline=run.pipeline)
     try:
-        return _start(run, new, found, at=at, by=by, by_name=by_name)
+        return _start(run, new, found, at=at, by=by, by_name=by_name, has_changed=bool(parameters))
     except BaseException:
         shutil.rmtree(new.folder, ignore_errors=True)
         with suppress(ProjectError):
@@ -50,9 +52,14 @@ def resume(
         raise
 
 
-def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None, by_name: str) -> Run:
+def _start(
+    run: Run, new: Run, found: Preview, *, at: datetime, by: User | None, by_name: str, has_changed: bool
+) -> Run:
     reused = {part.node for part in found.reuse}
-    outputs = _outputs(run, reused)
+    outputs = _outputs(run, reused, at)
+    selection = selection_of(run)
+    if has_changed:  # what is there was made with other parameters
+        selection = replace(selection, only_missing_outputs=False)
     if run.is_resumable:
         new.store_url = store_url_of(run.pipeline, new.uuid)
         stores.share(run, new, outputs)
@@ -64,7 +71,7 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
             by=by,
             by_name=by_name,
             parameters=as_given(found.parameters),
-            selection=selection_of(run),
+            selection=selection,
             runner=run.runner,
             reused=reused,
             uuid=new.uuid,
@@ -78,6 +85,7 @@ def _start(run: Run, new: Run, found: Preview, *, at: datetime, by: User | None,
     return started
 
 
-def _outputs(run: Run, nodes: set[str]) -> list[str]:
-    chosen = nodes_of(run.pipeline, snapshot_of(run.pipeline), selection_of(run))
+def _outputs(run: Run, nodes: set[str], at: datetime) -> list[str]:
+    selection = selection_of(run)
+    chosen = nodes_of(run.pipeline, snapshot_of(run.pipeline, selection.env, at=at), selection)
     return [name for node in chosen if node.name in nodes for name in node.outputs]

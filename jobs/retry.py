@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.errors import IllegalMove
-from jobs.launch import WHOLE, launch
+from jobs.launch import launch
 from jobs.models import Run
 from jobs.parameters import as_given
-from jobs.selection import Selection
+from jobs.selection import selection_of
 from jobs.states import Cause
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def retry(run: Run, *, at: datetime, by: User | None = None, by_name: str = "") 
         by=by,
         by_name=by_name,
         parameters=as_given(run.parameters),
-        selection=Selection(nodes=run.nodes) if run.nodes else WHOLE,
+        selection=selection_of(run),
         runner=run.runner,
         retry_of=run,
         cause_detail=f"again after run #{run.pk}",

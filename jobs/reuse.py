@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs import clock
 from jobs import parameters as runtime
 from jobs.errors import IllegalMove
-from jobs.launch import WHOLE, nodes_of, snapshot_of
+from jobs.launch import nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
 from jobs.paths import Path, leaves, merge, named, text_of, written
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
-from jobs.selection import ANYTHING, PREFIX, Selection, bare, parents
+from jobs.selection import ANYTHING, PREFIX, bare, parents, selection_of
 from jobs.states import NODE_DONE, NodeStatus, Status
 from kedro_console.wire import SnapshotNode
 
@@ -32,10 +33,6 @@ class Preview:
     """Versioned datasets that are read as the old run saved them."""
 
 
-def selection_of(run: Run) -> Selection:
-    return Selection(nodes=run.nodes) if run.nodes else WHOLE
-
-
 def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
     """What a new run would execute and reuse with the old parameters, these laid over them.
 
@@ -43,8 +40,9 @@ def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
     """
     if not run.is_final:
         raise IllegalMove("run", run.status, "resumed before it has ended")
-    snapshot = snapshot_of(run.pipeline)
-    nodes = nodes_of(run.pipeline, snapshot, selection_of(run))
+    selection = selection_of(run)
+    snapshot = snapshot_of(run.pipeline, selection.env, at=clock.now())
+    nodes = nodes_of(run.pipeline, snapshot, selection)
     asked = _asked(run, snapshot, parameters or {})
     left = Leftovers(run, snapshot)
     reasons = _rerun(run, nodes, left, {**_old(run, nodes, snapshot), **_changed(run, nodes, snapshot, asked)})

@@ -16,7 +16,7 @@ from jobs.overlap import written_by_live
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
 from jobs.selection import bare
-from jobs.snapshots import take
+from jobs.snapshots import take, take_in
 from jobs.states import NODE_DONE, Status
 from kedro_console.wire import SnapshotNode
 
@@ -59,7 +59,7 @@ def fresh_snapshot(pipeline: Pipeline, snapshot: Snapshot, *, at: datetime) -> S
     is_elsewhere = "folders" in snapshot.content and not snapshot.picture.folders  # to read it again would tell no more
     if is_elsewhere or not project.folder.is_dir() or is_fresh(snapshot, project):
         return snapshot
-    return take(project, at=at)
+    return take_in(project, snapshot.kedro_env, at=at) if snapshot.kedro_env else take(project, at=at)
 
 
 def recall(pipeline: Pipeline, snapshot: Snapshot, nodes: list[SnapshotNode], parameters: dict[str, Any]) -> Recall:

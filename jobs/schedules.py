@@ -20,9 +20,10 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask, SolarSchedu
 from django_celery_results.models import TaskResult
 
 from jobs import parameters as runtime
-from jobs.errors import ConsoleError, RequestError
-from jobs.launch import launch
+from jobs.errors import BadParameters, ConsoleError, RequestError
+from jobs.launch import check_choices, launch
 from jobs.models import Pipeline, Run
+from jobs.selection import Selection, read
 from jobs.states import Cause
 
 logger = logging.getLogger(__name__)
@@ -42,7 +43,13 @@ PROMPT: Final = timedelta(seconds=60)
 LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over a century that has none
 
 
-def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name: str, at: datetime) -> Run:
+def start_scheduled(
+    pipeline_id: int,
+    parameters: dict[str, Any],
+    schedule_name: str,
+    at: datetime,
+    selection: dict[str, Any] | None = None,
+) -> Run:
     """The run of this schedule for the due time that `at` belongs to; asked again, the same run.
 
     RequestError when the schedule or its pipeline is gone, BadParameters when the project changed under it.
@@ -55,17 +62,25 @@ def start_scheduled(pipeline_id: int, parameters: dict[str, Any], schedule_name:
         raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
     slot = due_slot(schedule, at) if schedule else None
     key = _key(schedule, pipeline, slot, at) if schedule else None
-    return _launch(pipeline, parameters, schedule_name, at=at, key=key, slot=slot)
+    return _launch(pipeline, parameters, read(selection or {}), schedule_name, at=at, key=key, slot=slot)
 
 
 def _launch(
-    pipeline: Pipeline, parameters: dict[str, Any], name: str, *, at: datetime, key: str | None, slot: datetime | None
+    pipeline: Pipeline,
+    parameters: dict[str, Any],
+    selection: Selection,
+    name: str,
+    *,
+    at: datetime,
+    key: str | None,
+    slot: datetime | None,
 ) -> Run:
     return launch(
         pipeline,
         at=at,
         cause=Cause.SCHEDULE,
         parameters=parameters,
+        selection=selection,
         idempotency_key=key,
         cause_detail=name,
         due_at=slot,
@@ -120,7 +135,7 @@ def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
         return False
     try:
-        _launch(pipeline, parameters, schedule.name, at=at, key=key, slot=slot)
+        _launch(pipeline, parameters, read(choices(schedule)), schedule.name, at=at, key=key, slot=slot)
     except ConsoleError as refusal:
         logger.warning("The schedule “%s” could not start for %s: %s", schedule.name, slot, refusal)
         return False
@@ -255,9 +270,18 @@ def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
         return None, {}
 
 
-def wish(pipeline: Pipeline, parameters: dict[str, Any]) -> str:
-    """The other way round: what a schedule's row keeps to start this pipeline with these parameters."""
-    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters})
+def choices(schedule: PeriodicTask) -> dict[str, Any]:
+    """What of its pipeline a schedule starts; {}: all of it."""
+    try:
+        return dict(json.loads(schedule.kwargs or "{}").get("selection") or {})
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
+def wish(pipeline: Pipeline, parameters: dict[str, Any], selection: dict[str, Any] | None = None) -> str:
+    """The other way round: what a schedule's row keeps to start this pipeline with these parameters and choices."""
+    chosen = {"selection": selection} if selection else {}
+    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters, **chosen})
 
 
 def of_pipelines(ids: set[int]) -> list[PeriodicTask]:
@@ -275,6 +299,18 @@ def check_parameters(pipeline: Pipeline, given: dict[str, Any]) -> None:
         picture=snapshot.picture if snapshot else None,
         pipeline=snapshot.pipeline(pipeline.name) if snapshot else None,
     )
+
+
+def check_selection(pipeline: Pipeline, raw: Any, *, at: datetime) -> dict[str, str]:
+    """A sentence for each choice that a launch would refuse today; {} when all are right."""
+    try:
+        if selection := read(raw):
+            check_choices(pipeline, selection, at=at)
+    except BadParameters as refusal:
+        return refusal.fields
+    except ConsoleError as refusal:
+        return {"env": str(refusal)} if selection.env else {}
+    return {}
 
 
 @receiver(post_delete, sender=Pipeline)

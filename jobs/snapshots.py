@@ -138,7 +138,7 @@ def take(project: Project, *, at: datetime, seconds: float = READ_SECONDS) -> Sn
     """
     print_of_files = fingerprint(project)
     try:
-        content = _read(project, seconds)
+        content = _read(project, project.kedro_env, seconds)
     except ProjectError as error:
         _keep(project, _Reading(_trouble("project", str(error)), [EVERY_PIPELINE]), print_of_files, at)
         raise
@@ -216,7 +216,20 @@ def _keep(project: Project, reading: _Reading, print_of_files: str, at: datetime
     return is_newest
 
 
-def _store(project: Project, content: dict[str, Any], at: datetime) -> Snapshot:
+def take_in(project: Project, env: str, *, at: datetime) -> Snapshot:
+    """The project as it is now in another Kedro environment than its own; ProjectError when it cannot be read there."""
+    content = _read(project, env, READ_SECONDS)
+    newest = project.snapshot_in(env)
+    reading = _judge(content, newest)
+    if reading.unread:
+        why = next((each["sentence"] for each in reading.trouble if each["severity"] == "error"), "")
+        raise ProjectError(f"{project.name} cannot be read in the Kedro environment {env}. {why}".strip())
+    if newest is None or newest.content != content:
+        return _store(project, content, at, kedro_env=env)
+    return newest
+
+
+def _store(project: Project, content: dict[str, Any], at: datetime, **facts: Any) -> Snapshot:
     return Snapshot.objects.create(
         project=project,
         revision=content["revision"][:80],
@@ -224,6 +237,7 @@ def _store(project: Project, content: dict[str, Any], at: datetime) -> Snapshot:
         python_version=content["python_version"],
         content=content,
         taken_at=at,
+        **facts,
     )
 
 
@@ -237,10 +251,10 @@ def _register_pipelines(project: Project, snapshot: Snapshot, unread: list[str])
         project.pipelines.exclude(name__in=names).update(is_registered=False)
 
 
-def _read(project: Project, seconds: float) -> dict[str, Any]:
+def _read(project: Project, env: str, seconds: float) -> dict[str, Any]:
     command = [project.interpreter, "-m", "kedro_console.snapshot", "--project", project.path]
-    if project.kedro_env:
-        command += ["--env", project.kedro_env]
+    if env:
+        command += ["--env", env]
     if not project.folder.is_dir():
         raise ProjectError(
             f"The project's folder {project.path} is not there: put it back, or change the path of {project.name}."

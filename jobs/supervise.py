@@ -126,13 +126,13 @@ class Supervision:
             self.collector.refusal, self.ending.is_host_lost = None, False
             is_following = self.link.is_open
             if not is_following:
-                self.link.open(self.pipeline.project)
+                self.link.open(self.pipeline.project, self.step.run.env)
             self._converse()
             if self.ended:
                 return
             self.link.close()
             if self._is_refused("stale"):
-                self.link.replace_host(self.pipeline.project)
+                self.link.replace_host()
             elif not (is_following and self._was_never_taken()):
                 return
 

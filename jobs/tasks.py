@@ -28,12 +28,17 @@ def execute(self: Task[Any, Any], step_id: int) -> None:
 
 
 @shared_task(name="jobs.start", bind=True, ignore_result=False)
-def start(self: Task[Any, Any], pipeline_id: int, parameters: dict[str, Any] | None = None) -> str:
+def start(
+    self: Task[Any, Any],
+    pipeline_id: int,
+    parameters: dict[str, Any] | None = None,
+    selection: dict[str, Any] | None = None,
+) -> str:
     """Start a pipeline on a schedule; the run's number is the task's result."""
     from jobs.schedules import start_scheduled
 
     name = getattr(self.request, "periodic_task_name", None) or ""
-    return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now()))
+    return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now(), selection))
 
 
 @shared_task(name="jobs.tick", bind=True)

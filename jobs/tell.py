@@ -12,6 +12,7 @@ from django.conf import settings
 from jobs import clock, stores
 from jobs.models import Event, Run, Snapshot, Step
 from jobs.node_limits import tagged
+from jobs.selection import selection_of
 from jobs.states import NODE_DONE, NodeStatus, Runner
 from kedro_console import wire
 
@@ -54,6 +55,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         step_id=str(step.task_id),
         pipeline=pipeline.name,
         nodes=step.nodes if is_partial else [],
+        choices={} if is_partial else selection_of(run).choices,
         runner=Runner.SEQUENTIAL if is_distributed else run.runner,
         max_workers=pipeline.max_workers,
         parameters=run.parameters,
@@ -62,6 +64,8 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         in_memory=run.unshared,
         save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
         load_versions=pinned_versions(step) if is_partial else run.load_versions,
+        only_missing_outputs=run.selection.get("only_missing_outputs", False),
+        chosen=run.nodes,
         free_outputs=sorted(structure_of(run).outputs),
         artifact_limit_bytes=settings.CONSOLE_ARTIFACT_LIMIT_MB * 1024 * 1024,
         memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
@@ -74,7 +78,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
 def pinned_versions(step: Step) -> dict[str, str]:
     """The versions that this run (or the one it resumes) saved before: a step must not read a newer one of another.
 
-    What the step makes itself is not pinned: its nodes read each other's new versions.
+    What the step makes itself is not pinned: its nodes read each other's new versions. What was asked for counts most.
     """
     run = step.run
     if not structure_of(run).has_versions:
@@ -82,12 +86,13 @@ def pinned_versions(step: Step) -> dict[str, str]:
     done = run.node_runs.filter(status=NodeStatus.SUCCEEDED).exclude(name__in=step.nodes).values("name")
     saved = Event.objects.filter(run=run, kind="dataset_saved", node__in=done).exclude(data__version="")
     versions = saved.order_by("seq").values_list("data__dataset", "data__version")
-    return {**run.load_versions, **{dataset: version for dataset, version in versions if version}}
+    made = {dataset: version for dataset, version in versions if version}
+    return {**run.load_versions, **made, **run.selection.get("load_versions", {})}
 
 
 def is_part(step: Step) -> bool:
-    """Whether it has to name its nodes; a whole run runs what the pipeline is now, whatever the snapshot says."""
+    """Whether it has to name its nodes; in one process Kedro chooses them, of what the pipeline is now."""
     run = step.run
-    if run.nodes or run.runner == Runner.DISTRIBUTED:
+    if run.runner == Runner.DISTRIBUTED:
         return True
     return run.node_runs.filter(status__in=sorted(NODE_DONE)).exclude(name__in=step.nodes).exists()

@@ -164,7 +164,12 @@ class ProjectAdmin(Admin):
             self._check(request, obj)
 
     def dress(self, rows: Sequence[Any]) -> None:
-        numbers = Snapshot.objects.filter(project__in=rows).order_by().values("project").annotate(newest=Max("id"))
+        numbers = (
+            Snapshot.objects.filter(project__in=rows, kedro_env="")
+            .order_by()
+            .values("project")
+            .annotate(newest=Max("id"))
+        )
         snapshots = Snapshot.objects.filter(pk__in=[row["newest"] for row in numbers])
         newest = {snapshot.project_id: snapshot for snapshot in snapshots}
         for row in rows:

@@ -62,7 +62,7 @@ class RuleAdmin(Admin):
     fieldsets = (
         (None, {"fields": ("name", "is_enabled")}),
         ("When", {"fields": ("sources", ("wants", "outcome"), ("correlate", "node"), "condition")}),
-        ("Start", {"fields": ("target", "mapping", "handler", "is_side_job")}),
+        ("Start", {"fields": ("target", "mapping", "selection", "handler", "is_side_job")}),
         ("Limits", {"fields": (("max_iterations", "max_per_hour"),)}),
         ("History", {"fields": (("created_at", "created_by"), ("edited_at", "edited_by"))}),
     )

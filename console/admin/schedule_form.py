@@ -20,10 +20,11 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from console.choices import SelectionField
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
-from jobs.schedules import HOUSEKEEPING, START, asked, check_parameters, next_fires, wish
+from jobs.schedules import HOUSEKEEPING, START, asked, check_parameters, check_selection, choices, next_fires, wish
 
 CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 RULES = ("crontab", "interval", "clocked")
@@ -46,6 +47,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 5, "spellcheck": "false"}),
         help_text='What differs from the pipeline\'s defaults, such as {"options": {"top": 5}}.',
     )
+    selection = SelectionField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}))
     timing = forms.ChoiceField(
         label="When", choices=TIMINGS, initial="crontab", widget=UnfoldAdminRadioSelectWidget(radio_style=1)
     )
@@ -94,7 +96,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
                 widget=UnfoldAdminSelectWidget(),
             )
         pipeline_id, parameters = asked(schedule)
-        saved |= {"pipeline": pipeline_id, "parameters": parameters}
+        saved |= {"pipeline": pipeline_id, "parameters": parameters, "selection": choices(schedule)}
         if schedule.crontab:
             text = " ".join(str(getattr(schedule.crontab, name)).replace(" ", "") for name in CRON_FIELDS)
             saved |= {"timing": "crontab", "cron": text, "zone": str(schedule.crontab.timezone)}
@@ -126,6 +128,10 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         if not isinstance(parameters, dict):
             self.add_error("parameters", "Write an object of names and values, in braces.")
             return
+        selection = cleaned.get("selection") or {}
+        problems = check_selection(pipeline, selection, at=clock.now()) if selection else {}
+        for name, sentence in problems.items():
+            self.add_error("selection", f"{name}: {sentence}")
         try:
             check_parameters(pipeline, parameters)
         except BadParameters as refusal:
@@ -183,10 +189,14 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             setattr(schedule, name, _stored(getattr(schedule, name)))
         schedule.args = "[]"
         is_start = cleaned["task"] == START
-        schedule.kwargs = wish(cleaned["pipeline"], cleaned.get("parameters") or {}) if is_start else "{}"
+        schedule.kwargs = _wish(cleaned) if is_start else "{}"
         schedule.queue = schedule.exchange = schedule.routing_key = schedule.priority = None
         schedule.headers = "{}"
         return super().save(commit)
+
+
+def _wish(cleaned: dict[str, Any]) -> str:
+    return wish(cleaned["pipeline"], cleaned.get("parameters") or {}, cleaned.get("selection"))
 
 
 def _stored(rule: Model | None) -> Model | None:

@@ -32,7 +32,8 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.launch import launch
 from jobs.models import Pipeline
-from jobs.schedules import HOUSEKEEPING, START, asked, cron_sentence, next_fire, next_fires, sentence
+from jobs.schedules import HOUSEKEEPING, START, asked, choices, cron_sentence, next_fire, next_fires, sentence
+from jobs.selection import read
 from jobs.states import Cause
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
@@ -66,6 +67,7 @@ class ScheduleAdmin(Admin):
     conditional_fields = {
         "pipeline": f"task == '{START}'",
         "parameters": f"task == '{START}'",
+        "selection": f"task == '{START}'",
         "cron": "timing == 'crontab'",
         "zone": "timing == 'crontab'",
         "every": "timing == 'interval'",
@@ -75,7 +77,7 @@ class ScheduleAdmin(Admin):
     }
     fieldsets = (
         (None, {"fields": ("name", "enabled", "when", "upcoming", ("last_fired", "fired"))}),
-        ("What", {"fields": ("task", "pipeline", "parameters")}),
+        ("What", {"fields": ("task", "pipeline", "parameters", "selection")}),
         ("When", {"fields": ("timing", "cron", "zone", "every", "period", "once_at", "start_time", "one_off")}),
         ("Notes", {"fields": ("description",)}),
     )
@@ -193,6 +195,7 @@ class ScheduleAdmin(Admin):
             cause=Cause.MANUAL,
             by=request.user,  # type: ignore[arg-type] # the admin is for users, never for the anonymous
             parameters=parameters,
+            selection=read(choices(schedule)),
             cause_detail=f"schedule {schedule.name}, run now",
         )
         return format_html("{} started {} as run {}.", schedule.name, str(pipeline), run_link(run.pk))

@@ -1,25 +1,80 @@
-"""What a request may ask for; fields that are not named here are ignored."""
+"""What a request may ask for; a field that is not named here is a mistake."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rest_framework import serializers
 
 from console.api.shapes import JOB_STATUS
 from jobs.prioritize import LAST
-from jobs.selection import Selection
+from jobs.selection import ALL, Selection, did_you_mean
 from jobs.states import Runner
 
 LARGEST: Final = 2**63 - 1
+LONGEST_NAME: Final = 500
+
+
+class Asked(serializers.Serializer[Any]):
+    """A body that takes no other fields than its own."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        refuse_unknown(data, self.fields)
+        return super().to_internal_value(data)
+
+
+class Nothing(Asked):
+    """A body without any fields."""
+
+
+def refuse_unknown(data: Any, known: Iterable[str]) -> None:
+    """A ValidationError for each field that is not known, with the nearest names."""
+    names = list(known)
+    unknown = [name for name in data if name not in names] if isinstance(data, Mapping) else []
+    if unknown:
+        said = "There is no such field here."
+        raise serializers.ValidationError({name: f"{said}{did_you_mean(name, names)}" for name in unknown})
 
 
 def _names(help_text: str) -> serializers.ListField:
-    child = serializers.CharField(max_length=500)
+    child = serializers.CharField(max_length=LONGEST_NAME, trim_whitespace=False)
     return serializers.ListField(child=child, max_length=1000, required=False, default=list, help_text=help_text)
 
 
-class JobAsked(serializers.Serializer[Any]):
+class SelectionAsked(Asked):
+    """What of a pipeline runs, in the words of `kedro run`; several choices of nodes count together."""
+
+    nodes = _names("Only these nodes.")
+    from_nodes = _names("Only these nodes and all that need them.")
+    to_nodes = _names("Only these nodes and all that they need.")
+    from_inputs = _names("Only nodes that read these datasets, and all that need them.")
+    to_outputs = _names("Only nodes that make these datasets, and all that they need.")
+    tags = _names("Only nodes with one of these tags.")
+    namespaces = _names("Only nodes in one of these namespaces; `a.b` lies in `a`.")
+    only_missing_outputs = serializers.BooleanField(
+        required=False, default=False, help_text="Only nodes whose outputs are not there, and what these need."
+    )
+    load_versions = serializers.DictField(
+        child=serializers.CharField(max_length=LONGEST_NAME),
+        required=False,
+        default=dict,
+        help_text="Versioned dataset → the version to load.",
+    )
+    env = serializers.CharField(
+        max_length=80,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Kedro environment.",
+    )
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(**{name: value for name, value in self.validated_data.items() if name in ALL})
+
+
+class JobAsked(SelectionAsked):
     """A job to start."""
 
     pipeline_name = serializers.CharField(
@@ -32,26 +87,18 @@ class JobAsked(serializers.Serializer[Any]):
     runner = serializers.ChoiceField(
         Runner.choices, required=False, default="", allow_blank=True, help_text="Empty: the pipeline's own."
     )
-    from_nodes = _names("Only these nodes and all that need them.")
-    to_nodes = _names("Only these nodes and all that they need.")
-    tags = _names("Only nodes with one of these tags.")
     everything = serializers.BooleanField(
         required=False, default=False, help_text="Also what did not change, where the pipeline re-runs only that."
     )
 
-    @property
-    def selection(self) -> Selection:
-        asked = self.validated_data
-        return Selection(from_nodes=asked["from_nodes"], to_nodes=asked["to_nodes"], tags=asked["tags"])
 
-
-class WishAsked(serializers.Serializer[Any]):
+class WishAsked(Asked):
     """What is wanted of a job that waits."""
 
     priority = serializers.IntegerField(min_value=0, max_value=LAST, help_text="0 goes first, 9 last.")
 
 
-class ResumeAsked(serializers.Serializer[Any]):
+class ResumeAsked(Asked):
     """How to resume a job."""
 
     parameters = serializers.DictField(

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import LARGEST
+from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.errors import Conflict
 from console.api.jobs import CLASH
@@ -26,7 +26,7 @@ MOST_PUT: Final = 10_000
 PURGED: Final = [status for status in ItemStatus.values if status != ItemStatus.TAKEN]
 
 
-class QueueWishShape(serializers.Serializer[Any]):
+class QueueWishShape(Asked):
     """A queue's settings; what is left out stays as it is."""
 
     description = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
@@ -86,12 +86,12 @@ class ItemsAsked(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=1000)
 
 
-class NewItemShape(serializers.Serializer[Any]):
+class NewItemShape(Asked):
     key = serializers.CharField(max_length=MAX_KEY, trim_whitespace=False)
     body = serializers.JSONField(required=False, allow_null=True, default=None)
 
 
-class PutAsked(serializers.Serializer[Any]):
+class PutAsked(Asked):
     items = serializers.ListField(child=NewItemShape(), max_length=MOST_PUT, allow_empty=False)
 
 
@@ -100,7 +100,7 @@ class PutShape(serializers.Serializer[Any]):
     known = serializers.IntegerField(help_text="Their keys were in the queue already.")
 
 
-class ChosenShape(serializers.Serializer[Any]):
+class ChosenShape(Asked):
     """Which parked items: one by its key, all with one error, or all."""
 
     key = serializers.CharField(required=False, default="", max_length=MAX_KEY, trim_whitespace=False)

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from console.api.asked import Nothing
 from console.api.body import PlainJSON, StrictJSON
 from console.api.errors import LengthMissing
 from console.api.shapes import FieldsRefusalShape, RefusalShape
@@ -45,6 +46,11 @@ class Door(APIView):
         answer: Response = super().finalize_response(request, response, *args, **named)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
+
+
+def refuse_fields(request: Request) -> None:
+    """For a request that takes no body: what is in it would change nothing, and whoever sent it thinks otherwise."""
+    Nothing(data=request.data).is_valid(raise_exception=True)
 
 
 def asked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:

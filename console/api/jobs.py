@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.asked import JobAsked, JobsAsked, ResumeAsked, WishAsked
-from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called, refuse_fields
 from console.api.errors import Conflict
 from console.api.permissions import name_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
@@ -26,6 +26,7 @@ from jobs.paths import merge
 from jobs.prioritize import prioritize
 from jobs.resume import resume
 from jobs.retry import retry
+from jobs.selection import Selection, selection_of
 from jobs.states import Cause
 
 KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -90,7 +91,7 @@ def _submit(request: Request, pipeline: Pipeline, given: JobAsked) -> tuple[Run,
         idempotency_key=_key(request),
         uuid=uuid,
     )
-    if run.uuid != uuid and not _is_answer(run, pipeline, parameters):
+    if run.uuid != uuid and not _is_answer(run, pipeline, parameters, given.selection):
         raise Conflict("This Idempotency-Key has already started a different job: use a new key for this one.")
     return run, run.uuid == uuid
 
@@ -102,8 +103,10 @@ def _key(request: Request) -> str | None:
     return key
 
 
-def _is_answer(run: Run, pipeline: Pipeline, parameters: dict[str, Any]) -> bool:
+def _is_answer(run: Run, pipeline: Pipeline, parameters: dict[str, Any], selection: Selection) -> bool:
     """Whether a job that was there before is the answer to the same question asked again."""
+    if selection != selection_of(run):
+        return False
     known = merge(run.snapshot.picture.parameters if run.snapshot else {}, run.parameters)
     asked = settled(parameters, known)
     return run.pipeline_id == pipeline.pk and merge(run.parameters, asked) == run.parameters
@@ -142,6 +145,7 @@ class Cancel(Door):
     @extend_schema(operation_id="jobs_cancel", request=None, responses={200: JobShape, **REFUSED, **MISSING, **CLASH})
     def post(self, request: Request, job: str) -> Response:
         """Ask a job to stop; its status is `cancelled` when its processes are gone."""
+        refuse_fields(request)
         run = cancel(find_job(job), at=clock.now(), by=name_of(request))
         return Response(JobShape(run, context={"request": request}).data)
 
@@ -151,7 +155,8 @@ class Retry(Door):
 
     @extend_schema(operation_id="jobs_retry", request=None, responses={201: JobShape, **REFUSED, **MISSING, **CLASH})
     def post(self, request: Request, job: str) -> Response:
-        """A new job with the same pipeline, parameters and nodes, once this one has ended."""
+        """A new job with the same pipeline, parameters and choices, once this one has ended."""
+        refuse_fields(request)
         by = request.user if request.user.is_authenticated else None
         run = retry(find_job(job), at=clock.now(), by=by, by_name=name_of(request))
         return Response(JobShape(run, context={"request": request}).data, status=201)

@@ -11,7 +11,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
+from console.api.asked import Asked, refuse_unknown
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_fields
 from console.api.permissions import name_of
 from console.api.shapes import Moment
 from jobs import clock
@@ -71,6 +72,10 @@ class QuotaAsked(serializers.ModelSerializer[Quota]):
         fields = ("name", "description", "windows")
         extra_kwargs = {"description": {"required": False, "allow_blank": True}}
 
+    def to_internal_value(self, data: Any) -> Any:
+        refuse_unknown(data, self.fields)
+        return super().to_internal_value(data)
+
     def write(self) -> Quota:
         windows = self.validated_data.pop("windows", None)
         with transaction.atomic():
@@ -84,7 +89,7 @@ class QuotaAsked(serializers.ModelSerializer[Quota]):
         return quota
 
 
-class PauseAsked(serializers.Serializer[Any]):
+class PauseAsked(Asked):
     reason = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
     until = Moment(required=False, allow_null=True, default=None, help_text="null: until it is opened.")
 
@@ -153,6 +158,7 @@ class Open(Door):
     @extend_schema(operation_id="quotas_open", request=None, responses={200: QuotaShape, **REFUSED, **MISSING})
     def post(self, request: Request, quota: str) -> Response:
         """End a pause, or what the API asked for."""
+        refuse_fields(request)
         row = reopen(_found(quota).name)
         bring_forward(clock.now())
         return Response(QuotaShape(_usage(row)).data)

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from console.api.asked import Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.jobs import CLASH
 from console.api.permissions import name_of
@@ -131,7 +132,7 @@ class RequestsAsked(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=120, required=False, default="")
 
 
-class Chosen(serializers.Serializer[Any]):
+class Chosen(Asked):
     """Which failed requests: by their ids, or all open ones of a host and reason."""
 
     requests = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False, max_length=10_000)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import LARGEST
+from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import Moment, address
 from jobs import clock
@@ -29,7 +29,7 @@ def named(pipeline: Pipeline) -> str:
     return f"{pipeline.project.name}/{pipeline.name}"
 
 
-class RuleAsked(serializers.Serializer[Any]):
+class RuleAsked(Asked):
     """A rule; pipelines are written “project/pipeline”, or by their name alone where one project has it."""
 
     name = serializers.CharField(max_length=120)
@@ -44,6 +44,9 @@ class RuleAsked(serializers.Serializer[Any]):
     )
     mapping = serializers.DictField(
         child=serializers.CharField(max_length=2000), default=dict, help_text="Parameter → JMESPath that computes it."
+    )
+    selection = serializers.JSONField(
+        default=dict, help_text='Of the started pipeline, in the words of `kedro run`: {"tags": ["daily"]}.'
     )
     handler = serializers.RegexField(HANDLER, max_length=300, default="", allow_blank=True)
     target = serializers.CharField(max_length=LONGEST_NAME, help_text="The pipeline that it starts.")
@@ -76,7 +79,7 @@ class RuleShape(RuleAsked):
         return rule.edited_by.get_username() if rule.edited_by else ""
 
 
-class TestAsked(serializers.Serializer[Any]):
+class TestAsked(Asked):
     job = serializers.CharField(max_length=60, help_text="The id or number of a past job.")
 
 

@@ -86,6 +86,8 @@ class JobShape(serializers.Serializer[Any]):
     execution_time = serializers.SerializerMethodField(help_text="Seconds between start and end.")
     runner = serializers.ChoiceField(Runner.choices)
     nodes = serializers.ListField(child=serializers.CharField(), help_text="The chosen nodes; empty: all of them.")
+    selection = serializers.DictField(help_text="What was asked for, in the words of `kedro run`; empty: all of it.")
+    env = serializers.CharField(help_text="The Kedro environment; empty: the project's default.")
     progress = ProgressShape(source="*")
     wait_reason = serializers.CharField(help_text="Why it has to wait; empty when nothing holds it back.")
     plan_reason = serializers.CharField(help_text="Why it has fewer steps than asked for; empty: it has not.")

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from console.api.asked import Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door
 from console.api.jobs import CLASH
 from console.api.permissions import name_of
@@ -48,7 +49,7 @@ class WorkerShape(serializers.Serializer[Any]):
         return worker.state(at)
 
 
-class WishShape(serializers.Serializer[Any]):
+class WishShape(Asked):
     """What is wanted of a worker; what is left out stays as it is."""
 
     wanted_state = serializers.ChoiceField(Wanted.choices, required=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -67,5 +67,26 @@ def _plain(name: str, value: Any) -> Any:
 
 def names(given: list[str]) -> list[str]:
     """`["a,b", "c"]` → `["a", "b", "c"]`; a comma inside the brackets of a node's name does not separate."""
-    parts = (part.strip() for text in given for part in re.split(r",(?![^(\[]*[)\]])", text))
+    parts = (part.strip() for text in given for part in _parts(text))
     return [part for part in parts if part]
+
+
+def _parts(text: str) -> Iterator[str]:
+    start = depth = 0
+    for place, character in enumerate(text):
+        depth = max(0, depth + (character in "([") - (character in ")]"))
+        if character == "," and not depth:
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
+
+
+def versions(given: list[str]) -> dict[str, str]:
+    """`["a:1,b:2"]` → `{"a": "1", "b": "2"}`."""
+    found = {}
+    for pair in names(given):
+        dataset, sign, version = pair.partition(":")
+        if not (dataset and sign and version):
+            raise BadParameters({"--load-versions": f"Write --load-versions DATASET:VERSION, not “{pair[:80]}”."})
+        found[dataset.strip()] = version.strip()
+    return found

@@ -113,6 +113,14 @@ def badge(status: str) -> SafeString:
 
 
 @register.filter
+def chosen(value: Any) -> str:
+    """One of the choices of `kedro run`, as people write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {version}" for name, version in value.items())
+    return ", ".join(value) if isinstance(value, list) else ("yes" if value is True else str(value))
+
+
+@register.filter
 def short_parameters(value: Mapping[str, Any] | None, most: int = 3) -> str:
     """The first few parameters in one line, by the shortest text that leads to each."""
     pairs = dotted(value)

@@ -75,7 +75,7 @@ def _groups(at: datetime) -> list[Group]:
 
 def _problems(projects: list[Project]) -> dict[int, list[dict[str, str]]]:
     """The problems in each project's newest snapshot, read without the rest of it, which may be megabytes."""
-    newest = Snapshot.objects.filter(project=OuterRef("pk")).order_by("-id").values("id")[:1]
+    newest = Snapshot.objects.filter(project=OuterRef("pk"), kedro_env="").order_by("-id").values("id")[:1]
     ids = Project.objects.filter(pk__in=[project.pk for project in projects]).annotate(newest=Subquery(newest))
     found = Snapshot.objects.filter(pk__in=[pk for pk in ids.values_list("newest", flat=True) if pk])
     seen = {project: problems or [] for project, problems in found.values_list("project_id", "content__problems")}

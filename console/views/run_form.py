@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -20,8 +21,9 @@ from console.views.shell import page
 from console.will_run import will_run
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
-from jobs.launch import launch
+from jobs.launch import launch, snapshot_of
 from jobs.models import Pipeline, Run, Snapshot
+from jobs.selection import Selection, selection_of
 from jobs.states import Cause
 from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline
@@ -33,12 +35,19 @@ LATEST = 6  # runs whose parameters are offered
 @needs("jobs.start_pipeline")
 def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
     """The form; posted, it starts the run and leads to it, or comes back with a sentence on each wrong field."""
-    row, snapshot, structure = _pipeline(pk)
-    if snapshot is None or structure is None:
+    row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
+    earlier = _earlier(request, row) if request.method == "GET" else None
+    try:
+        snapshot = snapshot_of(row, _env(request, earlier), at=clock.now())
+    except ConsoleError as error:
+        context = {"pipeline": row, "snapshot": row.project.snapshot, "error": str(error)}
+        return page(request, "pipelines/unknown.html", context, title=row.name)
+    structure = snapshot.pipeline(row.name)
+    if structure is None:
         return page(request, "pipelines/unknown.html", {"pipeline": row, "snapshot": snapshot}, title=row.name)
     if request.method == "GET":
-        return _page(request, _fresh(request, row, snapshot, structure), snapshot)
-    form = RunForm(row, structure, snapshot.picture, data=request.POST)
+        return _page(request, _fresh(request, row, snapshot, structure, earlier), snapshot)
+    form = RunForm(row, structure, snapshot.picture, data=request.POST, kedro=snapshot.kedro_version)
     run = _start(request, form) if form.is_valid() else None
     return redirect("run", run.pk) if run else _page(request, form, snapshot)
 
@@ -47,32 +56,49 @@ def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
 @needs("jobs.start_pipeline")
 def pipeline_run_preview(request: HttpRequest, pk: int) -> HttpResponse:
     """What would run, and the same as curl and as a command, for the form as it stands."""
-    row, snapshot, structure = _pipeline(pk)
-    if snapshot is None or structure is None:
+    row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
+    try:
+        snapshot = snapshot_of(row, _env(request), at=clock.now())
+    except ConsoleError:
         return HttpResponse(status=409)
-    form = RunForm(row, structure, snapshot.picture, data=request.POST)
+    structure = snapshot.pipeline(row.name)
+    if structure is None:
+        return HttpResponse(status=409)
+    form = RunForm(row, structure, snapshot.picture, data=request.POST, kedro=snapshot.kedro_version)
     form.is_valid()
     return render(request, "pipelines/_will_run.html", {"form": form, **_will_run(request, form, snapshot)})
 
 
-def _pipeline(pk: int) -> tuple[Pipeline, Snapshot | None, SnapshotPipeline | None]:
-    row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
-    snapshot = row.project.snapshot
-    return row, snapshot, snapshot.pipeline(row.name) if snapshot else None
+def _env(request: HttpRequest, earlier: Run | None = None) -> str:
+    """The Kedro environment whose values the form shows: the one asked for, else that of the run it starts from."""
+    if request.method == "POST":
+        return str(request.POST.get("env", ""))
+    asked = request.GET.get("env")
+    return selection_of(earlier).env if asked is None and earlier else str(asked or "")
 
 
-def _fresh(request: HttpRequest, row: Pipeline, snapshot: Snapshot, structure: SnapshotPipeline) -> RunForm:
-    """A form with the pipeline's own values, or with those of the run that `from` names."""
+def _earlier(request: HttpRequest, row: Pipeline) -> Run | None:
+    """The run that `from` names."""
     number = request.GET.get("from", "")
     earlier = row.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
     if number and earlier is None:
         messages.warning(request, f"This pipeline has no run #{number}: the form shows its usual values.")
+    return earlier
+
+
+def _fresh(
+    request: HttpRequest, row: Pipeline, snapshot: Snapshot, structure: SnapshotPipeline, earlier: Run | None
+) -> RunForm:
+    """A form with the pipeline's own values, or with those of an earlier run."""
+    env = _env(request, earlier)
+    selection = replace(selection_of(earlier), env=env) if earlier else Selection(env=env)
     form = RunForm(
         row,
         structure,
         snapshot.picture,
         parameters=earlier.parameters if earlier else None,
-        nodes=earlier.nodes if earlier else (),
+        selection=selection,
+        kedro=snapshot.kedro_version,
     )
     if earlier:
         form.initial["runner"] = earlier.runner
@@ -112,7 +138,7 @@ def _key(user: User, form: RunForm) -> str | None:
         return None
     chosen = form.selection
     how = [form.cleaned_data["runner"], form.cleaned_data["everything"]]
-    content = [form.changes, chosen.nodes, chosen.from_nodes, chosen.to_nodes, chosen.tags, how]
+    content = [form.changes, chosen.stored, how]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
 

@@ -92,4 +92,8 @@ class Project(models.Model):
     @property
     def snapshot(self) -> Snapshot | None:
         """The newest picture of this project, None before the first check."""
-        return self.snapshots.order_by("-id").first()
+        return self.snapshot_in("")
+
+    def snapshot_in(self, env: str) -> Snapshot | None:
+        """The newest picture in a Kedro environment that a run asked for; empty: in the project's own."""
+        return self.snapshots.filter(kedro_env=env).order_by("-id").first()

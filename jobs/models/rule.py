@@ -68,6 +68,12 @@ class Rule(models.Model):
         verbose_name="starts",
         help_text="The pipeline that it starts.",
     )
+    selection = models.JSONField(
+        "choices",
+        default=dict,
+        blank=True,
+        help_text='Of the started pipeline, in the words of `kedro run`, such as {"tags": ["daily"], "env": "prod"}.',
+    )
     is_side_job = models.BooleanField(
         "side job", default=False, help_text="Shown beside the main run, and never changes what that one is."
     )

@@ -50,6 +50,12 @@ class Run(Moving):
     resolved_parameters = models.JSONField(null=True, blank=True)
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)
     nodes = models.JSONField(default=list, blank=True, help_text="Chosen nodes; empty: the whole pipeline.")
+    selection = models.JSONField(
+        default=dict, blank=True, help_text="What was asked for, in the words of `kedro run`; empty: all of it."
+    )
+    kedro_env = models.CharField(
+        "Kedro environment", max_length=80, blank=True, help_text="Empty: the project's own when it runs."
+    )
     tags = models.JSONField(default=list, blank=True)
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
@@ -158,6 +164,11 @@ class Run(Moving):
     def store_folder(self) -> Path:
         """The datasets between its nodes, when it is resumable."""
         return self.folder / "store"
+
+    @property
+    def env(self) -> str:
+        """The Kedro environment that it runs in; empty: the project's default."""
+        return self.kedro_env or self.pipeline.project.kedro_env
 
     @property
     def duration(self) -> timedelta | None:

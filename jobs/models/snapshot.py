@@ -12,6 +12,9 @@ class Snapshot(models.Model):
     """A read-only picture of a project's pipelines, nodes, datasets and parameters at one code revision."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="snapshots")
+    kedro_env = models.CharField(
+        max_length=80, blank=True, help_text="A Kedro environment that a run asked for; empty: the project's own."
+    )
     revision = models.CharField(max_length=80)
     kedro_version = models.CharField(max_length=40, blank=True)
     python_version = models.CharField(max_length=40, blank=True)
@@ -20,7 +23,7 @@ class Snapshot(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["project", "-id"], name="snapshot_newest")]
+        indexes = [models.Index(fields=["project", "kedro_env", "-id"], name="snapshot_newest")]
 
     def __str__(self) -> str:
         return f"{self.project} at {self.revision}"

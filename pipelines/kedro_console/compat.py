@@ -16,6 +16,8 @@ COPIED_BY_MEMORY_DATASET = ("pandas", "numpy")  # MemoryDataset tries to import 
 IMPORTED_BY_A_RUN = ("pydantic.main",)  # by the validation of Kedro 1.x, where the project has it
 BAD_PARAMETERS = ("ParameterValidationError", "ModelInstantiationError")
 MISSING_CONFIG = ("MissingConfigException",)
+CHOICES = ("from_nodes", "to_nodes", "from_inputs", "to_outputs")
+PASSING = ("memorydataset", "cacheddataset", "_sharedmemorydataset")
 MISSING_DATASET = ("DatasetNotFoundError", "DataSetNotFoundError")
 
 
@@ -36,11 +38,32 @@ def create_session(project_path: Path, env: str, parameters: dict[str, Json]) ->
         return KedroSession.create(**arguments)
 
 
-def run(session: Any, pipeline: str, **arguments: Any) -> Any:
-    """`session.run` of one pipeline by name."""
-    is_plural = "pipeline_names" in inspect.signature(session.run).parameters
-    named = {"pipeline_names": [pipeline]} if is_plural else {"pipeline_name": pipeline}
-    return session.run(**named, **arguments)
+def run(session: Any, pipeline: str, choices: dict[str, list[str]], **arguments: Any) -> Any:
+    """`session.run` of one pipeline by name, as the command `kedro run` calls it: hooks see the same run parameters.
+
+    What this Kedro does not know of `only_missing_outputs` is left to the runner.
+    """
+    known = inspect.signature(session.run).parameters
+    named = {"pipeline_names": [pipeline]} if "pipeline_names" in known else {"pipeline_name": pipeline}
+    if "only_missing_outputs" not in known:
+        arguments.pop("only_missing_outputs")
+    return session.run(**named, **_chosen(pipeline, choices, "namespaces" in known), **arguments)
+
+
+def _chosen(pipeline: str, choices: dict[str, list[str]], is_plural: bool) -> dict[str, Any]:
+    chosen: dict[str, Any] = {name: choices.get(name, []) for name in CHOICES}
+    nodes, namespaces = choices.get("nodes", []), choices.get("namespaces", [])
+    if len(namespaces) > 1 and not is_plural:  # before 1.0 there is room for one
+        inside = [node.name for node in registered(pipeline, []).nodes if _is_in(node.namespace, namespaces)]
+        nodes, namespaces = [name for name in inside if not nodes or name in nodes], []
+    chosen["tags"], chosen["node_names"] = tuple(choices.get("tags", ())), tuple(nodes)
+    if is_plural:
+        return {**chosen, "namespaces": namespaces}
+    return {**chosen, "namespace": namespaces[0] if namespaces else None}
+
+
+def _is_in(namespace: Any, names: list[str]) -> bool:
+    return bool(namespace) and namespace.startswith(tuple(names))
 
 
 def conf_source() -> str:
@@ -195,6 +218,25 @@ def is_registered(catalog: Any, name: str) -> bool:
 
 def is_ephemeral(dataset: Any) -> bool:
     return dataset is None or bool(getattr(dataset, "_EPHEMERAL", False)) or "Memory" in type(dataset).__name__
+
+
+def is_passing(dataset: Any) -> bool:
+    """What Kedro itself takes for a dataset that outlives no run; before 0.19 it had no mark for that."""
+    mark = getattr(dataset, "_EPHEMERAL", None)
+    return type(dataset).__name__.lower() in PASSING if mark is None else bool(mark)
+
+
+def pipeline_of(nodes: list[Any]) -> Any:
+    from kedro.pipeline import Pipeline
+
+    return Pipeline(nodes)
+
+
+def registered(name: str, nodes: list[str]) -> Any:
+    """The project's pipeline of that name; with nodes those alone."""
+    from kedro.framework.project import pipelines
+
+    return pipelines[name].filter(node_names=nodes) if nodes else pipelines[name]
 
 
 def dataset_class() -> Any:

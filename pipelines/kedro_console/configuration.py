@@ -34,6 +34,7 @@ class Configuration:
     base: str = "conf/base"
     local: str = "conf/local"  # the folder of the Kedro environment
     conf: Path | None = None  # the folder that holds all of them
+    environments: list[str] = field(default_factory=list)  # the folders of Kedro environments there
     may_change: bool = False  # the project has hooks that can add to the catalog, credentials or parameters
 
     @property
@@ -77,6 +78,7 @@ class _Reader:
         found.conf = self._conf
         found.base, found.local = self._problems.relative(self._conf / self._base), self._shown
         if self._conf.is_dir():
+            found.environments = self._environments()
             self._require_folders()
         elif not self._is_elsewhere():
             self._problems.error("configuration", f"The folder {self._conf.name} is missing: create it.")
@@ -94,7 +96,7 @@ class _Reader:
     def _require_folders(self) -> None:
         """A missing environment is named, and the rest is read from the base environment alone."""
         if not (self._conf / self._env).is_dir():
-            names = sorted(each.name for each in self._conf.iterdir() if each.is_dir() and each.name[0] != ".")
+            names = self._environments()
             self._problems.error(
                 f"environment:{self._env}",
                 f"The Kedro environment '{self._env}' has no folder: create {self._shown}, "
@@ -104,6 +106,9 @@ class _Reader:
         if not (self._conf / self._base).is_dir():
             base = self._problems.relative(self._conf / self._base)
             self._problems.error(f"environment:{self._base}", f"The folder {base} is missing: create it.")
+
+    def _environments(self) -> list[str]:
+        return sorted(each.name for each in self._conf.iterdir() if each.is_dir() and each.name[0] not in "._")
 
     def _part(self, key: str) -> dict[str, wire.Json] | None:
         """catalog, credentials or parameters; runtime parameters without a default are named and stand empty."""

@@ -168,6 +168,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         runtime_parameters=found.runtime_parameters,
         files=files,
         folders=folders,
+        environments=found.environments,
     )
 
 

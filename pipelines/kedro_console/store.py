@@ -84,6 +84,7 @@ def _dataset_class() -> Any:
     methods = {"load": load, "save": save} if is_new else {"_load": load, "_save": save}
     more = {
         "__init__": keep,
+        "_EPHEMERAL": True,  # it stands in the place of one that is
         "_exists": lambda self: self._shelf.has(wire.store_file(self._name)),
         "_describe": lambda self: {"dataset": self._name},
         "__module__": __name__,

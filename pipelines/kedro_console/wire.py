@@ -71,18 +71,21 @@ def plain(message: Message) -> dict[str, Json]:
 
 @dataclass(frozen=True)
 class StepStarted(Message):
-    """Run these nodes of this pipeline in one child. `nodes` empty = all of the pipeline."""
+    """Run these nodes of this pipeline in one child. `nodes` empty = what `choices` choose; both empty = all of it."""
 
     kind: ClassVar[str] = "step_started"
     run_id: str
     step_id: str
     pipeline: str
     nodes: list[str] = field(default_factory=list)
+    choices: dict[str, list[str]] = field(default_factory=dict)  # nodes, from_nodes … as `kedro run` knows them
     runner: str = "sequential"  # or "threads"
     max_workers: int = 4
     parameters: dict[str, Json] = field(default_factory=dict)  # runtime parameters, nested
     save_version: str = ""  # Kedro version id for versioned datasets; "" = Kedro's own timestamp
     load_versions: dict[str, str] = field(default_factory=dict)
+    only_missing_outputs: bool = False  # a node runs when an output is missing, or one below it needs what it makes
+    chosen: list[str] = field(default_factory=list)  # all nodes of the run, of other steps too; [] = the pipeline's
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
     in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
@@ -192,6 +195,14 @@ class RunStarted(Event):
     nodes: list[str]
     parameters: dict[str, Json]
     versions: dict[str, str]  # package name → version, of what the project imports
+
+
+@dataclass(frozen=True)
+class NodesSkipped(Event):
+    """What these nodes make is there already, and only what was missing was asked for."""
+
+    kind: ClassVar[str] = "nodes_skipped"
+    nodes: list[str]
 
 
 @dataclass(frozen=True)
@@ -406,9 +417,10 @@ class ChildExited(Event):
 MESSAGES: Final[dict[str, type[Message]]] = {
     cls.kind: cls
     for cls in (
-        StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodeStarted,
-        NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, RequestsCounted, RequestMade,
-        RequestRecovered, FileKept, FileUnkept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured, ChildWaited,
+        StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodesSkipped,
+        NodeStarted, NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, RequestsCounted,
+        RequestMade, RequestRecovered, FileKept, FileUnkept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured,
+        ChildWaited,
         ChildExited,
     )
 }  # fmt: skip
@@ -690,6 +702,7 @@ class ProjectSnapshot:
     )  # names that the configuration takes by ${runtime_params:…}
     files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
     folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
+    environments: list[str] = field(default_factory=list)  # Kedro environments that it has; [] = nobody can tell
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:

@@ -32,6 +32,7 @@ from kedro_console import (
     learned,
     logs,
     masking,
+    missing,
     parameters,
     processes,
     shelf,
@@ -119,13 +120,25 @@ class Work:
         compat.run(
             session,
             request.pipeline,
-            node_names=request.nodes or None,
-            runner=compat.runner(request.runner, request.max_workers),
-            load_versions=request.load_versions or None,
+            {"nodes": request.nodes} if request.nodes else request.choices,
+            runner=self._runner(request),
+            load_versions=request.load_versions,
+            only_missing_outputs=request.only_missing_outputs,
         )
         if request.may_go_on:
             compat.allow_again(session)
             self._session = session
+
+    def _runner(self, request: wire.StepStarted) -> Any:
+        runner = compat.runner(request.runner, request.max_workers)
+        if not request.only_missing_outputs:
+            return runner
+        whole = compat.registered(request.pipeline, request.chosen)
+        return missing.only_missing(runner, whole, self._tell_skipped)
+
+    def _tell_skipped(self, nodes: list[str]) -> None:
+        if nodes:
+            self._reporter.send(wire.NodesSkipped(time.time(), nodes))
 
     def _first_session(self, request: wire.StepStarted) -> Any:
         from kedro.framework.project import settings

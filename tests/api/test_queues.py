@@ -54,7 +54,7 @@ def test_a_queue_that_is_not_there_is_named_with_the_nearest(viewer: Client) -> 
 
 def test_an_admin_makes_a_queue_with_its_settings_and_changes_them(caller: Caller) -> None:
     admin = caller("admin")
-    made = post(admin, "/queues", {"name": "words", "max_attempts": 5, "waiting": 99})
+    made = post(admin, "/queues", {"name": "words", "max_attempts": 5})
     assert (made.status_code, made.json()["max_attempts"], made.json()["waiting"]) == (201, 5, 0)
     assert post(admin, "/queues", {"name": "words"}).status_code == 409
     changed = admin.patch("/api/v1/queues/words", '{"description": "to ask"}', "application/json")

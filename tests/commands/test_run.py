@@ -50,6 +50,35 @@ def test_the_file_gives_parameters_and_the_words_after_it_count_more(manage: Man
     assert Run.objects.get().parameters == {"options": {"top": 7, "kind": "line"}, "dry": True}
 
 
+def test_all_choices_of_kedro_run_are_taken(manage: Manage) -> None:
+    make_pipeline()
+    options = ["--nodes", "process", "--from-inputs", "raw_data", "--to-outputs", "processed_data,raw_data"]
+    said = manage(
+        "run", "report", *options, "--only-missing-outputs", "--load-versions", "raw_data:2026-01-01T00.00.00.000Z"
+    )
+    assert said.code == 0
+    assert Run.objects.get().selection == {
+        "nodes": ["process"],
+        "from_inputs": ["raw_data"],
+        "to_outputs": ["processed_data", "raw_data"],
+        "only_missing_outputs": True,
+        "load_versions": {"raw_data": "2026-01-01T00.00.00.000Z"},
+    }
+    refused = manage("run", "report", "--namespaces", "a")
+    assert (refused.code, "There is no namespace “a” in this pipeline." in refused.err) == (2, True)
+    assert manage("run", "report", "--load-versions", "raw_data").code == 2
+
+
+def test_the_names_of_unnamed_nodes_are_one_name_each() -> None:
+    odd = "make([raw, params:top],[x]) -> [a;b]"
+    assert given.names([f"fetch, {odd},<lambda>([None]) -> [z]", "last"]) == [
+        "fetch",
+        odd,
+        "<lambda>([None]) -> [z]",
+        "last",
+    ]
+
+
 def test_nodes_tags_runner_and_project_are_chosen(manage: Manage) -> None:
     make_pipeline()
     manage("run", "report", "--project", "shop", "--from-nodes", "process", "--to-nodes", "process,write")

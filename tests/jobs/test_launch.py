@@ -107,8 +107,10 @@ def test_nodes_are_chosen_by_name_direction_and_tag(selection: Selection, nodes:
 def test_an_unknown_node_is_named_with_its_neighbours() -> None:
     with pytest.raises(BadParameters, match=r"no node “proces” in this pipeline. Did you mean process"):
         make_run(selection=Selection(nodes=["proces"]))
-    with pytest.raises(BadParameters, match="No node is left"):
-        make_run(selection=Selection(tags=["nowhere"]))
+    with pytest.raises(BadParameters, match=r"no tag “oi” in this pipeline. Known here: io"):
+        make_run(selection=Selection(tags=["oi"]))
+    with pytest.raises(BadParameters, match="No node is left by this choice of nodes and tags"):
+        make_run(selection=Selection(nodes=["process"], tags=["io"]))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,16 @@ from jobs.states import Cause, Runner, Status
 CODES: Final[dict[str, int]] = {Status.SUCCEEDED: 0, Status.CANCELLED: CANCELLED}
 LOOK_SECONDS: Final = 0.2
 PARAM: Final = 'The value is YAML. Dots lead into groups, as in a.b; a name that has dots itself in quotes: a."b.c".'
+NAMED: Final[dict[str, str]] = {
+    "nodes": "These alone.",
+    "from_nodes": "These and all after them.",
+    "to_nodes": "These and all before them.",
+    "from_inputs": "Nodes that read these datasets, and all after them.",
+    "to_outputs": "Nodes that make these datasets, and all before them.",
+    "tags": "Nodes with one of these tags.",
+    "namespaces": "Nodes in one of these namespaces.",
+}
+"""Choices of nodes, separated by commas; several count together."""
 
 
 class Command(BaseCommand):
@@ -40,9 +50,13 @@ class Command(BaseCommand):
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=PARAM)
         parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
         parser.add_argument("--runner", default="", choices=Runner.values, help="Default: the pipeline's own.")
-        for name, words in (("from-nodes", "and all after them"), ("to-nodes", "and all before them")):
-            parser.add_argument(f"--{name}", action="append", default=[], metavar="NODES", help=f"These {words}.")
-        parser.add_argument("--tags", action="append", default=[], metavar="TAGS", help="Nodes with one of these tags.")
+        for name, words in NAMED.items():
+            metavar = name.rpartition("_")[2].upper()
+            option = f"--{name.replace('_', '-')}"
+            parser.add_argument(option, action="append", default=[], metavar=metavar, help=words)
+        parser.add_argument("--only-missing-outputs", action="store_true", help="Only nodes with missing outputs.")
+        parser.add_argument("--load-versions", action="append", default=[], metavar="DATASET:VERSION")
+        parser.add_argument("--env", default="", help="The Kedro environment; default: the project's own.")
         parser.add_argument("--everything", action="store_true", help="Also what did not change.")
         parser.add_argument("--wait", action="store_true", help="Show the progress and end as the run ends.")
         parser.add_argument("--json", action="store_true", help="Print the job as the API shows it, and nothing else.")
@@ -123,9 +137,10 @@ def _launch(options: dict[str, Any]) -> Run:
         cause_detail="from the command line",
         parameters=given.parameters(options["param"], options["params_file"], pipeline.known_parameters),
         selection=Selection(
-            from_nodes=given.names(options["from_nodes"]),
-            to_nodes=given.names(options["to_nodes"]),
-            tags=given.names(options["tags"]),
+            **{name: given.names(options[name]) for name in NAMED},
+            only_missing_outputs=options["only_missing_outputs"],
+            load_versions=given.versions(options["load_versions"]),
+            env=options["env"],
         ),
         runner=options["runner"],
         everything=options["everything"],
