@@ -8,7 +8,9 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
@@ -141,7 +143,10 @@ def read(environ: Mapping[str, str]) -> Environment:
     var = Path(reader.text("CONSOLE_VAR", str(BASE / "var"))).resolve()
     bind = reader.text("CONSOLE_BIND", "127.0.0.1")
     hosts = reader.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-    is_local = bind in LOOPBACK and not reader.text("ALLOWED_HOSTS")
+    url = reader.url("CONSOLE_URL", DEFAULT_URL, ("http", "https")).rstrip("/")
+    trusted_origins = reader.words("CSRF_TRUSTED_ORIGINS", "")
+    is_https = reader.flag("CONSOLE_HTTPS", False)
+    is_public = is_https or any(map(_is_elsewhere, [url, *trusted_origins, *hosts]))
     keys = reader.words("CONSOLE_ENCRYPTION_KEYS", "") or [
         kept_secret(var / "encryption_key", lambda: Fernet.generate_key().decode())
     ]
@@ -158,10 +163,10 @@ def read(environ: Mapping[str, str]) -> Environment:
         secret_key=reader.text("SECRET_KEY") or kept_secret(var / "secret_key", lambda: secrets.token_urlsafe(50)),
         encryption_keys=keys,
         allowed_hosts=hosts,
-        trusted_origins=reader.words("CSRF_TRUSTED_ORIGINS", ""),
+        trusted_origins=trusted_origins,
         bind=bind,
-        url=reader.url("CONSOLE_URL", DEFAULT_URL, ("http", "https")).rstrip("/"),
-        is_https=reader.flag("CONSOLE_HTTPS", False),
+        url=url,
+        is_https=is_https,
         time_zone=reader.zone("TIME_ZONE", "UTC"),
         database_url=reader.url(
             "DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", ("sqlite", "postgres", "postgresql")
@@ -182,10 +187,24 @@ def read(environ: Mapping[str, str]) -> Environment:
         keep_stores_days=reader.number("CONSOLE_KEEP_STORES_DAYS", 7, least=0, most=3650),
         keep_logs_days=reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
-        anonymous_api=reader.choice(
-            "CONSOLE_ANONYMOUS_API", "operator" if is_local else "off", ("operator", "viewer", "off")
-        ),
+        anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
     )
+
+
+def _anonymous_api(reader: Reader, *, is_public: bool, is_local: bool) -> str:
+    """Whatever is asked for, `off` for a console with a public name: a proxy on this machine makes all look local."""
+    default = "operator" if is_local else "off"
+    asked = reader.choice("CONSOLE_ANONYMOUS_API", default, ("operator", "viewer", "off"))
+    return "off" if is_public else asked
+
+
+def _is_elsewhere(place: str) -> bool:
+    """Whether this address, origin or host names more than this machine."""
+    try:
+        host = urlsplit(place if "//" in place else f"//{place}").hostname or place
+        return host not in ("localhost", "") and not ip_address(host).is_loopback
+    except ValueError:
+        return True  # a name, or a pattern of names
 
 
 ENV = read(os.environ)

@@ -85,6 +85,17 @@ def test_of_two_makers_of_a_secret_one_counts(tmp_path: Path) -> None:
         ({"CONSOLE_BIND": "0.0.0.0"}, "off"),
         ({"ALLOWED_HOSTS": "console.example.org"}, "off"),
         ({"CONSOLE_BIND": "0.0.0.0", "CONSOLE_ANONYMOUS_API": "viewer"}, "viewer"),
+        ({"ALLOWED_HOSTS": "localhost,127.0.0.2,[::1]"}, "operator"),
+        ({"ALLOWED_HOSTS": "*"}, "off"),
+        ({"ALLOWED_HOSTS": "localhost,.example.org", "CONSOLE_ANONYMOUS_API": "operator"}, "off"),
+        ({"CONSOLE_URL": "http://localhost:9000"}, "operator"),
+        ({"CONSOLE_URL": "https://console.example.org"}, "off"),
+        ({"CONSOLE_URL": "http://192.168.1.4:8000", "CONSOLE_ANONYMOUS_API": "viewer"}, "off"),
+        ({"CONSOLE_HTTPS": "true"}, "off"),
+        ({"CONSOLE_HTTPS": "true", "CONSOLE_ANONYMOUS_API": "operator"}, "off"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://console.example.org"}, "off"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://*.example.org", "CONSOLE_ANONYMOUS_API": "operator"}, "off"),
+        ({"CSRF_TRUSTED_ORIGINS": "http://localhost:5173"}, "operator"),
     ],
 )
 def test_the_api_is_open_only_where_nobody_else_can_reach_it(

@@ -217,9 +217,27 @@ def test_every_loopback_address_is_this_machine(local: Client, peer: str) -> Non
     assert get(local, "/jobs", REMOTE_ADDR=peer).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
-def test_a_proxy_on_this_machine_does_not_speak_for_it(local: Client, header: str) -> None:
-    assert get(local, "/jobs", headers={header: "10.0.0.1"}).status_code == 401
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server"),
+        *("X-Forwarded", "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"),
+        *("X-Original-URI", "X-Envoy-External-Address", "X-Amzn-Trace-Id", "CDN-Loop", "Tailscale-User-Login"),
+    ],
+)
+@pytest.mark.parametrize("value", ["10.0.0.1", "127.0.0.1", ""])
+def test_a_proxy_on_this_machine_does_not_speak_for_it(local: Client, header: str, value: str) -> None:
+    assert get(local, "/jobs", headers={header: value}).status_code == 401
+    answer = post(local, "/jobs", {"pipeline_name": "report"}, headers={header: value})
+    assert answer.status_code == 401 and not Run.objects.exists()
+
+
+def test_a_proxy_that_says_nothing_but_speaks_an_old_protocol_is_one(local: Client) -> None:
+    assert get(local, "/jobs", SERVER_PROTOCOL="HTTP/1.0").status_code == 401
+
+
+def test_https_comes_from_a_proxy(local: Client) -> None:
+    assert get(local, "/jobs", secure=True).status_code == 401
 
 
 def test_a_name_that_was_rebound_to_this_machine_is_refused(local: Client, settings) -> None:
