@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from io import StringIO
+from itertools import islice
 from pathlib import PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
+from console import delimited, workbooks
+from console.texts import Text, decoded
 from jobs.models import Artifact
 
 MB: Final = 1_000_000
@@ -22,6 +24,7 @@ HTML_BYTES: Final = 5 * MB
 PICTURE_BYTES: Final = 25 * MB
 SLIDES_BYTES: Final = 60 * MB
 DIRECTORY_BYTES: Final = 8 * MB
+WORKBOOK_BYTES: Final = 60 * MB
 ROWS: Final = 200
 COLUMNS: Final = 60
 CELL: Final = 300  # characters
@@ -36,7 +39,7 @@ PICTURES: Final = {
     ".webp": "image/webp",
     ".svg": "image/svg+xml",
 }
-DELIMITERS: Final = ",;\t|"
+WORKBOOKS: Final = (".xlsx", ".xlsm")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ class Preview:
     columns: list[Column] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
+    sheets: list[str] = field(default_factory=list)
+    shown: int = 0
+    """The number of the sheet that is shown."""
 
 
 class _TooMuch(Exception):
@@ -108,8 +114,8 @@ class _Bounded:
 Opener = Callable[[Artifact], IO[bytes]]
 
 
-def preview(artifact: Artifact, open_file: Opener) -> Preview:
-    """What can be shown of this artifact; errors of the store pass through."""
+def preview(artifact: Artifact, open_file: Opener, *, sheet: int = -1) -> Preview:
+    """What can be shown of this artifact, of a workbook one sheet; errors of the store pass through."""
     suffix = PurePosixPath(artifact.name.lower()).suffix
     if suffix in PICTURES:
         return _limited("picture", artifact, PICTURE_BYTES)
@@ -117,15 +123,19 @@ def preview(artifact: Artifact, open_file: Opener) -> Preview:
         return _limited("slides", artifact, SLIDES_BYTES)
     if suffix in (".html", ".htm"):
         return _limited("html", artifact, HTML_BYTES)
+    if suffix in WORKBOOKS:
+        with open_file(artifact) as file:
+            return _workbook(file, artifact, sheet)
     reader = _READERS.get(suffix)
     if reader is None and not artifact.media_type.startswith("text/"):
-        return Preview("none", _WORDS.get(suffix, "There is no preview of this type of file. Download it to see it."))
+        words = _WORDS.get(suffix, "There is no preview of this type of file. Download it to see it.")
+        return _sampled(artifact) or Preview("none", words)
     with open_file(artifact) as file:
         return (reader or _text)(file, artifact)
 
 
 _WORDS: Final = {
-    ".xlsx": "Excel workbooks are not previewed here. Download it and open it in Excel or LibreOffice.",
+    ".xls": "Workbooks of old Excel are not previewed here. Download it and open it in Excel or LibreOffice.",
     ".parquet": "Parquet files are not previewed here. Download it and read it with pandas or DuckDB.",
     ".pdf": "PDF files are not previewed here. Download it to read it.",
 }
@@ -138,62 +148,115 @@ def _limited(kind: str, artifact: Artifact, most: int) -> Preview:
     return Preview(kind)
 
 
-def _head(file: IO[bytes], most: int) -> tuple[str, bool]:
+def _head(file: IO[bytes], most: int) -> tuple[Text, bool]:
     """The beginning as text, whatever its bytes are, and whether there is more."""
     data = file.read(most + 1)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data[:most].decode("utf-16", "replace").replace("\x00", "�"), len(data) > most
-    return data[:most].decode("utf-8-sig", "replace").replace("\x00", "�"), len(data) > most
+    is_cut = len(data) > most
+    return decoded(data[:most], is_cut=is_cut), is_cut
 
 
 def _text(file: IO[bytes], artifact: Artifact) -> Preview:
-    text, is_cut = _head(file, TEXT_BYTES)
-    return Preview("text", f"The first {TEXT_BYTES // 1000} kB." if is_cut else "", text)
+    head, is_cut = _head(file, TEXT_BYTES)
+    first = f"The first {TEXT_BYTES // 1000} kB." if is_cut else ""
+    return Preview("text", f"{first} {head.note}".strip(), head.text)
 
 
 def _json(file: IO[bytes], artifact: Artifact) -> Preview:
     if artifact.size_bytes > JSON_BYTES:
         return _text(file, artifact)
-    text, _ = _head(file, JSON_BYTES)
+    head, _ = _head(file, JSON_BYTES)
     try:
-        return Preview("text", text=json.dumps(json.loads(text), indent=2, ensure_ascii=False)[: 2 * JSON_BYTES])
+        whole = json.dumps(json.loads(head.text, object_pairs_hook=_once), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return Preview("text", "This is not JSON that can be read; here it is as it stands.", text[:TEXT_BYTES])
+        sentence = f"This is not JSON that can be read; here it is as it stands. {head.note}".strip()
+        return Preview("text", sentence, head.text[:TEXT_BYTES])
+    return Preview("text", head.note, _storable(whole[: 2 * JSON_BYTES]))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A name that comes twice would be shown once: ValueError."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("A name comes twice.")
+    return found
+
+
+def _storable(text: str) -> str:
+    """Halves of characters, which JSON can name and no page can hold, as JSON names them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _table(file: IO[bytes], artifact: Artifact) -> Preview:
-    text, is_cut = _head(file, TABLE_BYTES)
-    if is_cut:  # the last line is a part of one
-        text = text[: text.rfind("\n") + 1] or text
+    head, is_cut = _head(file, TABLE_BYTES)
     try:
-        rows = list(_rows(text))
+        is_tabbed = artifact.name.lower().endswith(".tsv")
+        rows = list(islice(delimited.rows(head.text, is_tabbed=is_tabbed), ROWS + 2))
     except csv.Error as error:
-        return Preview("text", f"This is not a table that can be read ({error}).", text[:TEXT_BYTES])
+        return Preview("text", f"This is not a table that can be read ({error}). {head.note}", head.text[:TEXT_BYTES])
+    if is_cut and 1 < len(rows) < ROWS + 2:  # the last row is a part of one
+        rows.pop()
     if not rows:
         return Preview("none", "The file is empty.")
-    width = min(max(len(row) for row in rows), COLUMNS)
+    return _of_rows(rows, artifact, has_more=is_cut or len(rows) > ROWS + 1, note=head.note)
+
+
+def _of_rows(rows: list[list[str]], artifact: Artifact, *, has_more: bool, note: str = "") -> Preview:
+    """A table whose first row has the names."""
+    whole = max(len(row) for row in rows)
+    width = min(whole, COLUMNS)
     body = [[cell[:CELL] for cell in (row + [""] * width)[:width]] for row in rows[1 : ROWS + 1]]
     names = (rows[0] + [""] * width)[:width]
     columns = [_column(name[:CELL], [row[place] for row in body]) for place, name in enumerate(names)]
-    more = is_cut or len(rows) > ROWS + 1
-    return Preview("table", _told(len(body), more, artifact, max(map(len, rows)) - width), columns=columns, rows=body)
+    sentence = f"{_told(len(body), has_more, artifact, whole - width)} {note}".strip()
+    return Preview("table", sentence, columns=columns, rows=body)
 
 
-def _rows(text: str) -> Iterator[list[str]]:
-    """The heading and one row more than is shown."""
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    for place, row in enumerate(csv.reader(StringIO(text, newline=""), delimiter=delimiter)):
-        if place > ROWS + 1:
-            return
-        if row:
-            yield row
+def _workbook(file: IO[bytes], artifact: Artifact, sheet: int) -> Preview:
+    try:
+        found = workbooks.read(
+            cast(IO[bytes], _Bounded(file, WORKBOOK_BYTES)), sheet=sheet, rows=ROWS + 1, columns=COLUMNS + 1
+        )
+    except _TooMuch:
+        return Preview("none", "The workbook is too large for a preview. Download it to see it.")
+    except workbooks.WorkbookError as error:
+        return Preview("none", str(error))
+    sheets = [each.name for each in found.sheets]
+    hidden = [each.name for each in found.sheets if each.is_hidden]
+    note = f"Hidden in Excel: {', '.join(hidden)}." if hidden else ""
+    if not found.rows:
+        return Preview("table", f"This sheet is empty. {note}".strip(), sheets=sheets, shown=found.shown)
+    is_only = len(sheets) == 1 and artifact.parts is None
+    counted = artifact if is_only else Artifact(name=artifact.name)  # what is known of rows is of one sheet
+    shown = _of_rows(found.rows, counted, has_more=found.has_more, note=note)
+    return replace(shown, sheets=sheets, shown=found.shown)
+
+
+def _sampled(artifact: Artifact) -> Preview | None:
+    """The first rows as they were when they were saved; None when nobody saw them."""
+    saved = (
+        artifact.run.events.filter(kind="dataset_saved", data__dataset=artifact.dataset) if artifact.run_id else None
+    )
+    last = saved.order_by("-seq").first() if saved is not None else None
+    sample = last.data.get("sample") if last else None
+    if not sample or (last and (last.data.get("kept") or {}).get("sha256") != artifact.sha256):
+        return None
+    names = list(dict.fromkeys(name for row in sample for name in row))
+    rows = [names, *[["" if row.get(name) is None else _cell(row[name]) for name in names] for row in sample]]
+    is_whole = artifact.rows is not None and artifact.rows <= len(sample)
+    shown = _of_rows(rows, artifact, has_more=not is_whole)
+    left = (artifact.columns or 0) - len(names)
+    more = f" {left:,} further columns are not shown." if left > 0 else ""
+    return replace(shown, sentence=f"{shown.sentence}{more} As they were saved; download the file to see all.")
+
+
+def _cell(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _told(shown: int, more: bool, artifact: Artifact, hidden_columns: int) -> str:
     if not more:
         words = f"All {shown:,} rows" if shown != 1 else "The only row"
-    elif artifact.rows:
+    elif artifact.rows and artifact.rows > shown:
         words = f"The first {shown:,} of {artifact.rows:,} rows"
     else:
         words = f"The first {shown:,} rows"
@@ -207,6 +270,8 @@ def _column(name: str, cells: list[str]) -> Column:
 
 
 def _fits(read: Callable[[str], Any], cell: str) -> bool:
+    if "_" in cell:  # Python reads 1_000 as a number, and nobody else does
+        return False
     try:
         read(cell.strip())
     except ValueError:

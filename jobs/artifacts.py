@@ -118,6 +118,7 @@ def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
         "sha256": kept.sha256,
         "rows": event.rows,
         "columns": event.columns,
+        "parts": event.parts,
     }
 
 

@@ -362,6 +362,7 @@ def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
         "type": event.type,
         "rows": event.rows,
         "columns": event.columns,
+        "parts": event.parts,
         "size_bytes": event.size_bytes,
         "path": event.path or None,
         "version": event.version or None,

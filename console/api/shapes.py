@@ -77,7 +77,7 @@ class JobShape(serializers.Serializer[Any]):
     parameters = serializers.DictField()
     results = serializers.JSONField(
         allow_null=True,
-        help_text="Dataset → its type, and rows, columns, size_bytes, path, value, artifact where known.",
+        help_text="Dataset → its type, and rows, columns, parts, size_bytes, path, value, artifact where known.",
     )
     error_message = serializers.SerializerMethodField(help_text="Why it failed, as one sentence.")
     created_at = Moment()
@@ -179,6 +179,7 @@ class ArtifactShape(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
     rows = serializers.IntegerField(allow_null=True)
     columns = serializers.IntegerField(allow_null=True)
+    parts = serializers.IntegerField(allow_null=True, help_text="How many tables it holds: the sheets of a workbook.")
     created_at = Moment()
     waits = serializers.SerializerMethodField(
         help_text="Null when the artifact store has it; else why it has not: empty when it is on its way."

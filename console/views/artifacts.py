@@ -46,7 +46,7 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     context = {
         "artifact": row,
         "shelved": Shelved(row),
-        "preview": _preview(row) if may_open else None,
+        "preview": _preview(row, _sheet(request)) if may_open else None,
         "may_open": may_open,
         "newest": latest(row.run.pipeline_id, row.name),
         "older": older.select_related("run").order_by("-id")[:10],
@@ -54,9 +54,14 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     return page(request, "artifacts/show.html", context, title=row.name)
 
 
-def _preview(row: Artifact) -> Preview:
+def _sheet(request: HttpRequest) -> int:
+    asked = request.GET.get("sheet", "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 5 else -1
+
+
+def _preview(row: Artifact, sheet: int = -1) -> Preview:
     try:
-        return preview(row, open_file)
+        return preview(row, open_file, sheet=sheet)
     except PlatformError as error:
         return Preview("none", str(error))
 

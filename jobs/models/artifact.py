@@ -23,6 +23,9 @@ class Artifact(models.Model):
     sha256 = models.CharField(max_length=64)
     rows = models.BigIntegerField(null=True, blank=True)
     columns = models.PositiveIntegerField(null=True, blank=True)
+    parts = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many tables it holds, such as the sheets of a workbook."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -36,6 +39,10 @@ class Artifact(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("artifact_download", args=[self.uuid])
+
+    @property
+    def is_workbook(self) -> bool:
+        return self.name.lower().endswith((".xlsx", ".xlsm", ".xls", ".ods"))
 
     @cached_property
     def upload(self) -> Upload | None:

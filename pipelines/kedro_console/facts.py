@@ -11,6 +11,7 @@ from typing import Any
 from kedro_console import wire
 
 MAX_VALUE_BYTES = 20_000
+LOOKED_AT = 20
 SAMPLE_ROWS = 5
 SAMPLE_COLUMNS = 50
 MAX_CELL = 200
@@ -22,18 +23,31 @@ CREDENTIALS_IN_URL = re.compile(r"//[^/@\s]*@")
 
 
 def shape(data: object) -> tuple[int | None, int | None]:
-    """(rows, columns) of a table, an array or a collection; (None, None) when it has no such thing."""
+    """(rows, columns) of a table, a list of records or an array of one or two dimensions; (None, None) of all else."""
     if data is None or isinstance(data, (str, bytes, int, float)):
         return None, None
-    if isinstance(data, (list, tuple, dict, set)):
-        return len(data), None
+    if isinstance(data, (list, tuple, dict, set, frozenset)):
+        return (len(data) if not data or _are_records(data) else None), None
     try:
         found = getattr(data, "shape", None)
     except Exception:  # noqa: BLE001  (an attribute of a foreign class may do anything)
         return None, None
-    if not isinstance(found, tuple) or not all(isinstance(size, int) for size in found[:2]):
+    if not isinstance(found, tuple) or not 0 < len(found) < 3 or not all(isinstance(size, int) for size in found):
         return None, None
-    return (found[0] if found else None), (found[1] if len(found) > 1 else None)
+    return found[0], (found[1] if len(found) > 1 else None)
+
+
+def _are_records(data: Any) -> bool:
+    """A list of mappings or of lists, as far as one looks; an object with names is none."""
+    return isinstance(data, (list, tuple)) and all(isinstance(each, (dict, list, tuple)) for each in data[:LOOKED_AT])
+
+
+def parts(data: object) -> int | None:
+    """How many tables a mapping of tables holds, for example the sheets of a workbook; None for all else."""
+    if not isinstance(data, dict) or not data:
+        return None
+    is_whole = all(isinstance(name, str) and shape(each)[0] is not None for name, each in data.items())
+    return len(data) if is_whole else None
 
 
 def sample(data: object) -> list[dict[str, Any]]:

@@ -240,6 +240,7 @@ class Hooks:
             seconds=seconds,
             rows=found_rows if rows is None else rows,
             columns=columns,
+            parts=facts.parts(data),
             size_bytes=facts.local_size(path),
             path=path,
             version=version,

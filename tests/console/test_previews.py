@@ -71,8 +71,65 @@ def test_a_hostile_csv_is_shown_somehow_and_small(data: bytes) -> None:
     assert all(len(row) == len(seen.columns) for row in seen.rows)
 
 
+@pytest.mark.parametrize(
+    ("data", "rows", "note"),
+    [
+        ("Name;Größe;Preis €\r\nMüller;1,5;3 €\r\n".encode("cp1252"), [["Müller", "1,5", "3 €"]], "decoded as cp1252"),
+        ("\ufeffname,größe\nä,1\n".encode(), [["ä", "1"]], ""),
+        ("name\tgröße\nä\t1\n".encode("utf-16"), [["ä", "1"]], "Decoded as UTF-16"),
+        ("name\tgröße\nä\t1\n".encode("utf-16-be"), [["ä", "1"]], "does not say of itself"),
+        ("name,größe\nä,1\n".encode("utf-32"), [["ä", "1"]], "Decoded as UTF-32"),
+        ("größe,länge,höhe\n".encode() + b"\xff,2,3\n", [["�", "2", "3"]], "1 places in it are not"),
+    ],
+)
+def test_a_csv_is_read_in_its_encoding_and_says_so_when_it_is_not_utf_8(data: bytes, rows: object, note: str) -> None:
+    table = shown("a.csv", data)
+    assert table.rows == rows and note in table.sentence
+    assert note or table.sentence == "The only row."
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ('a;"b, c, d"\n1,5;2\n3,5;4\n', ["a", "b, c, d"], [["1,5", "2"], ["3,5", "4"]]),
+        ('a,b\n"x\ny;z;z",2\n', ["a", "b"], [["x\ny;z;z", "2"]]),
+        ('"a\nb",c\n1,2\n', ["a\nb", "c"], [["1", "2"]]),
+        ("sep=|\r\na,b|c\r\n1|2\r\n", ["a,b", "c"], [["1", "2"]]),
+        ("a\nx, y and z\nw\n", ["a"], [["x, y and z"], ["w"]]),
+        ("a|b|c\n1,2|3|4\n", ["a", "b", "c"], [["1,2", "3", "4"]]),
+    ],
+)
+def test_cells_are_divided_as_most_rows_say(text: str, names: list[str], rows: list[list[str]]) -> None:
+    table = shown("a.csv", text.encode())
+    assert [column.name for column in table.columns] == names
+    assert table.rows == rows
+
+
+def test_a_tsv_is_divided_by_tabs_alone() -> None:
+    assert shown("a.tsv", b"a, b, c\td\n1,5,7\t2\n").rows == [["1,5,7", "2"]]
+
+
+def test_a_row_that_was_cut_is_not_shown() -> None:
+    rows = b"".join(b'"' + letter * 100_000 + b'",1\n' for letter in (b"a", b"b", b"c")) * 10
+    table = shown("a.csv", b"x,y\n" + rows)
+    assert table.kind == "table" and {row[1] for row in table.rows} == {"1"}
+
+
+def test_underscores_make_no_number() -> None:
+    assert shown("a.csv", b"a\n1_000\n").columns[0].kind == "text"
+
+
 def test_an_empty_csv_says_so() -> None:
     assert shown("a.csv", b"") == Preview("none", "The file is empty.")
+
+
+def test_halves_of_characters_in_json_are_named() -> None:
+    text = shown("a.json", b'{"a": "x\\ud800y", "\\udc00": 1}').text
+    assert "x\\ud800y" in text and text.encode()
+
+
+def test_json_that_would_lose_something_stands_as_it_is() -> None:
+    assert shown("a.json", b'{"a": 1, "a": 2}').text == '{"a": 1, "a": 2}'
 
 
 def test_a_zip_is_listed_and_never_unpacked() -> None:

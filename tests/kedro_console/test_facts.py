@@ -25,12 +25,26 @@ class Nasty:
 @pytest.mark.parametrize(("value", "shape"), [
     (pandas.DataFrame({"a": [1, 2], "b": [3, 4]}), (2, 2)),
     (pandas.Series([1, 2, 3]), (3, None)),
-    (numpy.zeros((4, 5, 6)), (4, 5)),
-    ([1, 2], (2, None)), ({"a": 1}, (1, None)), ("text", (None, None)), (None, (None, None)), (7, (None, None)),
+    (numpy.zeros((4, 5, 6)), (None, None)), (numpy.zeros((4, 5)), (4, 5)), (numpy.zeros(4), (4, None)),
+    ([{"a": 1}, {}], (2, None)), ([[1], [2]], (2, None)), ([1, 2], (None, None)), ([], (0, None)),
+    ({"a": 1, "b": 2, "c": 3}, (None, None)), ({"a": pandas.DataFrame()}, (None, None)), ({}, (0, None)),
+    ({1, 2}, (None, None)), ("text", (None, None)), (None, (None, None)), (7, (None, None)),
     (Nasty(), (None, None)), (numpy.float64(1), (None, None)),
 ])  # fmt: skip
 def test_the_shape_of(value, shape):
     assert facts.shape(value) == shape
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        ({"a": pandas.DataFrame({"x": [1]}), "b": pandas.DataFrame(), "c": [{"x": 1}]}, 3),
+        ({"a": pandas.DataFrame(), "b": 1}, None), ({"a": 1}, None), ({}, None), ([pandas.DataFrame()], None),
+        (pandas.DataFrame(), None),
+    ],
+)  # fmt: skip
+def test_a_mapping_of_tables_has_parts(value, parts):
+    assert facts.parts(value) == parts
 
 
 def test_a_sample_is_small_and_plain():

@@ -13,8 +13,9 @@ from django.test import Client
 from django.urls import reverse
 
 from console.downloads import disposition
-from jobs.models import Artifact
+from jobs.models import Artifact, Event
 from jobs.states import Status
+from tests.console.test_workbooks import a_workbook
 from tests.factories import make_run
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended, logged_in
@@ -259,3 +260,39 @@ def test_the_web_process_never_loads_pandas() -> None:
     folders = os.pathsep.join([".", "pipelines"])
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "console.settings", "PYTHONPATH": folders}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_parquet_file_shows_its_first_rows_as_they_were_saved() -> None:
+    run = ended()
+    row = an_artifact(run, "cars.parquet", b"PAR1", dataset="cars", rows=500, columns=3, media_type="x/y")
+    page = logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
+    assert "Parquet files are not previewed here" in page
+    sample = [{"name": "Ä <b>", "n": 1}, {"name": None, "n": 2}]
+    saved = {"dataset": "cars", "sample": sample, "kept": {"sha256": row.sha256}}
+    Event.objects.create(
+        run=run, step=run.steps.get(), seq=1, at=row.created_at, kind="dataset_saved", node="n", data=saved
+    )
+    page = logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
+    assert "<td>Ä &lt;b&gt;</td><td>1</td>" in page and "<td></td><td>2</td>" in page
+    assert "The first 2 of 500 rows. 1 further columns are not shown. As they were saved" in page
+    Event.objects.update(data=saved | {"kept": {"sha256": "of another"}})
+    assert "Ä &lt;b&gt;" not in logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
+
+
+def test_a_workbook_has_sheets_and_no_rows() -> None:
+    row = an_artifact(
+        ended(), "cars.xlsx", a_workbook("<row><c><v>7</v></c></row>", "<row><c><v>8</v></c></row>"), parts=2
+    )
+    client = logged_in("analyst")
+    page = client.get(f"/artifacts/{row.uuid}/").content.decode()
+    assert '<dt>Sheets</dt><dd class="kc-number">2</dd>' in page and "<dt>Rows</dt>" not in page
+    assert 'href="?sheet=1"' in page and "<span>7</span>" in page
+    assert "<span>8</span>" in client.get(f"/artifacts/{row.uuid}/?sheet=1").content.decode()
+    assert client.get(f"/artifacts/{row.uuid}/?sheet=-1x").status_code == 200
+    assert "2 sheets" in client.get("/artifacts/").content.decode()
+    assert "2 sheets" in client.get(f"/runs/{row.run_id}/?tab=artifacts").content.decode()
+
+
+def test_json_with_half_a_character_is_a_page() -> None:
+    row = an_artifact(ended(), "a.json", b'{"a": "\\ud800"}')
+    assert "\\ud800" in logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
