@@ -46,6 +46,8 @@ class Pace:
     usual: Usual | None
     percent: float
     is_late: bool
+    measure: str = "Nodes done"
+    """What `percent` is a share of."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,10 @@ def pace(run: Run, at: datetime) -> Pace:
     by_nodes = 100 * run.nodes_done / run.nodes_total if run.nodes_total else 0.0
     if run.is_final or seconds is None:
         return Pace(seconds, normal, 100.0 if run.status == Status.SUCCEEDED else by_nodes, is_late=False)
-    by_time = 100 * seconds / normal.median if normal and normal.median else 0.0
-    percent = min(98.0, by_time if normal else by_nodes)
-    return Pace(seconds, normal, percent, is_late=bool(normal and seconds > normal.p95))
+    if normal and normal.median:
+        is_late, percent = seconds > normal.p95, min(98.0, 100 * seconds / normal.median)
+        return Pace(seconds, normal, percent, is_late, measure="Time, of what the run usually takes")
+    return Pace(seconds, normal, min(98.0, by_nodes), is_late=False)
 
 
 def phases(run: Run, at: datetime) -> list[Phase]:

@@ -11,7 +11,7 @@ from django.core.management.base import OutputWrapper
 
 from console.management.sentences import printable
 from jobs.models import NodeRun, Run
-from jobs.states import NODE_LIVE, NodeStatus
+from jobs.states import NODE_DONE, NodeStatus
 
 BAR: Final = 24
 
@@ -40,7 +40,7 @@ class Bars:
 
     def _tell(self, nodes: list[NodeRun]) -> None:
         """Each node's change of status once."""
-        done = sum(node.status not in NODE_LIVE for node in nodes)
+        done = sum(node.status in NODE_DONE for node in nodes)
         for node in nodes:
             if node.status not in (self._told.get(node.name, NodeStatus.WAITING), NodeStatus.WAITING):
                 self._told[node.name] = node.status
@@ -49,7 +49,7 @@ class Bars:
 
 
 def _picture(run: Run, nodes: list[NodeRun], at: datetime) -> list[str]:
-    done = sum(node.status not in NODE_LIVE for node in nodes)
+    done = sum(node.status in NODE_DONE for node in nodes)
     elapsed = ((run.finished_at or at) - (run.started_at or run.created_at)).total_seconds()
     rows = [f"{bar(done, len(nodes))} {done}/{len(nodes)} nodes  {clock(elapsed)}  {run.status}"]
     running = [node for node in nodes if node.status == NodeStatus.RUNNING]

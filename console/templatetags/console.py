@@ -102,13 +102,14 @@ def elapsing(since: datetime | None, until: datetime | None = None, at: datetime
 
 
 @register.simple_tag
-def badge(status: str) -> SafeString:
-    """A status as icon and word, so that colour never carries it alone."""
+def badge(status: str, look: str = "") -> SafeString:
+    """A status as icon and word, so that colour never carries it alone; `look`: in the colour and sign of another."""
     return format_html(
-        '<span class="kc-badge kc-is-{0}">'
-        '<span class="material-symbols-outlined" aria-hidden="true">{1}</span>{0}</span>',
+        '<span class="kc-badge kc-is-{1}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">{2}</span>{0}</span>',
         status,
-        ICONS.get(status, "help"),
+        look or status,
+        ICONS.get(look or status, "help"),
     )
 
 

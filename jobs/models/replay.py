@@ -70,6 +70,18 @@ class Replay(models.Model):
     def is_final(self) -> bool:
         return self.finished_at is not None
 
+    @property
+    def look(self) -> str:
+        """The status that it looks like: finished is green only when every request got its answer."""
+        if self.status != ReplayStatus.FINISHED or not self.failed:
+            return self.status
+        return "cancelled" if self.done else "failed"
+
+    @property
+    def left(self) -> int:
+        """How many of its requests have had no turn."""
+        return max(0, self.total - self.done - self.failed)
+
     def claim(self, *, at: datetime, worker_name: str, lease: timedelta) -> uuid.UUID:
         """Take it for this worker; IllegalMove when another has it, it has ended, or has to wait."""
         token = uuid.uuid4()

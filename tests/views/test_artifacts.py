@@ -18,7 +18,7 @@ from jobs.states import Status
 from tests.console.test_workbooks import a_workbook
 from tests.factories import make_run
 from tests.views.artifacts import an_artifact
-from tests.views.scenes import ended, logged_in
+from tests.views.scenes import ended, logged_in, running
 
 pytestmark = pytest.mark.django_db
 
@@ -296,3 +296,13 @@ def test_a_workbook_has_sheets_and_no_rows() -> None:
 def test_json_with_half_a_character_is_a_page() -> None:
     row = an_artifact(ended(), "a.json", b'{"a": "\\ud800"}')
     assert "\\ud800" in logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
+
+
+def test_others_of_the_name_say_how_their_runs_are() -> None:
+    pipeline = ended().pipeline
+    newest = an_artifact(ended(pipeline=pipeline), "cars.csv", b"1")
+    stopped, failed = (ended(status, pipeline=pipeline) for status in (Status.CANCELLED, Status.FAILED))
+    for number, run in enumerate((running(pipeline=pipeline), stopped, failed)):
+        an_artifact(run, "cars.csv", b"%d" % number)
+    page = logged_in("analyst").get(f"/artifacts/{newest.uuid}/").content.decode()
+    assert [page.count(words) for words in (", still at work", ", was cancelled", ", did not end well")] == [1, 1, 1]

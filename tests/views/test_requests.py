@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from unittest.mock import patch
 
@@ -141,6 +142,19 @@ def answered(node: str = "process") -> Resend:
     Resend.objects.update(status=ResendStatus.SUCCEEDED, status_code=200, response="fine", size_bytes=4)
     Replay.objects.update(status=ReplayStatus.FINISHED, finished_at=AT, done=1)
     return replay.resends.get()
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "look", "widths"),
+    [(0, 3, "failed", "0 100"), (1, 2, "cancelled", "33 67"), (3, 0, "finished", "100 0")],
+)
+def test_the_bar_of_a_replay_is_green_as_far_as_it_was_answered(done: int, failed: int, look: str, widths: str) -> None:
+    replay = start_replay([a_request(make_run()) for _ in range(3)], at=AT)
+    Replay.objects.update(status=ReplayStatus.FINISHED, finished_at=AT, done=done, failed=failed)
+    text = page(replay.get_absolute_url())
+    assert f'aria-valuenow="{done}"' in text and f'class="kc-badge kc-is-{look}"' in text
+    shares = [re.search(rf'kc-is-{part}" style="width: ([0-9.]+)%', text) for part in ("succeeded", "failed")]
+    assert " ".join(f"{float(share[1]):.0f}" for share in shares if share) == widths
 
 
 def test_a_replay_that_got_answers_leads_to_the_run_that_uses_them() -> None:

@@ -148,6 +148,25 @@ def test_artifacts_are_downloaded_only_by_those_who_may() -> None:
     assert "/download/" in body(run, "artifacts", role="analyst")
 
 
+def test_a_bar_shows_what_its_heading_says() -> None:
+    run = ended()
+    NodeRun.objects.filter(run=run).update(status=NodeStatus.SUCCEEDED, started_at=clock.now(), progress=None)
+    for position, seconds in enumerate((1, 4, 2)):
+        NodeRun.objects.filter(run=run, position=position).update(seconds=seconds)
+    NodeRun.objects.filter(run=run, position=0).update(progress={"label": "rows", "done": 3, "total": 4, "unit": "it"})
+    text = body(run)
+    assert [f'title="{share} % of the longest node"' in text for share in (25, 100, 50)] == [True] * 3
+    assert 'aria-valuenow="75"' in text and "rows" in text and text.count("reports none") == 2
+
+
+def test_the_bar_of_a_run_says_what_it_is_a_share_of() -> None:
+    pipeline = make_pipeline()
+    run = running(pipeline=pipeline)
+    assert pace(run, clock.now()).measure == "Nodes done" and 'aria-label="Nodes done"' in body(run)
+    earlier = ended(pipeline=pipeline, seconds=100)
+    assert earlier.pk > run.pk and pace(running(pipeline=pipeline), clock.now()).measure.startswith("Time")
+
+
 def test_what_is_not_kept_is_said_in_the_head_of_every_tab_and_in_full_among_the_artifacts() -> None:
     run = ended()
     assert "not kept" not in body(run, "artifacts")
