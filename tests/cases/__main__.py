@@ -97,7 +97,7 @@ def trials(folder: Path | None) -> dict[str, Callable[[Console, Path], Row]]:
 def _asked(name: str, step: steps.Step) -> Callable[[Console, Path], Row]:
     def ask(console: Console, place: Path) -> Row:
         place.mkdir(parents=True, exist_ok=True)
-        problems = step(console, place)
+        problems = list(step(console, place))
         said = "as expected" if not problems else "not as expected"
         return Row(name, answers=dict.fromkeys(("sequential", "distributed"), said), problems=problems)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
 RUN_SECONDS = 900
 LINES = 5_000
+PASSWORD = "only-for-the-cases"
 EXIT_CODES = {"completed": 0, "failed": 1, "cancelled": 3}
 T = TypeVar("T")
 
@@ -46,6 +49,10 @@ class Console:
     folder: Path
     port: int = field(default_factory=lambda: free_port())
     tree: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self._cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
 
     def start(self) -> Console:
         with (self.folder / "up.log").open("wb") as output:
@@ -73,7 +80,8 @@ class Console:
     @property
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        return {**clean, "CONSOLE_VAR": str(self.folder / "var"), "CONSOLE_ANONYMOUS_API": "operator"}
+        own = {"CONSOLE_VAR": str(self.folder / "var"), "CONSOLE_ADMIN_PASSWORD": PASSWORD}
+        return {**clean, **own, "CONSOLE_ANONYMOUS_API": "operator"}
 
     def manage(self, *words: str) -> Ended:
         """`python manage.py …` on this console."""
@@ -98,6 +106,28 @@ class Console:
                 return Answer(refusal.code, json.loads(text))
             except ValueError:
                 return Answer(refusal.code, text)
+
+    def page(self, path: str) -> str:
+        """The text of a page as the administrator sees it, with its tags."""
+        if not self._cookies:
+            login = f"{self.address}/login/"
+            self._opener.open(login, timeout=60).read()
+            token = next(each.value for each in self._cookies if each.name.endswith("csrftoken"))
+            form = {"username": "admin", "password": PASSWORD, "csrfmiddlewaretoken": token}
+            self._opener.open(login, urllib.parse.urlencode(form).encode(), timeout=60).read()
+        with self._opener.open(f"{self.address}{path}", timeout=60) as answer:
+            return str(answer.read().decode("utf-8"))
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def shell(self, code: str) -> list[str]:
+        """What a few lines of Python print inside of this console."""
+        done = self.manage("shell", "-v", "0", "-c", code)
+        if done.exit_code:
+            raise ConsoleError("\n".join(done.lines[-5:]))
+        return [line for line in done.lines if line.strip()]
 
     def add(self, case: Case, project: Path, name: str, env: str = "") -> Ended:
         """`project add`; its exit code and words are the console's answer to what cannot be run."""
