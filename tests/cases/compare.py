@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.cases.described import Case
 from tests.cases.plain import Ended
 
-VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3,6}Z")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})")
 RICH = re.compile(r"(?:^|\s)\s*(DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*?)\s+(\w+\.py:\d+)\s*$")
