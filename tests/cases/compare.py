@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import itertools
 import json
 import re
 import subprocess
@@ -116,7 +117,8 @@ def fresh(case: Case, project: Path) -> dict[str, bytes]:
 def unsaid(case: Case, plain: Ended, ours: Ended) -> list[str]:
     """The project's own lines that the console's log has not: (level and) text, as often as `kedro run` wrote them."""
     kedros = _files_of_kedro(case.python)
-    lines = (line for raw in plain.lines for line in _own_lines(raw, kedros))
+    before = itertools.takewhile(lambda line: "Traceback (most recent call last)" not in line, plain.lines)
+    lines = (line for raw in before for line in _own_lines(raw, kedros))
     wanted = Counter(line for line in lines if not any(part in line[1] for part in case.unsaid))
     said = Counter(line.partition(" ")[2].strip() for line in ours.lines)
     levelled = Counter(" ".join(line.split()) for line in ours.lines)
