@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.cases.described import Case
 from tests.cases.plain import Ended
@@ -19,7 +20,9 @@ VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3,6}Z")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})")
 RICH = re.compile(r"(?:^|\s)\s*(DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*?)\s+(\w+\.py:\d+)\s*$")
-PLAIN = re.compile(r"^[ -]+(\S+)[ -]+(DEBUG|INFO|WARNING|ERROR|CRITICAL)[ -]+(.*)$")
+LEVELLED = re.compile(r"^(.*?)\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b[\s\]|:-]*(.*)$")
+UNSAID = ("register_new_resolver", "register_resolver", "/issues/426", "/site-packages/")
+"""What Kedro and libraries say of themselves, to nobody who runs a project."""
 KEDROS_FILES = """
 import json, pathlib
 from importlib.util import find_spec
@@ -119,15 +122,18 @@ def unsaid(case: Case, plain: Ended, ours: Ended) -> list[str]:
     kedros = _files_of_kedro(case.python)
     before = itertools.takewhile(lambda line: "Traceback (most recent call last)" not in line, plain.lines)
     lines = (line for raw in before for line in _own_lines(raw, kedros))
-    wanted = Counter(line for line in lines if not any(part in line[1] for part in case.unsaid))
-    said = Counter(line.partition(" ")[2].strip() for line in ours.lines)
-    levelled = Counter(" ".join(line.split()) for line in ours.lines)
-    missing = []
-    for (level, text), count in wanted.items():
-        has = levelled[" ".join(f"{level} {text}".split())] if level else said[text.strip()]
-        if has < count:
-            missing.append(f"not in the log: {level} {text}".replace("  ", " ")[:200])
-    return missing
+    wanted = Counter(line for line in lines if not any(part in line.text for part in (*UNSAID, *case.unsaid)))
+    said = Counter(_folded(line.partition(" ")[2]) for line in ours.lines)
+    levelled = Counter(_folded(line) for line in ours.lines)
+    return [
+        f"not in the log: {line.text[:200]}"
+        for line, count in wanted.items()
+        if max(said[_folded(line.text)], levelled[_folded(f"{line.level} {line.message}")]) < count
+    ]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
 
 
 @functools.cache
@@ -137,18 +143,26 @@ def _files_of_kedro(python: str) -> frozenset[str]:
     return frozenset(json.loads(done.stdout))
 
 
-def _own_lines(line: str, kedros: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """(level, text) of a logged line, ("", text) of a printed one; none for Kedro's own and for what is a traceback."""
+class Said(NamedTuple):
+    """A line of the terminal, and what it says when a logger wrote it."""
+
+    text: str
+    level: str = ""
+    message: str = ""
+
+
+def _own_lines(line: str, kedros: frozenset[str]) -> Iterator[Said]:
+    """Printed and logged lines; none for Kedro's own and for what is drawn around a traceback."""
     text = STAMP.sub("", ANSI.sub("", line).rstrip())
     if found := RICH.search(text):
-        level, said, place = found.groups()
+        level, message, place = found.groups()
         if printed := text[: found.start()].strip():  # it had no end of line
-            yield "", printed
+            yield Said(printed)
         if place.partition(":")[0] not in kedros:
-            yield level, said
-    elif found := PLAIN.match(text):
-        logger, level, said = found.groups()
-        if logger.partition(".")[0] not in ("kedro", "kedro_telemetry"):
-            yield level, said
-    elif text.strip() and not (text.startswith((" ", "╭", "│", "╰", "Traceback", "❱")) or "Error" in text):
-        yield "", text
+            yield Said(f"{level} {message}", level, message)
+    elif found := LEVELLED.match(text):
+        before, level, message = found.groups()
+        if "kedro." not in before:
+            yield Said(text, level, message)
+    elif text.strip() and not text.startswith((" ", "╭", "│", "╰", "❱")):
+        yield Said(text)
