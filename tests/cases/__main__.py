@@ -73,7 +73,7 @@ def _once(
     case: Case, console: Console, copy: Path, command: Command, runner: str, expected: Ended
 ) -> tuple[Ended, list[str]]:
     before = compare.fresh(case, copy)
-    ended = console.run(f"{case.name}-{runner}", command, runner)
+    ended = console.run(f"{case.name}-{runner}", copy, command, runner)
     problems = list(compare.stale(case, before, copy)) + compare.unsaid(case, expected, ended)
     if (ended.exit_code == 0) != (expected.exit_code == 0):
         said = ended.error or "; ".join(expected.lines[-3:])

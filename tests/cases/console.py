@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,13 +137,14 @@ class Console:
     def submit(self, name: str, command: Command, **more: Any) -> Answer:
         return self.ask("POST", "jobs", {**command.asked, "project": name, **more})
 
-    def run(self, name: str, command: Command, runner: str) -> Ended:
+    def run(self, name: str, project: Path, command: Command, runner: str) -> Ended:
         """The run's end in the words of `kedro run`: 0 succeeded, 1 failed; a refusal is 1 with its sentence."""
         more = {"env": command.env} if command.env else {}
         answer = self.submit(name, command, runner=runner, **more)
         if answer.status not in (200, 201):
             return Ended(1, (), f"{answer.status} {json.dumps(answer.body)[:300]}")
-        return self.ended(str(answer.body["id"]))
+        found = self.ended(str(answer.body["id"]))
+        return replace(found, lines=tuple(line.replace(str(project), "…") for line in found.lines))
 
     def ended(self, job: str) -> Ended:
         found = self.until(lambda: self._ended(job), RUN_SECONDS, f"Job {job} does not end")

@@ -52,7 +52,7 @@ def run(case: Case, project: Path, command: Command) -> Ended:
     )  # fmt: skip
     (project / ASKED).unlink(missing_ok=True)
     text = (done.stdout + b"\n" + done.stderr).decode("utf-8", "backslashreplace")
-    return Ended(done.returncode, tuple(text.splitlines()))
+    return Ended(done.returncode, tuple(text.replace(str(project), "…").splitlines()))
 
 
 def _options(command: Command, case: Case) -> list[str]:
