@@ -54,6 +54,7 @@ class Environment:
     anonymous_api: str
     keep_stores_days: int
     keep_logs_days: int
+    log_file_mb: int
 
     @property
     def is_embedded_redis(self) -> bool:
@@ -186,6 +187,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         worker_queues=reader.words("CONSOLE_WORKER_QUEUES", "default"),
         keep_stores_days=reader.number("CONSOLE_KEEP_STORES_DAYS", 7, least=0, most=3650),
         keep_logs_days=reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
+        log_file_mb=reader.number("CONSOLE_LOG_FILE_MB", 10_240, least=0, most=1_000_000),
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
     )

@@ -182,6 +182,7 @@ CONSOLE_WORKER_QUEUES = ENV.worker_queues
 CONSOLE_LEASE_SECONDS = ENV.lease_seconds
 CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
+CONSOLE_LOG_FILE_MB = ENV.log_file_mb
 REDIS_URL = ENV.redis_url
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent

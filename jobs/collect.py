@@ -9,15 +9,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from jobs import clock, following, requests
 from jobs.artifacts import described, keep, unkept
-from jobs.cut_log import Log, StoredLine
+from jobs.cut_log import Log
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
+from jobs.spill_log import Spill, StoredLine
 from jobs.states import NODE_LIVE, NodeStatus
+from jobs.tell import step_folder
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25
@@ -44,7 +47,7 @@ class Collector:
 
     def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str], revision: str = "") -> None:
         self.step, self.token, self.outputs, self._planned_for = step, token, outputs, revision
-        self.log = Log()
+        self.log = Log(Spill(step_folder(step), settings.CONSOLE_LOG_FILE_MB * 2**20))
         self.facts: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.artifacts: list[dict[str, Any]] = []
@@ -90,6 +93,17 @@ class Collector:
             handler(message)
         if message.kind not in UNWRITTEN:
             self._events.append(message)
+
+    def close_log(self, at: float) -> None:
+        """No more lines come; those that rows do not hold are kept as a file."""
+        problem, kept = "", self.log.spilled()
+        try:
+            waiting = keep(kept) if kept else None
+            self.uploads += [waiting] if waiting else []
+            self.facts |= {"log_sha256": kept.sha256} if kept else {}
+        except PlatformError as error:
+            problem = str(error)
+        self.log.close(at, problem)
 
     def take_log(self, data: bytes, at: float) -> None:
         self.log.feed(data, at)
@@ -245,7 +259,7 @@ class Collector:
         self._flushed = time.monotonic()
         with transaction.atomic():
             self.lock_followers()
-            run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
+            run = Run.objects.select_for_update().only("seq", "log_seq").get(pk=self.step.run_id)
             self.step.record(self.token, **self.facts)
             self.write(run)
         self.forget()
@@ -256,9 +270,9 @@ class Collector:
             return
         self._pending_lines += self.log.take()
         with transaction.atomic():
-            run = Run.objects.select_for_update().only("seq").get(pk=self.step.run_id)
-            Run.objects.filter(pk=run.pk).update(seq=run.seq + len(self._pending_lines))
-            self._write_lines(run.seq + 1)
+            run = Run.objects.select_for_update().only("seq", "log_seq").get(pk=self.step.run_id)
+            Run.objects.filter(pk=run.pk).update(log_seq=run.log_seq + len(self._pending_lines))
+            self._write_lines(run.log_seq + 1)
 
     def write(self, run: Run, **facts: Any) -> None:
         """Within a transaction that has locked the run and made sure of the lease; `forget` after its commit.
@@ -269,12 +283,12 @@ class Collector:
             self.say("WARNING", problem, time.time())
         self._pending_lines += self.log.take()
         first = run.seq + 1
-        last = run.seq + len(self._events) + len(self._pending_lines)
+        last, last_line = run.seq + len(self._events), run.log_seq + len(self._pending_lines)
         done = {"nodes_done": F("nodes_done") + self._done} if self._done else {}
-        Run.objects.filter(pk=run.pk).update(seq=last, **done, **self._run_facts, **facts)
+        Run.objects.filter(pk=run.pk).update(seq=last, log_seq=last_line, **done, **self._run_facts, **facts)
         self._write_nodes()
         self._write_events(first)
-        self._write_lines(first + len(self._events))
+        self._write_lines(run.log_seq + 1)
         if self._is_awaited:
             whole = Run.objects.select_related("pipeline").get(pk=run.pk)
             following.nodes_ended(whole, self._ended, self.results, clock.now())

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Final
 
+from jobs.spill_log import SPILLED, Spill, StoredLine
 from kedro_console import wire
 
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
 
-StoredLine = tuple[float, str, str, str, str, str]
-"""at, level, stream, node, text, logger; its number comes when it is written."""
-
 
 class Log:
-    """Cuts a child's raw log bytes into lines; past a limit it counts them and keeps the last ones."""
+    """Cuts a child's raw log bytes into lines; past a limit the spill has them, but for the last ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, spill: Spill | None = None) -> None:
+        self._spill = spill
         self._reader = wire.LineReader()
         self._kept_bytes = 0
         self._dropped = 0
@@ -29,18 +29,30 @@ class Log:
         for line in self._reader.feed(data):
             self._take(line, at)
 
-    def close(self, at: float) -> None:
-        """No more will come: what is left over becomes lines."""
+    def spilled(self) -> wire.KeptFile | None:
+        """No more will come: what is left over becomes lines; the file with those that rows do not hold."""
         for line in self._reader.close():
-            self._take(line, at)
-        missing = self._dropped - len(self._tail)
+            self._take(line, time.time())
+        return self._spill.close() if self._spill else None
+
+    def close(self, at: float, problem: str = "") -> None:
+        """Add the last lines, and say before them where the others are; `problem`: why the file was not kept."""
+        self.spilled()
+        missing, self._dropped = self._dropped - len(self._tail), 0
         if missing > 0:
-            text = (
-                f"{missing:,} lines were not kept here: a step keeps {LOG_LIMIT_BYTES // 2**20} MB and its last lines."
-            )
-            self.lines.append((at, "WARNING", "console", "", text, ""))
+            stream = SPILLED if self._spill and self._spill.held and not problem else "console"
+            self.lines.append((at, "WARNING", stream, "", self._where(missing, problem), ""))
+        self._spill = None
         while self._tail:
             self._keep(self._tail.popleft())
+
+    def _where(self, missing: int, problem: str) -> str:
+        held = self._spill.held if self._spill and not problem else 0
+        rows = f"a step keeps {LOG_LIMIT_BYTES // 2**20} MB and its last lines here"
+        if not held:
+            return f"{missing:,} lines were not kept here: {rows}. {problem}".strip()
+        lost = f" {missing - held:,} more were not kept: the file is full." if missing > held else ""
+        return f"{held:,} lines are in the download: {rows}.{lost}"
 
     @property
     def last_line(self) -> str:
@@ -54,6 +66,8 @@ class Log:
         stored = (at, line.level, line.stream, line.node, line.text, line.logger)
         if self._kept_bytes > LOG_LIMIT_BYTES:
             self._dropped += 1
+            if self._spill and len(self._tail) == TAIL_LINES:
+                self._spill.add(self._tail[0])
             self._tail.append(stored)
         else:
             self._kept_bytes += len(line.text) + 1

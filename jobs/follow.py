@@ -22,7 +22,7 @@ from jobs.models import Run, Step
 from jobs.states import Status
 from jobs.try_again import tell_wait
 
-OF_THE_RUN = ("status", "cancel_requested_at", "seq", "results", "peak_memory_bytes")
+OF_THE_RUN = ("status", "cancel_requested_at", "seq", "log_seq", "results", "peak_memory_bytes")
 TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
 """What a step and its run have to tell: the rest of these rows is not read for each of many steps."""
 

@@ -18,9 +18,10 @@ from django.db import models
 
 from jobs import stores
 from jobs.errors import ProjectError
-from jobs.models import Event, LogChunk, Run
+from jobs.models import Event, LogChunk, Run, Step
 from jobs.prune_signals import prune_signals
 from jobs.read_leftovers import SAVED
+from jobs.spill_log import drop
 from jobs.states import FINAL, Status
 from jobs.uploads import drop_orphans
 
@@ -153,7 +154,18 @@ def _rows(at: datetime) -> int:
     return sum(_forget(pk, at) for pk in list(old.values_list("pk", flat=True)[:BATCH]))
 
 
+def _drop_files(run_id: int) -> None:
+    steps = Step.objects.filter(run_id=run_id).exclude(log_sha256="")
+    for sha256 in steps.values_list("log_sha256", flat=True):
+        try:
+            drop(sha256)
+        except Exception as error:  # noqa: BLE001  (a store has errors of its own)
+            logger.warning("The rest of a log could not be dropped: %s", error)
+    steps.update(log_sha256="")
+
+
 def _forget(run_id: int, at: datetime) -> int:
+    _drop_files(run_id)
     lines = LogChunk.objects.filter(run_id=run_id).delete()[0]
     events = Event.objects.filter(run_id=run_id).exclude(kind=SAVED).delete()[0]
     Run.objects.filter(pk=run_id).update(log_dropped_at=at)

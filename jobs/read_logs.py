@@ -11,8 +11,10 @@ from typing import Final
 from django.db.models import Q, TextField
 from django.db.models.functions import Cast
 
+from jobs.errors import PlatformError
 from jobs.models import LogChunk, Run
 from jobs.models.log_chunk import Line, LogChunkQuerySet
+from jobs.spill_log import SPILLED, spilled
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
@@ -84,9 +86,17 @@ def first_error(run: Run) -> int | None:
 
 
 def every(run: Run) -> Iterator[Line]:
-    """All lines in order, a few chunks in memory at a time."""
-    for chunk in run.log_chunks.order_by("first_seq").iterator(chunk_size=20):
-        yield from chunk.lines
+    """All lines in order, also those in files, a few chunks in memory at a time."""
+    for chunk in run.log_chunks.select_related("step").order_by("first_seq").iterator(chunk_size=20):
+        for line in chunk.lines:
+            yield from _spilled(line, chunk.step.log_sha256) if line.stream == SPILLED else (line,)
+
+
+def _spilled(line: Line, sha256: str) -> Iterator[Line]:
+    try:
+        yield from spilled(sha256, line.seq)
+    except (PlatformError, OSError, EOFError, ValueError) as error:
+        yield line._replace(stream="console", text=f"{line.text} The file cannot be read: {error}")
 
 
 def _gather(

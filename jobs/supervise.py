@@ -179,7 +179,7 @@ class Supervision:
     def _goes_on(self) -> bool:
         """End the step while its child waits, which then goes on or is let go; the run's last one is let go first."""
         self.collector.is_waiting = False
-        self.collector.log.close(time.time())
+        self.collector.close_log(time.time())
         outcome = outcome_of(self.collector, self.ending)
         if outcome.status == Status.SUCCEEDED and LEASES.may_go_on and not self._is_stopping:
             try:
@@ -204,7 +204,7 @@ class Supervision:
         while not self.collector.exit and (left := deadline - time.monotonic()) > 0:
             if self.hold.is_handed_back or self.hold.is_stop_asked or not self._hear(left):
                 break
-        self.collector.log.close(time.time())
+        self.collector.close_log(time.time())
         if self.collector.exit is None or self.collector.exit.exit_code:
             self.collector.say("WARNING", "The process did not end well after its step had succeeded.", time.time())
         try:
@@ -296,7 +296,7 @@ class Supervision:
     # ---- the end
 
     def _close(self) -> None:
-        self.collector.log.close(time.time())
+        self.collector.close_log(time.time())
         outcome = outcome_of(self.collector, self.ending)
         if self.ending.overdue_node:
             self.collector.blame(self.ending.overdue_node, outcome.error)

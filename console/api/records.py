@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,6 +10,7 @@ from rest_framework.response import Response
 from console.api.asked import RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape
+from console.log_text import whole_log
 from jobs.read_logs import newer
 
 
@@ -38,6 +40,15 @@ class Logs(Door):
             "status": WORDS[run.status],
         }
         return Response(body)
+
+
+class LogText(Door):
+    needs = {"GET": "jobs.view_logchunk"}
+
+    @extend_schema(operation_id="jobs_log_text", responses={(200, "text/plain"): str, **REFUSED, **MISSING})
+    def get(self, request: Request, job: str) -> StreamingHttpResponse:
+        """The whole log as text, also what its rows do not hold."""
+        return whole_log(find_job(job))
 
 
 class Events(Door):

@@ -10,6 +10,7 @@ urlpatterns = [
     path("jobs/<str:job>/retry", jobs.Retry.as_view(), name="job_retry"),
     path("jobs/<str:job>/resume", jobs.Resume.as_view(), name="job_resume"),
     path("jobs/<str:job>/nodes", records.Nodes.as_view(), name="job_nodes"),
+    path("jobs/<str:job>/logs/text", records.LogText.as_view(), name="job_log_text"),
     path("jobs/<str:job>/logs", records.Logs.as_view(), name="job_logs"),
     path("jobs/<str:job>/events", records.Events.as_view(), name="job_events"),
     path("jobs/<str:job>/artifacts", records.Artifacts.as_view(), name="job_artifacts"),

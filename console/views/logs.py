@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from itertools import islice
-
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.ansi import plain
+from console.log_text import whole_log
 from console.views.access import needs
 from console.views.run import answer, find
 from jobs import read_logs
 from jobs.models import Run
 from jobs.read_logs import LEVELS, Lines, Only
-
-BATCH = 500
 
 
 @require_GET
@@ -28,7 +22,7 @@ def run_logs(request: HttpRequest, number: int) -> HttpResponseBase:
     """The log tab; with `lines` only lines: `before`, `after` or `around` a number, or the first `error`."""
     run = find(number)
     if "download" in request.GET:
-        return _download(run)
+        return whole_log(run)
     only = _only(request)
     asked = {"log": _lines(request, run, only), "only": only}
     if "lines" in request.GET:
@@ -51,22 +45,6 @@ def _lines(request: HttpRequest, run: Run, only: Only) -> Lines:
     if "error" in request.GET and (first := read_logs.first_error(run)) is not None:
         return read_logs.around(run, first, only)
     return read_logs.newest(run, only)
-
-
-def _download(run: Run) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(_text(run), content_type="text/plain; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="run-{run.pk}.log"'
-    return answer
-
-
-def _text(run: Run) -> Iterator[bytes]:
-    lines = read_logs.every(run)
-    while batch := list(islice(lines, BATCH)):
-        yield "".join(
-            f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%S.%fZ} {line.level:<8} "
-            f"{f'[{line.node}] ' if line.node else ''}{f'{line.logger}: ' if line.logger else ''}{plain(line.text)}\n"
-            for line in batch
-        ).encode("utf-8", "replace")
 
 
 urlpatterns = [path("runs/<int:number>/logs/", run_logs, name="run_logs")]

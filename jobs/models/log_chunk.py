@@ -45,7 +45,9 @@ class LogChunk(models.Model):
     step = models.ForeignKey(Step, models.CASCADE, related_name="log_chunks")
     first_seq = models.BigIntegerField()
     last_seq = models.BigIntegerField()
-    content: models.JSONField[Any, Any] = models.JSONField(help_text="Lists of: seq, at, level, stream, node, text.")
+    content: models.JSONField[Any, Any] = models.JSONField(
+        help_text="Lists of: seq, at, level, stream, node, text, logger."
+    )
 
     objects = LogChunkQuerySet.as_manager()
 

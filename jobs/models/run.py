@@ -86,6 +86,7 @@ class Run(Moving):
     store_url = models.CharField(
         max_length=600, blank=True, help_text="Where its datasets between nodes lie; empty: in its folder, or nowhere."
     )
+    log_seq = models.BigIntegerField(default=0, editable=False, help_text="The number of its last log line.")
     log_dropped_at = models.DateTimeField(
         null=True, blank=True, help_text="When retention took its log lines and events."
     )

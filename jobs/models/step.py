@@ -88,6 +88,9 @@ class Step(Moving):
     exit_signal = models.IntegerField(null=True, blank=True)
     peak_memory_bytes = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
+    log_sha256 = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="The file with the lines that rows do not hold."
+    )
     has_lost_worker = models.BooleanField(default=False, help_text="Its worker was lost while it ran.")
     is_handed_back = models.BooleanField(
         default=False, help_text="Its worker was stopped on purpose: the next attempt is no retry."

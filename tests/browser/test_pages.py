@@ -200,3 +200,21 @@ def test_ctrl_k_leads_by_the_keyboard_alone_also_before_the_lines_have_come(open
     page.keyboard.press("Control+k")
     page.keyboard.press("Escape")
     assert not page.locator("#palette").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scene", [running, failed_in_a_node])
+def test_the_log_opens_at_its_end(open_as: Open, width: int, scene: Callable[[], Run]) -> None:
+    run = with_log(scene(), [f"{n} " + "word " * (n % 90) for n in range(1, 701)], level="WARNING", node="fetch")
+    page = open_as("viewer", "/")
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"/runs/{run.pk}/logs/")
+    is_in_sight = """() => {
+        const last = [...document.querySelectorAll(".kc-log-line")].at(-1);
+        const box = document.querySelector("[data-logs-box]").getBoundingClientRect();
+        const line = last.getBoundingClientRect();
+        return last.id === "L700" && line.bottom <= box.bottom && box.bottom <= window.innerHeight;
+    }"""
+    page.wait_for_function(is_in_sight, timeout=5_000)
+    page.wait_for_timeout(500)  # heights that come late must not move the end away
+    assert page.evaluate(is_in_sight)

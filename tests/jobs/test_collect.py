@@ -84,7 +84,7 @@ def test_a_line_that_never_ends_is_cut() -> None:
 
 
 @pytest.mark.django_db
-def test_events_and_lines_are_numbered_in_one_order() -> None:
+def test_events_and_lines_are_numbered_without_holes() -> None:
     seen = collecting()
     seen.take(wire.NodeStarted(NOW, "fetch"))
     seen.take_log(wire.mark_line("INFO", "stdout", "fetch", "hello"), NOW)
@@ -93,9 +93,9 @@ def test_events_and_lines_are_numbered_in_one_order() -> None:
     seen.flush()
     run = Run.objects.get(pk=seen.step.run_id)
     (chunk,) = LogChunk.objects.filter(run=run)
-    assert list(run.events.values_list("seq", "kind")) == [(1, "node_started"), (3, "node_finished")]
-    assert [line.seq for line in chunk.lines] == [2]
-    assert (run.seq, run.nodes_done) == (3, 1)
+    assert list(run.events.values_list("seq", "kind")) == [(1, "node_started"), (2, "node_finished")]
+    assert [line.seq for line in chunk.lines] == [1]
+    assert (run.seq, run.log_seq, run.nodes_done) == (2, 1, 1)
     assert run.node_runs.get(name="fetch").status == NodeStatus.SUCCEEDED
 
 

@@ -14,6 +14,7 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
+from jobs.artifacts import key_of, store
 from jobs.models import Event, LogChunk, Project, Run
 from jobs.prune import prune
 from jobs.resume import preview
@@ -103,17 +104,21 @@ def test_a_run_whose_store_is_gone_says_so_when_it_is_resumed() -> None:
 
 def test_log_lines_and_events_go_when_a_setting_says_so(settings: Any) -> None:
     old, new = ended_run(Status.SUCCEEDED), ended_run(Status.FAILED, AT + 5 * DAY)
+    file = Path(store().path(key_of("a" * 64)))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"the rest of a log")
+    old.steps.update(log_sha256="a" * 64)
     for run in (old, new):
         step = run.steps.get()
         LogChunk.objects.create(run=run, step=step, first_seq=1, last_seq=1, content=[[1, 0.0, "INFO", "x", "", "y"]])
         for seq, kind in enumerate(("node_started", "dataset_saved"), start=2):
             Event.objects.create(run=run, step=step, seq=seq, at=AT, kind=kind, data={"dataset": "raw_data"})
-    assert prune(AT + 900 * DAY).rows == 0
+    assert prune(AT + 900 * DAY).rows == 0 and file.exists()
     settings.CONSOLE_KEEP_LOGS_DAYS = 30
     assert (prune(AT + 31 * DAY).rows, prune(AT + 31 * DAY).rows) == (2, 0)
     assert list(LogChunk.objects.values_list("run", flat=True)) == [new.pk]
     assert list(old.events.values_list("kind", flat=True)) == ["dataset_saved"]
-    assert Run.objects.get(pk=old.pk).log_dropped_at == AT + 31 * DAY
+    assert Run.objects.get(pk=old.pk).log_dropped_at == AT + 31 * DAY and not file.exists()
 
 
 def test_a_store_at_an_address_is_dropped_by_its_project(tmp_path: Path) -> None:

@@ -57,13 +57,13 @@ def failed_in_a_node(message: str = "month must be in 1..12") -> Run:
 
 def with_log(run: Run, texts: Iterable[str], *, level: str = "INFO", node: str = "", chunk: int = 200) -> Run:
     """Lines numbered on from what the run has, stored in chunks as the collector does."""
-    seq, pending, step = run.seq, list(texts), run.steps.get()
+    seq, pending, step = run.log_seq, list(texts), run.steps.get()
     while pending:
         some, pending = pending[:chunk], pending[chunk:]
         lines = [[seq + n, 1_770_000_000.0 + n, level, "stdout", node, text] for n, text in enumerate(some, 1)]
         LogChunk.objects.create(run=run, step=step, first_seq=seq + 1, last_seq=seq + len(some), content=lines)
         seq += len(some)
-    Run.objects.filter(pk=run.pk).update(seq=seq)
+    Run.objects.filter(pk=run.pk).update(log_seq=seq)
     run.refresh_from_db()
     return run
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import re
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
 from console.ansi import plain, to_html
 from jobs import clock
-from jobs.models import Run
+from jobs.collect import Collector
+from jobs.models import LogChunk, Run
 from jobs.read_logs import Lines, Only, around, first_error, newer, newest, older
 from jobs.states import Status
+from kedro_console import wire
 from tests.views.scenes import HTMX, ended, failed_in_a_node, logged_in, running, with_log
 
 db = pytest.mark.django_db
@@ -218,3 +221,42 @@ def test_strangers_read_no_log(client: Client, query: str, django_user_model) ->
     assert client.get(f"/runs/{run.pk}/logs/{query}")["Location"].startswith("/login/")
     client.force_login(django_user_model.objects.create_user("nobody"))
     assert client.get(f"/runs/{run.pk}/logs/{query}").status_code == 403
+
+
+# ---- the whole log
+
+
+@db
+def test_the_download_and_the_api_hold_what_rows_do_not(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("jobs.cut_log.LOG_LIMIT_BYTES", 5_000)
+    run = running()
+    step = run.steps.get()
+    seen = Collector(step, step.lease_token or uuid4(), set())
+    texts_written = [f"line {number} \x1b[31mé\x1b[0m" for number in range(2_000)]
+    for text in texts_written:
+        seen.take_log(wire.mark_line("INFO", "stdout", "fetch", text), 1_770_000_000.0)
+    seen.close_log(1_770_000_000.0)
+    seen.flush()
+    rows = [line for chunk in run.log_chunks.all() for line in chunk.lines]
+    assert len(rows) < 1_000 and [line.seq for line in rows] == list(range(1, len(rows) + 1))
+    assert next(line.text for line in rows if line.stream == "file").startswith("1,")
+    client = logged_in("viewer")
+    for address in (f"/runs/{run.pk}/logs/?download", f"/api/v1/jobs/{run.uuid}/logs/text"):
+        text = b"".join(client.get(address).streaming_content).decode()  # type: ignore[attr-defined]
+        assert [line.partition("[fetch] ")[2] for line in text.splitlines()] == [plain(each) for each in texts_written]
+
+
+@db
+def test_a_file_that_is_away_leaves_a_sentence_in_the_download(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), ["before"])
+    run.steps.update(log_sha256="0" * 64)
+    lines = [[2, 1_770_000_000.0, "WARNING", "file", "", "9 lines are in the download.", ""]]
+    LogChunk.objects.create(run=run, step=run.steps.get(), first_seq=2, last_seq=2, content=lines)
+    text = b"".join(logged_in("viewer").get(f"/runs/{run.pk}/logs/?download").streaming_content).decode()  # type: ignore[attr-defined]
+    assert "before" in text and "cannot be read" in text
+
+
+@db
+def test_colours_tear_no_word_that_is_looked_for() -> None:
+    run = with_log(running(), ["fine", "a \x1b[31mto\x1b[0mrn word"])
+    assert texts(newest(run, Only(text="torn"))) == ["a \x1b[31mto\x1b[0mrn word"]

@@ -4,6 +4,8 @@
 
   const MOST = 3000;
   const PAUSE = 1000;
+  const LEAST = 280; // pixels
+  const BELOW = 16;
 
   class Log {
     constructor(root) {
@@ -50,12 +52,28 @@
         this.mark();
       });
       window.addEventListener("hashchange", () => this.toLine());
+      new ResizeObserver(() => this.fit()).observe(this.root.closest("main") || this.root);
+      new ResizeObserver(() => this.isFollowing && this.toBottom()).observe(this.list); // a line has its height when it is shown
+      window.addEventListener("resize", () => this.fit());
+    }
+
+    /* The box ends where the window does: its last line is in sight. */
+    fit() {
+      const top = this.box.getBoundingClientRect().top + window.scrollY;
+      const height = `${Math.max(LEAST, Math.floor(window.innerHeight - top - BELOW))}px`;
+      if (this.box.style.height === height) return;
+      this.box.style.height = height;
+      if (this.isFollowing) this.toBottom();
     }
 
     async begin() {
+      this.fit();
       if (new URLSearchParams(location.search).has("error")) this.showError();
       else if (/^#L\d+$/.test(location.hash)) await this.toLine();
-      else this.toBottom();
+      else {
+        this.toBottom();
+        this.box.scrollIntoView({ block: "nearest" });
+      }
       this.tell();
       this.tick();
     }
