@@ -15,7 +15,7 @@ from console.choices import ChoiceForm
 from console.schema_fields import NOT_GIVEN, field_for
 from console.schema_forms import Branch, Leaf, changed, initial, plant
 from jobs import parameters as runtime
-from jobs.errors import BadParameters
+from jobs.errors import BadParameters, EmptyPipeline
 from jobs.launch import WHOLE
 from jobs.models import Pipeline
 from jobs.parameters import as_given, settled
@@ -111,6 +111,8 @@ class RunForm(ChoiceForm):
             check_versions(self.picture, self.selection.load_versions)
         except BadParameters as error:
             self.refuse(error)
+        except EmptyPipeline as error:
+            self.add_error(None, str(error))
         return self.cleaned_data
 
     def asked(self, changes: dict[str, Any]) -> dict[Any, Any]:

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.urls import reverse
 
 from console.library import library
@@ -74,8 +75,12 @@ def _pipelines(words: str, person: Person) -> Iterator[Entry]:
         return
     verb, _, rest = words.partition(" ")
     wanted = rest if verb.lower() == "run" and rest else words
-    rows = Pipeline.objects.filter(name__icontains=wanted, is_registered=True).select_related("project")
-    for row in rows.order_by("name")[:OF_A_KIND]:
+    meant = Q(name__icontains=wanted)
+    if "/" in wanted:
+        project, _, name = wanted.partition("/")
+        meant |= Q(project__name__icontains=project.strip(), name__icontains=name.strip())
+    rows = Pipeline.objects.filter(meant, is_registered=True).select_related("project")
+    for row in rows.order_by("name", "project__name")[:OF_A_KIND]:
         if person.has_perm("jobs.start_pipeline"):
             yield Entry(f"Run {row.name}…", reverse("pipeline_run", args=[row.pk]), "play_arrow", row.project.name)
         yield Entry(row.name, reverse("pipeline", args=[row.pk]), "account_tree", f"Pipeline of {row.project.name}")

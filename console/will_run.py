@@ -7,7 +7,7 @@ from typing import Any
 
 from console.forms import RunForm
 from jobs.content import is_fresh
-from jobs.errors import RequestError
+from jobs.errors import BadParameters, EmptyPipeline
 from jobs.fallbacks import plan_of
 from jobs.models import Snapshot, Worker
 from jobs.parameters import settled
@@ -42,7 +42,7 @@ def _nodes(form: RunForm) -> list[SnapshotNode]:
         return []
     try:
         return choose(form.structure, form.selection, kedro=form.kedro)
-    except RequestError:  # of a run whose choices the pipeline of today does not have
+    except (BadParameters, EmptyPipeline):  # of a run whose choices the pipeline of today does not have
         return []
 
 

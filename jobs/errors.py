@@ -1,6 +1,6 @@
 """Errors sorted by who can put them right; each reads aloud as a sentence that says what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class ConsoleError(Exception):
@@ -12,21 +12,35 @@ class RequestError(ConsoleError):
 
 
 class UnknownPipeline(RequestError):
-    """There is no such pipeline; `nearest` names the ones that were probably meant."""
+    """There is no such pipeline (in this project); `nearest` names the ones that were probably meant."""
 
-    def __init__(self, name: str, nearest: list[str]) -> None:
+    def __init__(self, name: str, nearest: list[str], *, project: str = "", unread: Sequence[str] = ()) -> None:
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " `GET /api/v1/pipelines` lists them."
-        super().__init__(f"There is no pipeline “{name}”.{hint}")
+        place = f" in the project {project}" if project else ""
+        blind = f" Of {' and '.join(unread)} not all could be read: its page says why." if unread else ""
+        super().__init__(f"There is no pipeline “{name}”{place}.{blind}{hint}")
         self.nearest = nearest
 
 
-class EmptyPipeline(RequestError):
-    """The pipeline has no nodes, and nobody chose some of them."""
+class UnknownProject(RequestError):
+    """There is no such project; `nearest` names the ones that were probably meant."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nearest: list[str], known: list[str]) -> None:
+        there = f"There are {', '.join(known)}." if known else "There is none at all."
+        hint = f"Did you mean {' or '.join(nearest)}?" if nearest else there
+        super().__init__(f"There is no project “{name}”. {hint}")
+        self.nearest = nearest
+
+
+class AmbiguousPipeline(RequestError):
+    """Several projects have a pipeline of this name; `projects` names them."""
+
+    def __init__(self, name: str, projects: list[str]) -> None:
         super().__init__(
-            f"The pipeline {name} contains no nodes: ensure that at least one pipeline with nodes has been defined."
+            f"{' and '.join(projects)} have a pipeline “{name}”: say which `project` is meant, or write "
+            f"{projects[0]}/{name}."
         )
+        self.projects = projects
 
 
 class UnknownQueue(RequestError):
@@ -63,6 +77,16 @@ class NothingToResume(RequestError):
 
 class ProjectError(ConsoleError):
     """The Kedro project's owner can put it right."""
+
+
+class EmptyPipeline(ProjectError):
+    """The pipeline has no nodes, and nobody chose some of them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The pipeline “{name}” contains no nodes. "
+            "Please ensure that at least one pipeline with nodes has been defined."
+        )
 
 
 class HostLost(ProjectError):

@@ -14,19 +14,19 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import clock, following, stores
+from jobs import following, stores
 from jobs import parameters as runtime
 from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.content import is_fresh
 from jobs.dispatch import send
-from jobs.errors import BadParameters, NotNow, ProjectError, UnknownPipeline
+from jobs.errors import BadParameters, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
-from jobs.models import NodeRun, Pipeline, Project, Run, Snapshot, Step
-from jobs.models.project import EVERY_PIPELINE
+from jobs.find import LIKENESS
+from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.overlap import line_up, unversioned
 from jobs.plan import Plan, PlannedStep
-from jobs.reread import reread, reread_changed
+from jobs.reread import reread
 from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
 from jobs.selection import Selection, check_versions, choose, did_you_mean
 from jobs.snapshots import take_in
@@ -42,31 +42,6 @@ UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE, Cause.BACKFILL})
 """Causes with no person who would read a refusal."""
 TIMED: Final = frozenset({Cause.SCHEDULE, Cause.BACKFILL})
 """Causes with nothing but the run itself to say what came of them."""
-
-
-def find_pipeline(name: str, project: str = "") -> Pipeline:
-    """The pipeline of that name (`project/pipeline` also names the project); UnknownPipeline with the nearest names."""
-    wanted, _, rest = name.rpartition("/")
-    rows = Pipeline.objects.select_related("project").filter(is_registered=True)
-    if project or wanted:
-        rows = rows.filter(project__name=project or wanted)
-    rows = rows.order_by("project_id")
-    found = rows.filter(name=rest).first()
-    if found is None:
-        _look_again(project or wanted)
-        found = rows.filter(name=rest).first()
-    if found is None:
-        names = sorted(set(rows.values_list("name", flat=True)))
-        raise UnknownPipeline(name, get_close_matches(rest, names, 3, 0.4))
-    return found
-
-
-def _look_again(name: str) -> None:
-    """Read what has changed before a pipeline is called unknown; ProjectError when nothing of its project was read."""
-    projects = list(Project.objects.filter(**{"name": name} if name else {}).order_by("pk"))
-    reread_changed(projects, at=clock.now())
-    if len(projects) == 1 and not projects[0].pipelines.exists() and (why := projects[0].refusal(EVERY_PIPELINE)):
-        raise ProjectError(why)
 
 
 def launch(
@@ -94,18 +69,28 @@ def launch(
     """
     if idempotency_key and (known := Run.objects.filter(idempotency_key=idempotency_key).first()):
         return known
+    refused: dict[str, Any] = {
+        "cause": cause,
+        "parameters": parameters or {},
+        "runner": runner or pipeline.runner,
+        "selection": selection.stored,
+        "kedro_env": selection.env or pipeline.project.kedro_env,
+    }
     reread(pipeline.project, at=at)
     if why := pipeline.project.refusal(pipeline.name):
         if cause not in TIMED:
             raise ProjectError(why)
-        facts |= {"cause": cause, "parameters": parameters or {}, "runner": runner or pipeline.runner}
-        facts |= {"selection": selection.stored, "kedro_env": selection.env or pipeline.project.kedro_env}
-        return _commit_refused(pipeline, why, at=at, idempotency_key=idempotency_key, **facts)
+        return _commit_refused(pipeline, why, at=at, idempotency_key=idempotency_key, **refused, **facts)
     snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=cause != Cause.RULE)
     looks_back = pipeline.reuses_content and not (selection.only_missing_outputs or selection.load_versions)
     if looks_back:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
-    nodes = nodes_of(pipeline, snapshot, selection)
+    try:
+        nodes = nodes_of(pipeline, snapshot, selection)
+    except EmptyPipeline as error:
+        if cause not in TIMED:
+            raise
+        return _commit_refused(pipeline, str(error), at=at, idempotency_key=idempotency_key, **refused, **facts)
     check_versions(snapshot.picture, selection.load_versions)
     asked = runtime.check(
         parameters or {},
@@ -271,7 +256,9 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
     """The chosen nodes in topological order; UnknownPipeline, or BadParameters for a choice that cannot be."""
     structure = snapshot.pipeline(pipeline.name)
     if structure is None:
-        raise UnknownPipeline(pipeline.name, [])
+        names = [each.name for each in snapshot.picture.pipelines]
+        nearest = get_close_matches(pipeline.name, names, 3, LIKENESS)
+        raise UnknownPipeline(pipeline.name, nearest, project=pipeline.project.name)
     return choose(structure, selection, kedro=snapshot.kedro_version)
 
 

@@ -177,7 +177,9 @@ def _add_rule(project: Project, name: str, facts: dict[str, Any], at: datetime) 
 
 
 def _pipeline(project: Project, name: str) -> Pipeline:
-    found = project.pipelines.filter(name=name).first()
+    found = project.pipelines.filter(name=name.removeprefix(f"{project.name}/")).first()
+    if found is None and project.trouble:
+        raise BadProposal(f"no pipeline {name} could be read: {project.errors[0]}")
     if found is None:
         raise BadProposal(f"the project has no pipeline {name}.")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -11,11 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.asked import LatestAsked
-from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, pipelines_called
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
 from console.downloads import Content, answer
 from jobs.artifacts import open_file
-from jobs.models import Artifact
+from jobs.errors import AmbiguousPipeline
+from jobs.find import find_pipeline, pipelines_called
+from jobs.models import Artifact, Pipeline
 from jobs.states import Status
 
 
@@ -32,11 +35,22 @@ class Latest(Door):
         wanted = asked(LatestAsked, request)
         rows = Artifact.objects.filter(name=wanted["name"], run__status=Status.SUCCEEDED).select_related("run")
         if wanted["pipeline"]:
-            rows = rows.filter(run__pipeline_id__in=pipelines_called(wanted["pipeline"]))
+            rows = rows.filter(run__pipeline__in=_meant(wanted["pipeline"], rows))
         newest = rows.order_by("-id").first()
         if newest is None:
             raise Http404(f"No completed job has left a file {wanted['name']} behind yet.")
         return Response(ArtifactShape(newest, context={"request": request}).data)
+
+
+def _meant(name: str, rows: QuerySet[Artifact]) -> list[Pipeline]:
+    """The pipeline of this name; of several projects that have one, those that left such a file must be one."""
+    known = list(pipelines_called(name).select_related("project"))
+    if not known:
+        return [find_pipeline(name)]
+    those = [each for each in known if rows.filter(run__pipeline=each).exists()]
+    if len(those) > 1:
+        raise AmbiguousPipeline(name, [each.project.name for each in those])
+    return those
 
 
 class Download(Door):

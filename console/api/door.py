@@ -17,7 +17,7 @@ from console.api.asked import Nothing
 from console.api.body import PlainJSON, StrictJSON
 from console.api.errors import LengthMissing
 from console.api.shapes import FieldsRefusalShape, RefusalShape
-from jobs.models import Pipeline, Run
+from jobs.models import Run
 
 REFUSED = {
     401: OpenApiResponse(RefusalShape, "No valid token or session."),
@@ -82,10 +82,3 @@ def _key(name: str) -> dict[str, Any]:
         return {"uuid": UUID(name)}
     except ValueError:
         return {"pk": None}
-
-
-def pipelines_called(name: str) -> list[int]:
-    """The keys of the pipelines of this name, or of this `project/pipeline`; history counts, registered or not."""
-    project, _, pipeline = name.rpartition("/")
-    rows = Pipeline.objects.filter(name=pipeline)
-    return list((rows.filter(project__name=project) if project else rows).values_list("pk", flat=True))

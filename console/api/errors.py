@@ -23,6 +23,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from console.tree import starting
 from jobs.errors import (
+    AmbiguousPipeline,
     BadParameters,
     IllegalMove,
     NothingToResume,
@@ -31,6 +32,7 @@ from jobs.errors import (
     ProjectError,
     RequestError,
     UnknownPipeline,
+    UnknownProject,
     UnknownQueue,
 )
 
@@ -38,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 STATUS: Final[list[tuple[type[Exception], int]]] = [
     (UnknownPipeline, status.HTTP_404_NOT_FOUND),
+    (UnknownProject, status.HTTP_404_NOT_FOUND),
+    (AmbiguousPipeline, status.HTTP_409_CONFLICT),
     (UnknownQueue, status.HTTP_404_NOT_FOUND),
     (BadParameters, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (IllegalMove, status.HTTP_409_CONFLICT),
@@ -111,8 +115,10 @@ def _sentence(error: Exception) -> str:
 def _particulars(error: Exception) -> dict[str, Any]:
     if isinstance(error, BadParameters):
         return {"errors": error.fields}
-    if isinstance(error, UnknownPipeline | UnknownQueue):
+    if isinstance(error, UnknownPipeline | UnknownProject | UnknownQueue):
         return {"nearest": error.nearest}
+    if isinstance(error, AmbiguousPipeline):
+        return {"projects": error.projects}
     return {}
 
 

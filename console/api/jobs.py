@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.asked import JobAsked, JobsAsked, ResumeAsked, WishAsked
-from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, pipelines_called, refuse_fields
+from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, refuse_fields
 from console.api.errors import Conflict
 from console.api.permissions import name_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
 from jobs import clock
 from jobs.cancel import cancel
-from jobs.launch import find_pipeline, launch
+from jobs.find import find_pipeline, pipelines_called
+from jobs.launch import launch
 from jobs.models import Pipeline, Run
 from jobs.parameters import settled
 from jobs.paths import merge
@@ -50,7 +51,7 @@ class Jobs(Door):
         wanted = asked(JobsAsked, request)
         rows = jobs(wanted["before"])
         if wanted["pipeline"]:
-            rows = rows.filter(pipeline_id__in=pipelines_called(wanted["pipeline"]))
+            rows = rows.filter(pipeline_id__in=pipelines_called(wanted["pipeline"]).order_by())
         if wanted["status"]:
             rows = rows.filter(status__in=[ours for ours, word in WORDS.items() if word == wanted["status"]])
         page = list(rows[: wanted["limit"]])

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from console.api.door import MISSING, REFUSED, Door
 from console.api.shapes import Moment
 from jobs.fallbacks import plan_of
-from jobs.launch import find_pipeline
+from jobs.find import find_pipeline
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.paths import text_of
 from jobs.plan import Plan

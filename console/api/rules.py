@@ -15,8 +15,8 @@ from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import Moment, address
 from jobs import clock
 from jobs.edit_rule import delete_rule, save_rule
-from jobs.errors import BadParameters, UnknownPipeline
-from jobs.launch import find_pipeline
+from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
+from jobs.find import find_pipeline
 from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
 from jobs.states import Correlate, Decision, Occasion, Wants
@@ -128,7 +128,7 @@ def find_rule(pk: int) -> Rule:
 def _pipeline(name: str, field: str) -> Pipeline:
     try:
         return find_pipeline(name)
-    except UnknownPipeline as error:
+    except (UnknownPipeline, UnknownProject, AmbiguousPipeline) as error:
         raise BadParameters({field: str(error)}) from error
 
 

@@ -57,7 +57,7 @@ def test_a_rule_is_written_read_changed_and_deleted(admin) -> None:
         ({"mapping": {"drry": "`true`"}}, "mapping.drry", "no parameter of this name"),
         ({"mapping": {"dry": 5}}, "mapping.dry", "5: write text"),
         ({"sources": ["nothing"]}, "sources", "There is no pipeline “nothing”."),
-        ({"target": "x/b"}, "target", "There is no pipeline “x/b”."),
+        ({"target": "x/b"}, "target", "There is no project “x”"),
         ({"sources": []}, "sources", ""),
         ({"sources": ["b"]}, "condition", "for ever"),
         ({"wants": "some"}, "wants", ""),

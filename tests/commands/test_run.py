@@ -16,10 +16,10 @@ from console.management import bars, given
 from console.management.bars import Bars
 from console.management.commands import run as command
 from jobs.errors import BadParameters
-from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Worker
+from jobs.models import Artifact, NodeRun, Run, Snapshot, UnkeptFile, Worker
 from jobs.states import Cause, NodeStatus, Status
 from tests.commands.conftest import Said
-from tests.factories import AT, make_pipeline, make_run
+from tests.factories import AT, content, make_pipeline, make_project, make_run
 
 Manage = Callable[..., Said]
 
@@ -69,6 +69,19 @@ def test_all_choices_of_kedro_run_are_taken(manage: Manage) -> None:
     assert manage("run", "report", "--load-versions", "raw_data").code == 2
 
 
+def test_a_name_of_two_projects_is_wrong_use_and_an_empty_pipeline_a_failure(manage: Manage) -> None:
+    first = make_pipeline("report", make_project("a", "/srv/a"))
+    make_pipeline("report", make_project("b", "/srv/b"))
+    said = manage("run", "report")
+    assert (said.code, "a and b have a pipeline “report”" in said.err) == (2, True)
+    empty = {"name": "empty", "nodes": [], "inputs": [], "outputs": [], "parameters": []}
+    Snapshot.objects.create(project=first.project, revision="r", content=content(pipelines=[empty]), taken_at=AT)
+    make_pipeline("empty", first.project)
+    said = manage("run", "a/empty")
+    assert (said.code, "contains no nodes" in said.err) == (1, True)
+    assert manage("run", "x", "--project", "nope").code == 2
+
+
 def test_the_names_of_unnamed_nodes_are_one_name_each() -> None:
     odd = "make([raw, params:top],[x]) -> [a;b]"
     assert given.names([f"fetch, {odd},<lambda>([None]) -> [z]", "last"]) == [
@@ -100,7 +113,7 @@ def test_json_is_the_job_of_the_api_and_nothing_else(manage: Manage) -> None:
     [
         (["reprot"], "Did you mean report?"),
         (["nothing-like-it"], "project list"),
-        (["report", "--project", "other"], "There is no pipeline"),
+        (["report", "--project", "other"], "There is no project “other”"),
         (["report", "--param", "top"], "--param name=value"),
         (["report", "--param", "=1"], "--param name=value"),
         (["report", "--param", "options.top=99"], "options.top: 99 is greater than the maximum of 30"),

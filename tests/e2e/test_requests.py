@@ -18,8 +18,9 @@ from jobs import clock
 from jobs import replay as story
 from jobs.artifacts import store
 from jobs.errors import IllegalMove, LeaseLost
+from jobs.find import find_pipeline
 from jobs.hosts import HOSTS
-from jobs.launch import find_pipeline, launch
+from jobs.launch import launch
 from jobs.models import Pipeline, Project, Replay, RequestRecord, Resend, Run
 from jobs.replay import replay, send_unheard_replays, start_replay
 from jobs.replay_grants import Leave

@@ -6,7 +6,7 @@ import pytest
 
 from jobs import clock
 from jobs.errors import ProjectError
-from jobs.launch import find_pipeline
+from jobs.find import find_pipeline
 from jobs.models import Project
 from jobs.snapshots import take
 from jobs.states import Status

@@ -7,8 +7,9 @@ from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from jobs.errors import BadParameters, ProjectError, UnknownPipeline
-from jobs.launch import find_pipeline, launch
+from jobs.errors import BadParameters, ProjectError, UnknownPipeline, UnknownProject
+from jobs.find import find_pipeline
+from jobs.launch import launch
 from jobs.models import NodeRun, Run, Step
 from jobs.reconcile import PATIENCE
 from jobs.retry import retry
@@ -156,7 +157,7 @@ def test_an_unknown_pipeline_is_named_with_its_neighbours() -> None:
     with pytest.raises(UnknownPipeline, match=r"no pipeline “reprot”. Did you mean report"):
         find_pipeline("reprot")
     assert find_pipeline("shop/report").name == "report"
-    with pytest.raises(UnknownPipeline):
+    with pytest.raises(UnknownProject):
         find_pipeline("report", project="elsewhere")
 
 

@@ -14,8 +14,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from jobs import following, reread
 from jobs.decide import decide
 from jobs.errors import ProjectError
+from jobs.find import find_pipeline
 from jobs.fingerprint import fingerprint
-from jobs.launch import find_pipeline, launch
+from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Project, Rule, Run
 from jobs.schedules import start_scheduled, wish
 from jobs.snapshots import add_project, take

@@ -15,7 +15,8 @@ from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
-from jobs.launch import find_pipeline, launch
+from jobs.find import find_pipeline
+from jobs.launch import launch
 from jobs.models import Run, Worker
 from jobs.resume import resume
 from jobs.selection import Selection
