@@ -14,12 +14,15 @@ from zoneinfo import ZoneInfo
 from celery.utils.time import remaining
 from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models.signals import post_delete
+from django.db.models import Model
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
-from django_celery_beat.models import CrontabSchedule, PeriodicTask, SolarSchedule
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from django_celery_results.models import TaskResult
 
+from jobs import clock
 from jobs import parameters as runtime
+from jobs.cron import LAST
 from jobs.errors import BadParameters, ConsoleError, RequestError
 from jobs.launch import check_choices, launch
 from jobs.models import Pipeline, Run
@@ -34,6 +37,14 @@ HOUSEKEEPING: Final = {  # what else a schedule may start
     "jobs.tick": "Prove that beat is alive",
     "jobs.prune": "Drop what no run needs any more",
 }
+RULES: Final[dict[type[Model], str]] = {
+    CrontabSchedule: "crontab_id",
+    IntervalSchedule: "interval_id",
+    ClockedSchedule: "clocked_id",
+    SolarSchedule: "solar_id",
+}
+RULE: Final = (*RULES.values(), "enabled", "start_time", "one_off", "task")
+"""What makes a schedule another one."""
 EARLY: Final = timedelta(seconds=2)  # so far may the clock of beat be ahead of ours
 MISSED_AFTER: Final = timedelta(seconds=20)
 """So long may the message of a due time be on its way."""
@@ -49,8 +60,10 @@ def start_scheduled(
     schedule_name: str,
     at: datetime,
     selection: dict[str, Any] | None = None,
-) -> Run:
+) -> Run | None:
     """The run of this schedule for the due time that `at` belongs to; asked again, the same run.
+
+    None when that time does not count: it lies before the last edit, or a month's last day is meant and it is none.
 
     RequestError when the schedule or its pipeline is gone, BadParameters when the project changed under it.
     """
@@ -61,8 +74,21 @@ def start_scheduled(
     if schedule is None and schedule_name:
         raise RequestError(f"The schedule “{schedule_name}” was deleted or renamed before its run could start.")
     slot = due_slot(schedule, at) if schedule else None
+    if schedule and slot and not _counts(schedule, slot):
+        return None
     key = _key(schedule, pipeline, slot, at) if schedule else None
     return _launch(pipeline, parameters, read(selection or {}), schedule_name, at=at, key=key, slot=slot)
+
+
+def _counts(schedule: PeriodicTask, slot: datetime) -> bool:
+    """Whether a time at which the rule is due is one that starts something."""
+    since = counts_since(schedule)
+    return (since is None or slot >= since) and (not has_last_day(schedule) or _is_last_day(schedule, slot))
+
+
+def _is_last_day(schedule: PeriodicTask, slot: datetime) -> bool:
+    zone = ZoneInfo(str(schedule.crontab.timezone)) if schedule.crontab else UTC
+    return (slot.astimezone(zone) + timedelta(days=1)).day == 1
 
 
 def _launch(
@@ -129,7 +155,7 @@ def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     slot = due_slot(schedule, at - MISSED_AFTER - EARLY)
     pipeline_id, parameters = asked(schedule)
     pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id or 0).first()
-    if slot is None or pipeline is None or not _was_sent(schedule, slot):
+    if slot is None or pipeline is None or not _was_sent(schedule, slot) or not _counts(schedule, slot):
         return False
     key = _key_of(schedule, pipeline, slot)
     if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
@@ -200,7 +226,7 @@ def _fires(schedule: PeriodicTask, begin: datetime) -> Iterator[datetime]:
     if schedule.clocked:
         yield _utc(max(schedule.clocked.clocked_time, begin))
     elif schedule.crontab:
-        yield from _cron_fires(schedule.crontab, begin)
+        yield from (time for time in _cron_fires(schedule.crontab, begin) if _counts(schedule, time))
     elif schedule.interval:
         every = _interval(schedule)
         time = max((schedule.last_run_at or schedule.date_changed or begin) + every, begin)
@@ -234,7 +260,7 @@ def _cron_fires(crontab: CrontabSchedule, time: datetime) -> Iterator[datetime]:
 def sentence(schedule: PeriodicTask) -> str:
     """When it fires, in words."""
     if schedule.crontab:
-        return f"{cron_sentence(schedule.crontab)}, {schedule.crontab.timezone}"
+        return f"{cron_sentence(schedule.crontab, is_last=has_last_day(schedule))}, {schedule.crontab.timezone}"
     if schedule.interval:
         unit = schedule.interval.period
         return f"Every {unit[:-1]}" if schedule.interval.every == 1 else f"Every {schedule.interval.every} {unit}"
@@ -243,9 +269,10 @@ def sentence(schedule: PeriodicTask) -> str:
     return str(schedule.solar or "Never")
 
 
-def cron_sentence(crontab: CrontabSchedule) -> str:
+def cron_sentence(crontab: CrontabSchedule, *, is_last: bool = False) -> str:
     """The five fields in words; as they are, where there are no words for them."""
-    fields = (crontab.minute, crontab.hour, crontab.day_of_month, crontab.month_of_year, crontab.day_of_week)
+    day = LAST if is_last else crontab.day_of_month
+    fields = (crontab.minute, crontab.hour, day, crontab.month_of_year, crontab.day_of_week)
     text = " ".join(str(field).replace(" ", "") for field in fields)
     options = Options()
     options.use_24hour_time_format = True
@@ -270,18 +297,44 @@ def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
         return None, {}
 
 
-def choices(schedule: PeriodicTask) -> dict[str, Any]:
-    """What of its pipeline a schedule starts; {}: all of it."""
+def _named(schedule: PeriodicTask) -> dict[str, Any]:
+    """What a schedule gives its task by name; {} for what was typed wrong by hand."""
     try:
-        return dict(json.loads(schedule.kwargs or "{}").get("selection") or {})
-    except (ValueError, AttributeError, TypeError):
+        return dict(json.loads(schedule.kwargs or "{}"))
+    except (ValueError, TypeError):
         return {}
 
 
-def wish(pipeline: Pipeline, parameters: dict[str, Any], selection: dict[str, Any] | None = None) -> str:
+def has_last_day(schedule: PeriodicTask) -> bool:
+    """Whether of the days of its rule only the last one of a month counts."""
+    return bool(_named(schedule).get("last_day"))
+
+
+def counts_since(schedule: PeriodicTask) -> datetime | None:
+    """When it was last edited, or switched on: what was due before starts nothing. None: never since it was made."""
+    try:
+        return datetime.fromisoformat(_named(schedule)["since"])
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def choices(schedule: PeriodicTask) -> dict[str, Any]:
+    """What of its pipeline a schedule starts; {}: all of it."""
+    found = _named(schedule).get("selection")
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def wish(
+    pipeline: Pipeline,
+    parameters: dict[str, Any],
+    selection: dict[str, Any] | None = None,
+    *,
+    is_last_day: bool = False,
+) -> str:
     """The other way round: what a schedule's row keeps to start this pipeline with these parameters and choices."""
     chosen = {"selection": selection} if selection else {}
-    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters, **chosen})
+    last = {"last_day": True} if is_last_day else {}
+    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters, **chosen, **last})
 
 
 def of_pipelines(ids: set[int]) -> list[PeriodicTask]:
@@ -311,6 +364,38 @@ def check_selection(pipeline: Pipeline, raw: Any, *, at: datetime) -> dict[str, 
     except ConsoleError as refusal:
         return {"env": str(refusal)} if selection.env else {}
     return {}
+
+
+@receiver(pre_save, sender=PeriodicTask)
+def count_from_now(instance: PeriodicTask, **_: Any) -> None:
+    """After an edit, or when it is switched on again, only due times that follow count; beat too counts from then."""
+    before = PeriodicTask.objects.filter(pk=instance.pk).first() if instance.pk else None
+    if before is None or _is_same(before, instance):
+        return
+    _begin_anew(instance, clock.now())
+
+
+def _begin_anew(schedule: PeriodicTask, at: datetime) -> None:
+    schedule.last_run_at = at
+    if schedule.task == START and (named := _named(schedule)):
+        schedule.kwargs = json.dumps({**named, "since": at.isoformat()})
+
+
+def _is_same(before: PeriodicTask, after: PeriodicTask) -> bool:
+    rules = [getattr(before, name) == getattr(after, name) for name in RULE]
+    told = [{**_named(each), "since": None} for each in (before, after)]
+    return all(rules) and told[0] == told[1] and before.args == after.args
+
+
+@receiver(post_save, sender=CrontabSchedule)
+@receiver(post_save, sender=IntervalSchedule)
+@receiver(post_save, sender=ClockedSchedule)
+@receiver(post_save, sender=SolarSchedule)
+def count_all_from_now(instance: Model, *, created: bool, **_: Any) -> None:
+    """The same for each schedule that shares a rule which was edited."""
+    for schedule in () if created else PeriodicTask.objects.filter(**{RULES[type(instance)]: instance.pk}):
+        _begin_anew(schedule, clock.now())
+        schedule.save()
 
 
 @receiver(post_delete, sender=Pipeline)

@@ -33,12 +33,20 @@ def start(
     pipeline_id: int,
     parameters: dict[str, Any] | None = None,
     selection: dict[str, Any] | None = None,
+    since: str = "",
+    last_day: bool = False,
 ) -> str:
-    """Start a pipeline on a schedule; the run's number is the task's result."""
+    """Start a pipeline on a schedule; the run's number is the task's result. A time that does not count leaves none.
+
+    Whether it counts, the schedule's row is asked (`since`, `last_day`): the message may be older than an edit.
+    """
     from jobs.schedules import start_scheduled
 
     name = getattr(self.request, "periodic_task_name", None) or ""
-    return str(start_scheduled(pipeline_id, parameters or {}, name, clock.now(), selection))
+    run = start_scheduled(pipeline_id, parameters or {}, name, clock.now(), selection)
+    if run is None:
+        raise Ignore
+    return str(run)
 
 
 @shared_task(name="jobs.tick", bind=True)

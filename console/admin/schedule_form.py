@@ -22,11 +22,22 @@ from unfold.widgets import (
 
 from console.choices import SelectionField
 from jobs import clock
+from jobs.cron import FIELDS, Cron, CronError
+from jobs.cron import read as read_cron
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
-from jobs.schedules import HOUSEKEEPING, START, asked, check_parameters, check_selection, choices, next_fires, wish
+from jobs.schedules import (
+    HOUSEKEEPING,
+    START,
+    asked,
+    check_parameters,
+    check_selection,
+    choices,
+    has_last_day,
+    next_fires,
+    wish,
+)
 
-CRON_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 RULES = ("crontab", "interval", "clocked")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
 TIMINGS = [("crontab", "At set times"), ("interval", "Every so often"), ("clocked", "Once")]
@@ -55,7 +66,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         required=False,
         initial=EVERY_MORNING,
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Minute, hour, day of the month, month, day of the week: 0 6 * * mon-fri is 06:00 on working days.",
+        help_text="Minute, hour, day of the month, month, day of the week: 0 6 * * mon-fri is 06:00 on working days, "
+        "0 6 L * * on the last day of each month.",
     )
     zone = forms.ChoiceField(
         required=False,
@@ -98,7 +110,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         pipeline_id, parameters = asked(schedule)
         saved |= {"pipeline": pipeline_id, "parameters": parameters, "selection": choices(schedule)}
         if schedule.crontab:
-            text = " ".join(str(getattr(schedule.crontab, name)).replace(" ", "") for name in CRON_FIELDS)
+            columns = {each.name: str(getattr(schedule.crontab, each.name)).replace(" ", "") for each in FIELDS}
+            text = Cron(columns, has_last_day(schedule)).text
             saved |= {"timing": "crontab", "cron": text, "zone": str(schedule.crontab.timezone)}
         elif schedule.interval:
             saved |= {"timing": "interval", "every": schedule.interval.every, "period": schedule.interval.period}
@@ -148,17 +161,16 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             cleaned["one_off"] = True
 
     def _crontab(self, cleaned: dict[str, Any]) -> CrontabSchedule | None:
-        words = (cleaned.get("cron") or "").split()
-        if len(words) != len(CRON_FIELDS):
-            self.add_error("cron", "Write five fields: minute, hour, day of the month, month, day of the week.")
+        try:
+            cron = read_cron(cleaned.get("cron") or "")
+        except CronError as refusal:
+            self.add_error("cron", str(refusal))
             return None
-        rule = CrontabSchedule(
-            **dict(zip(CRON_FIELDS, words, strict=True)), timezone=cleaned.get("zone") or settings.TIME_ZONE
-        )
+        cleaned["is_last_day"] = cron.has_last_day
+        rule = CrontabSchedule(**cron.columns, timezone=cleaned.get("zone") or settings.TIME_ZONE)
         try:
             rule.clean_fields()
-            probe = PeriodicTask(crontab=rule, enabled=True)
-            next_fires(probe, clock.now(), 1)
+            next_fires(PeriodicTask(crontab=rule, enabled=True), clock.now(), 1)
         except ValidationError as refusal:
             self.add_error("cron", refusal.messages)
         except (ValueError, RuntimeError):
@@ -176,6 +188,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         if not cleaned.get("once_at"):
             if "once_at" not in self.errors:
                 self.add_error("once_at", "Give the day and the time.")
+            return None
+        if "once_at" in self.changed_data and cleaned["once_at"] <= clock.now():
+            self.add_error("once_at", "This time has passed: give one that comes.")
             return None
         return ClockedSchedule(clocked_time=cleaned["once_at"])
 
@@ -196,7 +211,12 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
 
 
 def _wish(cleaned: dict[str, Any]) -> str:
-    return wish(cleaned["pipeline"], cleaned.get("parameters") or {}, cleaned.get("selection"))
+    return wish(
+        cleaned["pipeline"],
+        cleaned.get("parameters") or {},
+        cleaned.get("selection"),
+        is_last_day=cleaned.get("timing") == "crontab" and cleaned.get("is_last_day", False),
+    )
 
 
 def _stored(rule: Model | None) -> Model | None:

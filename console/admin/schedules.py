@@ -32,7 +32,17 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.launch import launch
 from jobs.models import Pipeline
-from jobs.schedules import HOUSEKEEPING, START, asked, choices, cron_sentence, next_fire, next_fires, sentence
+from jobs.schedules import (
+    HOUSEKEEPING,
+    START,
+    asked,
+    choices,
+    counts_since,
+    cron_sentence,
+    next_fire,
+    next_fires,
+    sentence,
+)
 from jobs.selection import read
 from jobs.states import Cause
 
@@ -138,7 +148,8 @@ class ScheduleAdmin(Admin):
 
     @display(description="Last fired", ordering="last_run_at")
     def last_fired(self, schedule: Any) -> str:
-        return _shown(schedule.last_run_at) if schedule.last_run_at else "–"
+        is_edit = schedule.last_run_at == counts_since(schedule)  # beat counts from there, and nothing was due
+        return _shown(schedule.last_run_at) if schedule.last_run_at and not is_edit else "–"
 
     @display(description="Fired so often")
     def fired(self, schedule: Any) -> int:

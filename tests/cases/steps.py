@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -249,10 +250,72 @@ def home_shows_celery_repr(console: Console, place: Path) -> Iterator[str]:
         yield "Home does not say when the schedule is due"
 
 
+CRON = """
+from console.admin.schedule_form import ScheduleForm
+from jobs.models import Pipeline
+pipeline = Pipeline.objects.get(project__name="words", name="__default__")
+for cron in ("0 9 * * 7", "0 0 L * *", "0 9 * * fri-mon", "H * * * *", "-5 * * * *"):
+    form = ScheduleForm({"name": cron, "enabled": "on", "task": "jobs.start", "pipeline": pipeline.pk,
+                         "parameters": "{}", "timing": "crontab", "cron": cron, "zone": "UTC"})
+    print(cron, "is", "taken" if form.is_valid() else form.errors.get_json_data())
+"""
+WORDS = {
+    "0 9 * * 7": "taken",
+    "0 0 L * *": "taken",
+    "0 9 * * fri-mon": "taken",
+    "H * * * *": "write a number from 0 to 59",
+    "-5 * * * *": "write a number from 0 to 59",
+}
+
+
+def cron_words(console: Console, place: Path) -> Iterator[str]:
+    """7 is Sunday, L the last day of the month; what cannot be read is refused with what to write instead."""
+    yield from add(console, small(place / "words", "def one(): return 1\n", ONE), "words")
+    said = "\n".join(console.shell(CRON))
+    for cron, words in WORDS.items():
+        found = next((line for line in said.splitlines() if line.startswith(f"{cron} is")), "")
+        if words not in found:
+            yield f"{cron}: {found}"
+
+
+EDITED = """
+import json
+from datetime import timedelta
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from jobs import clock
+from jobs.models import Pipeline
+from jobs.schedules import wish
+pipeline = Pipeline.objects.get(project__name="edited", name="__default__")
+now = clock.now()
+late, soon = ((now + timedelta(minutes=more)).minute for more in (30, -1))
+rule = CrontabSchedule.objects.create(minute=str(late), timezone="UTC")
+row = PeriodicTask.objects.create(name="edited", task="jobs.start", crontab=rule, kwargs=wish(pipeline, {}))
+PeriodicTask.objects.filter(pk=row.pk).update(last_run_at=now - timedelta(minutes=30))
+row = PeriodicTask.objects.get(pk=row.pk)
+row.crontab = CrontabSchedule.objects.create(minute=str(soon), timezone="UTC")
+row.save()
+"""
+BEATS_SECONDS = 15
+"""Beat looks at changed schedules every five."""
+
+
+def edit_fires_at_once(console: Console, place: Path) -> Iterator[str]:
+    """A schedule that is edited to a minute that has just passed waits for the next hour."""
+    yield from add(console, small(place / "edited", "def one(): return 1\n", ONE), "edited")
+    console.shell(EDITED)
+    deadline = time.monotonic() + BEATS_SECONDS
+    started = lambda: console.ask("GET", "jobs?pipeline=edited/__default__").body  # noqa: E731
+    console.until(lambda: started() or time.monotonic() > deadline, 2 * BEATS_SECONDS, "The console answers")
+    if jobs := started():
+        yield f"the edit started job {jobs[0]['number']}"
+
+
 STEPS: dict[str, Step] = {
     "ambiguous-default": ambiguous_default,
     "bad-read-kills-project": bad_read_kills_project,
+    "cron-words": cron_words,
     "csv-cp1252": csv_cp1252,
+    "edit-fires-at-once": edit_fires_at_once,
     "home-shows-celery-repr": home_shows_celery_repr,
     "mixed-code-in-one-run": mixed_code_in_one_run,
     "not-kept-and-not-told": not_kept_and_not_told,

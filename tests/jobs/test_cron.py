@@ -1,0 +1,125 @@
+"""Cron as people write it: read, or refused with what to write instead."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from jobs import clock
+from jobs.cron import CronError, read
+from jobs.models import Run
+from jobs.schedules import START, next_fires, sentence, start_missed, start_scheduled, wish
+from tests.factories import make_pipeline
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "value"),
+    [
+        ("0 9 * * 7", "day_of_week", "0"),
+        ("0 9 * * sun", "day_of_week", "0"),
+        ("0 9 * * fri-mon", "day_of_week", "0,1,5,6"),
+        ("0 9 * * 5-7", "day_of_week", "0,5,6"),
+        ("0 9 * * Monday-Friday", "day_of_week", "1-5"),
+        ("0 9 * jan,dec *", "month_of_year", "1,12"),
+        ("0 22-2 * * *", "hour", "0,1,2,22,23"),
+        ("5/20 * * * *", "minute", "5-59/20"),
+        ("@monthly", "day_of_month", "1"),
+        ("0 9 L * *", "day_of_month", "28-31"),
+    ],
+)
+def test_words_are_read_as_any_cron_reads_them(text: str, column: str, value: str) -> None:
+    assert read(text).columns[column] == value
+    assert CrontabSchedule(**read(text).columns).schedule
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("H * * * *", "The minute “H” cannot be read: write a number from 0 to 59"),
+        ("-5 * * * *", "The minute “-5” cannot be read"),
+        ("0 25 * * *", "The hour 25 does not exist: write 0 to 23."),
+        ("0 9 * * L", "“L” stands for the last day of a month, not for a day of the week."),
+        ("0 9 31-2 * *", "ends before it begins: write 31-31,1-2."),
+        ("*/0 * * * *", "a step is at least 1"),
+        ("0 9 * * funday", "or mon-fri; 0 and 7 are Sunday"),
+        ("0 6 *", "Write five fields"),
+        ("", "Write five fields"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_to_write(text: str, words: str) -> None:
+    with pytest.raises(CronError, match=words.replace("*", r"\*").replace("(", r"\(")):
+        read(text)
+
+
+def test_a_rule_is_shown_again_as_it_counts() -> None:
+    assert read("0 9 L * mon-fri").text == "0 9 L * 1-5"
+
+
+# ---- due times
+
+
+def schedule(rule: str, zone: str = "Europe/Berlin") -> PeriodicTask:
+    cron = read(rule)
+    crontab = CrontabSchedule.objects.create(**cron.columns, timezone=zone)
+    kwargs = wish(make_pipeline(), {}, is_last_day=cron.has_last_day)
+    return PeriodicTask.objects.create(name=f"at {rule}", task=START, crontab=crontab, kwargs=kwargs)
+
+
+def started(task: PeriodicTask, at: datetime) -> Run | None:
+    return start_scheduled(json.loads(task.kwargs)["pipeline_id"], {}, task.name, at)
+
+
+@pytest.mark.django_db
+def test_the_last_day_of_the_month_is_due_once_a_month() -> None:
+    task = schedule("0 9 L * *")
+    fires = next_fires(task, datetime(2027, 1, 15, tzinfo=UTC), 4)
+    assert [f"{fire:%m-%d %H}" for fire in fires] == ["01-31 08", "02-28 08", "03-31 07", "04-30 07"]
+    assert "last day of the month" in sentence(task)
+    assert started(task, datetime(2027, 1, 30, 8, tzinfo=UTC)) is None
+    assert started(task, datetime(2027, 1, 31, 8, tzinfo=UTC)) is not None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("edit", ["rule", "switch", "shared rule"])
+def test_an_edit_starts_nothing_that_was_due_before_it(edit: str) -> None:
+    task = schedule("0 * * * *", "UTC")
+    at = datetime(2027, 1, 15, 12, 4, 5, tzinfo=UTC)
+    with time_machine.travel(at - timedelta(hours=1), tick=False):
+        PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=clock.now(), enabled=edit != "switch")
+        task.refresh_from_db()
+    with time_machine.travel(at, tick=False):
+        if edit == "rule":
+            task.crontab = CrontabSchedule.objects.create(minute="3", timezone="UTC")
+            task.save()
+        elif edit == "switch":
+            task.enabled = True
+            task.save()
+        else:
+            task.crontab.minute = "3"
+            task.crontab.save()
+        task.refresh_from_db()
+        is_due, _ = task.schedule.is_due(task.last_run_at)
+        assert not is_due, "beat sends nothing"
+        assert started(task, clock.now()) is None, "nor does a message that was on its way start anything"
+    with time_machine.travel(at + timedelta(seconds=30), tick=False):
+        assert start_missed(clock.now()) == 0
+    minute = 0 if edit == "switch" else 3
+    assert next_fires(task, at, 1) == [datetime(2027, 1, 15, 13, minute, tzinfo=UTC)]
+    assert started(task, datetime(2027, 1, 15, 13, minute, 1, tzinfo=UTC)) is not None
+
+
+@pytest.mark.django_db
+def test_a_note_is_no_edit_of_when_it_is_due() -> None:
+    task = schedule("0 * * * *", "UTC")
+    before = clock.now() - timedelta(hours=1)
+    PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=before)
+    task.refresh_from_db()
+    task.description = "for the morning"
+    task.save()
+    task.refresh_from_db()
+    assert task.last_run_at == before
+    assert "since" not in json.loads(task.kwargs)
