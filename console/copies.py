@@ -6,9 +6,9 @@ import json
 import shlex
 from typing import Any
 
-import yaml
-
+from console import yaml_values
 from console.forms import RunForm
+from jobs.values import shown
 
 
 def as_curl(form: RunForm, address: str) -> str:
@@ -27,7 +27,7 @@ def _wish(form: RunForm) -> dict[str, Any]:
     wish = {
         "pipeline_name": form.pipeline.name,
         "project": form.pipeline.project.name,
-        "parameters": form.asked(changes(form)),
+        "parameters": shown(form.asked(changes(form))),
         "runner": chosen["runner"],
         **chosen["selection"],
         "everything": bool(form["everything"].value()),
@@ -39,7 +39,7 @@ def as_command(form: RunForm) -> str:
     """The same run by manage.py."""
     chosen = _chosen(form)
     words = ["python", "manage.py", "run", form.pipeline.name, "--project", form.pipeline.project.name]
-    for name, value in changes(form).items():
+    for name, value in shown(changes(form)).items():
         words += ["--param", f"{name}={_written(value)}"]
     words += ["--runner", chosen["runner"]] if chosen["runner"] else []
     for name, value in chosen["selection"].items():
@@ -56,14 +56,8 @@ def _as_option(value: Any) -> list[str]:
 
 def _written(value: Any) -> str:
     """Text as it is, unless YAML would read something else in it; everything else as JSON."""
-    return value if isinstance(value, str) and _reads_as_itself(value) else json.dumps(value, ensure_ascii=False)
-
-
-def _reads_as_itself(text: str) -> bool:
-    try:
-        return bool(yaml.safe_load(text) == text)
-    except yaml.YAMLError:
-        return False
+    text = yaml_values.write(value)
+    return json.dumps(value, ensure_ascii=False) if text is None else text
 
 
 def changes(form: RunForm) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class RunForm(ChoiceForm):
             data, initial={"key": uuid.uuid4(), "runner": pipeline.runner, **self.show(selection), **values}
         )
         for leaf in self.tree:
-            self.fields[PREFIX + leaf.name] = field_for(leaf)
+            self.fields[PREFIX + leaf.name] = field_for(leaf, shown.get(leaf.name))
         self.offer(structure, picture)
 
     @property

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
+from datetime import date, time
 from typing import Any
 
 from django import forms
@@ -15,9 +18,18 @@ from unfold.widgets import (
 )
 
 from console.schema_forms import Leaf, choices
+from jobs.paths import text_of
+from jobs.values import masked, plain, restored
+from jobs.values import shown as shown_values
+from kedro_console.wire import Other, kind_of, read_kind
 
 NOTHING = "—"
 LONG_TEXT = 80  # characters; longer texts get several lines
+LONGEST_EDITED = 50_000
+AS_IT_IS = "="
+"""The choice of a value that stands there and is none of the choices."""
+ODD_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+TEXT_KINDS = frozenset({"date", "datetime", "time", "duration", "decimal", "bytes"})
 
 NOT_GIVEN = object()
 """What a field is cleaned to when it was left empty and need not be given."""
@@ -42,11 +54,11 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
-def field_for(leaf: Leaf) -> forms.Field:
-    """A field that cleans to the JSON value, to None where nothing is allowed, or to NOT_GIVEN."""
+def field_for(leaf: Leaf, start: Any = None) -> forms.Field:
+    """A field that shows `start` and cleans to the value, to None where nothing is allowed, or to NOT_GIVEN."""
     kinds: dict[str, type[ValueField]] = {
         "choice": ChoiceField,
         "boolean": SwitchField,
@@ -57,16 +69,48 @@ def field_for(leaf: Leaf) -> forms.Field:
         "object": JsonField,
     }
     kind = kinds.get(leaf.kind, AnyField)
+    if not all(_suits(leaf.kind, value) for value in (leaf.default, start)):
+        kind = AnyField
     if kind is SwitchField and (leaf.is_nullable or not leaf.has_default):
         kind = YesNoField
-    return kind(leaf)
+    if leaf.is_secret and kind not in (ChoiceField, SwitchField, YesNoField):
+        kind = SecretField
+    return StillField(leaf, start) if _is_too_long(leaf.default) else kind(leaf, start)
+
+
+_SUITED: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list, tuple, set, frozenset),
+    "object": (dict,),
+}
+
+
+def _suits(kind: str, value: Any) -> bool:
+    """Whether a control of this kind can show the value; a project's defaults may be anything."""
+    if value is None or kind not in _SUITED:
+        return True
+    if kind == "string" and kind_of(value) in TEXT_KINDS:
+        return True
+    return isinstance(value, _SUITED[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _is_too_long(value: Any) -> bool:
+    return isinstance(value, str | list | dict) and len(json.dumps(plain(value))) > LONGEST_EDITED
+
+
+def _as_sent(text: str) -> str:
+    """As a browser sends it back."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class ValueField(forms.Field):
     """One leaf as text; the kinds below know how to read and write it."""
 
-    def __init__(self, leaf: Leaf) -> None:
-        self.leaf = leaf
+    def __init__(self, leaf: Leaf, start: Any = None) -> None:
+        self.leaf, self.start = leaf, start
         super().__init__(
             required=False,
             label=leaf.name,
@@ -89,13 +133,17 @@ class ValueField(forms.Field):
         return value if isinstance(value, Typed) else self.write(value)
 
     def write(self, value: Any) -> Any:
-        return "" if value is None else str(value)
+        return "" if value is None else str(plain(value))
 
     def read(self, text: str) -> Any:
         raise NotImplementedError
 
     def clean(self, value: Any) -> Any:
-        text = "" if value is None else str(value).replace("\r\n", "\n")
+        text = "" if value is None else _as_sent(str(value))
+        for known in (self.start, self.leaf.default):
+            is_known = known is not None or self.leaf.has_default
+            if is_known and (value is None or text == _as_sent(str(self.prepare_value(known)))):
+                return known
         return self.empty() if self.is_empty(text) else self.read(text)
 
     def is_empty(self, text: str) -> bool:
@@ -107,6 +155,19 @@ class ValueField(forms.Field):
         if self.leaf.is_required or self.leaf.has_default:
             raise forms.ValidationError("Needs a value.")
         return NOT_GIVEN
+
+
+class StillField(ValueField):
+    """A value that is too long to be sent to and fro."""
+
+    def make_widget(self) -> forms.Widget:
+        return _widget(UnfoldAdminTextInputWidget(attrs={**self.attributes, "disabled": True}))
+
+    def write(self, value: Any) -> Any:
+        return f"{len(json.dumps(plain(value))):,} characters, too many to change here"
+
+    def clean(self, value: Any) -> Any:
+        return self.leaf.default
 
 
 class NumberField(ValueField):
@@ -121,19 +182,22 @@ class NumberField(ValueField):
         }
         given = {name: value for name, value in limits.items() if value is not None}
         widget = UnfoldAdminIntegerFieldWidget(attrs={**self.attributes, **given, "inputmode": "decimal"})
-        return _widget(widget, "number")
+        is_endless = any(isinstance(value, float) and kind_of(value) for value in (self.start, self.leaf.default))
+        return _widget(widget, "text" if is_endless else "number")
 
     step: str | int = "any"
 
     def read(self, text: str) -> Any:
         try:
-            value = float(text)
+            value = float(read_kind("number", text))
         except ValueError as error:
             raise forms.ValidationError(self.sentence) from error
-        if value != value or value in (float("inf"), float("-inf")):
+        if kind_of(value) and self.leaf.is_typed:
             raise forms.ValidationError("Has to be a finite number.")
         is_whole_text = text.strip().lstrip("+-").isdecimal()
-        return int(text) if is_whole_text and isinstance(self.leaf.default, int) else value
+        return (
+            int(text) if is_whole_text and (isinstance(self.leaf.default, int) or kind_of(self.leaf.default)) else value
+        )
 
 
 class WholeNumberField(NumberField):
@@ -149,17 +213,49 @@ class WholeNumberField(NumberField):
 
 class TextField(ValueField):
     def make_widget(self) -> forms.Widget:
-        default = self.leaf.default
-        if isinstance(default, str) and ("\n" in default or len(default) > LONG_TEXT):
+        default = self.write(self.leaf.default)
+        if "\n" in default or len(default) > LONG_TEXT:
             return _widget(UnfoldAdminTextareaWidget(attrs={**self.attributes, "rows": 4}))
-        wanted = self.leaf.schema.get("format")
-        return _widget(UnfoldAdminTextInputWidget(attrs=self.attributes), wanted if wanted in ("date", "time") else "")
+        return _widget(UnfoldAdminTextInputWidget(attrs=self.attributes), self._input_type())
+
+    def _input_type(self) -> str:
+        """The browser's own control for dates and times, where it can show what stands there."""
+        readers = {"date": date.fromisoformat, "time": time.fromisoformat}
+        wanted = str(self.leaf.schema.get("format"))
+        try:
+            for value in (self.start, self.leaf.default):
+                readers[wanted](self.write(value)) if value is not None else None
+        except (KeyError, ValueError):
+            return ""
+        return wanted
+
+    def write(self, value: Any) -> Any:
+        """Text that no control can show letter by letter is written as JSON does."""
+        return json.dumps(value) if isinstance(value, str) and ODD_TEXT.search(value) else super().write(value)
 
     def is_empty(self, text: str) -> bool:
         return not text and (self.leaf.is_nullable or not self.leaf.has_default)
 
     def read(self, text: str) -> Any:
+        if ODD_TEXT.search(str(self.leaf.default)):
+            with suppress(ValueError):
+                return str(json.loads(text))
         return text
+
+
+class SecretField(TextField):
+    """What stands there is not shown; who writes something else gives another secret."""
+
+    def make_widget(self) -> forms.Widget:
+        attributes = {**self.attributes, "autocomplete": "new-password"}
+        return _widget(UnfoldAdminTextInputWidget(attrs=attributes), "password")
+
+    def write(self, value: Any) -> Any:
+        return super().write(masked({self.leaf.path[-1]: value})[self.leaf.path[-1]])
+
+    def read(self, text: str) -> Any:
+        default = self.leaf.default
+        return AnyField(self.leaf).read(text) if default is not None and not isinstance(default, str) else text
 
 
 class SwitchField(ValueField):
@@ -186,6 +282,8 @@ class ChoiceField(ValueField):
 
     def make_widget(self) -> forms.Widget:
         options = [(str(place), shown(value)) for place, value in enumerate(self.values) if value is not None]
+        if any(self.write(value) == AS_IT_IS for value in (self.start, self.leaf.default)):
+            options.append((AS_IT_IS, shown(self.leaf.default)))
         if self.leaf.is_nullable or not self.leaf.has_default or None in self.values:
             options.insert(0, ("", NOTHING))
         return _widget(UnfoldAdminSelectWidget(attrs=self.attributes, choices=options))
@@ -194,7 +292,7 @@ class ChoiceField(ValueField):
         for place, choice in enumerate(self.values):
             if choice == value and isinstance(choice, bool) is isinstance(value, bool) and value is not None:
                 return str(place)
-        return ""
+        return "" if value is None else AS_IT_IS
 
     def _is_place(self, text: Any) -> bool:
         return str(text).isdecimal() and len(str(text)) < 6 and int(text) < len(self.values)
@@ -224,6 +322,7 @@ class JsonField(ValueField):
     def write(self, value: Any) -> Any:
         if value is None:
             return ""
+        value = shown_values({self.leaf.path[-1]: value})[text_of(self.leaf.path[-1])]
         flat = json.dumps(value, ensure_ascii=False)
         return flat if len(flat) <= LONG_TEXT else json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -238,8 +337,8 @@ class JsonField(ValueField):
         if not isinstance(value, wanted):
             raise forms.ValidationError(f"Has to be {words}.")
         if isinstance(value, dict) and isinstance(self.leaf.default, dict):
-            _refuse_lost_keys(self.leaf.default, value)
-        return value
+            _refuse_lost_keys(plain(self.leaf.default), value)
+        return restored(value, self.leaf.default if self.start is None else self.start)
 
 
 class AnyField(JsonField):
@@ -251,8 +350,10 @@ class AnyField(JsonField):
     def write(self, value: Any) -> Any:
         if value is None:
             return ""
-        is_plain = isinstance(value, str) and not _reads_as_json(value)
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
+        if isinstance(value, Other):
+            return value.text
+        is_plain = isinstance(value, str) and not _reads_as_json(value) and not ODD_TEXT.search(value)
+        return value if is_plain else json.dumps(plain(value), ensure_ascii=False)
 
     def read(self, text: str) -> Any:
         try:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 from jobs.paths import Path, at, merge, named, parsed, places, text_of, written
+from jobs.values import is_secret, masked, same
 
 Schema = dict[str, Any]
 
 DEEPEST = 8
 """Fieldsets inside fieldsets; what lies deeper, as in types that hold themselves, is written as JSON."""
 
-_KINDS: list[tuple[type, str]] = [
+MOST_FIELDS = 1_000
+
+STAND_AS_TEXT = (date, time, timedelta, Decimal, bytes)
+_KINDS: list[tuple[Any, str]] = [
     (bool, "boolean"),
     (int, "integer"),
     (float, "number"),
     (str, "string"),
-    (list, "array"),
+    ((list, tuple, set, frozenset), "array"),
     (dict, "object"),
+    (STAND_AS_TEXT, "string"),
 ]
 
 
@@ -41,6 +48,18 @@ class Leaf:
     def kind(self) -> str:
         """string, integer, number, boolean, array, object, choice; "" when anything goes."""
         return "choice" if choices(self.schema) else str(self.schema.get("type", ""))
+
+    @property
+    def is_secret(self) -> bool:
+        return is_secret(self.path, "text" if self.default in (None, "") else self.default)
+
+    @property
+    def shown(self) -> Any:
+        """The default as everybody may see it."""
+        value = self.default
+        for key in reversed(self.path):
+            value = {key: value}
+        return at(masked(value), self.path)[1]
 
     @property
     def key(self) -> str:
@@ -69,11 +88,12 @@ def plant(
     root = Branch("")
     typed = {path: schema for name, schema in schemas.items() for path in _paths(name, values)}
     may_be_left_out = {path for name in optional for path in _paths(name, values)}
+    room = _Room(MOST_FIELDS)
     for path in _outermost(list(_asked(names, values))):
         found, value = at(values, path)
         schema, is_typed = _schema_of(path, value, typed)
         is_required = not found and path not in may_be_left_out
-        _Growing(values, schema, is_typed).grow(root, path, schema, value, found=found, is_required=is_required)
+        _Growing(values, schema, is_typed, room).grow(root, path, schema, value, found=found, is_required=is_required)
     return root
 
 
@@ -154,6 +174,13 @@ def _without_null(schema: Schema, root: Schema) -> tuple[Schema, bool]:
     return schema, False
 
 
+@dataclass
+class _Room:
+    """How many fields a form may still have; what finds no room is written as JSON."""
+
+    left: int
+
+
 @dataclass(frozen=True)
 class _Growing:
     """One parameter on its way into the tree: all known values, and the schema that its references lead into."""
@@ -161,6 +188,7 @@ class _Growing:
     values: dict[Any, Any]
     root: Schema
     is_typed: bool
+    room: _Room
 
     def grow(self, branch: Branch, path: Path, schema: Schema, value: Any, *, found: bool, is_required: bool) -> None:
         """Add the field, or the fieldset with all its fields, of what is at this path to the branch."""
@@ -168,10 +196,11 @@ class _Growing:
         if not found and "default" in schema:
             found, value = True, schema["default"]
         properties = schema.get("properties", {})
-        is_shallow = len(path) <= DEEPEST and (found or not is_nullable)
+        is_shallow = len(path) <= DEEPEST and self.room.left >= len(properties) and (found or not is_nullable)
         if properties and is_shallow and isinstance(value if found else {}, dict):
             self._grow_group(branch, path, schema, value or {})
             return
+        self.room.left -= 1
         is_nullable = is_nullable or (found and value is None)
         name = named(path, self.values)
         branch.leaves.append(Leaf(path, name, schema, value, found, is_nullable, is_required, self.is_typed))
@@ -207,7 +236,7 @@ def changed(tree: Branch, given: dict[str, Any]) -> dict[str, Any]:
 def differs(leaf: Leaf, value: Any) -> bool:
     if not leaf.has_default:
         return value is not None
-    return value != leaf.default or isinstance(value, bool) is not isinstance(leaf.default, bool)
+    return not same(value, leaf.default)
 
 
 def initial(tree: Branch, parameters: dict[str, Any]) -> dict[str, Any]:

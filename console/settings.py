@@ -137,6 +137,7 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
     }
 }
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000  # a run form has a field for each parameter
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # parameters are text: more than this is a mistake or an attack
 
 # ---- files

@@ -20,7 +20,9 @@ from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.spill_log import Spill, StoredLine
 from jobs.states import NODE_LIVE, NodeStatus
+from jobs.stored import opened
 from jobs.tell import step_folder
+from jobs.values import shown
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25
@@ -131,7 +133,7 @@ class Collector:
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
         if event.versions:
-            self._run_facts |= {"resolved_parameters": event.parameters, "versions": event.versions}
+            self._run_facts |= {"resolved_parameters": opened(event.parameters), "versions": event.versions}
         for name in event.nodes:
             self._node(name)
 
@@ -338,7 +340,7 @@ class Collector:
                     at=moment(event.at),
                     kind=event.kind,
                     node=getattr(event, "node", ""),
-                    data=wire.plain(event),
+                    data=_data(event),
                 )
                 for place, event in enumerate(self._events)
             ],
@@ -383,3 +385,9 @@ def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
     }
     result = {name: value for name, value in known.items() if value is not None}
     return {**result, "value": event.value} if event.has_value else result
+
+
+def _data(event: wire.Event) -> dict[str, wire.Json]:
+    """What everybody may see of an event: the run's row has the parameters that Kedro resolved."""
+    data = wire.plain(event)
+    return {**data, "parameters": shown(wire.unpacked(data["parameters"]))} if "parameters" in data else data

@@ -12,6 +12,7 @@ from jobs.paths import by_name, merge
 from jobs.reuse import content_of
 from jobs.selection import is_parameter
 from jobs.states import Status
+from jobs.values import same, shown
 
 RUNS_LOOKED_AT: Final = 200
 EVENTS_LOOKED_AT: Final = 5_000
@@ -72,7 +73,7 @@ def history(run: Run) -> History:
 def differences(before: Run, after: Run) -> list[Difference]:
     """What is recorded of both and is not the same: parameters, code, packages, the data that they read, the runner."""
     return [
-        *_named(Subject.PARAMETER, _parameters(before), _parameters(after)),
+        *_without_secrets(_named(Subject.PARAMETER, _parameters(before), _parameters(after))),
         *_code(before, after),
         *_named(Subject.PACKAGE, before.versions, after.versions),
         *_named(Subject.DATA, *_read_by_both(before, after)),
@@ -84,7 +85,7 @@ def _named(subject: Subject, before: dict[str, Any], after: dict[str, Any]) -> I
     """By name; nothing when one of the two runs did not come so far that it is known."""
     for name in sorted(before.keys() | after.keys()) if before and after else ():
         pair = before.get(name, GONE), after.get(name, GONE)
-        if pair[0] != pair[1]:
+        if not same(*pair):
             yield Difference(subject, name, *pair)
 
 
@@ -93,6 +94,12 @@ def _parameters(run: Run) -> dict[str, Any]:
     if run.resolved_parameters:
         return by_name(run.resolved_parameters)
     return by_name(merge(run.snapshot.picture.parameters, run.parameters)) if run.snapshot else {}
+
+
+def _without_secrets(found: Iterator[Difference]) -> Iterator[Difference]:
+    for each in found:
+        one, other = (shown({each.name: value})[each.name] for value in (each.before, each.after))
+        yield Difference(each.subject, each.name, one, f"{other} (another)" if one == other else other)
 
 
 def _code(before: Run, after: Run) -> Iterator[Difference]:

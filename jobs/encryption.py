@@ -12,7 +12,7 @@ from django.db import models
 from jobs.errors import PlatformError
 
 
-def _cipher() -> MultiFernet:
+def cipher() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.CONSOLE_ENCRYPTION_KEYS])
 
 
@@ -20,13 +20,13 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg] # the stub
     """A JSON value kept as ciphertext; reading it with the wrong keys raises instead of showing ciphertext."""
 
     def get_prep_value(self, value: Any) -> str:
-        return _cipher().encrypt(json.dumps(value).encode()).decode()
+        return cipher().encrypt(json.dumps(value).encode()).decode()
 
     def from_db_value(self, value: str | None, expression: object, connection: object) -> Any:
         if not value:
             return {}
         try:
-            return json.loads(_cipher().decrypt(value.encode()))
+            return json.loads(cipher().decrypt(value.encode()))
         except InvalidToken as error:
             raise PlatformError(
                 "A secret could not be read with the present CONSOLE_ENCRYPTION_KEYS: add the key it was written with."

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters
 from jobs.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
+from jobs.values import HIDDEN, fitted, is_secret, plain
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, kind_of
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20
@@ -57,14 +58,29 @@ def check(
     """The given parameters laid on the pipeline's own, nested; BadParameters with one sentence a field."""
     known = picture.parameters if picture is not None else {}
     _refuse_monsters(given)
-    whole = merge(settled(defaults or {}, known), settled(given, known))
+    asked = settled(given, known)
+    whole = merge(settled(defaults or {}, known), asked)
     _refuse_monsters(whole)  # dotted names dig too
-    problems = dict(_unsafe(whole))
+    whole, misfits = _fitted(whole, known)
+    problems = {**misfits, **dict(_unsafe(asked))}
     if picture is not None and pipeline is not None:
         problems = {**dict(unknown(whole, picture, pipeline)), **dict(_mistyped(whole, picture)), **problems}
     if problems:
         raise BadParameters({named(path, known): sentence for path, sentence in problems.items()})
     return whole
+
+
+def _fitted(whole: dict[Any, Any], known: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[Path, str]]:
+    """The same with the kinds of the project's values, and what cannot be of that kind."""
+    fits: list[tuple[Path, Any]] = []
+    misfits: dict[Path, str] = {}
+    for path, value in leaves(whole, with_empty=True):
+        found, default = at(known, path)
+        try:
+            fits.append((path, fitted(value, default) if found else value))
+        except ValueError as error:
+            misfits[path] = str(error)
+    return nested(fits), misfits
 
 
 def _refuse_monsters(given: Mapping[Any, Any]) -> None:
@@ -94,14 +110,8 @@ def _unsafe(whole: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
                 yield path, "“${…}” is configuration, not a value: give the value itself."
             if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 yield path, "Holds a character that is not text."
-        if _holds_endless(value):
-            yield path, "Has to be a finite number."
-
-
-def _holds_endless(value: Any) -> bool:
-    if isinstance(value, list | dict):
-        return any(_holds_endless(inner) for inner in (value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float) and not math.isfinite(value)
+        if value == HIDDEN and is_secret(path, value):
+            yield path, f"“{HIDDEN}” only stands for the secret: give the value itself, or leave it out."
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -156,8 +166,15 @@ def _misplaced_groups(whole: dict[Any, Any], defaults: dict[Any, Any], above: Pa
 
 
 def _against_schema(path: Path, value: Any, schema: dict[str, Any]) -> Iterator[Problem]:
-    for error in Draft202012Validator(schema).iter_errors(value):
-        yield (*path, *error.absolute_path), f"{error.message[:300]}."
+    for error in Draft202012Validator(schema).iter_errors(plain(value, has_endless=True)):
+        place = (*path, *error.absolute_path)
+        if is_secret(place, error.instance):
+            yield place, f"Is not as its type asks for ({error.validator})."
+        else:
+            yield place, f"{error.message[:300]}."
+    for inner, number in leaves(value):
+        if isinstance(number, float) and not math.isfinite(number):
+            yield (*path, *inner), "Has to be a finite number."
 
 
 _KINDS: list[tuple[type | tuple[type, ...], str]] = [
@@ -172,11 +189,12 @@ _KINDS: list[tuple[type | tuple[type, ...], str]] = [
 
 def _against_default(path: Path, value: Any, default: Any) -> Iterator[Problem]:
     """An untyped parameter keeps the kind of value that parameters.yml gives it (None allows anything)."""
-    if default is None or value is None:
+    if default is None or value is None or kind_of(default) not in ("", "number"):
         return
     for kind, words in _KINDS:
         if isinstance(default, kind):
             fits = isinstance(value, kind) or (kind in (float, int) and isinstance(value, int | float))
             if not fits or (isinstance(value, bool) and kind is not bool):
-                yield path, f"Has to be {words}, as in the project's parameters (there: {json.dumps(default)[:80]})."
+                there = "" if is_secret(path, default) else f" (there: {json.dumps(plain(default))[:80]})"
+                yield path, f"Has to be {words}, as in the project's parameters{there}."
             return

@@ -16,6 +16,7 @@ from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
 from jobs.selection import ANYTHING, PREFIX, bare, parents, selection_of
 from jobs.states import NODE_DONE, NodeStatus, Status
+from jobs.values import same
 from kedro_console.wire import SnapshotNode
 
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
@@ -139,7 +140,7 @@ def _taken_by_configuration(snapshot: Snapshot) -> set[str]:
 
 
 def _differ(before: dict[Path, Any], after: dict[Path, Any], path: Path) -> bool:
-    return (path in before) != (path in after) or before.get(path) != after.get(path)
+    return (path in before) != (path in after) or not same(before.get(path), after.get(path))
 
 
 def _read(node: SnapshotNode, paths: list[Path]) -> Iterator[Path]:

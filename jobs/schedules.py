@@ -28,6 +28,7 @@ from jobs.launch import check_choices, launch
 from jobs.models import Pipeline, Run
 from jobs.selection import Selection, read
 from jobs.states import Cause
+from jobs.stored import opened, sealed
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def start_scheduled(
     if schedule and slot and not _counts(schedule, slot):
         return None
     key = _key(schedule, pipeline, slot, at) if schedule else None
-    return _launch(pipeline, parameters, read(selection or {}), schedule_name, at=at, key=key, slot=slot)
+    values, chosen = opened(parameters), read(selection or {})
+    return _launch(pipeline, values, chosen, schedule_name, at=at, key=key, slot=slot)
 
 
 def _counts(schedule: PeriodicTask, slot: datetime) -> bool:
@@ -292,7 +294,7 @@ def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
     try:
         placed, named = json.loads(schedule.args or "[]"), json.loads(schedule.kwargs or "{}")
         given = {**dict(zip(("pipeline_id", "parameters"), placed, strict=False)), **named}
-        return int(given["pipeline_id"]), dict(given.get("parameters") or {})
+        return int(given["pipeline_id"]), dict(opened(given.get("parameters") or {}))
     except (ValueError, KeyError, TypeError):
         return None, {}
 
@@ -334,7 +336,7 @@ def wish(
     """The other way round: what a schedule's row keeps to start this pipeline with these parameters and choices."""
     chosen = {"selection": selection} if selection else {}
     last = {"last_day": True} if is_last_day else {}
-    return json.dumps({"pipeline_id": pipeline.pk, "parameters": parameters, **chosen, **last})
+    return json.dumps({"pipeline_id": pipeline.pk, "parameters": sealed(parameters), **chosen, **last})
 
 
 def of_pipelines(ids: set[int]) -> list[PeriodicTask]:

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from jobs import batches, requests
 from jobs.models import NodeRun, Run
+from jobs.paths import merge
 from jobs.quotas import left
+from jobs.values import plain
 
 More = Callable[[Run, datetime], Any]
 
@@ -48,5 +50,5 @@ def describe(run: Run, results: dict[str, Any] | None = None) -> dict[str, Any]:
         "error": run.error,
         "tags": run.tags,
     }
-    parameters = run.resolved_parameters if run.resolved_parameters is not None else run.parameters
+    parameters = plain(merge(run.resolved_parameters or {}, run.parameters))
     return {"run": facts, "parameters": parameters, "results": {**(run.results or {}), **(results or {})}}

@@ -10,10 +10,12 @@ from pathlib import Path
 from django.conf import settings
 
 from jobs import clock, stores
+from jobs.errors import ProjectError
 from jobs.models import Event, Run, Snapshot, Step
 from jobs.node_limits import tagged
 from jobs.selection import selection_of
 from jobs.states import NODE_DONE, NodeStatus, Runner
+from jobs.stored import is_closed
 from kedro_console import wire
 
 
@@ -58,7 +60,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         choices={} if is_partial else selection_of(run).choices,
         runner=Runner.SEQUENTIAL if is_distributed else run.runner,
         max_workers=pipeline.max_workers,
-        parameters=run.parameters,
+        parameters=_told(run),
         folder=str(step_folder(step)),
         store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
         in_memory=run.unshared,
@@ -73,6 +75,16 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         expected_revision=run.revision,
         may_go_on=is_distributed,
     )
+
+
+def _told(run: Run) -> dict[str, wire.Json]:
+    if any(is_closed(secret) for secret in wire.secrets_in(run.parameters)):
+        raise ProjectError(
+            f"A secret parameter of {run} could not be read with the present CONSOLE_ENCRYPTION_KEYS: "
+            "add the key it was written with."
+        )
+    told: dict[str, wire.Json] = wire.packed(run.parameters)
+    return told
 
 
 def pinned_versions(step: Step) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from unfold.decorators import display
 from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, FactsOfRun, run_link
 from console.admin.steps import RUN_TEXTS
 from jobs.models import Event, LogChunk, Snapshot, Transition
+from jobs.values import shown, without_defaults
 from kedro_console.wire import MESSAGES
 
 
@@ -102,7 +104,17 @@ class SnapshotAdmin(Facts):
     search_fields = ("=revision", "project__name")
     ordering = ("-id",)
     sortable_by = ()
-    fields = ("project", "taken_at", "revision", "kedro_version", "python_version", "errors", "content")
+    fields = ("project", "taken_at", "revision", "kedro_version", "python_version", "errors", "picture")
+
+    @display(description="Content")
+    def picture(self, snapshot: Snapshot) -> str:
+        picture = snapshot.picture
+        content = snapshot.content | {
+            "parameters": shown(picture.parameters),
+            "schemas": without_defaults(picture.schemas),
+        }
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', text)
 
     @display(description="In the way of a run")
     def errors(self, snapshot: Snapshot) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
+
+from jobs.values import shown
 
 STATUS_COLOURS = {
     "queued": "info",
@@ -165,6 +168,12 @@ def number_in(text: str) -> int | None:
     """The number that somebody typed as 12 or #12, None when it is something else."""
     digits = text.strip().removeprefix("#")
     return int(digits) if digits.isdecimal() and len(digits) < 19 else None
+
+
+def parameters_text(values: Any) -> str:
+    """Parameters as everybody may see them, as indented JSON."""
+    text = json.dumps(shown(values or {}), indent=2, ensure_ascii=False)
+    return format_html('<pre class="whitespace-pre-wrap font-mono text-xs">{}</pre>', text)
 
 
 def link(text: object, url: str) -> str:

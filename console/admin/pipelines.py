@@ -23,6 +23,7 @@ from jobs.launch import launch
 from jobs.models import Pipeline, Run
 from jobs.schedules import of_pipelines
 from jobs.states import Cause
+from jobs.values import restored, shown
 
 
 class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
@@ -35,6 +36,11 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             "unshareable": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
             "retry_nodes": UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}),
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "default_parameters" in self.initial:
+            self.initial["default_parameters"] = shown(self.instance.default_parameters)
 
     def clean_takes(self) -> dict[str, int]:
         given: dict[str, int] = self.cleaned_data["takes"] or {}
@@ -54,16 +60,22 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         given = self.cleaned_data["default_parameters"] or {}
         if not isinstance(given, dict):
             raise forms.ValidationError('Write an object of names and values, such as {"options": {"top": 5}}.')
+        parameters: dict[str, Any] = restored(given, self._saved_parameters())
         snapshot = self.instance.project.snapshot
         try:
             runtime.check(
-                given,
+                parameters,
                 picture=snapshot.picture if snapshot else None,
                 pipeline=snapshot.pipeline(self.instance.name) if snapshot else None,
             )
         except BadParameters as refusal:
             raise forms.ValidationError(sentences(refusal)) from refusal
-        return given
+        return parameters
+
+    def _saved_parameters(self) -> dict[Any, Any]:
+        """The instance itself is overwritten field by field while it is checked."""
+        saved = Pipeline.objects.filter(pk=self.instance.pk).values_list("default_parameters", flat=True).first()
+        return saved or {}
 
 
 def names(given: Any, empty: str = "[] means all") -> list[str]:

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, run_link
+from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, parameters_text, run_link
 from console.rule_form import RuleForm
 from console.rules import when
 from jobs import clock
@@ -152,6 +152,8 @@ class FiringAdmin(Facts):
     list_display = ("at", "rule_name", "after", "came_of_it", "sentence", "run")
     list_filter = ("decision", "is_side_job", "rule")
     list_defer = ("parameters",)
+    exclude = ("parameters",)
+    readonly_fields = ("with_parameters",)
     search_fields = ("rule_name", "ended__id")
     search_help_text = "A rule's name, or the number of the run after which it fired"
     ordering = ("-id",)
@@ -172,6 +174,10 @@ class FiringAdmin(Facts):
     @display(description="Decision", label=DECISION_COLOURS)
     def came_of_it(self, firing: Firing) -> str:
         return str(firing.get_decision_display())
+
+    @display(description="Parameters")
+    def with_parameters(self, firing: Firing) -> str:
+        return parameters_text(firing.parameters)
 
     @display(description="Started")
     def run(self, firing: Firing) -> str:

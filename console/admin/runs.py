@@ -19,7 +19,7 @@ from unfold.forms import BaseDialogForm
 from console.admin.answers import answered
 from console.admin.artifacts import may_download
 from console.admin.events import TransitionInline
-from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, link, number_in, run_link
+from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, link, number_in, parameters_text, run_link
 from console.admin.steps import NodeRunInline, StepInline
 from jobs import clock
 from jobs.cancel import cancel
@@ -95,14 +95,14 @@ class RunAdmin(Facts):
                 )
             },
         ),
-        ("Asked for", {"fields": ("runner", "nodes", "tags", "parameters", "idempotency_key")}),
+        ("Asked for", {"fields": ("runner", "nodes", "tags", "asked_parameters", "idempotency_key")}),
         (
             "Facts",
             {
                 "fields": (
                     ("nodes_done", "nodes_total"),
                     ("memory", "revision"),
-                    *("snapshot", "uuid", "results", "resolved_parameters", "versions"),
+                    *("snapshot", "uuid", "results", "all_parameters", "versions"),
                 )
             },
         ),
@@ -153,6 +153,14 @@ class RunAdmin(Facts):
     @display(description="Peak memory")
     def memory(self, run: Run) -> str:
         return filesizeformat(run.peak_memory_bytes) if run.peak_memory_bytes else ""
+
+    @display(description="Parameters")
+    def asked_parameters(self, run: Run) -> str:
+        return parameters_text(run.parameters)
+
+    @display(description="As Kedro resolved them")
+    def all_parameters(self, run: Run) -> str:
+        return parameters_text(run.resolved_parameters)
 
     @display(description="Page")
     def page(self, run: Run) -> str:

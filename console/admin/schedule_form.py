@@ -37,6 +37,7 @@ from jobs.schedules import (
     next_fires,
     wish,
 )
+from jobs.values import restored, shown
 
 RULES = ("crontab", "interval", "clocked")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
@@ -108,7 +109,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
                 widget=UnfoldAdminSelectWidget(),
             )
         pipeline_id, parameters = asked(schedule)
-        saved |= {"pipeline": pipeline_id, "parameters": parameters, "selection": choices(schedule)}
+        saved |= {"pipeline": pipeline_id, "parameters": shown(parameters), "selection": choices(schedule)}
         if schedule.crontab:
             columns = {each.name: str(getattr(schedule.crontab, each.name)).replace(" ", "") for each in FIELDS}
             text = Cron(columns, has_last_day(schedule)).text
@@ -145,6 +146,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         problems = check_selection(pipeline, selection, at=clock.now()) if selection else {}
         for name, sentence in problems.items():
             self.add_error("selection", f"{name}: {sentence}")
+        cleaned["parameters"] = parameters = restored(parameters, asked(self.instance)[1])
         try:
             check_parameters(pipeline, parameters)
         except BadParameters as refusal:

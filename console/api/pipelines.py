@@ -11,13 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.door import MISSING, REFUSED, Door
-from console.api.shapes import Moment
+from console.api.shapes import Moment, ParametersField
 from jobs.fallbacks import plan_of
 from jobs.find import find_pipeline
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.paths import text_of
+from jobs.paths import named, text_of
 from jobs.plan import Plan
 from jobs.states import Grouping, Runner
+from jobs.values import kinds, without_defaults
 from kedro_console.wire import SnapshotPipeline
 
 
@@ -30,9 +31,12 @@ class PipelineShape(serializers.Serializer[Any]):
     nodes = serializers.ListField(child=serializers.CharField(), help_text="In topological order.")
     inputs = serializers.ListField(child=serializers.CharField())
     outputs = serializers.ListField(child=serializers.CharField())
-    parameters = serializers.DictField()
+    parameters = ParametersField(help_text="Secrets are `***`, and what JSON cannot hold is text.")
+    kinds = serializers.DictField(
+        child=serializers.CharField(), help_text="Parameter → the kind of its value, where JSON cannot hold it."
+    )
     schemas = serializers.DictField(help_text="Parameter → JSON schema.")
-    default_parameters = serializers.DictField(help_text="Runtime parameters that every job of it starts from.")
+    default_parameters = ParametersField(help_text="Runtime parameters that every job of it starts from.")
     runner = serializers.ChoiceField(Runner.choices)
     grouping = serializers.ChoiceField(Grouping.choices, help_text="Which nodes of a distributed job share a step.")
     reuses_content = serializers.BooleanField(help_text="Only what changed runs again.")
@@ -119,6 +123,7 @@ def _all() -> Iterator[dict[str, Any]]:
 def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
     picture, structure = (snapshot.picture, snapshot.pipeline(pipeline.name)) if snapshot else (None, None)
     plan = plan_of(pipeline, snapshot, structure.nodes, pipeline.runner) if snapshot and structure else Plan([])
+    parameters = _read_by(structure, picture.parameters) if picture and structure else {}
     return {
         "project": pipeline.project.name,
         "name": pipeline.name,
@@ -126,8 +131,9 @@ def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
         "nodes": [node.name for node in structure.nodes] if structure else [],
         "inputs": structure.inputs if structure else [],
         "outputs": structure.outputs if structure else [],
-        "parameters": _read_by(structure, picture.parameters) if picture and structure else {},
-        "schemas": _read_by(structure, picture.schemas) if picture and structure else {},
+        "parameters": parameters,
+        "kinds": {named(path, parameters): kind for path, kind in kinds(parameters).items()},
+        "schemas": without_defaults(_read_by(structure, picture.schemas)) if picture and structure else {},
         "default_parameters": pipeline.default_parameters,
         "runner": pipeline.runner,
         "grouping": pipeline.grouping,

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
-from console.api.shapes import Moment, address
+from console.api.shapes import Moment, ParametersField, address
 from jobs import clock
 from jobs.edit_rule import delete_rule, save_rule
 from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
@@ -21,6 +21,7 @@ from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
 from jobs.states import Correlate, Decision, Occasion, Wants
 from jobs.try_rule import try_rule
+from jobs.values import without_literals
 
 LONGEST_NAME = 300
 
@@ -62,6 +63,7 @@ class RuleShape(RuleAsked):
     url = serializers.SerializerMethodField(help_text="The rule's page.")
     sources = serializers.SerializerMethodField()  # type: ignore[assignment]
     target = serializers.SerializerMethodField()  # type: ignore[assignment]
+    mapping = serializers.SerializerMethodField()  # type: ignore[assignment]
     created_at = Moment()
     edited_at = Moment()
     edited_by = serializers.SerializerMethodField()
@@ -71,6 +73,9 @@ class RuleShape(RuleAsked):
 
     def get_sources(self, rule: Rule) -> list[str]:
         return [named(source) for source in rule.sources.all()]
+
+    def get_mapping(self, rule: Rule) -> dict[str, str]:
+        return without_literals(rule.mapping)
 
     def get_target(self, rule: Rule) -> str:
         return named(rule.target)
@@ -89,7 +94,7 @@ class TrialShape(serializers.Serializer[Any]):
     would_start = serializers.BooleanField()
     reason = serializers.CharField()
     condition = serializers.JSONField(allow_null=True)
-    parameters = serializers.DictField()
+    parameters = ParametersField()
     missing = serializers.ListField(child=serializers.CharField(), help_text="Computed to nothing, and left out.")
     problems = serializers.DictField(child=serializers.CharField())
 
@@ -109,7 +114,7 @@ class FiringShape(serializers.Serializer[Any]):
     node = serializers.CharField(help_text="Empty: the job's end.")
     decision = serializers.ChoiceField(Decision.choices)
     sentence = serializers.CharField()
-    parameters = serializers.DictField()
+    parameters = ParametersField()
     is_side_job = serializers.BooleanField()
     started_job = serializers.UUIDField(source="started.uuid", allow_null=True, default=None)
 

@@ -16,6 +16,7 @@ from console.env import DEFAULT_URL
 from console.tree import lock
 from jobs.models import Artifact, Run
 from jobs.states import Cause, NodeStatus, Runner, Status
+from jobs.values import shown
 
 WORDS: Final[dict[str, str]] = {
     Status.QUEUED: "pending",
@@ -48,6 +49,13 @@ def _own_address() -> str:
     return str(settings.CONSOLE_URL) if is_told else lock.address(settings.VAR) or DEFAULT_URL
 
 
+class ParametersField(serializers.DictField):
+    """Parameters as everybody may see them."""
+
+    def to_representation(self, value: Any) -> Any:
+        return shown(value)
+
+
 class ProgressShape(serializers.Serializer[Any]):
     nodes_done = serializers.IntegerField()
     nodes_total = serializers.IntegerField()
@@ -74,7 +82,7 @@ class JobShape(serializers.Serializer[Any]):
     user_id = serializers.SerializerMethodField(help_text="Who asked for it; “anonymous”, or the cause for nobody.")
     cause = serializers.ChoiceField(Cause.choices)
     status = serializers.SerializerMethodField()
-    parameters = serializers.DictField()
+    parameters = ParametersField(help_text="Secrets are `***`, and what JSON cannot hold is text.")
     results = serializers.JSONField(
         allow_null=True,
         help_text="Dataset → its type, and rows, columns, parts, size_bytes, path, value, artifact where known.",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
-import yaml
-
+from console import yaml_values
 from jobs.errors import BadParameters
 from jobs.parameters import as_given, settled
 from jobs.paths import Path, merge, named, nested, split
@@ -33,34 +31,32 @@ def _of_pair(pair: str, known: dict[Any, Any]) -> tuple[Path, Any]:
 
 def _value(name: str, text: str) -> Any:
     try:
-        return _plain(name, yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise BadParameters({name: f"“{text[:80]}” is not YAML: put text with odd characters in quotes."}) from error
+        return _plain(name, yaml_values.read(text))
+    except ValueError as error:
+        sentence = f"“{text[:80]}” is not YAML ({error}): put text with odd characters in quotes."
+        raise BadParameters({name: sentence}) from error
 
 
-def _of_file(file: pathlib.Path) -> dict[str, Any]:
+def _of_file(file: pathlib.Path) -> dict[Any, Any]:
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))  # JSON is YAML
+        content = yaml_values.read(file.read_text("utf-8"))  # JSON is YAML
     except OSError as error:
         raise BadParameters({"--params-file": f"{file} could not be read: {error.strerror}."}) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(getattr(error, "problem_mark", None) or error).strip().splitlines()[0]
-        raise BadParameters({"--params-file": f"{file} is neither YAML nor JSON: {line}."}) from error
+    except ValueError as error:  # also what is no UTF-8
+        raise BadParameters({"--params-file": f"{file} is neither YAML nor JSON: {error}."}) from error
     if not isinstance(content, dict):
         raise BadParameters({"--params-file": f"{file} has to hold names with values, as parameters.yml does."})
-    plain: dict[str, Any] = _plain("--params-file", content)
+    plain: dict[Any, Any] = _plain("--params-file", content)
     return plain
 
 
 def _plain(name: str, value: Any) -> Any:
-    """As JSON would hold it; YAML's dates become text."""
+    """What a parameter can be; the tags of YAML that make other things are refused."""
     if isinstance(value, dict):
-        return {str(key): _plain(name, inner) for key, inner in value.items()}
+        return {key: _plain(name, inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(name, inner) for inner in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, str | int | float | bytes):
         return value
     raise BadParameters({name: f"A {type(value).__name__} is no parameter: write text, numbers, lists or groups."})
 

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from console.ansi import to_html
 from jobs.paths import leaves, named
+from jobs.values import masked as without_secrets
+from jobs.values import plain, without_literals
 
 register = template.Library()
 
@@ -131,14 +133,21 @@ def short_parameters(value: Mapping[str, Any] | None, most: int = 3) -> str:
 
 @register.filter
 def dotted(value: Mapping[Any, Any] | None) -> list[tuple[str, Any]]:
-    """Nested parameters by name; a group that is empty is a value."""
-    known = dict(value or {})
+    """Nested parameters by name, without their secrets; a group that is empty is a value."""
+    known = without_secrets(dict(value or {}))
     return [(named(path, known), content) for path, content in leaves(known, with_empty=True)]
+
+
+@register.filter
+def expressions(mapping: Mapping[str, str]) -> list[tuple[str, str]]:
+    """A rule's expressions by parameter, without the secrets that are written into them."""
+    return list(without_literals(mapping).items())
 
 
 @register.filter
 def brief(value: Any, most: int = 40) -> str:
     """A value as JSON writes it, cut where it gets long; text without its quotes."""
+    value = plain(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 

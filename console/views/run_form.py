@@ -20,15 +20,18 @@ from console.views.access import needs
 from console.views.shell import page
 from console.will_run import will_run
 from jobs import clock
+from jobs.content import digest
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch, snapshot_of
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.selection import Selection, selection_of
 from jobs.states import Cause
 from jobs.usage import taken_by
-from kedro_console.wire import SnapshotPipeline
+from kedro_console.wire import SnapshotPipeline, packed
 
 LATEST = 6  # runs whose parameters are offered
+LOOKED_AT = 60
+OFFERED = ("pipeline", "parameters", "nodes", "selection", "status", "requested_by_name", "created_at")
 
 
 @require_http_methods(["GET", "POST"])
@@ -36,7 +39,7 @@ LATEST = 6  # runs whose parameters are offered
 def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
     """The form; posted, it starts the run and leads to it, or comes back with a sentence on each wrong field."""
     row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
-    earlier = _earlier(request, row) if request.method == "GET" else None
+    earlier = _earlier(request, row)
     try:
         snapshot = snapshot_of(row, _env(request, earlier), at=clock.now())
     except ConsoleError as error:
@@ -46,8 +49,8 @@ def pipeline_run(request: HttpRequest, pk: int) -> HttpResponse:
     if structure is None:
         return page(request, "pipelines/unknown.html", {"pipeline": row, "snapshot": snapshot}, title=row.name)
     if request.method == "GET":
-        return _page(request, _fresh(request, row, snapshot, structure, earlier), snapshot)
-    form = RunForm(row, structure, snapshot.picture, data=request.POST, kedro=snapshot.kedro_version)
+        return _page(request, _form(request, row, snapshot, structure, earlier), snapshot)
+    form = _form(request, row, snapshot, structure, earlier, data=request.POST)
     run = _start(request, form) if form.is_valid() else None
     return redirect("run", run.pk) if run else _page(request, form, snapshot)
 
@@ -64,7 +67,7 @@ def pipeline_run_preview(request: HttpRequest, pk: int) -> HttpResponse:
     structure = snapshot.pipeline(row.name)
     if structure is None:
         return HttpResponse(status=409)
-    form = RunForm(row, structure, snapshot.picture, data=request.POST, kedro=snapshot.kedro_version)
+    form = _form(request, row, snapshot, structure, _earlier(request, row), data=request.POST)
     form.is_valid()
     return render(request, "pipelines/_will_run.html", {"form": form, **_will_run(request, form, snapshot)})
 
@@ -79,23 +82,30 @@ def _env(request: HttpRequest, earlier: Run | None = None) -> str:
 
 def _earlier(request: HttpRequest, row: Pipeline) -> Run | None:
     """The run that `from` names."""
-    number = request.GET.get("from", "")
+    number = request.POST.get("from", "") or request.GET.get("from", "")
     earlier = row.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
-    if number and earlier is None:
+    if number and earlier is None and request.method == "GET":
         messages.warning(request, f"This pipeline has no run #{number}: the form shows its usual values.")
     return earlier
 
 
-def _fresh(
-    request: HttpRequest, row: Pipeline, snapshot: Snapshot, structure: SnapshotPipeline, earlier: Run | None
+def _form(
+    request: HttpRequest,
+    row: Pipeline,
+    snapshot: Snapshot,
+    structure: SnapshotPipeline,
+    earlier: Run | None,
+    *,
+    data: Any = None,
 ) -> RunForm:
-    """A form with the pipeline's own values, or with those of an earlier run."""
+    """A form that began with the pipeline's own values, or with those of an earlier run."""
     env = _env(request, earlier)
     selection = replace(selection_of(earlier), env=env) if earlier else Selection(env=env)
     form = RunForm(
         row,
         structure,
         snapshot.picture,
+        data=data,
         parameters=earlier.parameters if earlier else None,
         selection=selection,
         kedro=snapshot.kedro_version,
@@ -138,25 +148,38 @@ def _key(user: User, form: RunForm) -> str | None:
         return None
     chosen = form.selection
     how = [form.cleaned_data["runner"], form.cleaned_data["everything"]]
-    content = [form.changes, chosen.stored, how]
+    content = [packed(form.changes), chosen.stored, how]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     return f"form:{user.pk}:{form.pipeline.pk}:{key}:{digest}"
 
 
 def _page(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> HttpResponse:
     row = form.pipeline
-    latest = list(row.runs.order_by("-id")[:LATEST])
     mine = row.runs.filter(requested_by=request.user.pk).order_by("-id").first()
+    latest = _latest(row, mine)
     context = {
         "pipeline": row,
         "form": form,
         "latest": latest,
         "mine": mine,
         "refusal": "" if form.non_field_errors() else row.project.refusal(row.name),
-        "from": request.GET.get("from", ""),
+        "from": request.POST.get("from", "") or request.GET.get("from", ""),
         **_will_run(request, form, snapshot),
     }
     return page(request, "pipelines/run.html", context, title=f"Run {row.name}")
+
+
+def _latest(row: Pipeline, mine: Run | None) -> list[Run]:
+    """The newest run of each other set of values among the last ones, but for those that changed nothing."""
+    found = {_set_of(mine): mine} if mine else {}
+    for run in row.runs.order_by("-id").only(*OFFERED)[:LOOKED_AT]:
+        if run.parameters or run.nodes or run.selection:
+            found.setdefault(_set_of(run), run)
+    return [run for run in found.values() if run != mine][:LATEST]
+
+
+def _set_of(run: Run) -> str:
+    return digest([packed(run.parameters), run.nodes, run.selection])
 
 
 def _will_run(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> dict[str, Any]:

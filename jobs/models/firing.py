@@ -9,6 +9,7 @@ from jobs.errors import LeaseLost
 from jobs.models.rule import Rule
 from jobs.models.run import Run
 from jobs.states import Decision
+from jobs.stored import ParametersField
 
 
 class FiringQuerySet(models.QuerySet["Firing"]):
@@ -50,7 +51,7 @@ class Firing(models.Model):
     node = models.CharField(max_length=500, blank=True)
     decision = models.CharField(max_length=20, choices=Decision)
     sentence = models.TextField(blank=True, help_text="Why.")
-    parameters = models.JSONField(default=dict, blank=True)
+    parameters = ParametersField(default=dict, blank=True)
     is_side_job = models.BooleanField(default=False)
     started = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="begun_by")
     decided_at = models.DateTimeField(null=True, blank=True)

@@ -8,6 +8,7 @@ from django.db import models
 from jobs.models.project import Project
 from jobs.models.quota import check_takes
 from jobs.states import Grouping, Overlap, Runner
+from jobs.stored import ParametersField
 from kedro_console.wire import SnapshotPipeline
 
 DEFAULT_QUEUE = "default"
@@ -20,7 +21,7 @@ class Pipeline(models.Model):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     is_registered = models.BooleanField(default=True, help_text="Still there in the project's newest snapshot.")
-    default_parameters = models.JSONField(
+    default_parameters = ParametersField(
         default=dict, blank=True, help_text="Runtime parameters that every run of this pipeline starts from."
     )
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)

@@ -14,6 +14,7 @@ from jobs.models.pipeline import Pipeline
 from jobs.models.snapshot import Snapshot
 from jobs.models.transition import Moving, final_has_finished_at
 from jobs.states import FINAL, LIVE, Cause, Runner, Status
+from jobs.stored import ParametersField
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -46,8 +47,8 @@ class Run(Moving):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="runs"
     )
     requested_by_name = models.CharField(max_length=150, blank=True)
-    parameters = models.JSONField(default=dict, blank=True)
-    resolved_parameters = models.JSONField(null=True, blank=True)
+    parameters = ParametersField(default=dict, blank=True)
+    resolved_parameters = ParametersField(null=True, blank=True)
     runner = models.CharField(max_length=20, choices=Runner, default=Runner.SEQUENTIAL)
     nodes = models.JSONField(default=list, blank=True, help_text="Chosen nodes; empty: the whole pipeline.")
     selection = models.JSONField(

@@ -5,6 +5,7 @@ from functools import cached_property
 from django.db import models
 
 from jobs.models.project import Project
+from jobs.stored import PictureField
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, parse_snapshot
 
 
@@ -18,7 +19,7 @@ class Snapshot(models.Model):
     revision = models.CharField(max_length=80)
     kedro_version = models.CharField(max_length=40, blank=True)
     python_version = models.CharField(max_length=40, blank=True)
-    content = models.JSONField()
+    content = PictureField()
     taken_at = models.DateTimeField()
 
     class Meta:

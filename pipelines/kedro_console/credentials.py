@@ -19,34 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from kedro_console.secret_names import PLAIN_NAMES, is_secret_name
+
 KEY_FILE = "masking.key"
 SHORTEST = 6
 """Shorter values are masked where their name says that they are secret, not wherever they occur."""
-WORDS = frozenset({
-    "password", "passwd", "passphrase", "passwort", "pwd", "pass", "secret", "secrets", "token", "apikey", "key",
-    "accesskey", "secretkey", "privatekey", "authkey", "accesstoken", "authtoken", "clientsecret", "authorization",
-    "auth", "credential", "credentials", "cookie", "signature", "sig", "jwt", "bearer", "sessionid",
-})  # fmt: skip
-HARMLESS_KEYS = frozenset({
-    "primary", "foreign", "sort", "partition", "idempotency", "cache", "row", "public", "object", "routing", "natural",
-})  # fmt: skip
-HARMLESS_NAMES = frozenset({"token_type", "key_name", "tokens", "auth_type", "www_authenticate"})
-PLAIN_NAMES = frozenset({
-    "endpoint_url", "region", "region_name", "host", "hostname", "port", "user", "username", "database", "dbname",
-    "bucket", "protocol", "type", "driver", "dialect", "schema", "scheme", "project", "token_uri", "auth_uri",
-})  # fmt: skip
-PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 NAMED_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)")
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a header, parameter, field or variable of this name holds a secret."""
-    words = [piece.lower() for piece in PIECES.findall(name[:200])]
-    if "_".join(words) in HARMLESS_NAMES:
-        return False
-    if words and words[-1] == "key":
-        return not HARMLESS_KEYS & set(words)
-    return not WORDS.isdisjoint(words) or "".join(words) in WORDS
 
 
 @dataclass

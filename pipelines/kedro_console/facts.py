@@ -99,17 +99,17 @@ def small_value(data: object) -> tuple[Any, bool]:
     return (data, True) if len(text) <= MAX_VALUE_BYTES else (None, False)
 
 
-def plain(value: Any) -> Any:
-    """Parameters as plain JSON: the models that Kedro made of typed ones become dicts again."""
+def parameters(value: Any) -> Any:
+    """Parameters without the models that Kedro made of typed ones: those become groups again."""
     if isinstance(value, dict):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return {name: parameters(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(parameters(part) for part in value)
     if hasattr(value, "model_dump") and not isinstance(value, type):
-        return wire.json_safe(value.model_dump(mode="json"))
+        return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return wire.json_safe(dataclasses.asdict(value))
-    return wire.json_safe(value)
+        return dataclasses.asdict(value)
+    return value
 
 
 # ---- the dataset ---------------------------------------------------------------------------------

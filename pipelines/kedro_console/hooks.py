@@ -12,7 +12,7 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from kedro_console import compat, facts, failures, logs, wire
+from kedro_console import compat, facts, failures, logs, masking, wire
 from kedro_console.keep import Keeper
 from kedro_console.registry import is_parameter
 from kedro_console.report import Reporter
@@ -92,7 +92,11 @@ class Hooks:
     @staticmethod
     def _parameters(catalog: Any) -> dict[str, Any]:
         dataset = compat.dataset_of(catalog, "parameters") if compat.is_registered(catalog, "parameters") else None
-        return dict(facts.plain(dataset.load())) if dataset is not None else {}
+        if dataset is None:
+            return {}
+        found = facts.parameters(dataset.load())
+        masking.learn_parameters(found)
+        return dict(wire.packed(found))
 
     def run_ended(self) -> None:
         """Closes the nodes that stream their outputs: nothing else tells their end."""

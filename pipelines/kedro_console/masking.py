@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-from kedro_console import credentials
-from kedro_console.credentials import is_secret_name
+from kedro_console import credentials, secret_names
+from kedro_console.secret_names import is_secret_name
 
 HIDDEN = "***"
 MARK = re.compile(r"\*\*\*([0-9a-f]{16})\*\*\*")
@@ -45,6 +45,15 @@ def learn(project_path: Path) -> None:
     """Know the project's secrets from now on."""
     global _known
     _known = credentials.read(project_path)
+
+
+def learn_parameters(values: Any) -> None:
+    """Know also what is secret among these parameters."""
+    new = [str(value) for value in secret_names.secrets_in(values) if isinstance(value, (str, int))]
+    if unknown := [value for value in new if value not in _known.known]:
+        for value in unknown:
+            _known.add("secret", value)
+        _known.settle()._named.clear()
 
 
 # ---- text: log lines, messages, tracebacks -------------------------------------------------------------

@@ -37,8 +37,6 @@ from kedro_console.problems import Problems, install
 OLDEST = (0, 18, 14)
 TOO_NEW = (2,)
 LAZY_CATALOG = (1,)  # since then Kedro makes only the datasets that a run uses
-PARAMETERS_DEPTH = 30
-PARAMETERS_ITEMS = 100_000
 
 
 def take(project_path: Path, env: str = "") -> wire.ProjectSnapshot:
@@ -162,7 +160,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         empty,
         pipelines=pictures,
         datasets=shown,
-        parameters=wire.json_safe(found.parameters or {}, depth=PARAMETERS_DEPTH, items=PARAMETERS_ITEMS),
+        parameters=wire.packed(found.parameters or {}),
         schemas=schemas.read(pipelines.values(), problems),
         versions=warm.versions(),
         runtime_parameters=found.runtime_parameters,

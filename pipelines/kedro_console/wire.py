@@ -24,6 +24,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
+from kedro_console.kinds import Other as Other
+from kedro_console.kinds import kind_of as kind_of
+from kedro_console.kinds import packed as packed
+from kedro_console.kinds import read_kind as read_kind
+from kedro_console.kinds import text_of_kind as text_of_kind
+from kedro_console.kinds import unpacked as unpacked
+from kedro_console.secret_names import HIDDEN as HIDDEN
+from kedro_console.secret_names import SEALED as SEALED
+from kedro_console.secret_names import hidden as hidden
+from kedro_console.secret_names import secrets_in as secrets_in
+from kedro_console.secret_names import with_secrets as with_secrets
+
 HEADER: Final = struct.Struct("!cI")
 JSON_FRAME: Final = b"J"
 LOG_FRAME: Final = b"L"
@@ -81,7 +93,7 @@ class StepStarted(Message):
     choices: dict[str, list[str]] = field(default_factory=dict)  # nodes, from_nodes … as `kedro run` knows them
     runner: str = "sequential"  # or "threads"
     max_workers: int = 4
-    parameters: dict[str, Json] = field(default_factory=dict)  # runtime parameters, nested
+    parameters: dict[str, Json] = field(default_factory=dict)  # runtime parameters, nested and packed
     save_version: str = ""  # Kedro version id for versioned datasets; "" = Kedro's own timestamp
     load_versions: dict[str, str] = field(default_factory=dict)
     only_missing_outputs: bool = False  # a node runs when an output is missing, or one below it needs what it makes
@@ -694,7 +706,7 @@ class ProjectSnapshot:
     revision: str
     pipelines: list[SnapshotPipeline]
     datasets: list[SnapshotDataset]
-    parameters: dict[str, Json]  # merged parameters of the Kedro environment
+    parameters: dict[Any, Any]  # merged parameters of the Kedro environment; packed in its JSON
     schemas: dict[str, Json]  # parameter name → JSON schema of its type (pydantic or dataclass)
     problems: list[Problem]
     versions: dict[str, str] = field(default_factory=dict)
@@ -714,6 +726,7 @@ def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
         ]
         datasets = [SnapshotDataset(**d) for d in raw["datasets"]]
         problems = [Problem(**{**p, "failure": _nested("failure", p.get("failure"))}) for p in raw["problems"]]
-        return ProjectSnapshot(**{**raw, "pipelines": pipelines, "datasets": datasets, "problems": problems})
+        parts = {"pipelines": pipelines, "datasets": datasets, "problems": problems}
+        return ProjectSnapshot(**{**raw, **parts, "parameters": unpacked(raw["parameters"])})
     except (KeyError, TypeError) as error:
         raise WireError(f"Not a snapshot: {error}") from error

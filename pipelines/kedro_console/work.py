@@ -72,6 +72,8 @@ class Work:
         """The exit code, when nothing follows."""
         _limit(request.memory_limit_bytes)
         masking.learn(self._place.project_path)
+        request = dataclasses.replace(request, parameters=wire.unpacked(request.parameters))
+        masking.learn_parameters(request.parameters)
         here.enter(request.run_id, self._reporter)
         logs.install(lambda node, bar: self._reporter.send(_progress(node, bar)))
         code = self._step(request)

@@ -54,6 +54,14 @@ g: {h: 3, "i.j": 4}
 größe: 1
 "a=b": 9
 "a:b": 9
+2024: {x: 1}
+limit: .inf
+floor: .nan
+day: 2026-01-02
+raw: !!binary aGVsbG8=
+nothing: null
+whole: 5.0
+many: [2026-01-02, .inf, {"x.y": 1}]
 """
 CHANGED = """
 "a.b": 7
@@ -63,7 +71,23 @@ g: {h: 3, "i.j": 5}
 größe: 3
 "a=b": 10
 "a:b": 11
+2024: {x: 12}
+limit: 5
+floor: -.inf
+day: 2026-03-01
+raw: !!binary eA==
+nothing: 1e5
+whole: 5.0
+many: [2026-01-03, -.inf]
 """
+KINDS = {
+    "limit": 5,
+    "floor": "-.inf",
+    "day": "2026-03-01",
+    "raw": "eA==",
+    "nothing": 1e5,
+    "many": ["2026-01-03", "-.inf"],
+}
 PLAIN = """
 import sys
 from pathlib import Path
@@ -147,14 +171,21 @@ def test_keys_with_dots_and_other_signs_are_changed_at_every_door(
     form(
         project,
         **{"a.b": "7", "2014.preprocessing.scouts.depth": "4", "2014.preprocessing.scouts.per.day.x y/z": "2"},
-        **{"g.i.j": "5", "with space": "2", "größe": "3", '"a=b"': "10", "a:b": "11"},
+        **{"g.i.j": "5", "with space": "2", "größe": "3", '"a=b"': "10", "a:b": "11", "2024.x": "12"},
+        limit="5",
+        floor="-.inf",
+        day="2026-03-01",
+        raw="eA==",
+        nothing="1e5",
+        many='["2026-01-03", -Infinity]',
     )
     assert told(project.folder) == wanted
     changed = {"2014.preprocessing.scouts": {"depth": 4, "per.day": {"x y/z": 2}}, "g": {"i.j": 5}, "a=b": 10}
-    job = api(project, {"a.b": 7, **changed, "with space": 2, "größe": 3, "a:b": 11})
+    job = api(project, {"a.b": 7, **changed, "with space": 2, "größe": 3, "a:b": 11, "2024": {"x": 12}, **KINDS})
     assert told(project.folder) == wanted
     words = ("a.b=7", "2014.preprocessing.scouts.depth=4", '2014.preprocessing.scouts."per.day"."x y/z"=2', "g.i.j=5")
-    words += ("with space=2", "größe=3", "a=b=10", "a:b=11")
+    words += ("with space=2", "größe=3", "a=b=10", "a:b=11", "2024.x=12", "limit=5", "floor=-.inf", "day=2026-03-01")
+    words += ("raw=eA==", "nothing=1e5", "many=[2026-01-03, -.inf]")
     command(project, *(word for pair in words for word in ("--param", pair)))
     assert told(project.folder) == wanted
     (file := tmp_path / "given.yml").write_text(CHANGED, "utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kedro_console import credentials, masking
-from kedro_console.credentials import is_secret_name
+from kedro_console.secret_names import is_secret_name
 
 CREDENTIALS = """
 vendor:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import math
 import re
 import uuid
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
@@ -11,7 +14,9 @@ from django.urls import reverse
 
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.states import Cause, Runner
+from kedro_console.wire import Other, packed
 from tests.factories import AT, content, make_pipeline, make_project, make_run
+from tests.views.browsers import Form
 from tests.views.scenes import a_worker, ended, logged_in
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +154,7 @@ def test_a_run_of_another_pipeline_is_not_taken(pipeline: Pipeline) -> None:
 def test_what_i_used_last_is_offered_first(pipeline: Pipeline) -> None:
     post(pipeline, options__top="12")
     mine = Run.objects.get()
-    make_run(pipeline)
+    make_run(pipeline, parameters={"options.top": 13})
     page = get(pipeline)
     assert "Last used by me" in page
     assert page.index(f"?from={mine.pk}") < page.index(f"?from={mine.pk + 1}")
@@ -232,3 +237,78 @@ def test_a_pipeline_that_re_runs_only_what_changed_says_what_that_is(pipeline: P
     whole = unescape(post(pipeline, page="pipeline_run_preview", everything="on").content.decode())
     assert "cannot be seen from here" not in whole
     assert "--everything" in whole and '"everything": true' in whole
+
+
+def test_each_set_of_values_is_offered_once(pipeline: Pipeline) -> None:
+    for top in (11, 12, 11, 12, 13):
+        make_run(pipeline, parameters={"options.top": top})
+    for _ in range(3):
+        make_run(pipeline)
+    page = get(pipeline)
+    assert re.findall(r"options\.top=(\d+)", page.partition("Start from")[2]) == ["13", "12", "11"]
+    assert "nothing changed" not in page
+
+
+ODD: dict[Any, Any] = {
+    "limit": math.inf, "floor": math.nan, "day": date(2026, 1, 2), "at": datetime(2026, 1, 2, 3), "gap": timedelta(-2),
+    "price": Decimal("1.10"), "raw": b"\x00", "pair": (1, 2), "names": {"a"}, "no": None, "empty": {}, "none": [],
+    "big": 10**40, "nul": "a\x00b", "half": "\ud800", "lines": "\r\n one\r two\n", "spaces": "  ", "json": "[1",
+    "quoted": '"x"', "long": "x" * 60_000, "tiny": 1e-300, "whole": 5.0, "yes": True, 1: "one", "a.b": 5, "": "x",
+    "password": "hunter2", "deep": {str(level): {"x": level} for level in range(50)}, "control": "\x1b[1m",
+    "foreign": Other("Tensor", "tensor(5)"), "typed": "yes", "choice": "violet", "small": 5, "month": "2026-02-30",
+    "count": "3", "rows": {"a": 1}, "sure": "perhaps", "new\nline": "x", "equals=": "x", 'quo"te': 1,
+}  # fmt: skip
+SCHEMAS = {
+    "typed": {"type": "boolean"}, "choice": {"enum": ["red", "blue"]}, "small": {"type": "integer", "minimum": 10},
+    "month": {"type": "string", "format": "date"}, "count": {"type": "integer"}, "rows": {"type": "array"},
+    "sure": {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+}  # fmt: skip
+
+
+def odd_pipeline(pipeline: Pipeline) -> None:
+    raw = content(parameters=packed(ODD), schemas=SCHEMAS)
+    raw["pipelines"][0]["parameters"] = ["*"]
+    Snapshot.objects.create(project=pipeline.project, revision="odd", content=raw, taken_at=AT)
+
+
+def send(pipeline: Pipeline, *, start_from: int = 0, **changes: str | None) -> None:
+    """Open the form in a browser, type these texts, and start."""
+    address = reverse("pipeline_run", args=[pipeline.pk])
+    client = logged_in("operator")
+    page = client.get(address, {"from": start_from} if start_from else {}).content.decode()
+    sent = {name: text for name, text in {**Form(page, "run-form").sent, **changes}.items() if text is not None}
+    response = client.post(address, sent)
+    assert response.status_code == 302, response.context["form"].errors
+
+
+def test_odd_defaults_that_nobody_touched_start_a_run_and_change_nothing(pipeline: Pipeline) -> None:
+    odd_pipeline(pipeline)
+    send(pipeline)
+    assert Run.objects.get().parameters == {}
+
+
+def test_what_is_changed_beside_odd_defaults_is_all_that_is_given(pipeline: Pipeline) -> None:
+    odd_pipeline(pipeline)
+    texts = {"limit": "5", "day": "2026-03-01", "pair": "[3, 4]", "1": "two", "a.b": "7", "password": "other"}
+    send(pipeline, **{f"p:{name}": text for name, text in {**texts, "yes": None}.items()})
+    changed = {"limit": 5.0, "day": date(2026, 3, 1), "pair": (3, 4), "a.b": 7, "password": "other", "yes": False}
+    assert Run.objects.get().parameters == {**changed, 1: "two"}
+
+
+def test_the_secret_of_an_earlier_run_is_used_and_not_shown(pipeline: Pipeline) -> None:
+    odd_pipeline(pipeline)
+    make_run(pipeline, parameters={"password": "s3cret-of-mine", "limit": 3})
+    earlier = Run.objects.get()
+    page = get(pipeline, **{"from": earlier.pk})
+    assert "s3cret-of-mine" not in page and "hunter2" not in page and 'type="password"' in page
+    send(pipeline, start_from=earlier.pk, **{"p:limit": "4"})
+    assert Run.objects.latest("id").parameters == {"password": "s3cret-of-mine", "limit": 4.0}
+
+
+def test_a_thousand_parameters_are_fields_and_the_rest_is_json(pipeline: Pipeline) -> None:
+    values = {f"g{group}": {f"n{number}": number for number in range(300)} for group in range(5)}
+    raw = content(parameters=values, schemas={})
+    raw["pipelines"][0]["parameters"] = ["*"]
+    Snapshot.objects.create(project=pipeline.project, revision="many", content=raw, taken_at=AT)
+    send(pipeline, **{"p:g0.n299": "7"})
+    assert Run.objects.get().parameters == {"g0": {"n299": 7}}

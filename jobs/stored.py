@@ -1,0 +1,78 @@
+"""Parameters as rows keep them: with their kinds, and their secrets encrypted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from django.db import models
+
+from jobs.encryption import cipher
+from kedro_console.wire import SEALED, Other, packed, unpacked, with_secrets
+
+
+def sealed(values: Any) -> Any:
+    """As JSON that may be read by whoever reads the database."""
+    return packed(with_secrets(values, _seal), depth=1_000, items=10**9)
+
+
+def _seal(secret: Any) -> Any:
+    """What cannot be opened now stays as it is."""
+    if isinstance(secret, Other):
+        return secret
+    return Other(SEALED, cipher().encrypt(json.dumps(packed(secret)).encode()).decode())
+
+
+def opened(value: Any) -> Any:
+    """The values again; a secret that the present keys do not open stays closed."""
+    return _opened(unpacked(value))
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _opened(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(_opened(part) for part in value)
+    if not isinstance(value, Other) or value.kind != SEALED:
+        return value
+    try:
+        return unpacked(json.loads(cipher().decrypt(value.text.encode())))
+    except InvalidToken:
+        return value
+
+
+def is_closed(value: Any) -> bool:
+    return isinstance(value, Other) and value.kind == SEALED
+
+
+class _PlainColumn(models.JSONField):
+    """A column of JSON like any other, as far as migrations go."""
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+
+class ParametersField(_PlainColumn):
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(sealed(value) if isinstance(value, dict) else value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        read = super().from_db_value(value, expression, connection)
+        return opened(read) if isinstance(read, dict) else read
+
+
+class PictureField(_PlainColumn):
+    """The JSON of a snapshot; in memory its parameters are as the project wrote them."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, dict) and "parameters" in value:
+            value = {**value, "parameters": sealed(unpacked(value["parameters"]))}
+        return super().get_prep_value(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        read = super().from_db_value(value, expression, connection)
+        if isinstance(read, dict) and "parameters" in read:
+            read["parameters"] = packed(opened(read["parameters"]), depth=1_000, items=10**9)
+        return read

@@ -1,0 +1,77 @@
+"""Which parameters are secrets."""
+
+from typing import Any
+
+import pytest
+
+from kedro_console.secret_names import hidden, is_secret_parameter, secrets_in, with_secrets
+
+SECRET: "list[tuple[str, Any]]" = [
+    ("password", "x"),
+    ("password", 12345),
+    ("db_password", "x"),
+    ("dbPassword", "x"),
+    ("token", "abc"),
+    ("api_token", "abc"),
+    ("apiKey", "x"),
+    ("api_key", "x"),
+    ("OPENAI_API_KEY", "x"),
+    ("secret", "x"),
+    ("client-secret", "x"),
+    ("credentials", "x"),
+    ("authorization", "x"),
+    ("private_key", "x"),
+    ("key", "sk-4f9aa0b7c1d2e3f4a5b6"),
+    ("passphrase", b"x"),
+    ("db.pwd", "x"),
+]
+OPEN: "list[tuple[str, Any]]" = [
+    ("max_tokens", 5),
+    ("max_token", 512),
+    ("pad_token", "[PAD]"),
+    ("join_key", "customer_id"),
+    ("key", "customer_id"),
+    ("primary_key", "id"),
+    ("low_pass", "butter"),
+    ("n_pass", 3),
+    ("password", ""),
+    ("password", None),
+    ("use_password", True),
+    ("compass", "x"),
+    ("monkey", "x"),
+    ("secretary", "x"),
+    ("author", "x"),
+    ("tokenizer", "bert"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SECRET, ids=repr)
+def test_secrets_are_known_by_their_names(name: str, value: Any) -> None:
+    assert is_secret_parameter(name, value)
+
+
+@pytest.mark.parametrize(("name", "value"), OPEN, ids=repr)
+def test_what_only_sounds_like_one_is_none(name: str, value: Any) -> None:
+    assert not is_secret_parameter(name, value)
+
+
+def test_they_are_found_in_groups_lists_and_addresses() -> None:
+    values = {
+        "db": [{"user": "u", "password": "p1"}],
+        "credentials": {"region": "eu", "id": "p2", "more": ("p3",)},
+        "tokens": {"token": {"a": ["p4"]}},
+        "url": "postgres://u:p5@host/db",
+        "git": "https://ghp_abcdefghijklmnopqrstu@host/x",
+        "mail": "a@b.c",
+        "sftp": "sftp://user@host",
+    }
+    assert with_secrets(values, hidden) == {
+        "db": [{"user": "u", "password": "***"}],
+        "credentials": {"region": "eu", "id": "***", "more": ("***",)},
+        "tokens": {"token": {"a": ["***"]}},
+        "url": "postgres://u:***@host/db",
+        "git": "https://***@host/x",
+        "mail": "a@b.c",
+        "sftp": "sftp://user@host",
+    }
+    assert len(list(secrets_in(values))) == 6

@@ -1,0 +1,128 @@
+"""A parameter whose name says that it is a secret is shown to nobody, at no door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+from jobs.collect import _data
+from jobs.models import Event, Firing, Pipeline, Rule, Run, Snapshot
+from jobs.schedules import START, asked, wish
+from jobs.states import Decision
+from kedro_console import wire
+from tests.factories import AT, content, make_pipeline, make_run
+from tests.views.scenes import logged_in
+
+pytestmark = pytest.mark.django_db
+
+SECRETS = ("hunter2", "pw-in-url", "conf-secret", "in-a-list", "preset-secret", "other-secret", "in-a-rule")
+VALUES = {
+    "db": {"password": "conf-secret", "hosts": [{"api_token": "in-a-list"}]},
+    "url": "postgres://u:pw-in-url@h/d",
+    "top": 5,
+}
+SCHEMAS = {"db": {"type": "object", "properties": {"password": {"type": "string", "default": "conf-secret"}}}}
+
+
+@pytest.fixture
+def scene() -> Iterator[dict[str, Any]]:
+    raw = content(parameters=VALUES, schemas=SCHEMAS)
+    raw["pipelines"][0]["parameters"] = ["*"]
+    pipeline = make_pipeline(default_parameters={"smtp": {"password": "preset-secret"}})
+    Snapshot.objects.create(project=pipeline.project, revision="2", content=raw, taken_at=AT)
+    runs = [make_run(pipeline, parameters={"db.password": secret}) for secret in ("hunter2", "other-secret")]
+    for run in runs:
+        Run.objects.filter(pk=run.pk).update(resolved_parameters={**VALUES, **run.parameters})
+    started = wire.RunStarted(1.0, ["fetch"], wire.packed({**VALUES, **runs[0].parameters}), {"kedro": "1"})
+    step = runs[0].steps.get()
+    Event.objects.create(run=runs[0], step=step, seq=1, at=AT, kind="run_started", data=_data(started))
+    rule = Rule.objects.create(
+        name="follow", target=pipeline, mapping={"db.password": "'in-a-rule'", "top": "add(`1`, `2`)"},
+        created_at=AT, edited_at=AT,
+    )  # fmt: skip
+    rule.sources.add(pipeline)
+    Firing.objects.create(
+        rule=rule, rule_name="follow", key="k", at=AT, ended=runs[0], decision=Decision.UNMET, decided_at=AT,
+        parameters={"db": {"password": "hunter2"}},
+    )  # fmt: skip
+    schedule = PeriodicTask.objects.create(
+        name="nightly", task=START, crontab=CrontabSchedule.objects.create(minute="0", hour="6"),
+        kwargs=wish(pipeline, {"db": {"password": "hunter2"}, "top": 7}),
+    )  # fmt: skip
+    yield {"pipeline": pipeline, "runs": runs, "rule": rule, "schedule": schedule}
+
+
+def addresses(scene: dict[str, Any]) -> list[str]:
+    run, other = scene["runs"]
+    pipeline, rule, schedule = scene["pipeline"].pk, scene["rule"].pk, scene["schedule"].pk
+    return [
+        "/", "/runs/", f"/runs/?q=%23{run.pk}", f"/runs/{run.pk}/", f"/runs/{run.pk}/?tab=parameters",
+        f"/runs/{run.pk}/?tab=events", f"/runs/{run.pk}/compare/?with={other.pk}", f"/runs/{run.pk}/resume/",
+        "/pipelines/", f"/pipelines/{pipeline}/", f"/pipelines/{pipeline}/run/",
+        f"/pipelines/{pipeline}/run/?from={run.pk}",
+        "/rules/", f"/rules/{rule}/",
+        "/api/v1/jobs", f"/api/v1/jobs/{run.pk}", f"/api/v1/jobs/{run.pk}/events", "/api/v1/pipelines",
+        "/api/v1/pipelines/shop/report", "/api/v1/rules", f"/api/v1/rules/{rule}", f"/api/v1/rules/{rule}/firings",
+        f"/admin/jobs/run/{run.pk}/change/", f"/admin/jobs/pipeline/{pipeline}/change/", "/admin/jobs/event/",
+        f"/admin/jobs/event/{Event.objects.get().pk}/change/", f"/admin/jobs/firing/{Firing.objects.get().pk}/change/",
+        f"/admin/jobs/snapshot/{Snapshot.objects.latest('id').pk}/change/", "/admin/jobs/snapshot/",
+        f"/admin/django_celery_beat/periodictask/{schedule}/change/", "/admin/django_celery_beat/periodictask/",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+def test_no_page_and_no_answer_shows_a_secret(scene: dict[str, Any], role: str) -> None:
+    client, seen = logged_in(role), 0
+    for address in addresses(scene):
+        response = client.get(address)
+        if response.status_code in (302, 403) or (response.status_code == 404 and role != "admin"):
+            continue
+        assert response.status_code == 200, address
+        text, seen = response.content.decode(), seen + 1
+        assert [secret for secret in SECRETS if secret in text] == [], address
+    assert seen >= {"viewer": 15, "operator": 17, "admin": 28}[role]
+
+
+def test_what_the_pages_leave_out_is_there_for_the_next_run(scene: dict[str, Any]) -> None:
+    assert scene["runs"][0].parameters["db"]["password"] == "hunter2"
+    schedule = PeriodicTask.objects.get()
+    assert "hunter2" not in schedule.kwargs
+    assert asked(schedule) == (scene["pipeline"].pk, {"db": {"password": "hunter2"}, "top": 7})
+    assert Firing.objects.get().parameters == {"db": {"password": "hunter2"}}
+
+
+def test_an_edit_beside_a_secret_keeps_it(scene: dict[str, Any]) -> None:
+    client, schedule = logged_in("admin"), scene["schedule"]
+    address = f"/admin/django_celery_beat/periodictask/{schedule.pk}/change/"
+    shown = client.get(address).context["adminform"].form.initial["parameters"]
+    assert shown == {"db": {"password": "***"}, "top": 7}
+    sent = {
+        "name": "nightly", "task": START, "pipeline": scene["pipeline"].pk, "enabled": "on", "timing": "crontab",
+        "cron": "0 7 * * *", "zone": "UTC", "every": "1", "period": "hours",
+        "parameters": json.dumps({**shown, "top": 8}),
+    }  # fmt: skip
+    response = client.post(address, sent)
+    assert response.status_code == 302, response.context["adminform"].form.errors
+    assert asked(PeriodicTask.objects.get())[1] == {"db": {"password": "hunter2"}, "top": 8}
+
+
+def test_the_command_and_a_new_job_do_not_show_it(scene: dict[str, Any]) -> None:
+    out = StringIO()
+    call_command("run", "report", "--param", "db.password=typed-secret", "--json", stdout=out)
+    assert "typed-secret" not in out.getvalue() and json.loads(out.getvalue())["parameters"]["db"]["password"] == "***"
+    client: Client = logged_in("operator")
+    body = {"pipeline_name": "report", "parameters": {"db": {"password": ["typed-secret"]}}}
+    answer = client.post("/api/v1/jobs", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 422 and "typed-secret" not in answer.content.decode()
+    data = {"p:db.password": "typed-secret", "p:top": "5", "runner": "sequential"}
+    page = client.post(reverse("pipeline_run_preview", args=[scene["pipeline"].pk]), data).content.decode()
+    assert "typed-secret" not in page and "***" in page
+    assert Pipeline.objects.get().runs.latest("id").parameters["db"]["password"] == "typed-secret"
