@@ -179,7 +179,7 @@ def _judge(content: dict[str, Any], newest: Snapshot | None) -> _Reading:
     told = [{name: each[name] for name in ("severity", "subject", "sentence")} for each in content["problems"]]
     subjects = {each["subject"] for each in told if each["severity"] == "error"}
     had = [name for name, each in known.items() if each["nodes"]]
-    if subjects & BLINDING or (IMPORT in subjects and not seen):
+    if subjects & BLINDING or (subjects and not seen):
         return _Reading(told, [EVERY_PIPELINE], None if had else content)
     if had and not seen:
         count = f"{len(had)} pipeline{'' if len(had) == 1 else 's'}"

@@ -268,6 +268,25 @@ def catalog_config(project_path: Path, env: str, parameters: dict[str, Json]) ->
     return dict(config_loader(project_path, env, parameters)["catalog"])
 
 
+def hooked_loader(project_path: Path, env: str, parameters: dict[str, Json]) -> Any:
+    """The config loader as a run gets it from its hooks; None when no hook looks before the catalog is read."""
+    from kedro.framework.project import settings
+
+    if not any(hasattr(hook, "after_context_created") for hook in (*settings.HOOKS, *_plugin_hooks(settings))):
+        return None
+    return create_session(project_path, env, parameters).load_context().config_loader
+
+
+def _plugin_hooks(settings: Any) -> Iterator[Any]:
+    import importlib.metadata
+
+    disabled = set(settings.DISABLE_HOOKS_FOR_PLUGINS)
+    for distribution in importlib.metadata.distributions():
+        points = [point for point in distribution.entry_points if point.group == "kedro.hooks"]
+        if points and distribution.metadata["Name"] not in disabled:
+            yield from (point.load() for point in points)
+
+
 def config_loader(project_path: Path, env: str, parameters: dict[str, Json]) -> Any:
     from kedro.framework.project import settings
 

@@ -13,13 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from kedro_console import compat, wire
+from kedro_console.failures import message_of
 from kedro_console.problems import Problems, chain
 
 SUFFIXES = (".yml", ".yaml", ".json")
 _VARIABLE = re.compile(r"\$\{\s*oc\.env:\s*([A-Za-z_]\w*)\s*\}")  # one with a default is nobody's problem
 _RUNTIME = re.compile(r"\$\{\s*runtime_params:\s*([\w.]+)")
 _NOT_GIVEN = re.compile(r"Runtime parameter '([^']+)' not found")
-_CHANGING_HOOKS = ("after_context_created", "after_catalog_created")
+_CHANGING_HOOKS = ("after_catalog_created", "before_pipeline_run")  # those before the catalog is read are called
+_REFERENCES = (
+    (re.compile(r"Interpolation key '([^']+)' not found"), r"\$\{{\s*{name}\s*\}}",
+     "refers to '{name}', which is not defined: define it in a file of the same kind, or correct the name"),
+    (re.compile(r"Globals key '([^']+)' not found"), r"\$\{{\s*globals:\s*{name}\b",
+     "takes '{name}' from the globals, where it is not defined: add it to globals.yml, or write a default"),
+    (re.compile(r"Unsupported interpolation type (\S+)"), r"\$\{{\s*{name}\s*:",
+     "uses the resolver '{name}', which nothing registers: add it to custom_resolvers in the project's settings.py"),
+)  # fmt: skip
+"""What OmegaConf says, how that looks in a file, and what to do."""
 _NOT_SET = re.compile(r"Environment variable '([^']+)' not found")
 
 
@@ -73,6 +83,7 @@ class _Reader:
         self._base = arguments.get("base_env", _default(settings, "base_env"))
         self._env = env or arguments.get("default_run_env", _default(settings, "default_run_env"))
         self._shown = problems.relative(self._conf / self._env)
+        self._hooked: Any = None  # the loader that hooks have seen, when there are any
 
     def fill(self, found: Configuration) -> None:
         found.conf = self._conf
@@ -85,6 +96,7 @@ class _Reader:
             return
         self._require_variables()
         found.runtime_parameters = sorted(self._runtime_names())
+        found.may_change = not self._call_hooks() or found.may_change
         found.parameters = self._part("parameters")
         found.catalog = self._part("catalog")
         with _placeholders(self._variables("credentials")):
@@ -110,6 +122,31 @@ class _Reader:
     def _environments(self) -> list[str]:
         return sorted(each.name for each in self._conf.iterdir() if each.is_dir() and each.name[0] not in "._")
 
+    def _call_hooks(self) -> bool:
+        """Lets the hooks see the context, as a run does before it reads anything; False when that went wrong."""
+        given: dict[str, str] = {}
+        try:
+            while True:
+                try:
+                    self._hooked = compat.hooked_loader(self._project_path, self._env, _nested(given))
+                    return True
+                except Exception as error:
+                    asked = _NOT_GIVEN.search(str(error))
+                    if asked is None or asked.group(1) in given:
+                        raise
+                    given[asked.group(1)] = f"<{asked.group(1)}>"
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            self._problems.raised("hooks", "A hook cannot be called when the context is created", error)
+        return False
+
+    def _loader(self, given: dict[str, str]) -> Any:
+        if self._hooked is not None and not given:
+            return self._hooked
+        loader = compat.config_loader(self._project_path, self._env, _nested(given))
+        for key, value in dict(getattr(self._hooked, "data", None) or {}).items():
+            loader[key] = value
+        return loader
+
     def _part(self, key: str) -> dict[str, wire.Json] | None:
         """catalog, credentials or parameters; runtime parameters without a default are named and stand empty."""
         from kedro.config import MissingConfigException
@@ -117,8 +154,10 @@ class _Reader:
         given: dict[str, str] = {}
         while True:
             try:
-                return dict(compat.config_loader(self._project_path, self._env, _nested(given))[key])
+                return dict(self._loader(given)[key])
             except MissingConfigException:
+                if key == "catalog" and not self._problems.has_errors:
+                    self._name_no_catalog()
                 return {}
             except Exception as error:  # noqa: BLE001  (custom loaders and resolvers may raise anything)
                 asked = _NOT_GIVEN.search(str(error))
@@ -133,6 +172,15 @@ class _Reader:
             f"parameter:{name}",
             f"The configuration takes the runtime parameter '{name}', which has no default: give it with every run, "
             f"or write a default as in ${{runtime_params:{name}, value}}.",
+        )
+
+    def _name_no_catalog(self) -> None:
+        """Kedro runs without files of parameters and credentials, and never without one of the catalog."""
+        base = self._problems.relative(self._conf / self._base)
+        self._problems.error(
+            "configuration",
+            f"There is no catalog in {' or '.join(dict.fromkeys((base, self._shown)))}, and without one no run starts: "
+            f"create {base}/catalog.yml, an empty one is enough.",
         )
 
     # ---- what went wrong ----------------------------------------------------------------------------
@@ -150,9 +198,23 @@ class _Reader:
         if variable:
             self._name_variable(variable.group(1), f"The {key}")
             return
-        message = " ".join(self._problems.relative(error).split())[:500].rstrip(".")
+        if sentence := self._reference(str(error)):
+            self._problems.error("configuration", sentence)
+            return
+        message = " ".join(self._problems.relative(message_of(error)).split())[:500].rstrip(".")
         folders = " and ".join(dict.fromkeys((self._problems.relative(self._conf / self._base), self._shown)))
         self._problems.error("configuration", f"The {key} cannot be read: {message}; correct the files in {folders}.")
+
+    def _reference(self, message: str) -> str:
+        """The line that refers to what is not there, and what to do about it; "" for other errors."""
+        for said, look, advice in _REFERENCES:
+            found = said.search(message)
+            if found:
+                name = found.group(1)
+                pattern = re.compile(look.format(name=re.escape(name)))
+                place = next((place for place, line in self._lines() if pattern.search(line)), "")
+                return f"{place} {advice.format(name=name)}." if place else ""
+        return ""
 
     def _syntax(self, file: Path) -> Iterator[str]:
         """What is wrong with this file's syntax, with its line."""

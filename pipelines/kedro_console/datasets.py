@@ -11,9 +11,9 @@ from typing import Any
 
 from kedro_console import wire
 from kedro_console.configuration import Configuration
-from kedro_console.dependencies import Unusable, dataset_class, missing_extras, missing_for_path
+from kedro_console.dependencies import Unusable, dataset_class, missing_engines, missing_for_path
 from kedro_console.file_databases import database_of
-from kedro_console.problems import Problems, install
+from kedro_console.problems import Problems, mend
 
 IN_MEMORY = "MemoryDataset"
 PATHS = ("filepath", "path", "url")
@@ -103,13 +103,14 @@ class _Classes:
     def check(self, name: str, entry: Entry, must_import: bool) -> None:
         """Names what the dataset's types and path need and do not find."""
         say = self._problems.error if must_import else self._problems.warning
-        for kind in _types(entry):
+        for kind, inner in _types(entry):
             found = self._load(kind)
             if isinstance(found, Unusable):
-                say(*_unusable(name, kind, found))
+                say(*_unusable(name, kind, found, self._problems))
             elif must_import:
-                for package in missing_extras(found):
-                    self._problems.warning(f"dependency:{package}", _needs(name, kind, "usually needs", package))
+                for package in missing_engines(found, inner):
+                    verb, tell = ("needs", say) if "backend" in inner else ("usually needs", self._problems.warning)
+                    tell(f"dependency:{package}", _needs(name, kind, verb, package))
         package = missing_for_path(str(entry.get("filepath") or entry.get("path") or ""))
         if package:
             say(f"dependency:{package}", _needs(name, path_of(entry), "needs", package))
@@ -124,29 +125,33 @@ class _Classes:
         return self._known[key]
 
 
-def _types(entry: Entry) -> Iterator[Any]:
-    """The dataset's type and those of datasets inside it (partitions, caches)."""
-    yield entry["type"]
+def _types(entry: Entry) -> Iterator[tuple[Any, Entry]]:
+    """The dataset's type and those of datasets inside it (partitions, caches), each with its entry."""
+    yield entry["type"], entry
     inside = entry.get("dataset")
     if isinstance(inside, str):
-        yield inside
+        yield inside, {}
     elif isinstance(inside, dict) and inside.get("type"):
         yield from _types(inside)
 
 
-def _unusable(name: str, kind: Any, error: Unusable) -> tuple[str, str]:
+def _unusable(name: str, kind: Any, error: Unusable, problems: Problems) -> tuple[str, str]:
     """(subject, sentence) for a type that cannot be imported."""
     if error.packages:
         return f"dependency:{error.packages[0]}", _needs(name, kind, "needs", *error.packages)
+    why = str(error)
+    if problems.owns(str(kind)) and why.startswith("no such"):
+        why = f"the project has no module '{str(kind).rpartition('.')[0]}'"
+    remedy = "install it, or correct the type" if why.endswith("not installed") else "correct the type"
     return (
         f"dataset:{name}",
-        f"The dataset '{name}' has the type '{kind}', but {error}: correct the type in the catalog, or that module.",
+        f"The dataset '{name}' has the type '{kind}', but {why}: {remedy} in the catalog, or that module.",
     )
 
 
 def _needs(name: str, what: Any, verb: str, *packages: str) -> str:
     listed = ", ".join(f"'{package}'" for package in packages)
-    return f"The dataset '{name}' ({what}) {verb} the package {listed}, which is missing: {install(*packages)}."
+    return f"The dataset '{name}' ({what}) {verb} the package {listed}, which is missing: {mend(*packages)}."
 
 
 def _check_credentials(name: str, entry: Entry, configuration: Configuration, problems: Problems) -> None:

@@ -62,8 +62,13 @@ def message_of(error: BaseException) -> str:
     except Exception as broken:  # noqa: BLE001  (project code: its __str__ may do anything)
         return f"(its message cannot be read: {type(broken).__name__})"
     if isinstance(error, KeyError) and len(error.args) == 1:
-        return f"Key {text} is missing."
+        return str(error.args[0]) if _is_sentence(error.args[0]) else f"Key {text} is missing."
     return text or name_of(type(error))
+
+
+def _is_sentence(key: object) -> bool:
+    """Whether a KeyError holds what somebody wanted to say instead of a key."""
+    return isinstance(key, str) and key.count(" ") > 2
 
 
 def _frames(error: BaseException, project_path: Path) -> list[wire.Frame]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import CodeType
 
 from kedro_console import failures, wire
+from kedro_console.requirements import is_known, package_of
 
-PACKAGES = {
-    "MySQLdb": "mysqlclient", "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4", "cv2": "opencv-python",
-    "dateutil": "python-dateutil", "docx": "python-docx", "dotenv": "python-dotenv", "git": "GitPython",
-    "jwt": "PyJWT", "kedro_datasets": "kedro-datasets", "pptx": "python-pptx", "psycopg2": "psycopg2-binary",
-    "skimage": "scikit-image", "sklearn": "scikit-learn", "sqlalchemy": "SQLAlchemy", "yaml": "PyYAML",
-}  # fmt: skip
-"""Modules whose package on PyPI has another name."""
+STANDARD = getattr(sys, "stdlib_module_names", frozenset(sys.builtin_module_names))  # since Python 3.10
 
 
 class Problems:
@@ -62,6 +59,8 @@ class Problems:
             return f"{what}: the project has no module '{module}'; correct the import{place}, or add the module."
         if module:
             return missing_package(module)
+        if isinstance(error, KeyError):
+            return _missing_key(what, error, place)
         if isinstance(error, SyntaxError):
             return f"{what}: {error.msg}{place}; correct the Python there."
         message = " ".join(failure.message.split())[:500]
@@ -73,6 +72,24 @@ class Problems:
     def relative(self, text: object) -> str:
         """`text` with paths below the project made relative to it."""
         return str(text).replace(f"{self.project_path}/", "")
+
+
+def _missing_key(what: str, error: KeyError, place: str) -> str:
+    """A key that is not there: of the environment, or of what the code at that place looks into."""
+    names = [code.co_filename for code in _codes(error)]
+    if names and names[-1].endswith(("<frozen os>", f"{os.sep}os.py")):
+        return f"{what}: the environment variable {error} is not set{place}; add it to the project's variables."
+    text = failures.message_of(error).rstrip(".")
+    if not text.startswith("Key "):
+        return f"{what}: {text}{place or '; correct it and check again'}."
+    return f"{what}: {text[:1].lower()}{text[1:]}{place}; add that key to what is read there, or correct its name."
+
+
+def _codes(error: BaseException) -> Iterator[CodeType]:
+    current = error.__traceback__
+    while current is not None:
+        yield current.tb_frame.f_code
+        current = current.tb_next
 
 
 def _place(failure: wire.Failure) -> str:
@@ -98,13 +115,15 @@ def missing_module(error: BaseException) -> str:
 
 def missing_package(module: str) -> str:
     """The sentence for a module that cannot be imported."""
-    package = package_of(module)
-    if is_installed(module.split(".")[0]) and "." in module:
+    top, package = module.split(".")[0], package_of(module)
+    if top in STANDARD and "." in module:
+        return f"The installed package '{top}' has no module '{module}': it is Python's own; correct the import."
+    if is_installed(top) and "." in module:
         return (
             f"The installed package '{package}' has no module '{module}': install the version of '{package}' that the "
             f"project was written for with {sys.executable} -m pip."
         )
-    return f"The package '{package}' is missing in the project's interpreter: {install(package)}."
+    return f"The package '{package}' is missing in the project's interpreter: {mend(package)}."
 
 
 def is_installed(module: str) -> bool:
@@ -120,12 +139,11 @@ def _spec(module: str) -> ModuleSpec | None:
         return None
 
 
-def package_of(module: str) -> str:
-    """The package that brings this module, by its name on PyPI."""
-    top = module.split(".")[0]
-    if "." in module and _spec(top) is not None and not is_installed(top):
-        return module.replace(".", "-")  # google.cloud.storage is google-cloud-storage
-    return PACKAGES.get(top, top)
+def mend(*packages: str) -> str:
+    """How to get these packages: by a command only when somebody we trust names them so."""
+    if all(is_known(package) for package in packages):
+        return install(*packages)
+    return f"install what brings it for {sys.executable}, by the name that the project's requirements give it"
 
 
 def install(*packages: str) -> str:

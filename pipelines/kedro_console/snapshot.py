@@ -21,9 +21,11 @@ from typing import Any
 
 from kedro_console import (
     bytecode,
+    compat,
     configuration,
     contents,
     datasets,
+    failures,
     handlers,
     record,
     registry,
@@ -99,6 +101,10 @@ def _package(project_path: Path, problems: Problems) -> str:
     except OSError:
         problems.error("project", f"{project_path} is not a Kedro project: it has no pyproject.toml with [tool.kedro].")
         return ""
+    broken = _toml_error(text)
+    if broken:
+        problems.error("project", f"{project_path}/pyproject.toml{broken}; correct it there.")
+        return ""
     package = _setting(text, "package_name")
     if not package:
         problems.error(
@@ -107,6 +113,28 @@ def _package(project_path: Path, problems: Problems) -> str:
             "below [tool.kedro] in its pyproject.toml.",
         )
     return package
+
+
+def _toml_error(text: str) -> str:
+    """Where and why this is no TOML: ", line 3, column 7 is not valid TOML: …"; "" when it is, or nobody can tell."""
+    reader = next(filter(None, map(_module, ("tomllib", "tomli", "toml"))), None)
+    try:
+        if reader is not None:
+            reader.loads(text)
+    except ValueError as error:
+        said = re.match(r"(.*?)\s*\((?:at )?line (\d+),? column (\d+).*\)$", str(error), re.DOTALL)
+        if said is None:
+            place = f", line {len(text.splitlines())}," if "end of document" in str(error) else ""
+            return f"{place} is not valid TOML: {error}"
+        return f", line {said.group(2)}, column {said.group(3)} is not valid TOML: {said.group(1).rstrip('.')}"
+    return ""
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 def _setting(text: str, name: str) -> str:
@@ -144,7 +172,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problems) -> wire.ProjectSnapshot:
     """The picture with everything that can be read; what cannot is named in `problems`."""
-    if not _import(problems):
+    if not _import(problems, env):
         return empty
     pipelines = registry.read(problems)
     pictures = _pictures(pipelines, problems)
@@ -170,16 +198,39 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
     )
 
 
-def _import(problems: Problems) -> bool:
+def _import(problems: Problems, env: str) -> bool:
     """Makes Kedro know the project; False when its settings cannot be imported."""
+    with _configuring(problems):  # since 0.19 by being imported, before by a session
+        importlib.import_module("kedro.framework.project")
+    if problems.has_errors:
+        return False
     with problems.caught("import", "The project's settings cannot be imported"):
         from kedro.framework.project import validate_settings
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(problems.project_path)
         validate_settings()
+        with _configuring(problems):
+            compat.set_up_logging(problems.project_path, env)
         return True
     return False
+
+
+@contextmanager
+def _configuring(problems: Problems) -> Iterator[None]:
+    """Lets Kedro configure the logging; when that goes wrong no run starts."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (handlers of the project may raise anything)
+        why = ": ".join(dict.fromkeys(failures.message_of(each).rstrip(".") for each in failures.causes(error)))
+        problems.error("logging", f"The logging cannot be configured: {why}; correct {_logging_file(problems)}.")
+
+
+def _logging_file(problems: Problems) -> str:
+    """The file that says how to log, as Kedro chooses it."""
+    named = os.environ.get("KEDRO_LOGGING_CONFIG", "")
+    found = sorted(problems.project_path.glob("conf/**/logging*.y*ml"))
+    return named or ", ".join(problems.relative(file) for file in found) or "the logging configuration"
 
 
 def _pictures(pipelines: dict[str, Any], problems: Problems) -> list[wire.SnapshotPipeline]:

@@ -8,6 +8,7 @@ import os
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro_projects import make_project
@@ -59,19 +60,39 @@ def test_a_project_of_another_kedro_generation_is_named(tmp_path: Path) -> None:
 # ---- problems: imports ---------------------------------------------------------------------------
 
 
-def test_a_missing_package_is_named_with_the_command_to_install_it(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_and_no_name_is_proposed_that_anybody_may_own(tmp_path: Path) -> None:
     found = problem(snapshot(project_of_one(tmp_path, "import nosuchpackage.part\n" + WORK)), "import")
     assert found.sentence == (
-        "The package 'nosuchpackage' is missing in the project's interpreter: "
-        f"{sys.executable} -m pip install nosuchpackage."
+        "The package 'nosuchpackage' is missing in the project's interpreter: install what brings it for "
+        f"{sys.executable}, by the name that the project's requirements give it."
     )
     assert found.failure is not None
     assert [frame.file for frame in found.failure.frames if frame.is_project][-1] == "src/demo/nodes.py"
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("requirements.txt", "# ours\nnosuch_package>=1.0\n"),
+        ("src/requirements.txt", "numpy\nnosuch-package[all]==2 ; python_version > '3'\n"),
+        ("pyproject.toml", '[project]\nname = "demo"\ndependencies = [\n  "nosuch.package~=1.0",\n]\n'),
+    ],
+)
+def test_a_package_that_the_project_asks_for_is_proposed(tmp_path: Path, name: str, text: str) -> None:
+    project = project_of_one(tmp_path, "import nosuch_package\n" + WORK)
+    before = (project / name).read_text() if (project / name).exists() else ""
+    write(project, {name: before + text})
+    assert f"{sys.executable} -m pip install nosuch" in problem(snapshot(project), "import").sentence
+
+
+@pytest.mark.parametrize(
     ("nodes", "sentence"),
     [
+        ("x = {'a': 1}['b']", "key 'b' is missing (src/demo/nodes.py, line 1); add that key to what is read there"),
+        (
+            "import os\nx = os.environ['NOT_SET']",
+            "the environment variable 'NOT_SET' is not set (src/demo/nodes.py, line 2)",
+        ),
         (
             "import demo.nothing",
             "the project has no module 'demo.nothing'; correct the import (src/demo/nodes.py, line 1)",
@@ -131,8 +152,8 @@ def test_a_type_whose_package_is_missing_names_dataset_and_package(tmp_path: Pat
     found = problem(snapshot(project), "dependency:nosuchpackage")
     assert found.severity == "error"
     assert found.sentence == (
-        "The dataset 'result' (demo.tables.Table) needs the package 'nosuchpackage', which is missing: "
-        f"{sys.executable} -m pip install nosuchpackage."
+        "The dataset 'result' (demo.tables.Table) needs the package 'nosuchpackage', which is missing: install what "
+        f"brings it for {sys.executable}, by the name that the project's requirements give it."
     )
 
 
@@ -160,6 +181,45 @@ def test_a_misspelt_type_is_named(tmp_path: Path) -> None:
     )
     assert "'kedro.io.MemoryDatset'" in found.sentence
     assert "correct the type in the catalog" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("kedro_mlflow.io.artifacts.MlflowArtifactDataset", "the package 'kedro-mlflow' is not installed"),
+        ("nosuchpackage.Thing", "nothing that is installed brings 'nosuchpackage'"),
+        ("panda.CSVDataset", "nothing that is installed brings 'panda' (did you mean pandas?)"),
+        ("demo.tables.Table", "the project has no module 'demo.tables'"),
+        ("demo.nodes.Table", "demo.nodes has no such class"),
+        ("MemoryDatset", "kedro.io has no such class (did you mean MemoryDataset?)"),
+    ],
+)
+def test_a_type_that_is_not_found_says_what_of_it_is_missing(tmp_path: Path, kind: str, why: str) -> None:
+    picture = snapshot(project_of_one(tmp_path, catalog={"result": {"type": kind}}))
+    assert f"has the type '{kind}', but {why}:" in problem(picture, "dataset:result").sentence
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"type": "pickle.PickleDataset", "filepath": "x.pkl"},
+        {"type": "yaml.YAMLDataset", "filepath": "x.yml"},
+        {"type": "partitions.PartitionedDataset", "path": "x", "dataset": {"type": "pickle.PickleDataset"}},
+    ],
+)
+def test_what_only_an_option_needs_is_not_missed_without_it(tmp_path: Path, entry: dict[str, Any]) -> None:
+    pytest.importorskip("kedro_datasets")
+    hidden = "import sys\nfor name in ('compress_pickle', 'joblib'): sys.modules[name] = None\n"
+    write(tmp_path, {"hidden/sitecustomize.py": hidden})
+    how = {"environ": {"PYTHONPATH": f"{tmp_path / 'hidden'}{os.pathsep}{PIPELINES}"}}
+    assert snapshot(project_of_one(tmp_path, catalog={"result": entry}), **how).problems == []
+
+
+def test_a_backend_that_is_chosen_and_missing_is_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("kedro_datasets")
+    catalog = {"result": {"type": "pickle.PickleDataset", "filepath": "x.pkl", "backend": "nosuchbackend"}}
+    found = problem(snapshot(project_of_one(tmp_path, catalog=catalog)), "dependency:nosuchbackend")
+    assert (found.severity, "pip install" in found.sentence) == ("error", False)
 
 
 def test_a_type_inside_another_dataset_is_checked_too(tmp_path: Path) -> None:
@@ -300,3 +360,89 @@ def test_a_healthy_project_has_no_problems(tmp_path: Path) -> None:
         parameters={"x": datetime.date(2024, 1, 31)},
     )
     assert snapshot(project).problems == []
+
+
+# ---- problems: hooks, logging, TOML ----------------------------------------------------------------
+
+VAULT = """
+    from kedro.framework.hooks import hook_impl
+    from omegaconf import OmegaConf
+
+    class Vault:
+        @hook_impl
+        def after_context_created(self, context):
+            if not OmegaConf.has_resolver("folder"):
+                OmegaConf.register_new_resolver("folder", lambda name: f"folder-{name}")
+            context.config_loader["credentials"] = {"vault": {"token": "x"}}
+"""
+HOOKED = OMEGA + "from demo.hooks import Vault\nHOOKS = (Vault(),)\n"
+
+
+def test_what_a_hook_does_before_the_catalog_is_read_is_respected(tmp_path: Path) -> None:
+    catalog = {"result": {"type": "MemoryDataset"}, "kept": {"type": "demo.nodes.Kept", "credentials": "vault"}}
+    project = project_of_one(tmp_path, WORK + "class Kept: pass\n", catalog=catalog, settings=HOOKED)
+    write(project, {"src/demo/hooks.py": VAULT, "conf/base/parameters.yml": "where: ${folder:x}\n"})
+    picture = snapshot(project)
+    assert (picture.problems, picture.parameters) == ([], {"where": "folder-x"})
+
+
+def test_a_hook_that_raises_is_named_with_its_line(tmp_path: Path) -> None:
+    project = project_of_one(tmp_path, settings=HOOKED)
+    write(
+        project, {"src/demo/hooks.py": VAULT.replace("context.config_loader[", "raise RuntimeError('no vault')  # [")}
+    )
+    found = problem(snapshot(project), "hooks")
+    assert "RuntimeError: no vault (src/demo/hooks.py, line " in found.sentence
+
+
+def test_an_input_that_a_hook_may_add_before_the_run_is_no_error(tmp_path: Path) -> None:
+    hook = VAULT.replace("after_context_created(self, context)", "before_pipeline_run(self, catalog)")
+    project = project_of_one(tmp_path, inputs="raw", settings=HOOKED)
+    assert snapshot(write(project, {"src/demo/hooks.py": hook})).problems == []
+
+
+def test_without_a_catalog_no_run_starts(tmp_path: Path) -> None:
+    project = project_of_one(tmp_path)
+    (project / "conf/base/catalog.yml").unlink()
+    found = problem(snapshot(project), "configuration")
+    assert "There is no catalog in conf/base or conf/local" in found.sentence
+    assert "create conf/base/catalog.yml" in found.sentence
+    write(project, {"conf/local/catalog_more.yml": "x: {type: MemoryDataset}\n"})
+    assert snapshot(project).problems == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 1\nb: ${_root}/x\n", "conf/base/parameters.yml, line 2 refers to '_root', which is not defined"),
+        ("a: ${globals:root}\n", "conf/base/parameters.yml, line 1 takes 'root' from the globals"),
+        ("a: ${nosuch:b}\n", "conf/base/parameters.yml, line 1 uses the resolver 'nosuch', which nothing registers"),
+    ],
+)
+def test_a_reference_to_what_is_not_there_is_named_with_its_line(tmp_path: Path, text: str, sentence: str) -> None:
+    project = write(project_of_one(tmp_path, settings=OMEGA), {"conf/base/parameters.yml": text})
+    assert sentence in problem(snapshot(project), "configuration").sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("[tool.kedro\n", "line 1, column 12"), ('[tool.kedro]\npackage_name = "demo"\n\n[x]\ny = [1,\n', "line 5")],
+)
+def test_a_toml_error_is_named_with_its_line(tmp_path: Path, text: str, place: str) -> None:
+    pytest.importorskip("tomllib")
+    project = write(project_of_one(tmp_path), {"pyproject.toml": text})
+    assert f"pyproject.toml, {place}" in problem(snapshot(project), "project").sentence
+    assert "is not valid TOML" in problem(snapshot(project), "project").sentence
+
+
+def test_a_logging_configuration_that_kedro_cannot_use_is_named_with_its_file(tmp_path: Path) -> None:
+    text = """
+        version: 1
+        formatters: {json: {class: nosuchlogger.JsonFormatter}}
+        handlers: {all: {class: logging.StreamHandler, formatter: json}}
+        root: {handlers: [all]}
+    """
+    found = problem(snapshot(write(project_of_one(tmp_path), {"conf/logging.yml": text})), "logging")
+    assert found.severity == "error"
+    assert "nosuchlogger" in found.sentence
+    assert "correct conf/logging.yml" in found.sentence
