@@ -15,6 +15,7 @@ from django.db.models import F
 
 from jobs import clock, following, requests
 from jobs.artifacts import described, keep, unkept
+from jobs.code_of import seen
 from jobs.cut_log import Log
 from jobs.errors import PlatformError
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
@@ -30,6 +31,8 @@ FLUSH_SECONDS: Final = 0.25
 LINES_A_CHUNK: Final = 500
 FEW_NODES: Final = 3
 SKIPPED: Final = "What it makes is there, and only missing outputs were asked for."
+TO_WRITE: Final = ("seq", "log_seq", "revision", "begun_with", "other_code", "retry_of")
+"""What `write` has to know of a run."""
 PLANNED: Final = ("content_key", "content", "taken_from", "reason")
 """What the launch knew of a node: its execution changes nothing of that."""
 UNWRITTEN: Final = ("memory_measured", "progress_made", "asked", *requests.KINDS)
@@ -70,6 +73,7 @@ class Collector:
         self._is_awaited = False
         self.peak_memory_bytes = 0
         self.revision = ""
+        self._started: wire.ChildStarted | None = None
         self.running_since: dict[str, float] = {}
         self._run_facts: dict[str, Any] = {}
         self._events: list[wire.Event] = []
@@ -123,12 +127,13 @@ class Collector:
 
     def _on_child_started(self, event: wire.ChildStarted) -> None:
         self.facts |= {"pid": event.pid, "mode": event.mode}
+        self.facts |= {"revision": event.revision, "packages": event.packages}
         self.has_begun = True
         self.revision = event.revision
         if event.note:
             self.say("WARNING", event.note, event.at)
         if not event.has_gone_on:
-            self._run_facts["revision"] = event.revision
+            self._started = event
             self._is_other_code = self._planned_for not in ("", event.revision)
 
     def _on_run_started(self, event: wire.RunStarted) -> None:
@@ -261,7 +266,7 @@ class Collector:
         self._flushed = time.monotonic()
         with transaction.atomic():
             self.lock_followers()
-            run = Run.objects.select_for_update().only("seq", "log_seq").get(pk=self.step.run_id)
+            run = Run.objects.select_for_update().only(*TO_WRITE).get(pk=self.step.run_id)
             self.step.record(self.token, **self.facts)
             self.write(run)
         self.forget()
@@ -287,6 +292,9 @@ class Collector:
         first = run.seq + 1
         last, last_line = run.seq + len(self._events), run.log_seq + len(self._pending_lines)
         done = {"nodes_done": F("nodes_done") + self._done} if self._done else {}
+        if self._started:
+            self._run_facts |= seen(run, self.step, self._started)
+            self.step.run.begun_with = self._run_facts.get("begun_with") or run.begun_with
         Run.objects.filter(pk=run.pk).update(seq=last, log_seq=last_line, **done, **self._run_facts, **facts)
         self._write_nodes()
         self._write_events(first)
@@ -361,6 +369,7 @@ class Collector:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
         self._skipped = []
+        self._started = None
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
         self._requests = requests.Taken()
 

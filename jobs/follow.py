@@ -16,13 +16,13 @@ from django.db import transaction
 
 from jobs.admit import admit
 from jobs.advance import Outcome, end_step, make_ready
-from jobs.collect import Collector
+from jobs.collect import TO_WRITE, Collector
 from jobs.leases import LEASE
 from jobs.models import Run, Step
 from jobs.states import Status
 from jobs.try_again import tell_wait
 
-OF_THE_RUN = ("status", "cancel_requested_at", "seq", "log_seq", "results", "peak_memory_bytes")
+OF_THE_RUN = (*TO_WRITE, "status", "cancel_requested_at", "results", "peak_memory_bytes")
 TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
 """What a step and its run have to tell: the rest of these rows is not read for each of many steps."""
 

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -17,8 +18,12 @@ from typing import IO, Final
 from django.conf import settings
 
 from jobs.errors import HostLost, ProjectError
-from jobs.models import Project
+from jobs.models import Project, Run
+from kedro_console import wire
 
+MOST_RETIRED: Final = 2
+"""So many hosts of older code may stay for the runs that began with it."""
+LET_GO_SECONDS: Final = 1.0
 START_SECONDS: Final = 60
 """How long a host may take to open its socket (it opens it before it imports the project)."""
 
@@ -42,6 +47,8 @@ class Host:
     process: subprocess.Popen[bytes]
     socket_path: Path
     log: IO[bytes]
+    code: str = ""
+    """`wire.code_of` what it was loaded from, once it has said so."""
     started_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,6 +77,13 @@ class Host:
         lines = Path(self.log.name).read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with exit code {self.process.returncode}."
 
+    def let_go(self) -> None:
+        """Ask it to end with the last of the steps that it has."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(LET_GO_SECONDS)
+            connection.connect(str(self.socket_path))
+            wire.send(connection, wire.LeaveAsked(is_for_host=True))
+
     def stop(self) -> None:
         """Close the lifeline: the host kills its children and ends."""
         if self.process.stdin:
@@ -87,32 +101,63 @@ class Hosts:
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
+        self._retired: dict[str, list[Host]] = {}
         self._lock = threading.Lock()
         # A host asks the kernel to kill it when the *thread* that started it ends: so one lasting thread starts all.
         self._starter = ThreadPoolExecutor(1, "hosts")
 
-    def of(self, project: Project, env: str | None = None) -> Host:
-        """The host in this Kedro environment, in the project's own unless it is given."""
+    def of(self, project: Project, env: str | None = None, begun_with: str = "") -> Host:
+        """The host in this Kedro environment, in the project's own unless it is given; for a run that has begun the
+        one with its code, also when that is an older one."""
         env = project.kedro_env if env is None else env
         key = _key(project, env)
         with self._lock:
             host = self._hosts.get(key)
-            if host is None or not host.is_alive:
-                host = self._hosts[key] = self._starter.submit(_start, project, env, key).result()
-            return host
+            if begun_with:
+                candidates: list[Host | None] = [host, *self._retired.get(key, ())]
+                for known in candidates:
+                    if known and known.code == begun_with and known.is_alive:
+                        return known
+            if host is not None and host.is_alive:
+                return host
+            started: Host = self._starter.submit(_start, project, env, key).result()
+            self._hosts[key] = started
+            return started
 
     def replace(self, stale: Host) -> None:
-        """Forget this host (its code is no longer the project's); it finishes what it has and ends by itself."""
+        """New runs get a new host: this one's code is no longer the project's. It finishes what began with it."""
         with self._lock:
             for key in [key for key, host in self._hosts.items() if host is stale]:
                 del self._hosts[key]
-                _leave(stale)
+                retired = [each for each in self._retired.get(key, ()) if each.is_alive]
+                self._retired[key] = [*retired, stale][-MOST_RETIRED:]
+                for each in retired[: len(retired) + 1 - MOST_RETIRED]:
+                    _leave(each)
+
+    def forget(self, gone: Host) -> bool:
+        """It cannot be reached: False when it is not an older one but the project's own."""
+        with self._lock:
+            for retired in self._retired.values():
+                if gone in retired:
+                    retired.remove(gone)
+                    _leave(gone)
+                    return True
+        return False
+
+    def let_retired_go(self) -> None:
+        """Those with whose code no run is under way any more."""
+        with self._lock:
+            known = [host for hosts in self._retired.values() for host in hosts]
+        for host in known:
+            if not (host.is_alive and host.code and Run.objects.live().filter(begun_with=host.code).exists()):
+                self.forget(host)
 
     def stop_all(self) -> None:
         with self._lock:
-            for host in self._hosts.values():
+            for host in (*self._hosts.values(), *(each for hosts in self._retired.values() for each in hosts)):
                 host.stop()
             self._hosts.clear()
+            self._retired.clear()
 
 
 _leaving: list[Host] = []
@@ -120,6 +165,7 @@ _leaving: list[Host] = []
 
 def _leave(host: Host) -> None:
     """Keep the lifeline of a host that still has children; drop those that have ended."""
+    host.let_go()
     _leaving[:] = [other for other in _leaving if other.is_alive]
     _leaving.append(host)
 

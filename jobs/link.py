@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
+from jobs.errors import ProjectError
 from jobs.hosts import HOSTS, Host
 from jobs.models import Project
 from kedro_console import wire
@@ -37,14 +38,25 @@ class Link:
             raise wire.WireError("The line to the project's host is closed.")
         return self._connection
 
-    def open(self, project: Project, env: str) -> None:
-        """Connect to the project's host in this Kedro environment, started when there is none.
+    def open(self, project: Project, env: str, begun_with: str = "") -> None:
+        """Connect to the host in this Kedro environment, for a run that has begun to the one with its code.
 
-        ProjectError when it cannot be.
+        It is started when there is none; ProjectError when it cannot be.
         """
-        self._host = HOSTS.of(project, env)
-        self._connection = self._host.connect()
+        self._host = HOSTS.of(project, env, begun_with)
+        try:
+            self._connection = self._host.connect()
+        except ProjectError:
+            if not HOSTS.forget(self._host):
+                raise
+            self._host = HOSTS.of(project, env)
+            self._connection = self._host.connect()
         self._reader = wire.FrameReader()
+
+    def learn(self, started: wire.ChildStarted) -> None:
+        """The host has said what it was loaded from."""
+        if self._host:
+            self._host.code = wire.code_of(started.revision, started.packages)
 
     def close(self) -> None:
         if self._connection:

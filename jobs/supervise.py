@@ -19,6 +19,7 @@ from jobs.collect import Collector
 from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.follow import Claim, Ended, another, claim, go_on, in_turn_after
+from jobs.hosts import HOSTS
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Run, Step
@@ -49,6 +50,7 @@ def supervise(step_id: int, *, worker_name: str) -> bool:
     with Link() as link:
         while mine:
             mine = _run(mine, link, worker_name)
+    HOSTS.let_retired_go()
     return True
 
 
@@ -126,7 +128,7 @@ class Supervision:
             self.collector.refusal, self.ending.is_host_lost = None, False
             is_following = self.link.is_open
             if not is_following:
-                self.link.open(self.pipeline.project, self.step.run.env)
+                self.link.open(self.pipeline.project, self.step.run.env, self.step.run.begun_with)
             self._converse()
             if self.ended:
                 return
@@ -230,6 +232,9 @@ class Supervision:
         if isinstance(message, wire.Asked):
             self._questions.append(message)
             self.collector.has_asked = True
+        elif isinstance(message, wire.ChildStarted):
+            self.link.learn(message)
+            self.collector.take(message)
         elif self.collector.has_begun or not isinstance(message, wire.ChildExited):  # else it is of the step before
             self.collector.take(message)
 
@@ -313,6 +318,7 @@ class Supervision:
         """The pages should show the pipelines as they are now."""
         newest = self.pipeline.project.snapshot
         is_new = newest and self.collector.revision not in ("", newest.revision)
+        is_new = is_new or self._is_refused("unknown_node") or self._is_refused("unknown_pipeline")
         if is_new and self.pipeline.project.may_ask_for_check(clock.now()):
             ask_for_snapshot(self.pipeline.project_id)
 

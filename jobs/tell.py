@@ -73,6 +73,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         memory_limit_bytes=pipeline.memory_limit_mb * 1024 * 1024,
         held_until=held_until,
         expected_revision=run.revision,
+        begun_with=run.begun_with,
         may_go_on=is_distributed,
     )
 

@@ -101,7 +101,9 @@ class JobShape(serializers.Serializer[Any]):
     plan_reason = serializers.CharField(help_text="Why it has fewer steps than asked for; empty: it has not.")
     cancel_requested_at = Moment(allow_null=True)
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
-    revision = serializers.CharField(help_text="The code revision of the project.")
+    revision = serializers.CharField(help_text="The code revision of the project that it began with.")
+    revisions = serializers.ListField(child=serializers.CharField(), help_text="Every revision that it ran.")
+    code_change = serializers.CharField(help_text="From which node on it ran other code; empty: it is one piece.")
     peak_memory_bytes = serializers.IntegerField()
     not_kept = UnkeptShape(source="unkept_files.all", many=True, help_text="What it left behind and we do not keep.")
 

@@ -116,7 +116,16 @@ class Run(Moving):
     results = models.JSONField(null=True, blank=True)
     error = models.TextField(blank=True, help_text="Why it failed or crashed, as one sentence.")
     revision = models.CharField(max_length=80, blank=True)
+    begun_with = models.CharField(
+        max_length=100, blank=True, editable=False, help_text="Code and packages of its first step; empty: none began."
+    )
+    other_code = models.JSONField(
+        default=list, editable=False, help_text="What else it ran: revision, packages, and from which node on."
+    )
     versions = models.JSONField(default=dict, blank=True)
+    graph_change = models.TextField(
+        blank=True, editable=False, help_text="How its pipeline's nodes differ from those that it was planned with."
+    )
     peak_memory_bytes = models.BigIntegerField(default=0)
     nodes_total = models.PositiveIntegerField(default=0)
     nodes_done = models.PositiveIntegerField(default=0)
@@ -175,6 +184,27 @@ class Run(Moving):
     @property
     def duration(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.finished_at and self.started_at else None
+
+    @property
+    def revisions(self) -> list[str]:
+        """Every revision of the project's code that it ran, the first one first."""
+        return list(dict.fromkeys(filter(None, [self.revision, *(each["revision"] for each in self.other_code)])))
+
+    @property
+    def code_change(self) -> str:
+        """From which node on it ran other code than it began with, as sentences; "" when it is one piece."""
+        return " ".join(self._changed(each) for each in self.other_code)
+
+    def _changed(self, other: dict[str, Any]) -> str:
+        if other["revision"] == self.revision:
+            what, which = "with other packages installed", ""
+        else:
+            what, which = "on other code", f": {other['revision']} instead of {self.revision}"
+        if "run" in other:
+            return f"What it takes from run #{other['run']} was made {what}{which}."
+        if other["attempt"] > 1:
+            return f"Attempt {other['attempt']}, from node {other['node']} on, ran {what}{which}."
+        return f"From node {other['node']} on it ran {what}{which}."
 
     def begin(self, *, at: datetime, by: str, reason: str = "") -> None:
         self._begin(at, by, reason)

@@ -83,6 +83,8 @@ class Step(Moving):
     worker_name = models.CharField(max_length=200, blank=True)
 
     mode = models.CharField(max_length=20, blank=True, help_text="fork, standby or cold: how its process was made.")
+    revision = models.CharField(max_length=80, blank=True, help_text="The code that it ran; empty: it never began.")
+    packages = models.CharField(max_length=16, blank=True, help_text="A digest of the packages that were installed.")
     pid = models.PositiveIntegerField(null=True, blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
     exit_signal = models.IntegerField(null=True, blank=True)

@@ -18,6 +18,8 @@ from kedro_console.freshness import Freshness
 from kedro_console.report import Reporter
 from kedro_console.work import Place, Work
 
+FEW = 3
+
 
 def run_forked(request: wire.StepStarted, place: Place, warmth: warm.Warmth, packets: socket.socket, pipe: int) -> None:
     """What the forked child does, from its first instruction to its last; does not return."""
@@ -27,6 +29,8 @@ def run_forked(request: wire.StepStarted, place: Place, warmth: warm.Warmth, pac
         _take_pipe(pipe)
         _become_ordinary()
         warm.reseed(warmth)
+        if warmth.kept:
+            warmth.kept.serve()
         code = Work(place, warmth, Reporter(packets)).run(request)
     except BaseException as error:  # noqa: BLE001  (nothing may climb into the host's code that is below us)
         logs.write_line("CRITICAL", "logging", failures.describe(error, place.project_path).traceback)
@@ -36,12 +40,28 @@ def run_forked(request: wire.StepStarted, place: Place, warmth: warm.Warmth, pac
 
 def refusal(request: wire.StepStarted, warmth: warm.Warmth) -> wire.StepRefused | None:
     """Why this project cannot run the step at all; None when it can."""
-    if request.function or request.pipeline in warmth.pipelines:
+    if request.function:
         return None
-    near = difflib.get_close_matches(request.pipeline, warmth.pipelines, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(warmth.pipelines) or 'none at all'}."
+    if request.pipeline not in warmth.pipelines:
+        return _unknown_pipeline(request, sorted(warmth.pipelines))
+    gone = [name for name in request.nodes if name not in warmth.pipelines[request.pipeline]]
+    return _gone_nodes(gone, request) if gone else None
+
+
+def _unknown_pipeline(request: wire.StepStarted, known: list[str]) -> wire.StepRefused:
+    near = difflib.get_close_matches(request.pipeline, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(known) or 'none at all'}."
     sentence = f"The project has no pipeline named {request.pipeline}. {hint}"
     return wire.StepRefused(time.time(), "unknown_pipeline", sentence)
+
+
+def _gone_nodes(names: list[str], request: wire.StepStarted) -> wire.StepRefused:
+    shown = f"{', '.join(names[:FEW])} and {len(names) - FEW} more" if len(names) > FEW else ", ".join(names)
+    what = f"The node {shown} is" if len(names) == 1 else f"The nodes {shown} are"
+    when = "this run began" if request.begun_with else "the project was read; start the run again"
+    verb = "it was" if len(names) == 1 else "they were"
+    sentence = f"{what} not in the code any more: {verb} renamed or removed after {when}."
+    return wire.StepRefused(time.time(), "unknown_node", sentence)
 
 
 def broken(error: BaseException, project_path: Path) -> wire.StepRefused:

@@ -105,7 +105,7 @@ class Freshness:
 
     def _add_unread(self, project_path: Path, read: Iterable[str], restless: str) -> None:
         """What the revision's name is made of besides: sources that a run may import yet, and their folders."""
-        files = revision.sources(project_path, read, record.own_packages())
+        files = self.sources = revision.sources(project_path, read, record.own_packages())
         for path in files:
             if path != restless:
                 self._own.add(path)

@@ -36,6 +36,7 @@ from kedro_console import (
 )
 from kedro_console.children import Channels, Child
 from kedro_console.freshness import Freshness, await_installation
+from kedro_console.kept_code import Kept
 from kedro_console.learned import MODES, Learned
 from kedro_console.talk import Talk
 from kedro_console.work import Place
@@ -76,6 +77,7 @@ class Host:
         self._is_leaving = False
         self._last_busy = time.monotonic()
         self._busy_between = (0.0, 0.0)  # when its children ran, in seconds of the wall clock
+        self._has_parts = False  # a run that began here has further steps
         self._changed = ""  # what is no longer as this process read it
 
     def run(self) -> None:
@@ -104,7 +106,12 @@ class Host:
         given, restless = self._options.given, self._learned.restless
         self._freshness = Freshness(found, given, self._place.project_path, restless=restless)
         self._revision = revision.of(self._place.project_path, found.own(), record.own_packages())
+        self._packages = revision.installed()
         self._warm_at = time.monotonic()
+        if self._warmth is not None and self._mode == "fork":
+            self._warmth.kept = Kept(
+                self._freshness.sources, revision.configuration_folder(str(self._place.project_path))
+            )
 
     def _warm_up(self) -> None:
         if self._mode == "fork":
@@ -174,6 +181,9 @@ class Host:
         elif isinstance(message, wire.LeaveAsked):
             if mine is not None:
                 mine.leave()
+            elif message.is_for_host:
+                self._leave()
+                talk.end()
         elif isinstance(message, wire.StepStarted) and mine is None:
             self._start(talk, message)
         elif isinstance(message, wire.StepStarted) and mine is not None and mine.is_waiting:
@@ -190,25 +200,29 @@ class Host:
     # ---- starting ----
 
     def _start(self, talk: Talk, request: wire.StepStarted) -> None:
-        if self._is_outdated(request):
+        if self._is_outdated(request) and not self._has_kept(request):
             self._refuse(talk, "stale", self._why_stale)
         elif self._broken is not None:
             talk.send(child.broken(self._broken, self._place.project_path))
             talk.end()
         else:
-            refused = child.refusal(request, self._warmth) if self._warmth else None
+            refused = self._refusal(request)
             if refused is None:
                 self._launch(talk, request, self._mode)
             else:
                 talk.send(refused)
                 talk.end()
 
+    def _refusal(self, request: wire.StepStarted) -> wire.StepRefused | None:
+        return child.refusal(request, self._warmth) if self._warmth else None
+
     def _go_on(self, talk: Talk, mine: Child, request: wire.StepStarted) -> None:
-        """The next step for the child of the one before; of no other run, and not in code that is no longer there."""
+        """The next step for the child of the one before, in the code that its run began with; of no other run."""
         if request.run_id != mine.request.run_id:
             self._refuse(talk, "bad_request", "A child serves one run only.")
-        elif self._is_outdated(request):
-            self._refuse(talk, "stale", self._why_stale)
+        elif refused := self._refusal(request):
+            talk.send(refused)
+            talk.end()
         elif mine.follow(request):
             self._tell_started(talk, mine, has_gone_on=True)
         else:
@@ -225,9 +239,24 @@ class Host:
             self._changed = self._freshness.changed(at_once=not is_expected) or self._spent
             if self._changed:
                 self._learn_from_end(self._changed)
-                self._is_leaving = True
-                self._door.unlink()
+                self._retire()
         return bool(self._changed)
+
+    def _has_kept(self, request: wire.StepStarted) -> bool:
+        """A host that is old serves the runs that began with its code until it is told that the last has ended."""
+        is_its = request.begun_with == wire.code_of(self._revision, self._packages)
+        return is_its and self._warmth is not None and self._warmth.kept is not None
+
+    def _retire(self) -> None:
+        """New runs need a new host; this one stays for the further steps of those that began here."""
+        if self._has_parts and self._warmth is not None and self._warmth.kept is not None:
+            self._warmth.kept.retire(self._options.socket.parent)
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        self._door.unlink()
 
     def _learn_from_end(self, path: str) -> None:
         """A run that rewrites what the project is loaded from ends each host: the third in a row is the last one."""
@@ -255,6 +284,7 @@ class Host:
         else:
             pid, channels = self._hand_over(request, mode)
         each = self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
+        self._has_parts = self._has_parts or request.may_go_on
         self._note_busy()
         self._tell_started(talk, each)
 
@@ -271,6 +301,7 @@ class Host:
                 pid=each.pid,
                 mode=each.mode,
                 revision=self._revision,
+                packages=self._packages,
                 note=self._note,
                 kedro_version=compat.kedro_version(),
                 python_version=platform.python_version(),
@@ -354,6 +385,8 @@ class Host:
 
     def _end(self) -> None:
         self._door.unlink()
+        if self._warmth is not None and self._warmth.kept is not None:
+            self._warmth.kept.clean()
         for each in self._children.values():
             each.kill()
         for waiting in self._waiting:

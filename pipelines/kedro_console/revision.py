@@ -85,7 +85,8 @@ def _source_roots(project_path: Path) -> Iterator[str]:
 
 
 def _search_path() -> Iterator[str]:
-    return (os.path.realpath(place) + os.sep for place in sys.path if place and record.is_own(place + os.sep))
+    own = [os.path.abspath(place) for place in sys.path if place and record.is_own(place + os.sep)]
+    return (place + os.sep for each in own for place in {each, os.path.realpath(each)})
 
 
 def configuration_folder(project: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_console import compat, handlers
+from kedro_console.kept_code import Kept
 
 log = logging.getLogger("kedro_console")
 
@@ -29,10 +30,11 @@ class Warmth:
     """What the warm-up found."""
 
     package: str = ""
-    pipelines: list[str] = field(default_factory=list)
+    pipelines: dict[str, frozenset[str]] = field(default_factory=dict)  # and the names of their nodes
     versions: dict[str, str] = field(default_factory=dict)  # distribution → version, of what is imported
     random_state: Any = None  # of `random`, when the project seeds it while it is imported
     is_numpy_seeded: bool = False
+    kept: Kept | None = None  # what a host's children import from
 
     @property
     def must_not_fork(self) -> bool:
@@ -88,9 +90,9 @@ def _import_project(project_path: Path, env: str) -> Warmth:
     validate_settings()
     compat.set_up_logging(project_path, env)
     handlers.begin_pipelines()
-    names = sorted(dict(pipelines))
+    known = {name: frozenset(node.name for node in pipelines[name].nodes) for name in sorted(pipelines)}
     compat.quicken_pipelines()
-    return Warmth(package=metadata.package_name, pipelines=names)
+    return Warmth(package=metadata.package_name, pipelines=known)
 
 
 def _import_datasets(project_path: Path, env: str) -> None:

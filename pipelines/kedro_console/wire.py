@@ -105,6 +105,7 @@ class StepStarted(Message):
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
     expected_revision: str = ""  # what the launch saw: a host of another one looks at the files at once
+    begun_with: str = ""  # `code_of` the run's first step: a host that has kept it runs the others too
     held_until: float = 0.0  # seconds of the machine's monotonic clock: the host ends the child then; 0 = never
     function: str = ""  # "package.module:name": call this instead of running a pipeline, and report what it returns
     arguments: dict[str, Json] = field(default_factory=dict)  # of that function, by keyword
@@ -121,9 +122,10 @@ class StopAsked(Message):
 
 @dataclass(frozen=True)
 class LeaveAsked(Message):
-    """Nothing follows: the child that waits ends as a program does."""
+    """Nothing follows: the child that waits ends as a program does. Asked of a host, it ends with its last step."""
 
     kind: ClassVar[str] = "leave_asked"
+    is_for_host: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,8 @@ class Failure:
 @dataclass(frozen=True)
 class StepRefused(Event):
     """The host did not start a child. reason: `stale` (the code changed: start a new host), `broken` (the project
-    cannot be imported), `unknown_pipeline`, `bad_parameters`, `bad_request`, `gone` (the child that was to go on is not
-    there: ask for a new one)."""
+    cannot be imported), `unknown_pipeline`, `unknown_node` (it is not in the code any more), `bad_parameters`,
+    `bad_request`, `gone` (the child that was to go on is not there: ask for a new one)."""
 
     kind: ClassVar[str] = "step_refused"
     reason: str
@@ -195,7 +197,13 @@ class ChildStarted(Event):
     kedro_version: str
     python_version: str
     has_gone_on: bool = False  # it ran another step of this run before
+    packages: str = ""  # digest of what is installed for the interpreter
     note: str = ""  # why its project cannot be kept warm, as a sentence
+
+
+def code_of(revision: str, packages: str) -> str:
+    """A state of a project's code and of its packages, as one word."""
+    return f"{revision}/{packages}"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs import clock
 from jobs.models import Project, Run
-from jobs.snapshots import add_project
+from jobs.snapshots import add_project, take
 from jobs.states import Status
+from tests import live
 from tests.e2e.test_runs import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -69,3 +73,119 @@ def test_the_link_to_a_release_leads_to_the_next_one(worker: object, transaction
     assert value_of(start(project, "__default__")) == "42"
     again = add_project(tmp_path / "releases/42", at=clock.now())
     assert again.pk == project.pk and Project.objects.count() == 1
+
+
+PARTS = """
+import time
+from pathlib import Path
+
+VERSION = "one"
+
+def first(mark, go):
+    Path(mark).touch()
+    while not Path(go).exists():
+        time.sleep(0.02)
+    return VERSION
+
+def second(a, word):
+    return [a, VERSION, word]
+
+def third(a):
+    from tiny import later
+    return [a, VERSION, later.VERSION]
+
+def last(b, c):
+    return [*b, *c, VERSION]
+"""
+PIPELINE = """
+from kedro.pipeline import Pipeline, node
+from tiny import nodes
+
+def register_pipelines():
+    return {"__default__": Pipeline([
+        node(nodes.first, ["params:mark", "params:go"], "a", name="first"),
+        node(nodes.second, ["a", "params:word"], "b", name="second"),
+        node(nodes.third, "a", "c", name="third"),
+        node(nodes.last, ["b", "c"], "d", name="last"),
+    ])}
+"""
+NEW_PARTS = PARTS.replace('"one"', '"two"').replace("third", "renamed")
+NEW_PIPELINE = PIPELINE.replace("third", "renamed")
+
+
+@dataclass
+class Begun:
+    """A distributed run whose first node waits until it may go on."""
+
+    run: Run
+    project: Project
+    path: Path
+    go: Path
+
+    def change(self) -> None:
+        """Other code, another module, a node with another name, and other parameters."""
+        for name, text in {
+            "nodes.py": NEW_PARTS,
+            "pipeline_registry.py": NEW_PIPELINE,
+            "later.py": 'VERSION = "two"',
+        }.items():
+            (self.path / "src/tiny" / name).write_text(text)
+        (self.path / "conf/base/parameters.yml").write_text('word: new\nmark: ""\ngo: ""\n')
+
+
+def begin(tmp_path: Path, **settings: Any) -> Begun:
+    files = {"nodes.py": PARTS, "pipeline_registry.py": PIPELINE, "later.py": 'VERSION = "one"'}
+    path = write_project(tmp_path / "tiny", files)
+    (path / "conf/base/parameters.yml").write_text('word: old\nmark: ""\ngo: ""\n')
+    project = add_project(path, at=clock.now())
+    mark, go = tmp_path / "mark", tmp_path / "go"
+    settings = {"runner": "distributed", **settings}
+    run = start(project, "__default__", settings=settings, mark=str(mark), go=str(go))
+    live.until(mark.exists, what="the first node's start")
+    return Begun(run, project, path, go)
+
+
+def test_a_run_goes_on_with_the_code_that_it_began_with(worker: object, transactional_db: None, tmp_path: Path) -> None:
+    begun = begin(tmp_path)
+    begun.change()
+    begun.project = Project.objects.get(pk=begun.project.pk)
+    take(begun.project, at=clock.now())
+    other = start(begun.project, "__default__", mark=str(tmp_path / "other"), go=str(tmp_path / "go"))
+    live.until((tmp_path / "other").exists, what="the start of the run with new code")
+    begun.go.touch()
+    assert value_of(begun.run, "d") == ["one", "one", "old", "one", "one", "one", "one"]
+    assert value_of(other, "d") == ["two", "two", "new", "two", "two", "two", "two"]
+    for run in (begun.run, other):
+        assert run.code_change == "" and set(run.steps.values_list("revision", flat=True)) == {run.revision}
+    assert begun.run.revision != other.revision
+
+
+def test_where_it_cannot_go_on_with_its_code_it_says_so(alone: None, transactional_db: None, tmp_path: Path) -> None:
+    with live.worker("mortal", CONSOLE_WORKER_QUEUES="code") as first:
+        begun = begin(tmp_path, queue="code")
+        begun.path.joinpath("src/tiny/nodes.py").write_text(PARTS.replace('"one"', '"two"'))
+        first.send_signal(signal.SIGTERM)
+        first.wait(60)
+    begun.go.touch()
+    with live.worker("next", CONSOLE_WORKER_QUEUES="code"):
+        assert ended(begun.run).status == Status.SUCCEEDED
+    before, after = begun.run.revisions
+    assert begun.run.code_change == f"Attempt 2, from node first on, ran on other code: {after} instead of {before}."
+
+
+def test_a_node_that_is_gone_is_said_in_words(alone: None, transactional_db: None, tmp_path: Path) -> None:
+    with live.worker("mortal", CONSOLE_WORKER_QUEUES="code") as first:
+        begun = begin(tmp_path, queue="code")
+        begun.change()
+        first.send_signal(signal.SIGTERM)
+        first.wait(60)
+    begun.go.touch()
+    with live.worker("next", CONSOLE_WORKER_QUEUES="code"):
+        assert ended(begun.run).status == Status.FAILED
+    wanted = "The node third is not in the code any more: it was renamed or removed after this run began."
+    assert begun.run.error == wanted
+
+
+@pytest.fixture
+def alone(redis_server: object) -> None:
+    """These tests start their own workers, on a queue that the shared one does not serve."""

@@ -37,6 +37,7 @@ class HostProcess:
     options: list[str] = field(default_factory=list)
     python: str = sys.executable
     environment: dict[str, str] = field(default_factory=dict)
+    code: str = ""
 
     def start(self) -> HostProcess:
         command = [self.python, "-m", "kedro_console.host", "--socket", str(self.socket), "--project",

@@ -224,6 +224,110 @@ def test_a_project_whose_runs_rewrite_what_it_is_loaded_from_is_started_anew_eac
     assert started.mode == "standby" and "reads data/last.json while it is loaded" in started.note
 
 
+PARTS_NODES = """
+from pathlib import Path
+VERSION = "one"
+
+def first():
+    return VERSION
+
+def second(a, word):
+    from demo import later
+    return [a, VERSION, later.VERSION, word]
+
+def breaks(a):
+    from demo import later
+    later.fails()
+
+def newer(a):
+    from demo import new
+"""
+PARTS = """
+from kedro.pipeline import Pipeline, node
+from . import nodes
+
+def register_pipelines():
+    return {"__default__": Pipeline([
+        node(nodes.first, None, "a", name="first"),
+        node(nodes.second, ["a", "params:word"], "b", name="second"),
+        node(nodes.breaks, "a", None, name="breaks"),
+        node(nodes.newer, "a", None, name="newer"),
+    ])}
+"""
+LATER = 'VERSION = "one"\n\ndef fails():\n    raise ValueError("of the old code")\n'
+
+
+@pytest.fixture
+def parted(tmp_path, start_host) -> HostProcess:
+    """A host with which a run of several steps has begun; since then its code and parameters have changed."""
+    project = make_project(tmp_path / "project", nodes=PARTS_NODES, pipelines=PARTS, parameters={"word": "old"})
+    source = project / "src/demo"
+    (source / "later.py").write_text(LATER)
+    (source / "doomed.py").write_text("X = 1")
+    host = start_host(project)
+    started = part(host, "first").one(wire.ChildStarted)
+    host.code = wire.code_of(started.revision, started.packages)
+    (source / "nodes.py").write_text(PARTS_NODES.replace('"one"', '"two"'))
+    (source / "later.py").write_text("\n\n\n" + LATER.replace("old", "new").replace("one", "two"))
+    (source / "new.py").write_text("")
+    (project / "conf/base/parameters.yml").write_text("word: new")
+    return host
+
+
+def part(host: HostProcess, node: str, **request: object) -> Conversation:
+    """A step of a run that is divided over processes."""
+    store = str(host.socket.parent / "store")
+    said = host.begin(nodes=[node], store_folder=store, free_outputs=["b"], may_go_on=True, **request)
+    while said.kinds[-1:] not in (["child_waited"], ["child_exited"], ["step_refused"]):
+        assert said.read()
+    if said.kinds[-1] == "child_waited":
+        wire.send(said.connection, wire.LeaveAsked())
+    return said.finish()
+
+
+def test_a_run_goes_on_with_the_code_and_configuration_that_it_began_with(parted):
+    said = part(parted, "second", begun_with=parted.code)
+    assert said.one(wire.DatasetSaved).value == ["one", "one", "one", "old"]
+    assert wire.code_of(said.one(wire.ChildStarted).revision, said.one(wire.ChildStarted).packages) == parted.code
+
+
+def test_a_module_that_is_gone_by_now_is_imported_all_the_same(parted):
+    (parted.project / "src/demo/later.py").unlink()
+    assert part(parted, "second", begun_with=parted.code).one(wire.DatasetSaved).value[2] == "one"
+
+
+def test_a_traceback_shows_the_lines_of_the_code_that_ran(parted):
+    failure = part(parted, "breaks", begun_with=parted.code).one(wire.NodeFailed).failure
+    assert failure.message == "of the old code"
+    assert [frame.code for frame in failure.frames][-1] == 'raise ValueError("of the old code")'
+
+
+def test_a_module_that_came_later_is_refused(parted):
+    failure = part(parted, "newer", begun_with=parted.code).one(wire.NodeFailed).failure
+    assert "new.py came after this run began; run again." in failure.message
+
+
+def test_new_runs_need_a_new_host_and_the_old_one_leaves_when_it_is_told(parted):
+    assert part(parted, "second", begun_with=parted.code).one(wire.RunFinished)
+    assert part(parted, "first").one(wire.StepRefused).reason == "stale"
+    assert part(parted, "second", begun_with=parted.code).one(wire.RunFinished)
+    kept = [place for place in parted.socket.parent.glob("kept-*") if place.is_dir()]
+    assert [place.stat().st_mode & 0o777 for place in kept] == [0o700]
+    connection = parted.connect()
+    wire.send(connection, wire.LeaveAsked(is_for_host=True))
+    connection.close()
+    until(lambda: parted.process.poll() is not None)
+    assert not kept[0].exists() and not parted.socket.exists()
+
+
+def test_a_node_that_is_gone_is_said_in_words(playground):
+    refused = playground.run("chain", nodes=["first", "fourth"], begun_with="other").one(wire.StepRefused)
+    assert refused.reason == "unknown_node"
+    assert refused.sentence == (
+        "The node fourth is not in the code any more: it was renamed or removed after this run began."
+    )
+
+
 def test_running_steps_are_finished_before_a_stale_host_leaves(host_of):
     host = host_of(**PLAYGROUND)
     slow = begin(host, "import time\nprint('begun')\ntime.sleep(3)", "begun")
