@@ -4,9 +4,10 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app
 COPY requirements.txt ./
+# A path with a brace is a template of a project, no Python yet.
 RUN python -m venv /opt/venv \
  && /opt/venv/bin/python -m pip install --require-hashes -r requirements.txt \
- && /opt/venv/bin/python -m compileall -q /opt/venv
+ && /opt/venv/bin/python -m compileall -q -x '[{]' /opt/venv
 
 FROM python:3.11-slim-bookworm
 LABEL org.opencontainers.image.title="Kedro Console" \

@@ -1,11 +1,12 @@
 """The Celery app; its settings and the reason for each are in `console/settings.py`."""
 
 import os
+import sys
 import threading
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import task_postrun, task_revoked, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, task_postrun, task_revoked, worker_ready, worker_shutdown, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -20,6 +21,21 @@ _pulse: list[Any] = []
 """This process's heartbeat, from the worker's first moment to its last."""
 _watch: list[Any] = []
 """What looks at the projects' files meanwhile, and what sends kept files to their store."""
+
+
+@celeryd_init.connect
+def have_a_name(sender: str, **_: Any) -> None:
+    """Before anything of it is heard of: two workers of one name would end each other's steps."""
+    import django
+
+    django.setup()
+    from jobs.errors import RequestError
+    from jobs.take_name import insist_on
+
+    try:
+        insist_on(sender)
+    except RequestError as refusal:
+        sys.exit(str(refusal))
 
 
 @worker_ready.connect

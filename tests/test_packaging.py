@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -95,3 +98,77 @@ def test_what_the_demo_needs_is_installed_with_the_console() -> None:
     wanted = re.findall(r"^([\w-]+)", (ROOT / "pipelines/demo/requirements.txt").read_text(), re.MULTILINE)
     locked = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     assert set(wanted) <= set(locked)
+
+
+def step_of_the_image(word: str) -> str:
+    """The command of a RUN line that has this word."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    commands = [part for line in text.splitlines() if line.startswith("RUN ") for part in line[4:].split(" && ")]
+    return next(command.strip() for command in commands if word in command)
+
+
+def test_the_image_compiles_what_is_installed_templates_of_projects_or_not(tmp_path: Path) -> None:
+    import kedro
+
+    venv = tmp_path / "venv"
+    shutil.copytree(Path(kedro.__file__).parent, venv / "kedro", ignore=shutil.ignore_patterns("__pycache__"))
+    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", sys.executable)
+    ended = subprocess.run(
+        command.replace("/opt/venv", str(venv)), shell=True, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert list(venv.glob("kedro/__pycache__/*.pyc")) and list(venv.glob("kedro/framework/**/*.pyc"))
+
+
+def test_a_syntax_error_still_stops_the_image(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def")
+    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", sys.executable)
+    ended = subprocess.run(command.replace("/opt/venv", str(tmp_path)), shell=True, capture_output=True, check=False)
+    assert ended.returncode != 0
+
+
+def containers_of_kedro_viz() -> list[tuple[Path, dict[str, str]]]:
+    """Its working folder and environment, as the manifest and the image say them; paths of the image are ours here."""
+    documents = yaml.safe_load_all((ROOT / "deploy/kubernetes/kedro-viz.yaml").read_text())
+    deployment = next(document for document in documents if document["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    said = {entry["name"]: entry["value"] for entry in container["env"]}
+    text = (ROOT / "deploy/kubernetes/kedro-viz.Dockerfile").read_text()
+    built = dict(re.findall(r"^ENV (\w+)=(\S+)$", text, re.MULTILINE))
+    (folder,) = re.findall(r"^WORKDIR (\S+)$", text, re.MULTILINE)
+    here = [(container["workingDir"], said), (folder, built)]
+    return [
+        (
+            Path(place.replace("/app", str(ROOT))),
+            {name: value.replace("/app", str(ROOT)) for name, value in environment.items()},
+        )
+        for place, environment in here
+    ]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["manifest", "image"])
+def test_kedro_viz_finds_all_pipelines_of_the_demo_where_it_is_started(which: int) -> None:
+    folder, environment = containers_of_kedro_viz()[which]
+    code = (
+        "from pathlib import Path; from kedro.framework.startup import bootstrap_project as start;"
+        "from kedro.framework.project import pipelines; start(Path.cwd());"
+        "import kedro_console, demo.hooks; print(*sorted(pipelines))"
+    )
+    bare = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "KEDRO_DISABLE_TELEMETRY": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder, env={**bare, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert {"keyword_metrics", "upload_texts", "daily_rows"} <= set(ended.stdout.split()), ended.stdout
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["manifest", "image"])
+def test_the_command_of_kedro_viz_is_understood(which: int) -> None:
+    pytest.importorskip("kedro_viz", reason="needs Kedro-Viz")
+    folder, environment = containers_of_kedro_viz()[which]
+    ended = subprocess.run(
+        [TOOLS / "kedro", "viz", "run", "--help"],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0 and all(option in ended.stdout for option in ("--host", "--port", "--no-browser"))

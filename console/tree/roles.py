@@ -55,12 +55,16 @@ def web(host: str, port: int) -> int:
 
 def worker() -> int:
     """A Celery worker of threads: each only waits for a child of a host."""
-    from celery.utils.nodenames import host_format
+    import django
+    from celery.utils.nodenames import gethostname
 
     from console.celery import app
 
+    django.setup()
+    from jobs.take_name import free_name
+
     started = app.Worker(
-        hostname=host_format(f"{worker_name()}@%h"),
+        hostname=free_name(worker_name(), gethostname()),
         pool="threads",
         concurrency=ENV.worker_slots,
         queues=ENV.worker_queues,
