@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.fields.json import KeyTransform
 
-from jobs.models import Pipeline, Run
+from jobs.models import NodeRun, Pipeline, Run
 from jobs.models.run import RunQuerySet
+from jobs.paths import parsed
 from jobs.states import LIVE, Cause, Status
 
 DEFAULT_SINCE: Final = "7d"
-QUALIFIERS: Final = ("pipeline", "project", "status", "cause", "by", "since", "error")
+QUALIFIERS: Final = ("pipeline", "project", "status", "cause", "by", "since", "node", "tag", "error")
+PARAMETER: Final = "param."
+_WHOLE: Final = ("error", "node", "tag")
+"""Whose value may have commas."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_-]*")
 MOST_BRANCHES: Final = 12
+LARGEST: Final = 2**63
 _SPAN = re.compile(r"(\d{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -29,6 +38,8 @@ class Search:
 
     text: str = ""
     wanted: dict[str, list[str]] = field(default_factory=dict)
+    parameters: list[tuple[str, str]] = field(default_factory=list)
+    """Name and value, as written."""
     words: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -53,23 +64,45 @@ class Search:
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.words or self.wanted)
+        return bool(self.words or self.wanted or self.parameters)
 
 
 def parse(text: str) -> Search:
-    """`status:failed pipeline:report since:30d "some words"`; several values of one qualifier: comma or repeat it."""
+    """`status:failed param.top:5 since:30d "some words"`; several values of one qualifier: comma or repeat it."""
     search = Search(text.strip()[:500])
     for part in _parts(search.text):
         name, colon, value = part.partition(":")
-        if colon and name.lower() in QUALIFIERS and value:
-            values = [value] if name == "error" else [one for one in value.split(",") if one]
-            search.wanted.setdefault(name.lower(), []).extend(values)
-        elif colon and name.isalpha() and value and not value.startswith("//"):
-            search.problems.append(f"There is no “{name}:”; write {', '.join(f'{q}:' for q in QUALIFIERS)}.")
-        else:
+        key = name.lower()
+        if not colon or not _is_key(name, value):
             search.words.append(part)
+        elif not value:
+            search.problems.append(f"Write a value after “{name}:”.")
+        elif key.startswith(PARAMETER):
+            search.parameters.append((name[len(PARAMETER) :], value))
+        elif key in QUALIFIERS:
+            values = [value] if key in _WHOLE else [one for one in value.split(",") if one]
+            search.wanted.setdefault(key, []).extend(values)
+        else:
+            search.problems.append(_unknown(name))
     _check(search)
     return search
+
+
+def _is_key(name: str, value: str) -> bool:
+    """Whether this is meant as a qualifier, and is not a part of an address, a time or an error's text."""
+    key = name.lower()
+    if key in QUALIFIERS or (key.startswith(PARAMETER) and len(key) > len(PARAMETER)):
+        return True
+    return bool(_NAME.fullmatch(name.partition(".")[0]) and value) and not value.startswith("//")
+
+
+def _unknown(name: str) -> str:
+    """One sentence with the nearest qualifier; what looks like a parameter is led to `param.`"""
+    known = [*QUALIFIERS, "param"]
+    near = get_close_matches(name.lower().partition(".")[0], known, n=1, cutoff=0.5)
+    meant = f"{PARAMETER}NAME" if near == ["param"] else near[0] if near else ""
+    hint = f"did you mean “{meant}:”?" if meant else f"for a parameter write “{PARAMETER}{name}:”."
+    return f"There is no “{name}:”; {hint} Known are {', '.join(f'{one}:' for one in QUALIFIERS)}, {PARAMETER}NAME:."
 
 
 def _parts(text: str) -> list[str]:
@@ -104,7 +137,7 @@ def found(search: Search, at: datetime, narrow: Callable[[RunQuerySet], RunQuery
 
     A branch has one status and one pipeline, so that each is read from an index in order and none is sorted.
     """
-    rows = _since(Run.objects.all(), search, at).filter(_rest(search))
+    rows = _with_parameters(_since(Run.objects.all(), search, at).filter(_rest(search)), search)
     branches = _branches(search)
     numbers: set[int] = set()
     for branch in branches:
@@ -163,11 +196,43 @@ def _rest(search: Search) -> Q:
     """What no index answers: it is looked at row by row, in the time asked for."""
     rest = _any("cause", [value.lower() for value in search.wanted.get("cause", [])])
     rest &= _any("requested_by_name__iexact", search.wanted.get("by", []))
+    for name in search.wanted.get("node", []):
+        rest &= Q(Exists(NodeRun.objects.filter(run=OuterRef("pk"), name__icontains=name)))
+    for tag in search.wanted.get("tag", []):
+        rest &= Q(tags__icontains=json.dumps(tag))
     for text in search.wanted.get("error", []):
         rest &= Q(error__icontains=text)
     for word in search.words:
         rest &= _word(word)
     return rest
+
+
+def _with_parameters(rows: RunQuerySet, search: Search) -> RunQuerySet:
+    """Those that ran, or will, with these values: as text or as what JSON makes of it, at a path or under one name."""
+    for number, (name, value) in enumerate(search.parameters):
+        condition = Q()
+        for column in ("resolved_parameters", "parameters"):
+            for way, path in enumerate({parsed(name, {}), (name,)}):
+                alias = f"asked_{number}_{column}_{way}"
+                rows = rows.alias(**{alias: _at(column, path)})
+                condition |= Q(**{f"{alias}__in": _meant(value)})
+        rows = rows.filter(condition)
+    return rows
+
+
+def _at(column: str, path: tuple[Any, ...]) -> Any:
+    found: Any = column
+    for key in path:
+        found = KeyTransform(str(key), found)
+    return found
+
+
+def _meant(value: str) -> list[Any]:
+    try:
+        read = json.loads(value.lower() if value.lower() in ("true", "false", "null") else value)
+    except ValueError:
+        return [value]
+    return [value, read] if isinstance(read, (bool, int, float)) and abs(read) < LARGEST else [value]
 
 
 def _word(word: str) -> Q:

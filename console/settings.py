@@ -116,6 +116,8 @@ LOGOUT_REDIRECT_URL = reverse_lazy("login")
 
 # ---- safety of pages
 
+CSRF_FAILURE_VIEW = "console.views.errors.too_old"
+
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.is_https
 SECURE_SSL_REDIRECT = False

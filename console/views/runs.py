@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
+from console.complete_search import completions
 from console.run_list import SCREEN, Screen, rows, screen
 from console.search import parse
 from console.views.access import back, needs
@@ -34,6 +35,13 @@ def runs(request: HttpRequest) -> HttpResponse:
     before, after = (next(iter(_numbers([request.GET.get(name, "")])), None) for name in ("before", "after"))
     found = screen(search, at, before=before, after=after)
     return page(request, "runs/index.html", {"screen": found, "search": search, "at": at}, title="Runs")
+
+
+@require_GET
+@needs("jobs.view_run")
+def runs_complete(request: HttpRequest) -> HttpResponse:
+    """What may follow what stands in the search box."""
+    return render(request, "runs/_completions.html", {"completions": completions(request.GET.get("q", ""))})
 
 
 @require_POST
@@ -71,6 +79,7 @@ def _numbers(texts: list[str]) -> list[int]:
 
 urlpatterns = [
     path("runs/", runs, name="runs"),
+    path("runs/complete/", runs_complete, name="runs_complete"),
     path("runs/cancel/", runs_cancel, name="runs_cancel"),
     path("runs/retry/", runs_retry, name="runs_retry"),
 ]

@@ -179,3 +179,96 @@ def test_after_an_action_one_is_back_on_the_same_page_but_never_on_another_site(
     client = logged_in("operator")
     assert client.post("/runs/cancel/", {"next": "/runs/?q=status:live"})["Location"] == "/runs/?q=status:live"
     assert client.post("/runs/cancel/", {"next": "https://evil.example/"})["Location"] == "/runs/"
+
+
+# ---- qualifiers
+
+
+def set_up_qualifiers() -> dict[str, int]:
+    good, other = lately(), lately()
+    Run.objects.filter(pk=good.pk).update(
+        resolved_parameters={"top": 5, "a": {"b": "x y"}, "c.d": True, "date": "2026-01-02"}, tags=["nightly", "a,b"]
+    )
+    Run.objects.filter(pk=other.pk).update(resolved_parameters={"top": 50, "a": {"b": "x"}}, tags=["nightly-2"])
+    other.node_runs.filter(position=0).update(name="other.node")
+    good.node_runs.filter(position=0).update(name="clean, twice")
+    return {"good": good.pk, "other": other.pk}
+
+
+@pytest.mark.parametrize(
+    ("query", "who"),
+    [
+        ("param.top:5", ["good"]),
+        ("param.top:50", ["other"]),
+        ("param.top:500", []),
+        ('param.a.b:"x y"', ["good"]),
+        ("param.a.b:x", ["other"]),
+        ("param.c.d:true", ["good"]),
+        ("param.c.d:True", ["good"]),
+        ("param.date:2026-01-02", ["good"]),
+        ("param.nothing:1", []),
+        ("PARAM.top:5", ["good"]),
+        ("param.top:5 param.a.b:x", []),
+        ("node:other", ["other"]),
+        ('node:"clean, twice"', ["good"]),
+        ("node:nowhere", []),
+        ("tag:nightly", ["good"]),
+        ("tag:a,b", ["good"]),
+        ("param.top:99999999999999999999", []),
+        ("param.contains:1", []),
+        ("param.a.0:1", []),
+    ],
+)
+def test_runs_are_found_by_parameters_nodes_and_tags(query: str, who: list[str]) -> None:
+    known = set_up_qualifiers()
+    client = logged_in("viewer")
+    body = client.get("/runs/", {"q": query}).content.decode()
+    assert [int(number) for number in re.findall(r'<tr id="run-(\d+)"', body)] == [known[name] for name in who]
+    assert "kc-message-warning" not in body
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("pipline:report", "There is no “pipline:”; did you mean “pipeline:”?"),
+        ("nodes:x", "did you mean “node:”?"),
+        ("params.top:5", "did you mean “param.NAME:”?"),
+        ("xyzzy:5", "for a parameter write “param.xyzzy:”."),
+        ("status:", "Write a value after “status:”."),
+        ("param.top:", "Write a value after “param.top:”."),
+    ],
+)
+def test_a_key_that_is_not_known_is_refused_with_the_nearest(query: str, sentence: str) -> None:
+    lately()
+    assert sentence in logged_in("viewer").get("/runs/", {"q": query}).content.decode()
+
+
+@pytest.mark.parametrize("query", ["http://example.com/x", "12:30:00", "ValueError:", "::", ":x", "C:"])
+def test_what_only_looks_like_a_key_is_a_word(query: str) -> None:
+    assert "kc-message-warning" not in logged_in("viewer").get("/runs/", {"q": query}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sta", "status:"),
+        ("status:fa", "status:failed"),
+        ("status:failed,cr", "status:failed,crashed"),
+        ("status:failed pipel", "status:failed pipeline:"),
+        ("pipeline:rep", "pipeline:report"),
+        ("project:", "project:shop"),
+        ("node:cle", "node:&quot;clean, twice&quot;"),
+        ("tag:ni", "tag:nightly"),
+        ("param.t", "param.top:"),
+        ("param.top:5", "param.top:50"),
+        ("param.c.d:t", "param.c.d:true"),
+    ],
+)
+def test_names_and_values_are_offered_while_typing(typed: str, offered: str) -> None:
+    set_up_qualifiers()
+    body = logged_in("viewer").get("/runs/complete/", {"q": typed}, **HTMX).content.decode()
+    assert f'<option value="{offered}">' in body
+
+
+def test_strangers_are_offered_nothing() -> None:
+    assert Client().get("/runs/complete/", {"q": "sta"}).status_code == 302
