@@ -76,6 +76,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
         "failure": failure(run, nodes),
+        "stopped": stopped(run, nodes),
         **chain(run),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,
@@ -131,7 +132,8 @@ def phases(run: Run, at: datetime) -> list[Phase]:
 
 def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
     """What is known about a bad end: the sentence, the node and its frames, how the last process went."""
-    if not run.is_final or not (run.error or any(node.failure for node in nodes)):
+    is_cancelled = run.status == Status.CANCELLED
+    if not run.is_final or not ((run.error and not is_cancelled) or any(node.failure for node in nodes)):
         return None
     node = next((node for node in nodes if node.failure), None)
     node = node or next((node for node in nodes if node.status in (NodeStatus.FAILED, NodeStatus.CRASHED)), None)
@@ -147,8 +149,15 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
         "step": step,
         "exception": exception,
         "frames": _folded(frames),
-        "sentence": "" if is_said else run.error,
+        "sentence": "" if is_said or is_cancelled else run.error,
     }
+
+
+def stopped(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
+    """Of a cancelled run: which nodes were at work."""
+    if run.status != Status.CANCELLED:
+        return None
+    return {"nodes": [node for node in nodes if node.status == NodeStatus.CANCELLED and node.started_at]}
 
 
 def _folded(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:

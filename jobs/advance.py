@@ -25,6 +25,7 @@ from jobs.try_again import Retry, after_failure, tell_wait
 from kedro_console import wire
 
 BLOCKED = "A step that it needs did not succeed."
+SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -271,10 +272,18 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     following.run_ended(run, at)
 
 
+def _while(run: Run) -> str:
+    """Which nodes were at work when it was cancelled."""
+    stopped = run.node_runs.filter(status=NodeStatus.CANCELLED, started_at__isnull=False).order_by("position")
+    names = list(stopped.values_list("name", flat=True)[: SHOWN + 1])
+    more = " and others" if len(names) > SHOWN else ""
+    return f" while {' and '.join(names[:SHOWN])}{more} ran"[:500] if names else ""
+
+
 def _verdict(run: Run, steps: list[Step]) -> tuple[Status, str]:
     by_status = {status: [step for step in steps if step.status == status] for status in FINAL}
     if run.cancel_requested_at and by_status[Status.CANCELLED]:
-        return Status.CANCELLED, f"Cancelled by {run.cancel_requested_by or 'somebody'}."
+        return Status.CANCELLED, f"Cancelled by {run.cancel_requested_by or 'somebody'}{_while(run)}."
     for status in (Status.CRASHED, Status.FAILED):
         if by_status[status]:
             return status, next((step.error for step in by_status[status] if step.error), "")

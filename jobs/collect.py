@@ -30,6 +30,10 @@ FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""
 LINES_A_CHUNK: Final = 500
 FEW_NODES: Final = 3
+CANCEL: Final = "cancel"
+TIME_LIMIT: Final = "time limit"
+INTERRUPT: Final = "KeyboardInterrupt"
+MAX_REASON: Final = 300
 SKIPPED: Final = "What it makes is there, and only missing outputs were asked for."
 TO_WRITE: Final = ("seq", "log_seq", "revision", "begun_with", "other_code", "retry_of")
 """What `write` has to know of a run."""
@@ -71,6 +75,9 @@ class Collector:
         self._requests = requests.Taken()
         self._ended: list[str] = []
         self._is_awaited = False
+        self._stopping = ""
+        self._stopped: list[str] = []
+        self._stopped_at: dict[str, str] = {}
         self.peak_memory_bytes = 0
         self.revision = ""
         self._started: wire.ChildStarted | None = None
@@ -93,7 +100,8 @@ class Collector:
         """Remember one message; nothing is written before `flush`."""
         if not isinstance(message, wire.Event):
             return
-        self._requests.take(message)
+        if not self._is_of_a_cancel(message):
+            self._requests.take(message)
         handler: Callable[[Any], None] | None = getattr(self, f"_on_{message.kind}", None)
         if handler:
             handler(message)
@@ -169,11 +177,29 @@ class Collector:
         row.status, row.finished_at, row.seconds = NodeStatus.FAILED, moment(event.at), event.seconds
         self.running_since.pop(event.node, None)
         row.error, row.failure = one_line(event.failure), asdict(event.failure)
+        if self._stopping:
+            self._stopped.append(event.node)
+        if self._stopping == CANCEL:  # whatever it raised then, it did not fail
+            row.status, row.error, row.failure = NodeStatus.CANCELLED, "", None
+            self._stopped_at[event.node] = place_of(event.failure)
 
-    def blame(self, node: str, sentence: str) -> None:
-        """The node failed for a reason that its exception does not tell."""
-        if sentence and node in self._nodes and self._nodes[node].status == NodeStatus.FAILED:
-            self._node(node).error = sentence
+    def stop(self, why: str) -> None:
+        """From now on the child is being stopped: CANCEL, or TIME_LIMIT. How its nodes end follows from that."""
+        self._stopping = self._stopping or why
+
+    def _is_of_a_cancel(self, message: wire.Event) -> bool:
+        """A request that breaks off because its process is told to stop has not failed."""
+        return self._stopping == CANCEL and isinstance(message, wire.RequestMade)
+
+    def blame(self, sentence: str) -> None:
+        """The nodes that were stopped failed for a reason that their exceptions do not tell."""
+        for name in self._stopped if sentence else ():
+            row = self._nodes[name]
+            if row.status == NodeStatus.FAILED:
+                row = self._node(name)
+                row.error = sentence
+                if row.failure and row.failure["exception"] == INTERRUPT:
+                    row.failure = {**row.failure, "exception": "TimeLimit", "message": sentence}
 
     def _on_progress_made(self, event: wire.ProgressMade) -> None:
         if event.node in self._nodes:
@@ -334,6 +360,8 @@ class Collector:
                     row.save(update_fields=columns)
             else:
                 NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
+        for name, place in self._stopped_at.items():
+            NodeRun.objects.filter(run_id=self.step.run_id, name=name).update(reason=place)
 
         if self._skipped:
             NodeRun.objects.filter(run_id=self.step.run_id, name__in=self._skipped).update(reason=SKIPPED)
@@ -379,6 +407,12 @@ def one_line(failure: wire.Failure) -> str:
     message = " ".join(failure.message.split())
     name = failure.exception.rpartition(".")[2]
     return f"{name}: {message}"[:1000] if message else name
+
+
+def place_of(failure: wire.Failure) -> str:
+    """Where in the project's code it was when it was stopped, as a sentence; "" when it was in none of it."""
+    own = next((frame for frame in reversed(failure.frames) if frame.is_project), None)
+    return f"It was at {own.file}:{own.line} in {own.function}."[:MAX_REASON] if own else ""
 
 
 def result_of(event: wire.DatasetSaved) -> dict[str, Any]:

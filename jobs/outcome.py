@@ -45,6 +45,8 @@ def outcome_of(seen: Collector, ending: Ending) -> Outcome:
 
 
 def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
+    if ending.is_stop_asked and not (seen.is_finished or ending.is_handed_back):
+        return Status.CANCELLED, "", False  # also while the project is imported, which then says that it could not be
     if ending.sentence:
         return Status.FAILED, ending.sentence, False
     if seen.refusal:
@@ -53,8 +55,6 @@ def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
         return Status.SUCCEEDED, "", False
     if ending.is_handed_back:
         return Status.CRASHED, "The worker was stopped; the step starts again on the next one.", True
-    if ending.is_stop_asked:
-        return Status.CANCELLED, "", False
     if ending.overdue_node:
         sentence = f"Node {ending.overdue_node} was stopped after {ending.time_limit_seconds} s, its time limit."
         return Status.FAILED, sentence, False

@@ -15,7 +15,7 @@ from django.db import OperationalError
 from jobs import clock
 from jobs.advance import Outcome, finish
 from jobs.answer import answer
-from jobs.collect import Collector
+from jobs.collect import CANCEL, TIME_LIMIT, Collector
 from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.follow import Claim, Ended, another, claim, go_on, in_turn_after
@@ -281,7 +281,7 @@ class Supervision:
         if limit and not self.ending.is_timed_out and time.monotonic() - self._started >= limit:
             self.ending.is_timed_out, self.ending.time_limit_seconds = True, limit
         self._look_at_nodes()
-        if self.hold.is_stop_asked:
+        if self.hold.is_stop_asked and not self.ending.is_timed_out:
             self.ending.is_stop_asked = True
         if not (self.ending.is_stop_asked or self.ending.is_timed_out) or time.monotonic() < self._stage_at:
             return
@@ -289,6 +289,7 @@ class Supervision:
         self._stage = following[self._stage]
         wait = self.pipeline.grace_seconds if self._stage == "interrupt" else KILL_AFTER_TERMINATE_SECONDS
         self._stage_at = time.monotonic() + wait
+        self.collector.stop(TIME_LIMIT if self.ending.is_timed_out else CANCEL)
         self.collector.say("WARNING", f"The process is asked to stop: {self._stage}.", time.time())
         self.link.send(wire.StopAsked(stage=self._stage))
 
@@ -302,9 +303,11 @@ class Supervision:
 
     def _close(self) -> None:
         self.collector.close_log(time.time())
+        if self.hold.is_stop_asked and not self.collector.has_begun:  # it did not even come to be started
+            self.ending.is_stop_asked = True
         outcome = outcome_of(self.collector, self.ending)
-        if self.ending.overdue_node:
-            self.collector.blame(self.ending.overdue_node, outcome.error)
+        if self.ending.is_timed_out:
+            self.collector.blame(outcome.error)
         self._say_why(outcome)
         self._finish_patiently(outcome)
         self._notice_new_code()

@@ -13,10 +13,10 @@ from django.db import OperationalError, connection
 
 from jobs.advance import finish
 from jobs.artifacts import open_file
-from jobs.collect import Collector
+from jobs.collect import CANCEL, TIME_LIMIT, Collector
 from jobs.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.errors import LeaseLost, PlatformError
-from jobs.models import LogChunk, Run, Step, Upload
+from jobs.models import LogChunk, RequestRecord, Run, Step, Upload
 from jobs.outcome import Ending, outcome_of
 from jobs.states import NodeStatus, Status
 from jobs.uploads import send_waiting
@@ -261,3 +261,54 @@ def test_every_way_to_end_has_a_status_and_a_sentence(
     assert outcome.status == status
     assert sentence in outcome.error
     assert bool(outcome.error) == bool(sentence)
+
+
+BROKEN_OFF = wire.Failure(
+    "ValueError",
+    "cleaning up",
+    [wire.Frame("src/app.py", 7, "fetch", "x()", True), wire.Frame("lib.py", 1, "y", "", False)],
+)
+
+
+@pytest.mark.django_db
+def test_a_node_that_is_stopped_by_a_cancel_is_cancelled_whatever_it_raises() -> None:
+    seen = collecting()
+    for message in (wire.NodeStarted(NOW, "fetch"), wire.NodeStarted(NOW, "process")):
+        seen.take(message)
+    seen.take(wire.NodeFailed(NOW, "process", 1.0, wire.Failure("OSError", "by itself")))
+    seen.stop(CANCEL)
+    seen.take(wire.NodeFailed(NOW, "fetch", 2.0, BROKEN_OFF))
+    seen.take(wire.RequestMade(NOW, "c1", "fetch", "httpx", "GET", "http://h/", "h", message="broken off"))
+    seen.take(wire.RunFailed(NOW, 2.0, "fetch", BROKEN_OFF))
+    seen.flush()
+    nodes = {node.name: node for node in seen.step.run.node_runs.all()}
+    fetch = nodes["fetch"]
+    assert (fetch.status, fetch.error, fetch.failure, fetch.seconds) == (NodeStatus.CANCELLED, "", None, 2.0)
+    assert fetch.reason == "It was at src/app.py:7 in fetch."
+    assert (nodes["process"].status, nodes["process"].error) == (NodeStatus.FAILED, "OSError: by itself")
+    assert not RequestRecord.objects.exists()
+    assert outcome_of(seen, Ending(is_stop_asked=True)).status == Status.CANCELLED
+
+
+@pytest.mark.django_db
+def test_what_a_time_limit_stopped_has_failed_for_that() -> None:
+    seen = collecting()
+    seen.take(wire.NodeStarted(NOW, "fetch"))
+    seen.stop(TIME_LIMIT)
+    seen.take(wire.NodeFailed(NOW, "fetch", 2.0, wire.Failure("KeyboardInterrupt", "KeyboardInterrupt", [], "trace")))
+    outcome = outcome_of(seen, Ending(is_timed_out=True, time_limit_seconds=3))
+    seen.blame(outcome.error)
+    seen.flush()
+    fetch = seen.step.run.node_runs.get(name="fetch")
+    assert outcome.status == Status.FAILED and "Stopped after 3 s" in outcome.error
+    assert (fetch.status, fetch.error) == (NodeStatus.FAILED, outcome.error)
+    assert (fetch.failure["exception"], fetch.failure["message"]) == ("TimeLimit", outcome.error)
+    assert fetch.failure["traceback"] == "trace"
+
+
+@pytest.mark.django_db
+def test_a_project_that_is_stopped_while_it_is_imported_is_not_broken() -> None:
+    seen = collecting()
+    seen.take(wire.StepRefused(NOW, "broken", "The project cannot be loaded: KeyboardInterrupt"))
+    assert outcome_of(seen, Ending(is_stop_asked=True)).status == Status.CANCELLED
+    assert outcome_of(seen, Ending()).status == Status.FAILED

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,8 @@ from django.test import Client
 from console.gantt import gantt
 from console.run_page import LABELS, pace
 from jobs import clock
+from jobs.advance import Outcome, finish
+from jobs.cancel import cancel
 from jobs.explain import why_waiting
 from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
 from jobs.states import NodeStatus, Status
@@ -146,6 +149,21 @@ def test_artifacts_are_downloaded_only_by_those_who_may() -> None:
     )  # fmt: skip
     assert "/download/" not in body(run, "artifacts", role="viewer")
     assert "/download/" in body(run, "artifacts", role="analyst")
+
+
+def test_a_cancelled_run_says_who_when_and_where_and_looks_like_no_failure() -> None:
+    run = running()
+    cancel(run, at=clock.now(), by="olga")
+    node = run.node_runs.get(position=0)
+    NodeRun.objects.filter(pk=node.pk).update(status=NodeStatus.CANCELLED, reason="It was at src/a.py:7 in fetch.")
+    finish(run.steps.get(), Outcome(Status.CANCELLED), token=run.steps.get().lease_token, at=clock.now(), by="t")
+    run.refresh_from_db()
+    assert run.error == f"Cancelled by olga while {node.name} ran."
+    for tab in TABS:
+        text = body(run, tab)
+        assert f"Cancelled by olga while {node.name} ran. Asked " in text and "It was at src/a.py:7 in fetch." in text
+        assert "kc-failure" not in text and "kc-message-error" not in text and not re.search(r"kc-bad\b", text)
+    assert not re.search(r"kc-bad\b", logged_in("viewer").get("/runs/").content.decode())
 
 
 def test_a_bar_shows_what_its_heading_says() -> None:
