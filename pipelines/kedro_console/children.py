@@ -80,6 +80,7 @@ class Child:
         self._over_limit = 0
         self._cpu_seconds = 0.0  # so far
         self._cpu_before = 0.0  # of the steps before this one
+        self._kept_bytes = 0
         self._has_own_peak = True  # the kernel's highest figure is of this step alone
         self.is_waiting = False  # its step is done, and another may follow
         self._first_bytes = processes.memory_bytes([pid])
@@ -143,6 +144,7 @@ class Child:
             self._warm_since = time.monotonic()
         elif inner["kind"] == report.WAITING:
             self._cpu_seconds = float(inner["cpu_seconds"])
+            self._kept_bytes = int(inner["kept_bytes"])
             self._wait_for_next()
 
     def _check_room(self) -> None:
@@ -188,7 +190,8 @@ class Child:
 
     def _is_heavy(self) -> bool:
         used, limit = processes.memory_bytes([self.pid]), self.request.memory_limit_bytes
-        return used > self._first_bytes + KEPT_BYTES or bool(limit and used > limit / 2)
+        own = used - self._kept_bytes  # what it keeps for the next step it keeps on purpose
+        return own > self._first_bytes + KEPT_BYTES or bool(limit and used > limit / 2)
 
     def follow(self, request: wire.StepStarted) -> bool:
         """Hands the next step to the child that waits; False when it is gone, or the request is too large for it."""

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ def create_session(project_path: Path, env: str, parameters: dict[str, Json]) ->
 
     known = inspect.signature(KedroSession.create).parameters
     name = "runtime_params" if "runtime_params" in known else "extra_params"
-    arguments = {"project_path": project_path, "save_on_close": False, "env": env or None, name: parameters or None}
+    arguments = {"project_path": project_path, "env": env or None, name: parameters or None}
     with _known_plugins():
         return KedroSession.create(**arguments)
 
@@ -103,6 +104,29 @@ def when_pipelines_are_taken(then: Callable[[], None]) -> None:
             return super().__getitem__(name)
 
     pipelines._content = Known(pipelines._content)
+
+
+@contextlib.contextmanager
+def saved_at_its_end(session: Any, *, is_shared: bool) -> Iterator[None]:
+    """What `with session:` does in `kedro run`: SESSION_STORE_CLASS saves it, with the exception if there is one.
+
+    `is_shared`: other processes of the run save it too, and one that cannot does not fail its step.
+    """
+    try:
+        yield
+    except BaseException as error:
+        _save(session, (type(error), error, error.__traceback__), is_shared=True)  # its own error is what counts
+        raise
+    _save(session, (None, None, None), is_shared=is_shared)
+
+
+def _save(session: Any, ended: tuple[Any, ...], *, is_shared: bool) -> None:
+    try:
+        session.__exit__(*ended)
+    except Exception as error:
+        if not is_shared:
+            raise
+        logging.getLogger(__name__).warning("The session store could not save this session: %s", error)
 
 
 def keep_pipelines(requested: str) -> None:
@@ -185,6 +209,8 @@ def _quick_pipeline() -> Any:
 def force_version(session: Any, version: str) -> None:
     """Makes `version` the save version of every versioned dataset, and Kedro's run id."""
     session._store["session_id"] = version
+    if hasattr(session._store, "_session_id"):
+        session._store._session_id = version
 
 
 def runner(name: str, max_workers: int) -> Any:

@@ -89,6 +89,12 @@ def data_bytes() -> int:
     return int(_read("/proc/self/statm").split()[5]) * PAGE_BYTES
 
 
+def available_bytes() -> int:
+    """The machine's memory that is free, or can be freed at once."""
+    found = [line for line in _read("/proc/meminfo").splitlines() if line.startswith(b"MemAvailable:")]
+    return int(found[0].split()[1]) * 1024 if found else 0
+
+
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -33,9 +33,9 @@ class Reporter:
         while packet := self._packets.recv(2 * wire.MAX_EVENT_BYTES):
             yield wire.parse(packet)
 
-    def send_waiting(self, cpu_seconds: float) -> None:
+    def send_waiting(self, cpu_seconds: float, kept_bytes: int) -> None:
         """Tells the host that the step is done, all its lines are written, and this process waits for the next one."""
-        self._packets.send(json.dumps({"kind": WAITING, "cpu_seconds": cpu_seconds}).encode())
+        self._packets.send(json.dumps({"kind": WAITING, "cpu_seconds": cpu_seconds, "kept_bytes": kept_bytes}).encode())
 
     def send_ready(self) -> None:
         """Tells the host that a process of its own has warmed up."""

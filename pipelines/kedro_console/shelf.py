@@ -25,7 +25,12 @@ WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memo
 class Shelf(Protocol):
     """Keeps files by name; what is put there appears in one moment."""
 
+    address: str
+
     def open(self) -> None: ...
+
+    def mark(self, name: str) -> Any:
+        """What tells this file from a later one of its name; None when that cannot be told cheaply."""
 
     def has(self, name: str) -> bool: ...
 
@@ -47,9 +52,17 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.address = str(folder)
 
     def open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+
+    def mark(self, name: str) -> Any:
+        try:
+            found = (self._folder / name).stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def has(self, name: str) -> bool:
         return (self._folder / name).exists()
@@ -73,7 +86,7 @@ class Remote:
     """Objects below an address, opened when first used: a process must not inherit what another has opened."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = self.address = url.rstrip("/")
         self._known: Any = None
 
     @property
@@ -88,6 +101,9 @@ class Remote:
         fs, root = self._opened
         if not _is_whole(fs):
             fs.makedirs(root, exist_ok=True)
+
+    def mark(self, name: str) -> Any:
+        return None
 
     def has(self, name: str) -> bool:
         fs, root = self._opened

@@ -12,6 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from kedro_console import compat, wire
+from kedro_console.kept_values import kept
 from kedro_console.registry import is_parameter
 from kedro_console.shelf import Shelf, sync
 
@@ -101,9 +102,13 @@ def write(place: Shelf, name: str, data: Any) -> None:
         if not (is_exact_in_parquet(data) and _write_table(part, data)):
             _pickle(part, name, data)
         sync(part)
+    kept.put(place, wire.store_file(name), data)
 
 
 def read(place: Shelf, name: str) -> Any:
+    data = kept.get(place, wire.store_file(name))
+    if data is not None:
+        return data
     try:
         with place.local(wire.store_file(name)) as path, path.open("rb") as file:
             is_table = file.read(len(PARQUET)) == PARQUET
@@ -116,7 +121,8 @@ def read(place: Shelf, name: str) -> Any:
 def _write_table(part: Path, data: Any) -> bool:
     """False when this pyarrow cannot hold the table: it is pickled then."""
     try:
-        data.to_parquet(part, engine="pyarrow")
+        words = [name for name, dtype in data.dtypes.items() if str(dtype) in ("str", "string")]
+        data.to_parquet(part, engine="pyarrow", use_dictionary=words)  # numbers gain nothing by it, and it takes time
     except Exception:  # noqa: BLE001  (pyarrow has its own classes, and is not imported here)
         part.unlink(missing_ok=True)
         return False

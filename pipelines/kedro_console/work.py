@@ -1,8 +1,8 @@
 """What a child does: one step, and after it the next ones of the same run, each as if the process were new.
 
 The session, its context and the configuration that it has read are kept. The catalog is made anew for each step; the
-working folder, environment, random numbers, signals and logging are put back. What a node has changed inside modules
-stays, as between the nodes of one `kedro run`.
+working folder, environment, random numbers and signals are put back. What a node has changed inside modules, logging
+among them, stays, as between the nodes of one `kedro run`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from kedro_console import (
     failures,
     handlers,
     here,
+    kept_values,
     learned,
     logs,
     masking,
@@ -71,6 +72,7 @@ class Work:
     def run(self, request: wire.StepStarted) -> int:
         """The exit code, when nothing follows."""
         _limit(request.memory_limit_bytes)
+        kept_values.kept.limit_bytes = request.memory_limit_bytes
         masking.learn(self._place.project_path)
         request = dataclasses.replace(request, parameters=wire.unpacked(request.parameters))
         masking.learn_parameters(request.parameters)
@@ -79,7 +81,8 @@ class Work:
         code = self._step(request)
         while code == 0 and request.may_go_on and _is_alone():
             logs.finish()
-            self._reporter.send_waiting(_cpu_seconds())
+            kept_values.give_back()
+            self._reporter.send_waiting(_cpu_seconds(), kept_values.kept.size_bytes)
             following = _next_step()
             if following is None or following.run_id != request.run_id:
                 return code
@@ -119,14 +122,15 @@ class Work:
         if request.save_version:
             compat.force_version(session, request.save_version)
         compat.keep_pipelines(request.pipeline)
-        compat.run(
-            session,
-            request.pipeline,
-            {"nodes": request.nodes} if request.nodes else request.choices,
-            runner=self._runner(request),
-            load_versions=request.load_versions,
-            only_missing_outputs=request.only_missing_outputs,
-        )
+        with compat.saved_at_its_end(session, is_shared=bool(request.store_folder)):
+            compat.run(
+                session,
+                request.pipeline,
+                {"nodes": request.nodes} if request.nodes else request.choices,
+                runner=self._runner(request),
+                load_versions=request.load_versions,
+                only_missing_outputs=request.only_missing_outputs,
+            )
         if request.may_go_on:
             compat.allow_again(session)
             self._session = session
