@@ -1,4 +1,4 @@
-"""What forces nodes of a run into one process: a database file with a lock, values that cannot be handed over."""
+"""What forces nodes of a run into one process: hooks, a database with a lock, values that cannot be handed over."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jobs.states import Grouping, Runner
 from kedro_console.wire import SnapshotNode
 
 FEW_NAMES: Final = 4
+FEW_HOOKS: Final = 2
 READ_TOGETHER: Final = "sqlite"
 """Of the databases with a lock the one that many processes may read at once."""
 
@@ -20,8 +21,19 @@ def plan_of(pipeline: Pipeline, snapshot: Snapshot, nodes: list[SnapshotNode], r
     """The steps of a run of these nodes, as its pipeline groups them and as far as they can be split."""
     if runner != Runner.DISTRIBUTED:
         return plan(nodes, Runner(runner))
-    found = bonds(nodes, snapshot, unshareable=pipeline.unshareable)
+    found = [] if pipeline.hooks_are_safe else _hooks(nodes, snapshot)
+    found = found or bonds(nodes, snapshot, unshareable=pipeline.unshareable)
     return plan(nodes, Runner.DISTRIBUTED, Grouping(pipeline.grouping), found)
+
+
+def _hooks(nodes: list[SnapshotNode], snapshot: Snapshot) -> list[Bond]:
+    """All nodes share a step when a hook counts on that."""
+    reasons = [reason for hook in snapshot.picture.hooks for reason in hook.reasons]
+    if not reasons:
+        return []
+    more = f" and {len(reasons) - FEW_HOOKS} more" if len(reasons) > FEW_HOOKS else ""
+    said = f"Hooks count on one process for the whole run: {', '.join(reasons[:FEW_HOOKS])}{more}."
+    return [Bond(frozenset(node.name for node in nodes), said)]
 
 
 def unshared(nodes: list[SnapshotNode], snapshot: Snapshot, *, unshareable: Iterable[str]) -> list[str]:

@@ -24,7 +24,7 @@ from jobs.windows import parse_line
 FILE: Final = Path("conf/base/console.yml")
 LARGEST_BYTES: Final = 200_000
 PIPELINE_OPTIONS: Final = frozenset({
-    "runner", "grouping", "max_workers", "priority", "overlap", "takes",
+    "runner", "grouping", "hooks_are_safe", "max_workers", "priority", "overlap", "takes",
     "crash_retries", "retries", "retry_wait_seconds", "retry_exceptions", "retry_nodes",
     "is_resumable", "reuses_content", "time_limit_seconds", "node_time_limit_seconds",
 })  # fmt: skip

@@ -64,6 +64,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         folder=str(step_folder(step)),
         store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
         in_memory=run.unshared,
+        tracking_file=str(run.folder / "tracking") if is_distributed and run.nodes_total > len(step.nodes) else "",
         save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
         load_versions=pinned_versions(step) if is_partial else run.load_versions,
         only_missing_outputs=run.selection.get("only_missing_outputs", False),

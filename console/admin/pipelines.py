@@ -112,6 +112,7 @@ class PipelineAdmin(Admin):
                     ("runner", "max_workers"),
                     ("grouping", "reuses_content"),
                     "unshareable",
+                    "hooks_are_safe",
                     ("queue", "priority"),
                     ("overlap", "locks_outputs"),
                     "default_parameters",

@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,310 +17,625 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Project',
+            name="Project",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=80, unique=True)),
-                ('path', models.CharField(help_text="The folder that holds the project's pyproject.toml.", max_length=1000)),
-                ('interpreter', models.CharField(help_text="The Python that has the project's dependencies.", max_length=1000)),
-                ('kedro_env', models.CharField(blank=True, help_text="Empty: the project's default (local).", max_length=80, verbose_name='Kedro environment')),
-                ('environment', jobs.encryption.EncryptedJSONField(blank=True, default=dict, help_text="Given to the project's processes; kept encrypted.", verbose_name='environment variables')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('checked_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.SlugField(max_length=80, unique=True)),
+                (
+                    "path",
+                    models.CharField(help_text="The folder that holds the project's pyproject.toml.", max_length=1000),
+                ),
+                (
+                    "interpreter",
+                    models.CharField(help_text="The Python that has the project's dependencies.", max_length=1000),
+                ),
+                (
+                    "kedro_env",
+                    models.CharField(
+                        blank=True,
+                        help_text="Empty: the project's default (local).",
+                        max_length=80,
+                        verbose_name="Kedro environment",
+                    ),
+                ),
+                (
+                    "environment",
+                    jobs.encryption.EncryptedJSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Given to the project's processes; kept encrypted.",
+                        verbose_name="environment variables",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("checked_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True)),
-                ('host', models.CharField(max_length=200)),
-                ('pid', models.PositiveIntegerField()),
-                ('queues', models.JSONField(default=list)),
-                ('slots', models.PositiveIntegerField()),
-                ('busy', models.PositiveIntegerField(default=0)),
-                ('memory_bytes', models.BigIntegerField(default=0)),
-                ('version', models.CharField(blank=True, max_length=40)),
-                ('started_at', models.DateTimeField()),
-                ('heartbeat_at', models.DateTimeField()),
-                ('stopped_at', models.DateTimeField(blank=True, help_text='When it said goodbye.', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200, unique=True)),
+                ("host", models.CharField(max_length=200)),
+                ("pid", models.PositiveIntegerField()),
+                ("queues", models.JSONField(default=list)),
+                ("slots", models.PositiveIntegerField()),
+                ("busy", models.PositiveIntegerField(default=0)),
+                ("memory_bytes", models.BigIntegerField(default=0)),
+                ("version", models.CharField(blank=True, max_length=40)),
+                ("started_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
+                ("stopped_at", models.DateTimeField(blank=True, help_text="When it said goodbye.", null=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Pipeline',
+            name="Pipeline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('description', models.TextField(blank=True)),
-                ('is_registered', models.BooleanField(default=True, help_text="Still there in the project's newest snapshot.")),
-                ('default_parameters', models.JSONField(blank=True, default=dict, help_text='Runtime parameters that every run of this pipeline starts from.')),
-                ('runner', models.CharField(choices=[('sequential', 'sequential (one process)'), ('threads', 'threads (one process)'), ('distributed', 'distributed (many workers)')], default='sequential', max_length=20)),
-                ('max_workers', models.PositiveSmallIntegerField(default=4, validators=[django.core.validators.MinValueValidator(1)])),
-                ('queue', models.CharField(default='default', help_text='The Celery queue that its steps go to.', max_length=80)),
-                ('priority', models.PositiveSmallIntegerField(default=5, help_text='0 goes first, 9 last.')),
-                ('crash_retries', models.PositiveSmallIntegerField(default=1, help_text='How often a step is started again when its process or worker is lost.')),
-                ('time_limit_seconds', models.PositiveIntegerField(default=0, help_text='0: no limit.')),
-                ('memory_limit_mb', models.PositiveIntegerField(default=0, help_text='0: no limit.', verbose_name='memory limit (MB)')),
-                ('grace_seconds', models.PositiveSmallIntegerField(default=10, help_text='Between the interrupt of a cancelled run and its kill.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pipelines', to='jobs.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "is_registered",
+                    models.BooleanField(default=True, help_text="Still there in the project's newest snapshot."),
+                ),
+                (
+                    "default_parameters",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Runtime parameters that every run of this pipeline starts from.",
+                    ),
+                ),
+                (
+                    "runner",
+                    models.CharField(
+                        choices=[
+                            ("sequential", "sequential (one process)"),
+                            ("threads", "threads (one process)"),
+                            ("distributed", "distributed (many workers)"),
+                        ],
+                        default="sequential",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "max_workers",
+                    models.PositiveSmallIntegerField(
+                        default=4, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                (
+                    "queue",
+                    models.CharField(
+                        default="default", help_text="The Celery queue that its steps go to.", max_length=80
+                    ),
+                ),
+                ("priority", models.PositiveSmallIntegerField(default=5, help_text="0 goes first, 9 last.")),
+                (
+                    "crash_retries",
+                    models.PositiveSmallIntegerField(
+                        default=1, help_text="How often a step is started again when its process or worker is lost."
+                    ),
+                ),
+                ("time_limit_seconds", models.PositiveIntegerField(default=0, help_text="0: no limit.")),
+                (
+                    "memory_limit_mb",
+                    models.PositiveIntegerField(default=0, help_text="0: no limit.", verbose_name="memory limit (MB)"),
+                ),
+                (
+                    "grace_seconds",
+                    models.PositiveSmallIntegerField(
+                        default=10, help_text="Between the interrupt of a cancelled run and its kill."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="pipelines", to="jobs.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['project', 'name'],
-                'permissions': [('start_pipeline', 'Can start runs of pipelines')],
+                "ordering": ["project", "name"],
+                "permissions": [("start_pipeline", "Can start runs of pipelines")],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('crashed', 'crashed')], default='queued', max_length=20)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('cause', models.CharField(choices=[('manual', 'manual'), ('api', 'API'), ('schedule', 'schedule'), ('rule', 'rule'), ('retry', 'retry'), ('backfill', 'backfill')], default='manual', max_length=20)),
-                ('cause_detail', models.CharField(blank=True, max_length=300)),
-                ('requested_by_name', models.CharField(blank=True, max_length=150)),
-                ('parameters', models.JSONField(blank=True, default=dict)),
-                ('resolved_parameters', models.JSONField(blank=True, null=True)),
-                ('runner', models.CharField(choices=[('sequential', 'sequential (one process)'), ('threads', 'threads (one process)'), ('distributed', 'distributed (many workers)')], default='sequential', max_length=20)),
-                ('nodes', models.JSONField(blank=True, default=list, help_text='Chosen nodes; empty: the whole pipeline.')),
-                ('tags', models.JSONField(blank=True, default=list)),
-                ('idempotency_key', models.CharField(blank=True, max_length=200, null=True, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('eligible_at', models.DateTimeField(blank=True, null=True)),
-                ('wait_reason', models.CharField(blank=True, max_length=300)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_by', models.CharField(blank=True, max_length=150)),
-                ('results', models.JSONField(blank=True, null=True)),
-                ('error', models.TextField(blank=True, help_text='Why it failed or crashed, as one sentence.')),
-                ('revision', models.CharField(blank=True, max_length=80)),
-                ('versions', models.JSONField(blank=True, default=dict)),
-                ('peak_memory_bytes', models.BigIntegerField(default=0)),
-                ('nodes_total', models.PositiveIntegerField(default=0)),
-                ('nodes_done', models.PositiveIntegerField(default=0)),
-                ('seq', models.BigIntegerField(default=0, editable=False, help_text='The last number given to a log line or event.')),
-                ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='jobs.pipeline')),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='runs', to=settings.AUTH_USER_MODEL)),
-                ('retry_of', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='jobs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("crashed", "crashed"),
+                        ],
+                        default="queued",
+                        max_length=20,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "cause",
+                    models.CharField(
+                        choices=[
+                            ("manual", "manual"),
+                            ("api", "API"),
+                            ("schedule", "schedule"),
+                            ("rule", "rule"),
+                            ("retry", "retry"),
+                            ("backfill", "backfill"),
+                        ],
+                        default="manual",
+                        max_length=20,
+                    ),
+                ),
+                ("cause_detail", models.CharField(blank=True, max_length=300)),
+                ("requested_by_name", models.CharField(blank=True, max_length=150)),
+                ("parameters", models.JSONField(blank=True, default=dict)),
+                ("resolved_parameters", models.JSONField(blank=True, null=True)),
+                (
+                    "runner",
+                    models.CharField(
+                        choices=[
+                            ("sequential", "sequential (one process)"),
+                            ("threads", "threads (one process)"),
+                            ("distributed", "distributed (many workers)"),
+                        ],
+                        default="sequential",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "nodes",
+                    models.JSONField(blank=True, default=list, help_text="Chosen nodes; empty: the whole pipeline."),
+                ),
+                ("tags", models.JSONField(blank=True, default=list)),
+                ("idempotency_key", models.CharField(blank=True, max_length=200, null=True, unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("eligible_at", models.DateTimeField(blank=True, null=True)),
+                ("wait_reason", models.CharField(blank=True, max_length=300)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_by", models.CharField(blank=True, max_length=150)),
+                ("results", models.JSONField(blank=True, null=True)),
+                ("error", models.TextField(blank=True, help_text="Why it failed or crashed, as one sentence.")),
+                ("revision", models.CharField(blank=True, max_length=80)),
+                ("versions", models.JSONField(blank=True, default=dict)),
+                ("peak_memory_bytes", models.BigIntegerField(default=0)),
+                ("nodes_total", models.PositiveIntegerField(default=0)),
+                ("nodes_done", models.PositiveIntegerField(default=0)),
+                (
+                    "seq",
+                    models.BigIntegerField(
+                        default=0, editable=False, help_text="The last number given to a log line or event."
+                    ),
+                ),
+                (
+                    "pipeline",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="jobs.pipeline"
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="runs",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="retries",
+                        to="jobs.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('cancel_run', 'Can cancel runs'), ('retry_run', 'Can run again')],
+                "ordering": ["-id"],
+                "permissions": [("cancel_run", "Can cancel runs"), ("retry_run", "Can run again")],
             },
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('dataset', models.CharField(max_length=300)),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('name', models.CharField(help_text='The file name that people see.', max_length=255)),
-                ('media_type', models.CharField(max_length=120)),
-                ('size_bytes', models.BigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('rows', models.BigIntegerField(blank=True, null=True)),
-                ('columns', models.PositiveIntegerField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='jobs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("dataset", models.CharField(max_length=300)),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("name", models.CharField(help_text="The file name that people see.", max_length=255)),
+                ("media_type", models.CharField(max_length=120)),
+                ("size_bytes", models.BigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("rows", models.BigIntegerField(blank=True, null=True)),
+                ("columns", models.PositiveIntegerField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="artifacts", to="jobs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('download_artifact', 'Can download artifacts')],
+                "ordering": ["-id"],
+                "permissions": [("download_artifact", "Can download artifacts")],
             },
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.CharField(max_length=80)),
-                ('kedro_version', models.CharField(blank=True, max_length=40)),
-                ('python_version', models.CharField(blank=True, max_length=40)),
-                ('content', models.JSONField()),
-                ('taken_at', models.DateTimeField()),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='snapshots', to='jobs.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("revision", models.CharField(max_length=80)),
+                ("kedro_version", models.CharField(blank=True, max_length=40)),
+                ("python_version", models.CharField(blank=True, max_length=40)),
+                ("content", models.JSONField()),
+                ("taken_at", models.DateTimeField()),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="snapshots", to="jobs.project"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.AddField(
-            model_name='run',
-            name='snapshot',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='jobs.snapshot'),
+            model_name="run",
+            name="snapshot",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="jobs.snapshot",
+            ),
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('crashed', 'crashed')], default='queued', max_length=20)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('position', models.PositiveIntegerField(default=0)),
-                ('attempt', models.PositiveIntegerField(default=1)),
-                ('nodes', models.JSONField(blank=True, default=list, help_text='Node names; empty: all nodes of the run.')),
-                ('needs', models.JSONField(blank=True, default=list, help_text='Positions of the steps that have to succeed first.')),
-                ('task_id', models.UUIDField(default=uuid.uuid4, editable=False, help_text="The Celery task's id.", unique=True)),
-                ('queue', models.CharField(max_length=80)),
-                ('priority', models.PositiveSmallIntegerField(default=5)),
-                ('ready_at', models.DateTimeField(blank=True, help_text='Empty: waits for other steps of its run.', null=True)),
-                ('eligible_at', models.DateTimeField(blank=True, null=True)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_token', models.UUIDField(blank=True, editable=False, null=True, unique=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('worker_name', models.CharField(blank=True, max_length=200)),
-                ('mode', models.CharField(blank=True, help_text='fork, standby or cold: how its process was made.', max_length=20)),
-                ('pid', models.PositiveIntegerField(blank=True, null=True)),
-                ('exit_code', models.IntegerField(blank=True, null=True)),
-                ('exit_signal', models.IntegerField(blank=True, null=True)),
-                ('peak_memory_bytes', models.BigIntegerField(default=0)),
-                ('error', models.TextField(blank=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='jobs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("crashed", "crashed"),
+                        ],
+                        default="queued",
+                        max_length=20,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("position", models.PositiveIntegerField(default=0)),
+                ("attempt", models.PositiveIntegerField(default=1)),
+                (
+                    "nodes",
+                    models.JSONField(blank=True, default=list, help_text="Node names; empty: all nodes of the run."),
+                ),
+                (
+                    "needs",
+                    models.JSONField(
+                        blank=True, default=list, help_text="Positions of the steps that have to succeed first."
+                    ),
+                ),
+                (
+                    "task_id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, help_text="The Celery task's id.", unique=True
+                    ),
+                ),
+                ("queue", models.CharField(max_length=80)),
+                ("priority", models.PositiveSmallIntegerField(default=5)),
+                (
+                    "ready_at",
+                    models.DateTimeField(blank=True, help_text="Empty: waits for other steps of its run.", null=True),
+                ),
+                ("eligible_at", models.DateTimeField(blank=True, null=True)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_token", models.UUIDField(blank=True, editable=False, null=True, unique=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("worker_name", models.CharField(blank=True, max_length=200)),
+                (
+                    "mode",
+                    models.CharField(
+                        blank=True, help_text="fork, standby or cold: how its process was made.", max_length=20
+                    ),
+                ),
+                ("pid", models.PositiveIntegerField(blank=True, null=True)),
+                ("exit_code", models.IntegerField(blank=True, null=True)),
+                ("exit_signal", models.IntegerField(blank=True, null=True)),
+                ("peak_memory_bytes", models.BigIntegerField(default=0)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "run",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="jobs.run"),
+                ),
             ],
             options={
-                'ordering': ['run', 'position', 'attempt'],
+                "ordering": ["run", "position", "attempt"],
             },
         ),
         migrations.CreateModel(
-            name='NodeRun',
+            name="NodeRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=500)),
-                ('position', models.PositiveIntegerField(default=0, help_text='Its place in topological order.')),
-                ('status', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('crashed', 'crashed'), ('blocked', 'blocked'), ('reused', 'reused')], default='waiting', max_length=20)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('seconds', models.FloatField(blank=True, null=True)),
-                ('error', models.TextField(blank=True)),
-                ('failure', models.JSONField(blank=True, help_text='A wire.Failure: exception, message, frames.', null=True)),
-                ('progress', models.JSONField(blank=True, help_text='The newest progress bar: label, done, total, unit.', null=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='node_runs', to='jobs.run')),
-                ('step', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='node_runs', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=500)),
+                ("position", models.PositiveIntegerField(default=0, help_text="Its place in topological order.")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("crashed", "crashed"),
+                            ("blocked", "blocked"),
+                            ("reused", "reused"),
+                        ],
+                        default="waiting",
+                        max_length=20,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("seconds", models.FloatField(blank=True, null=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "failure",
+                    models.JSONField(blank=True, help_text="A wire.Failure: exception, message, frames.", null=True),
+                ),
+                (
+                    "progress",
+                    models.JSONField(
+                        blank=True, help_text="The newest progress bar: label, done, total, unit.", null=True
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="node_runs", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="node_runs",
+                        to="jobs.step",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'position'],
+                "ordering": ["run", "position"],
             },
         ),
         migrations.CreateModel(
-            name='LogChunk',
+            name="LogChunk",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('first_seq', models.BigIntegerField()),
-                ('last_seq', models.BigIntegerField()),
-                ('content', models.JSONField(help_text='Lists of: seq, at, level, stream, node, text.')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log_chunks', to='jobs.run')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log_chunks', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("first_seq", models.BigIntegerField()),
+                ("last_seq", models.BigIntegerField()),
+                ("content", models.JSONField(help_text="Lists of: seq, at, level, stream, node, text.")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="log_chunks", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="log_chunks", to="jobs.step"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'first_seq'],
+                "ordering": ["run", "first_seq"],
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.BigIntegerField(help_text="Its place among the run's events and log lines.")),
-                ('at', models.DateTimeField()),
-                ('kind', models.CharField(max_length=40)),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('data', models.JSONField(default=dict)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='jobs.run')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("seq", models.BigIntegerField(help_text="Its place among the run's events and log lines.")),
+                ("at", models.DateTimeField()),
+                ("kind", models.CharField(max_length=40)),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("data", models.JSONField(default=dict)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="jobs.step"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run', 'seq'],
+                "ordering": ["run", "seq"],
             },
         ),
         migrations.CreateModel(
-            name='Transition',
+            name="Transition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_status', models.CharField(blank=True, max_length=20)),
-                ('to_status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('cancelled', 'cancelled'), ('crashed', 'crashed')], max_length=20)),
-                ('at', models.DateTimeField()),
-                ('by', models.CharField(blank=True, max_length=200)),
-                ('reason', models.TextField(blank=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='jobs.run')),
-                ('step', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='transitions', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("from_status", models.CharField(blank=True, max_length=20)),
+                (
+                    "to_status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("crashed", "crashed"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("by", models.CharField(blank=True, max_length=200)),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="transitions", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="transitions",
+                        to="jobs.step",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='pipeline',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='pipeline_once_in_project'),
+            model_name="pipeline",
+            constraint=models.UniqueConstraint(fields=("project", "name"), name="pipeline_once_in_project"),
         ),
         migrations.AddIndex(
-            model_name='artifact',
-            index=models.Index(fields=['name', '-id'], name='artifact_by_name'),
+            model_name="artifact",
+            index=models.Index(fields=["name", "-id"], name="artifact_by_name"),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('run', 'dataset', 'name'), name='artifact_once_in_run'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(fields=("run", "dataset", "name"), name="artifact_once_in_run"),
         ),
         migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['project', '-id'], name='snapshot_newest'),
+            model_name="snapshot",
+            index=models.Index(fields=["project", "-id"], name="snapshot_newest"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['pipeline', '-id'], name='run_of_pipeline'),
+            model_name="run",
+            index=models.Index(fields=["pipeline", "-id"], name="run_of_pipeline"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['status', '-id'], name='run_by_status'),
+            model_name="run",
+            index=models.Index(fields=["status", "-id"], name="run_by_status"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['-created_at'], name='run_by_created'),
+            model_name="run",
+            index=models.Index(fields=["-created_at"], name="run_by_created"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['id'], name='run_live'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])), fields=["id"], name="run_live"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['cancelled', 'crashed', 'failed', 'succeeded']), ('finished_at__isnull', False)), models.Q(models.Q(('status__in', ['cancelled', 'crashed', 'failed', 'succeeded']), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='run_finished_at_when_final'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("status__in", ["cancelled", "crashed", "failed", "succeeded"]), ("finished_at__isnull", False)
+                    ),
+                    models.Q(
+                        models.Q(("status__in", ["cancelled", "crashed", "failed", "succeeded"]), _negated=True),
+                        ("finished_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="run_finished_at_when_final",
+            ),
         ),
         migrations.AddIndex(
-            model_name='step',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['status', 'lease_expires_at'], name='step_live'),
+            model_name="step",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])),
+                fields=["status", "lease_expires_at"],
+                name="step_live",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['cancelled', 'crashed', 'failed', 'succeeded']), ('finished_at__isnull', False)), models.Q(models.Q(('status__in', ['cancelled', 'crashed', 'failed', 'succeeded']), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='step_finished_at_when_final'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("status__in", ["cancelled", "crashed", "failed", "succeeded"]), ("finished_at__isnull", False)
+                    ),
+                    models.Q(
+                        models.Q(("status__in", ["cancelled", "crashed", "failed", "succeeded"]), _negated=True),
+                        ("finished_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="step_finished_at_when_final",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.UniqueConstraint(fields=('run', 'position', 'attempt'), name='step_attempt_once'),
+            model_name="step",
+            constraint=models.UniqueConstraint(fields=("run", "position", "attempt"), name="step_attempt_once"),
         ),
         migrations.AddConstraint(
-            model_name='step',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'running'), _negated=True), ('lease_token__isnull', False), _connector='OR'), name='step_running_has_lease'),
+            model_name="step",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "running"), _negated=True), ("lease_token__isnull", False), _connector="OR"
+                ),
+                name="step_running_has_lease",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='noderun',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='node_once_in_run'),
+            model_name="noderun",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="node_once_in_run"),
         ),
         migrations.AddIndex(
-            model_name='logchunk',
-            index=models.Index(fields=['run', 'last_seq'], name='log_chunk_tail'),
+            model_name="logchunk",
+            index=models.Index(fields=["run", "last_seq"], name="log_chunk_tail"),
         ),
         migrations.AddConstraint(
-            model_name='logchunk',
-            constraint=models.UniqueConstraint(fields=('run', 'first_seq'), name='log_chunk_once'),
+            model_name="logchunk",
+            constraint=models.UniqueConstraint(fields=("run", "first_seq"), name="log_chunk_once"),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.UniqueConstraint(fields=('run', 'seq'), name='event_once_in_run'),
+            model_name="event",
+            constraint=models.UniqueConstraint(fields=("run", "seq"), name="event_once_in_run"),
         ),
     ]

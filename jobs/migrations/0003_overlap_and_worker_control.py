@@ -7,95 +7,133 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0002_run_by_cause'),
+        ("jobs", "0002_run_by_cause"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Beat',
+            name="Beat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(help_text='Process and host.', max_length=200, unique=True)),
-                ('since', models.DateTimeField()),
-                ('heard_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("origin", models.CharField(help_text="Process and host.", max_length=200, unique=True)),
+                ("since", models.DateTimeField()),
+                ("heard_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['origin'],
+                "ordering": ["origin"],
             },
         ),
         migrations.AlterModelOptions(
-            name='worker',
-            options={'ordering': ['name'], 'permissions': [('control_worker', 'Can pause, drain and resize workers')]},
+            name="worker",
+            options={"ordering": ["name"], "permissions": [("control_worker", "Can pause, drain and resize workers")]},
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='locks_outputs',
-            field=models.BooleanField(default=True, help_text='A run waits while another of the project writes the same file that is not versioned.', verbose_name='locks its outputs'),
+            model_name="pipeline",
+            name="locks_outputs",
+            field=models.BooleanField(
+                default=True,
+                help_text="A run waits while another of the project writes the same file that is not versioned.",
+                verbose_name="locks its outputs",
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='overlap',
-            field=models.CharField(choices=[('both', 'run both'), ('wait', 'wait in line'), ('skip', 'skip'), ('cancel', 'cancel the older')], default='both', help_text='What a new run does while an older one of this pipeline has not ended.', max_length=20, verbose_name='if another run is still going'),
+            model_name="pipeline",
+            name="overlap",
+            field=models.CharField(
+                choices=[
+                    ("both", "run both"),
+                    ("wait", "wait in line"),
+                    ("skip", "skip"),
+                    ("cancel", "cancel the older"),
+                ],
+                default="both",
+                help_text="What a new run does while an older one of this pipeline has not ended.",
+                max_length=20,
+                verbose_name="if another run is still going",
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='poison_after',
-            field=models.PositiveSmallIntegerField(default=3, help_text='A step is given up when so many workers were lost while it ran, whatever its retries allow.', validators=[django.core.validators.MinValueValidator(1)]),
+            model_name="pipeline",
+            name="poison_after",
+            field=models.PositiveSmallIntegerField(
+                default=3,
+                help_text="A step is given up when so many workers were lost while it ran, whatever its retries allow.",
+                validators=[django.core.validators.MinValueValidator(1)],
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='waits_for',
-            field=models.ForeignKey(blank=True, db_index=False, help_text='The run that has to end first.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='held_back', to='jobs.run'),
+            model_name="run",
+            name="waits_for",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                help_text="The run that has to end first.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="held_back",
+                to="jobs.run",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='writes',
-            field=models.JSONField(blank=True, default=dict, help_text='Files that it writes without a version, and the dataset of each.'),
+            model_name="run",
+            name="writes",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="Files that it writes without a version, and the dataset of each."
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='has_lost_worker',
-            field=models.BooleanField(default=False, help_text='Its worker was lost while it ran.'),
+            model_name="step",
+            name="has_lost_worker",
+            field=models.BooleanField(default=False, help_text="Its worker was lost while it ran."),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='clock_ahead_seconds',
+            model_name="worker",
+            name="clock_ahead_seconds",
             field=models.FloatField(default=0, help_text="Its clock before the database's; negative: behind."),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='is_taking',
-            field=models.BooleanField(default=True, help_text='Took new steps at its last heartbeat.'),
+            model_name="worker",
+            name="is_taking",
+            field=models.BooleanField(default=True, help_text="Took new steps at its last heartbeat."),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='wanted_at',
+            model_name="worker",
+            name="wanted_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='wanted_by',
-            field=models.CharField(blank=True, help_text='Who asked for that.', max_length=150),
+            model_name="worker",
+            name="wanted_by",
+            field=models.CharField(blank=True, help_text="Who asked for that.", max_length=150),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='wanted_slots',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='Empty: as it was started.', null=True),
+            model_name="worker",
+            name="wanted_slots",
+            field=models.PositiveSmallIntegerField(blank=True, help_text="Empty: as it was started.", null=True),
         ),
         migrations.AddField(
-            model_name='worker',
-            name='wanted_state',
-            field=models.CharField(choices=[('working', 'working'), ('paused', 'paused: takes no new steps'), ('draining', 'draining: finishes its steps, then ends')], default='working', max_length=20),
+            model_name="worker",
+            name="wanted_state",
+            field=models.CharField(
+                choices=[
+                    ("working", "working"),
+                    ("paused", "paused: takes no new steps"),
+                    ("draining", "draining: finishes its steps, then ends"),
+                ],
+                default="working",
+                max_length=20,
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('waits_for__isnull', False)), fields=['waits_for'], name='run_that_waits'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("waits_for__isnull", False)), fields=["waits_for"], name="run_that_waits"
+            ),
         ),
         migrations.AddIndex(
-            model_name='step',
-            index=models.Index(fields=['finished_at'], name='step_by_finished'),
+            model_name="step",
+            index=models.Index(fields=["finished_at"], name="step_by_finished"),
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0003_overlap_and_worker_control'),
+        ("jobs", "0003_overlap_and_worker_control"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='project',
-            name='check_asked_at',
+            model_name="project",
+            name="check_asked_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
     ]

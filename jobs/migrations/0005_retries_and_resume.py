@@ -10,61 +10,83 @@ def keep_what_distributed_runs_left(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0004_check_asked_at'),
+        ("jobs", "0004_check_asked_at"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='pipeline',
-            name='is_resumable',
-            field=models.BooleanField(default=False, help_text='Keep the datasets between nodes on disk, so that a resumed run goes on exactly where it ended. Distributed runs always do.'),
+            model_name="pipeline",
+            name="is_resumable",
+            field=models.BooleanField(
+                default=False,
+                help_text="Keep the datasets between nodes on disk, so that a resumed run goes on exactly where it ended. Distributed runs always do.",
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retries',
-            field=models.PositiveSmallIntegerField(default=0, help_text="How often a step is started again after an exception; a node's tag retry-N overrides it."),
+            model_name="pipeline",
+            name="retries",
+            field=models.PositiveSmallIntegerField(
+                default=0,
+                help_text="How often a step is started again after an exception; a node's tag retry-N overrides it.",
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retry_exceptions',
-            field=models.JSONField(blank=True, default=list, help_text='Class names, such as ["ConnectionError"]; [] means all.'),
+            model_name="pipeline",
+            name="retry_exceptions",
+            field=models.JSONField(
+                blank=True, default=list, help_text='Class names, such as ["ConnectionError"]; [] means all.'
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retry_factor',
-            field=models.FloatField(default=2.0, help_text='Each further wait is so many times the one before.', validators=[django.core.validators.MinValueValidator(1.0)]),
+            model_name="pipeline",
+            name="retry_factor",
+            field=models.FloatField(
+                default=2.0,
+                help_text="Each further wait is so many times the one before.",
+                validators=[django.core.validators.MinValueValidator(1.0)],
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retry_jitter',
-            field=models.FloatField(default=0.1, help_text='The share by which a wait is lengthened at random, so that many do not come back at once: 0 to 1.', validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)]),
+            model_name="pipeline",
+            name="retry_jitter",
+            field=models.FloatField(
+                default=0.1,
+                help_text="The share by which a wait is lengthened at random, so that many do not come back at once: 0 to 1.",
+                validators=[
+                    django.core.validators.MinValueValidator(0.0),
+                    django.core.validators.MaxValueValidator(1.0),
+                ],
+            ),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retry_nodes',
-            field=models.JSONField(blank=True, default=list, help_text='Node names and tags; [] means all.'),
+            model_name="pipeline",
+            name="retry_nodes",
+            field=models.JSONField(blank=True, default=list, help_text="Node names and tags; [] means all."),
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='retry_wait_seconds',
-            field=models.PositiveIntegerField(default=10, help_text='Before the first retry.'),
+            model_name="pipeline",
+            name="retry_wait_seconds",
+            field=models.PositiveIntegerField(default=10, help_text="Before the first retry."),
         ),
         migrations.AddField(
-            model_name='run',
-            name='is_resumable',
-            field=models.BooleanField(default=False, help_text='Its datasets between nodes are kept on disk.'),
+            model_name="run",
+            name="is_resumable",
+            field=models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk."),
         ),
         migrations.AddField(
-            model_name='run',
-            name='load_versions',
-            field=models.JSONField(blank=True, default=dict, help_text='Versioned dataset → the version that an earlier run saved and it reads.'),
+            model_name="run",
+            name="load_versions",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text="Versioned dataset → the version that an earlier run saved and it reads.",
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='wait_reason',
-            field=models.CharField(blank=True, help_text='Why it may not start before `eligible_at`.', max_length=300),
+            model_name="step",
+            name="wait_reason",
+            field=models.CharField(blank=True, help_text="Why it may not start before `eligible_at`.", max_length=300),
         ),
         migrations.RunPython(keep_what_distributed_runs_left, migrations.RunPython.noop),
     ]

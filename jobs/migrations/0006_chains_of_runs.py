@@ -5,35 +5,50 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0005_retries_and_resume'),
+        ("jobs", "0005_retries_and_resume"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='caused_by',
-            field=models.ForeignKey(blank=True, help_text="The run whose end (or whose node's end) started this one by a rule.", null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='followers', to='jobs.run'),
+            model_name="run",
+            name="caused_by",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The run whose end (or whose node's end) started this one by a rule.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="followers",
+                to="jobs.run",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='due_at',
-            field=models.DateTimeField(blank=True, help_text='The tick of the schedule that began its chain.', null=True),
+            model_name="run",
+            name="due_at",
+            field=models.DateTimeField(
+                blank=True, help_text="The tick of the schedule that began its chain.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='is_side_job',
-            field=models.BooleanField(default=False, help_text='Its end never changes what its main run is.'),
+            model_name="run",
+            name="is_side_job",
+            field=models.BooleanField(default=False, help_text="Its end never changes what its main run is."),
         ),
         migrations.AddField(
-            model_name='run',
-            name='iteration',
-            field=models.PositiveIntegerField(default=0, help_text='How many runs of the chain came before it.'),
+            model_name="run",
+            name="iteration",
+            field=models.PositiveIntegerField(default=0, help_text="How many runs of the chain came before it."),
         ),
         migrations.AddField(
-            model_name='run',
-            name='root',
-            field=models.ForeignKey(blank=True, help_text='The first run of the chain that rules and retries made; empty: itself.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='family', to='jobs.run'),
+            model_name="run",
+            name="root",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The first run of the chain that rules and retries made; empty: itself.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="family",
+                to="jobs.run",
+            ),
         ),
     ]

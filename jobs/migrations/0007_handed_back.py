@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0006_chains_of_runs'),
+        ("jobs", "0006_chains_of_runs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='step',
-            name='is_handed_back',
-            field=models.BooleanField(default=False, help_text='Its worker was stopped on purpose: the next attempt is no retry.'),
+            model_name="step",
+            name="is_handed_back",
+            field=models.BooleanField(
+                default=False, help_text="Its worker was stopped on purpose: the next attempt is no retry."
+            ),
         ),
     ]

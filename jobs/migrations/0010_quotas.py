@@ -7,130 +7,207 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0009_rules_and_firings'),
+        ("jobs", "0009_rules_and_firings"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('requests', models.PositiveIntegerField(default=1)),
-                ('rows', models.PositiveIntegerField(default=0)),
-                ('is_reserved', models.BooleanField(default=False, help_text='For the run as a whole; its nodes use it up.')),
-                ('asked_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField(blank=True, help_text='While it waits: when its turn should come.', null=True)),
-                ('waits_elsewhere', models.BooleanField(default=False, help_text='Another quota holds it back for longer.')),
-                ('taken_at', models.DateTimeField(blank=True, null=True)),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('status', models.PositiveSmallIntegerField(blank=True, help_text='The HTTP status of the answer.', null=True)),
-                ('retry_after_seconds', models.FloatField(blank=True, null=True)),
-                ('sum_requests', models.BigIntegerField(editable=False, null=True)),
-                ('sum_rows', models.BigIntegerField(editable=False, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("requests", models.PositiveIntegerField(default=1)),
+                ("rows", models.PositiveIntegerField(default=0)),
+                (
+                    "is_reserved",
+                    models.BooleanField(default=False, help_text="For the run as a whole; its nodes use it up."),
+                ),
+                ("asked_at", models.DateTimeField()),
+                (
+                    "due_at",
+                    models.DateTimeField(blank=True, help_text="While it waits: when its turn should come.", null=True),
+                ),
+                (
+                    "waits_elsewhere",
+                    models.BooleanField(default=False, help_text="Another quota holds it back for longer."),
+                ),
+                ("taken_at", models.DateTimeField(blank=True, null=True)),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "status",
+                    models.PositiveSmallIntegerField(blank=True, help_text="The HTTP status of the answer.", null=True),
+                ),
+                ("retry_after_seconds", models.FloatField(blank=True, null=True)),
+                ("sum_requests", models.BigIntegerField(editable=False, null=True)),
+                ("sum_rows", models.BigIntegerField(editable=False, null=True)),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Quota',
+            name="Quota",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='What nodes and pipelines call it.', max_length=80, unique=True, validators=[django.core.validators.RegexValidator('^[\\w.-]+\\Z', 'A name has letters, digits, dots, dashes and underscores only.')])),
-                ('description', models.TextField(blank=True)),
-                ('paused_at', models.DateTimeField(blank=True, null=True)),
-                ('paused_until', models.DateTimeField(blank=True, help_text='Empty: until somebody opens it.', null=True)),
-                ('paused_by', models.CharField(blank=True, max_length=150)),
-                ('paused_reason', models.CharField(blank=True, max_length=200)),
-                ('closed_until', models.DateTimeField(blank=True, help_text='What the API itself asked for.', null=True)),
-                ('closed_reason', models.CharField(blank=True, max_length=200)),
-                ('open_requests', models.BigIntegerField(default=0, editable=False)),
-                ('open_rows', models.BigIntegerField(default=0, editable=False)),
-                ('settled_requests', models.BigIntegerField(default=0, editable=False)),
-                ('settled_rows', models.BigIntegerField(default=0, editable=False)),
-                ('settled_at', models.DateTimeField(blank=True, editable=False, help_text='Of its newest settled grant.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="What nodes and pipelines call it.",
+                        max_length=80,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[\\w.-]+\\Z", "A name has letters, digits, dots, dashes and underscores only."
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.TextField(blank=True)),
+                ("paused_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "paused_until",
+                    models.DateTimeField(blank=True, help_text="Empty: until somebody opens it.", null=True),
+                ),
+                ("paused_by", models.CharField(blank=True, max_length=150)),
+                ("paused_reason", models.CharField(blank=True, max_length=200)),
+                (
+                    "closed_until",
+                    models.DateTimeField(blank=True, help_text="What the API itself asked for.", null=True),
+                ),
+                ("closed_reason", models.CharField(blank=True, max_length=200)),
+                ("open_requests", models.BigIntegerField(default=0, editable=False)),
+                ("open_rows", models.BigIntegerField(default=0, editable=False)),
+                ("settled_requests", models.BigIntegerField(default=0, editable=False)),
+                ("settled_rows", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "settled_at",
+                    models.DateTimeField(
+                        blank=True, editable=False, help_text="Of its newest settled grant.", null=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
-                'permissions': [('pause_quota', 'Can pause and open quotas')],
+                "ordering": ["name"],
+                "permissions": [("pause_quota", "Can pause and open quotas")],
             },
         ),
         migrations.CreateModel(
-            name='Window',
+            name="Window",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('unit', models.CharField(choices=[('requests', 'requests'), ('rows', 'rows')], default='requests', max_length=20)),
-                ('allowed', models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
-                ('seconds', models.PositiveIntegerField(blank=True, help_text='Empty: a calendar day.', null=True)),
-                ('zone', models.CharField(blank=True, help_text='Whose calendar day.', max_length=64)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "unit",
+                    models.CharField(
+                        choices=[("requests", "requests"), ("rows", "rows")], default="requests", max_length=20
+                    ),
+                ),
+                ("allowed", models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
+                ("seconds", models.PositiveIntegerField(blank=True, help_text="Empty: a calendar day.", null=True)),
+                ("zone", models.CharField(blank=True, help_text="Whose calendar day.", max_length=64)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddField(
-            model_name='pipeline',
-            name='takes',
-            field=models.JSONField(blank=True, default=dict, help_text='Requests that a run is granted before it starts, such as {"chat": 1}; it waits for them as queued.', validators=[jobs.models.quota.check_takes], verbose_name='takes of quotas'),
+            model_name="pipeline",
+            name="takes",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text='Requests that a run is granted before it starts, such as {"chat": 1}; it waits for them as queued.',
+                validators=[jobs.models.quota.check_takes],
+                verbose_name="takes of quotas",
+            ),
         ),
         migrations.AddIndex(
-            model_name='step',
-            index=models.Index(condition=models.Q(('eligible_at__isnull', False), ('status', 'queued')), fields=['eligible_at'], name='step_by_eligible'),
+            model_name="step",
+            index=models.Index(
+                condition=models.Q(("eligible_at__isnull", False), ("status", "queued")),
+                fields=["eligible_at"],
+                name="step_by_eligible",
+            ),
         ),
         migrations.AddField(
-            model_name='grant',
-            name='run',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='grants', to='jobs.run'),
+            model_name="grant",
+            name="run",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="grants",
+                to="jobs.run",
+            ),
         ),
         migrations.AddField(
-            model_name='grant',
-            name='step',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='grants', to='jobs.step'),
+            model_name="grant",
+            name="step",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="grants",
+                to="jobs.step",
+            ),
         ),
         migrations.AddField(
-            model_name='grant',
-            name='quota',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='grants', to='jobs.quota'),
+            model_name="grant",
+            name="quota",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="grants", to="jobs.quota"
+            ),
         ),
         migrations.AddField(
-            model_name='window',
-            name='quota',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='windows', to='jobs.quota'),
+            model_name="window",
+            name="quota",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="windows", to="jobs.quota"
+            ),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['quota', 'settled_at'], name='grant_by_settled'),
+            model_name="grant",
+            index=models.Index(fields=["quota", "settled_at"], name="grant_by_settled"),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['quota', 'sum_requests'], name='grant_by_requests'),
+            model_name="grant",
+            index=models.Index(fields=["quota", "sum_requests"], name="grant_by_requests"),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['quota', 'sum_rows'], name='grant_by_rows'),
+            model_name="grant",
+            index=models.Index(fields=["quota", "sum_rows"], name="grant_by_rows"),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(condition=models.Q(('settled_at__isnull', True)), fields=['quota', 'id'], name='grant_unsettled'),
+            model_name="grant",
+            index=models.Index(
+                condition=models.Q(("settled_at__isnull", True)), fields=["quota", "id"], name="grant_unsettled"
+            ),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(condition=models.Q(('status__gte', 400)), fields=['quota', '-id'], name='grant_refused'),
+            model_name="grant",
+            index=models.Index(condition=models.Q(("status__gte", 400)), fields=["quota", "-id"], name="grant_refused"),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('settled_at__isnull', True), ('taken_at__isnull', False), _connector='OR'), name='grant_settled_was_taken'),
+            model_name="grant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("settled_at__isnull", True), ("taken_at__isnull", False), _connector="OR"),
+                name="grant_settled_was_taken",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(('allowed__gt', 0)), name='window_allows_something'),
+            model_name="window",
+            constraint=models.CheckConstraint(condition=models.Q(("allowed__gt", 0)), name="window_allows_something"),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('seconds__gt', 0), ('zone', '')), models.Q(('seconds__isnull', True), models.Q(('zone', ''), _negated=True)), _connector='OR'), name='window_rolls_or_is_a_day'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("seconds__gt", 0), ("zone", "")),
+                    models.Q(("seconds__isnull", True), models.Q(("zone", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="window_rolls_or_is_a_day",
+            ),
         ),
     ]

@@ -7,78 +7,194 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0010_quotas'),
+        ("jobs", "0010_quotas"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BatchQueue',
+            name="BatchQueue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True, validators=[jobs.models.batch_queue.check_name])),
-                ('description', models.TextField(blank=True)),
-                ('max_attempts', models.PositiveSmallIntegerField(default=3, help_text='An item that came back so many times is parked with its error.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1000)])),
-                ('keep_days', models.PositiveIntegerField(default=0, help_text='Done items are deleted after so many days, and their keys can be put in anew; 0: never.')),
-                ('waiting', models.BigIntegerField(default=0, editable=False)),
-                ('taken', models.BigIntegerField(default=0, editable=False)),
-                ('done', models.BigIntegerField(default=0, editable=False, help_text='Those that were not pruned yet.')),
-                ('parked', models.BigIntegerField(default=0, editable=False)),
-                ('first_id', models.BigIntegerField(default=0, editable=False, help_text='No item before this one waits.')),
-                ('pace', models.JSONField(default=list, editable=False, help_text='[five minutes since 1970, items done], an hour.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True, validators=[jobs.models.batch_queue.check_name])),
+                ("description", models.TextField(blank=True)),
+                (
+                    "max_attempts",
+                    models.PositiveSmallIntegerField(
+                        default=3,
+                        help_text="An item that came back so many times is parked with its error.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(1000),
+                        ],
+                    ),
+                ),
+                (
+                    "keep_days",
+                    models.PositiveIntegerField(
+                        default=0,
+                        help_text="Done items are deleted after so many days, and their keys can be put in anew; 0: never.",
+                    ),
+                ),
+                ("waiting", models.BigIntegerField(default=0, editable=False)),
+                ("taken", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "done",
+                    models.BigIntegerField(default=0, editable=False, help_text="Those that were not pruned yet."),
+                ),
+                ("parked", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "first_id",
+                    models.BigIntegerField(default=0, editable=False, help_text="No item before this one waits."),
+                ),
+                (
+                    "pace",
+                    models.JSONField(
+                        default=list, editable=False, help_text="[five minutes since 1970, items done], an hour."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name': 'batch queue',
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('waiting__gte', 0)), name='batch_queue_waiting_not_negative'), models.CheckConstraint(condition=models.Q(('taken__gte', 0)), name='batch_queue_taken_not_negative'), models.CheckConstraint(condition=models.Q(('done__gte', 0)), name='batch_queue_done_not_negative'), models.CheckConstraint(condition=models.Q(('parked__gte', 0)), name='batch_queue_parked_not_negative')],
+                "verbose_name": "batch queue",
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("waiting__gte", 0)), name="batch_queue_waiting_not_negative"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("taken__gte", 0)), name="batch_queue_taken_not_negative"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("done__gte", 0)), name="batch_queue_done_not_negative"),
+                    models.CheckConstraint(
+                        condition=models.Q(("parked__gte", 0)), name="batch_queue_parked_not_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Item',
+            name="Item",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=200)),
-                ('body', models.JSONField(null=True)),
-                ('status', models.CharField(choices=[('waiting', 'waiting'), ('taken', 'taken'), ('done', 'done'), ('parked', 'parked')], default='waiting', max_length=10)),
-                ('attempts', models.PositiveIntegerField(default=0, help_text='How many runs took it.')),
-                ('error', models.TextField(blank=True, help_text='Why it came back last, or why it is parked.')),
-                ('is_failed', models.BooleanField(default=False, help_text='Its run said so: it goes back when that run ends.')),
-                ('node', models.CharField(blank=True, help_text='The node that took it.', max_length=500)),
-                ('created_at', models.DateTimeField()),
-                ('taken_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(help_text='When it was done or parked.', null=True)),
-                ('put_by_run', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='jobs.run')),
-                ('queue', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='items', to='jobs.batchqueue')),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, help_text='The run that has it, or had it last.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='items', to='jobs.run')),
-                ('step', models.ForeignKey(db_constraint=False, db_index=False, help_text='The attempt that it was handed to.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=200)),
+                ("body", models.JSONField(null=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("waiting", "waiting"), ("taken", "taken"), ("done", "done"), ("parked", "parked")],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0, help_text="How many runs took it.")),
+                ("error", models.TextField(blank=True, help_text="Why it came back last, or why it is parked.")),
+                (
+                    "is_failed",
+                    models.BooleanField(default=False, help_text="Its run said so: it goes back when that run ends."),
+                ),
+                ("node", models.CharField(blank=True, help_text="The node that took it.", max_length=500)),
+                ("created_at", models.DateTimeField()),
+                ("taken_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(help_text="When it was done or parked.", null=True)),
+                (
+                    "put_by_run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="jobs.run",
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="items",
+                        to="jobs.batchqueue",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        help_text="The run that has it, or had it last.",
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="items",
+                        to="jobs.run",
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        help_text="The attempt that it was handed to.",
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="jobs.step",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'permissions': [('retry_item', 'Can put parked items back')],
-                'indexes': [models.Index(condition=models.Q(('status', 'waiting')), fields=['queue', 'id'], name='item_waiting'), models.Index(condition=models.Q(('status', 'done')), fields=['queue', 'id'], name='item_done'), models.Index(condition=models.Q(('status', 'parked')), fields=['queue', 'id'], name='item_parked'), models.Index(condition=models.Q(('status', 'taken')), fields=['run', 'queue', 'id'], name='item_taken'), models.Index(condition=models.Q(('run__isnull', False)), fields=['run', 'id'], name='item_of_run')],
-                'constraints': [models.UniqueConstraint(fields=('queue', 'key'), name='item_key_once_in_queue')],
+                "ordering": ["id"],
+                "permissions": [("retry_item", "Can put parked items back")],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "waiting")), fields=["queue", "id"], name="item_waiting"
+                    ),
+                    models.Index(condition=models.Q(("status", "done")), fields=["queue", "id"], name="item_done"),
+                    models.Index(condition=models.Q(("status", "parked")), fields=["queue", "id"], name="item_parked"),
+                    models.Index(
+                        condition=models.Q(("status", "taken")), fields=["run", "queue", "id"], name="item_taken"
+                    ),
+                    models.Index(condition=models.Q(("run__isnull", False)), fields=["run", "id"], name="item_of_run"),
+                ],
+                "constraints": [models.UniqueConstraint(fields=("queue", "key"), name="item_key_once_in_queue")],
             },
         ),
         migrations.CreateModel(
-            name='Taking',
+            name="Taking",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('put', models.BigIntegerField(default=0, help_text='New items that it put in.')),
-                ('known', models.BigIntegerField(default=0, help_text='Items that it put in and that were there.')),
-                ('taken', models.BigIntegerField(default=0)),
-                ('done', models.BigIntegerField(default=0)),
-                ('parked', models.BigIntegerField(default=0)),
-                ('given_back', models.BigIntegerField(default=0)),
-                ('held', models.BigIntegerField(default=0, help_text='Taken, and neither done nor parked nor given back yet.')),
-                ('queue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='takings', to='jobs.batchqueue')),
-                ('run', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='takings', to='jobs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("put", models.BigIntegerField(default=0, help_text="New items that it put in.")),
+                ("known", models.BigIntegerField(default=0, help_text="Items that it put in and that were there.")),
+                ("taken", models.BigIntegerField(default=0)),
+                ("done", models.BigIntegerField(default=0)),
+                ("parked", models.BigIntegerField(default=0)),
+                ("given_back", models.BigIntegerField(default=0)),
+                (
+                    "held",
+                    models.BigIntegerField(
+                        default=0, help_text="Taken, and neither done nor parked nor given back yet."
+                    ),
+                ),
+                (
+                    "queue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="takings", to="jobs.batchqueue"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="takings",
+                        to="jobs.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'indexes': [models.Index(condition=models.Q(('held__gt', 0)), fields=['run'], name='taking_held')],
-                'constraints': [models.UniqueConstraint(fields=('run', 'queue'), name='taking_once_for_run_and_queue')],
+                "ordering": ["id"],
+                "indexes": [models.Index(condition=models.Q(("held__gt", 0)), fields=["run"], name="taking_held")],
+                "constraints": [models.UniqueConstraint(fields=("run", "queue"), name="taking_once_for_run_and_queue")],
             },
         ),
     ]

@@ -7,146 +7,270 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0011_batches'),
+        ("jobs", "0011_batches"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Replay',
+            name="Replay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('finished', 'finished'), ('cancelled', 'cancelled')], default='queued', max_length=20)),
-                ('requested_by_name', models.CharField(blank=True, max_length=150)),
-                ('created_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('total', models.PositiveIntegerField(default=0)),
-                ('done', models.PositiveIntegerField(default=0, help_text='Sent with an answer of status 2xx or 3xx.')),
-                ('failed', models.PositiveIntegerField(default=0)),
-                ('queue', models.CharField(max_length=80)),
-                ('task_id', models.UUIDField(default=uuid.uuid4, editable=False, help_text='The id of its Celery tasks.')),
-                ('worker_name', models.CharField(blank=True, max_length=200)),
-                ('lease_token', models.UUIDField(blank=True, editable=False, null=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('eligible_at', models.DateTimeField(blank=True, null=True)),
-                ('wait_reason', models.CharField(blank=True, max_length=300)),
-                ('requested_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("finished", "finished"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        default="queued",
+                        max_length=20,
+                    ),
+                ),
+                ("requested_by_name", models.CharField(blank=True, max_length=150)),
+                ("created_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("total", models.PositiveIntegerField(default=0)),
+                ("done", models.PositiveIntegerField(default=0, help_text="Sent with an answer of status 2xx or 3xx.")),
+                ("failed", models.PositiveIntegerField(default=0)),
+                ("queue", models.CharField(max_length=80)),
+                (
+                    "task_id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, help_text="The id of its Celery tasks."),
+                ),
+                ("worker_name", models.CharField(blank=True, max_length=200)),
+                ("lease_token", models.UUIDField(blank=True, editable=False, null=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("eligible_at", models.DateTimeField(blank=True, null=True)),
+                ("wait_reason", models.CharField(blank=True, max_length=300)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='RequestRecord',
+            name="RequestRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('call', models.UUIDField(editable=False, unique=True)),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('at', models.DateTimeField(help_text='When it was first sent.')),
-                ('last_at', models.DateTimeField(help_text='When its last attempt was sent.')),
-                ('library', models.CharField(max_length=20)),
-                ('method', models.CharField(max_length=20)),
-                ('url', models.TextField()),
-                ('host', models.CharField(max_length=255)),
-                ('headers', models.JSONField(default=dict)),
-                ('body', models.TextField(blank=True)),
-                ('is_body_whole', models.BooleanField(default=True)),
-                ('is_signed', models.BooleanField(default=False, help_text='Signed for AWS: cannot be sent again as it was.')),
-                ('status_code', models.PositiveIntegerField(default=0, help_text='0: there was no answer.')),
-                ('reason', models.CharField(help_text='The status or the exception, short: what the inbox groups by.', max_length=120)),
-                ('exception', models.CharField(blank=True, max_length=300)),
-                ('message', models.TextField(blank=True)),
-                ('response_headers', models.JSONField(default=dict)),
-                ('response', models.TextField(blank=True)),
-                ('is_response_whole', models.BooleanField(default=True)),
-                ('seconds', models.FloatField(default=0)),
-                ('attempts', models.JSONField(default=list, help_text='at, seconds, status and error of each.')),
-                ('quota', models.CharField(blank=True, help_text='The quota whose grant it used.', max_length=80)),
-                ('quota_rows', models.PositiveIntegerField(default=0, help_text='The rows that it took of the quota.')),
-                ('status', models.CharField(choices=[('open', 'open'), ('recovered', 'recovered: a later attempt succeeded'), ('replayed', 'replayed with success'), ('dismissed', 'dismissed')], default='open', max_length=20)),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('settled_by', models.CharField(blank=True, max_length=150)),
-                ('settled_why', models.CharField(blank=True, max_length=500)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='jobs.run')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("call", models.UUIDField(editable=False, unique=True)),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("at", models.DateTimeField(help_text="When it was first sent.")),
+                ("last_at", models.DateTimeField(help_text="When its last attempt was sent.")),
+                ("library", models.CharField(max_length=20)),
+                ("method", models.CharField(max_length=20)),
+                ("url", models.TextField()),
+                ("host", models.CharField(max_length=255)),
+                ("headers", models.JSONField(default=dict)),
+                ("body", models.TextField(blank=True)),
+                ("is_body_whole", models.BooleanField(default=True)),
+                (
+                    "is_signed",
+                    models.BooleanField(default=False, help_text="Signed for AWS: cannot be sent again as it was."),
+                ),
+                ("status_code", models.PositiveIntegerField(default=0, help_text="0: there was no answer.")),
+                (
+                    "reason",
+                    models.CharField(
+                        help_text="The status or the exception, short: what the inbox groups by.", max_length=120
+                    ),
+                ),
+                ("exception", models.CharField(blank=True, max_length=300)),
+                ("message", models.TextField(blank=True)),
+                ("response_headers", models.JSONField(default=dict)),
+                ("response", models.TextField(blank=True)),
+                ("is_response_whole", models.BooleanField(default=True)),
+                ("seconds", models.FloatField(default=0)),
+                ("attempts", models.JSONField(default=list, help_text="at, seconds, status and error of each.")),
+                ("quota", models.CharField(blank=True, help_text="The quota whose grant it used.", max_length=80)),
+                ("quota_rows", models.PositiveIntegerField(default=0, help_text="The rows that it took of the quota.")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("open", "open"),
+                            ("recovered", "recovered: a later attempt succeeded"),
+                            ("replayed", "replayed with success"),
+                            ("dismissed", "dismissed"),
+                        ],
+                        default="open",
+                        max_length=20,
+                    ),
+                ),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                ("settled_by", models.CharField(blank=True, max_length=150)),
+                ("settled_why", models.CharField(blank=True, max_length=500)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="requests", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="requests", to="jobs.step"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('replay_requestrecord', 'Can replay failed requests'), ('dismiss_requestrecord', 'Can dismiss failed requests')],
+                "ordering": ["-id"],
+                "permissions": [
+                    ("replay_requestrecord", "Can replay failed requests"),
+                    ("dismiss_requestrecord", "Can dismiss failed requests"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Resend',
+            name="Resend",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('waiting', 'waiting'), ('sending', 'sending'), ('succeeded', 'succeeded'), ('failed', 'failed'), ('unknown', 'unknown: its worker was lost while it was sent')], default='waiting', max_length=20)),
-                ('at', models.DateTimeField(blank=True, null=True)),
-                ('seconds', models.FloatField(default=0)),
-                ('status_code', models.PositiveIntegerField(default=0)),
-                ('headers', models.JSONField(default=dict)),
-                ('response', models.TextField(blank=True, help_text='The beginning of the answer, its secrets masked.')),
-                ('error', models.CharField(blank=True, max_length=500)),
-                ('sha256', models.CharField(blank=True, help_text='The whole answer in the artifact store.', max_length=64)),
-                ('size_bytes', models.BigIntegerField(default=0)),
-                ('media_type', models.CharField(blank=True, max_length=120)),
-                ('grant', models.BigIntegerField(blank=True, editable=False, help_text='Its grant of a quota, or its place in the line.', null=True)),
-                ('followed_by', models.ForeignKey(blank=True, help_text='The run that uses the answer.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='jobs.run')),
-                ('record', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='resends', to='jobs.requestrecord')),
-                ('replay', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='resends', to='jobs.replay')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("sending", "sending"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                            ("unknown", "unknown: its worker was lost while it was sent"),
+                        ],
+                        default="waiting",
+                        max_length=20,
+                    ),
+                ),
+                ("at", models.DateTimeField(blank=True, null=True)),
+                ("seconds", models.FloatField(default=0)),
+                ("status_code", models.PositiveIntegerField(default=0)),
+                ("headers", models.JSONField(default=dict)),
+                (
+                    "response",
+                    models.TextField(blank=True, help_text="The beginning of the answer, its secrets masked."),
+                ),
+                ("error", models.CharField(blank=True, max_length=500)),
+                (
+                    "sha256",
+                    models.CharField(blank=True, help_text="The whole answer in the artifact store.", max_length=64),
+                ),
+                ("size_bytes", models.BigIntegerField(default=0)),
+                ("media_type", models.CharField(blank=True, max_length=120)),
+                (
+                    "grant",
+                    models.BigIntegerField(
+                        blank=True,
+                        editable=False,
+                        help_text="Its grant of a quota, or its place in the line.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "followed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The run that uses the answer.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="jobs.run",
+                    ),
+                ),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="resends", to="jobs.requestrecord"
+                    ),
+                ),
+                (
+                    "replay",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="resends", to="jobs.replay"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['replay', 'position'],
+                "ordering": ["replay", "position"],
             },
         ),
         migrations.AddField(
-            model_name='replay',
-            name='records',
-            field=models.ManyToManyField(related_name='replays', through='jobs.Resend', to='jobs.requestrecord'),
+            model_name="replay",
+            name="records",
+            field=models.ManyToManyField(related_name="replays", through="jobs.Resend", to="jobs.requestrecord"),
         ),
         migrations.CreateModel(
-            name='RequestCount',
+            name="RequestCount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('host', models.CharField(max_length=255)),
-                ('status_code', models.PositiveIntegerField(help_text='0: there was no answer.')),
-                ('count', models.PositiveBigIntegerField(default=0)),
-                ('seconds', models.FloatField(default=0, help_text='Of all of them together.')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='request_counts', to='jobs.run')),
-                ('step', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='jobs.step')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("host", models.CharField(max_length=255)),
+                ("status_code", models.PositiveIntegerField(help_text="0: there was no answer.")),
+                ("count", models.PositiveBigIntegerField(default=0)),
+                ("seconds", models.FloatField(default=0, help_text="Of all of them together.")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="request_counts", to="jobs.run"
+                    ),
+                ),
+                (
+                    "step",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="jobs.step"),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('step', 'node', 'host', 'status_code'), name='request_count_once')],
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("step", "node", "host", "status_code"), name="request_count_once")
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='requestrecord',
-            index=models.Index(fields=['run', 'id'], name='request_of_run'),
+            model_name="requestrecord",
+            index=models.Index(fields=["run", "id"], name="request_of_run"),
         ),
         migrations.AddIndex(
-            model_name='requestrecord',
-            index=models.Index(condition=models.Q(('status', 'open')), fields=['host', 'reason', 'id'], name='request_open'),
+            model_name="requestrecord",
+            index=models.Index(
+                condition=models.Q(("status", "open")), fields=["host", "reason", "id"], name="request_open"
+            ),
         ),
         migrations.AddIndex(
-            model_name='requestrecord',
-            index=models.Index(fields=['last_at'], name='request_by_last_at'),
+            model_name="requestrecord",
+            index=models.Index(fields=["last_at"], name="request_by_last_at"),
         ),
         migrations.AddConstraint(
-            model_name='resend',
-            constraint=models.UniqueConstraint(fields=('replay', 'record'), name='resend_once_in_replay'),
+            model_name="resend",
+            constraint=models.UniqueConstraint(fields=("replay", "record"), name="resend_once_in_replay"),
         ),
         migrations.AddIndex(
-            model_name='replay',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'running'])), fields=['id'], name='replay_live'),
+            model_name="replay",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "running"])), fields=["id"], name="replay_live"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='replay',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('status__in', ['queued', 'running'])), models.Q(('finished_at__isnull', False), ('status__in', ['finished', 'cancelled'])), _connector='OR'), name='replay_final_has_finished_at'),
+            model_name="replay",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at__isnull", True), ("status__in", ["queued", "running"])),
+                    models.Q(("finished_at__isnull", False), ("status__in", ["finished", "cancelled"])),
+                    _connector="OR",
+                ),
+                name="replay_final_has_finished_at",
+            ),
         ),
     ]

@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0012_requests'),
+        ("jobs", "0012_requests"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='project',
-            name='proposed',
-            field=models.JSONField(default=list, editable=False, help_text='What of its conf/base/console.yml was applied.'),
+            model_name="project",
+            name="proposed",
+            field=models.JSONField(
+                default=list, editable=False, help_text="What of its conf/base/console.yml was applied."
+            ),
         ),
     ]

@@ -4,25 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0013_proposals'),
+        ("jobs", "0013_proposals"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='project',
-            name='fingerprint',
-            field=models.CharField(blank=True, editable=False, help_text='Of its files, when it was read last.', max_length=64),
+            model_name="project",
+            name="fingerprint",
+            field=models.CharField(
+                blank=True, editable=False, help_text="Of its files, when it was read last.", max_length=64
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='trouble',
-            field=models.JSONField(default=list, editable=False, help_text='Why the newest reading did not see all of the project; [] when it did.'),
+            model_name="project",
+            name="trouble",
+            field=models.JSONField(
+                default=list,
+                editable=False,
+                help_text="Why the newest reading did not see all of the project; [] when it did.",
+            ),
         ),
         migrations.AddField(
-            model_name='project',
-            name='unread',
-            field=models.JSONField(default=list, editable=False, help_text='Pipelines that cannot be started for that reason; ["*"] is every one.'),
+            model_name="project",
+            name="unread",
+            field=models.JSONField(
+                default=list,
+                editable=False,
+                help_text='Pipelines that cannot be started for that reason; ["*"] is every one.',
+            ),
         ),
     ]

@@ -5,27 +5,33 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0014_project_trouble'),
+        ("jobs", "0014_project_trouble"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='UnkeptFile',
+            name="UnkeptFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('dataset', models.CharField(max_length=300)),
-                ('node', models.CharField(blank=True, max_length=500)),
-                ('name', models.CharField(max_length=255)),
-                ('path', models.TextField(help_text="Where it lies, or lay, on the worker's machine or elsewhere.")),
-                ('reason', models.TextField(help_text='One sentence, with what to do.')),
-                ('created_at', models.DateTimeField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='unkept_files', to='jobs.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("dataset", models.CharField(max_length=300)),
+                ("node", models.CharField(blank=True, max_length=500)),
+                ("name", models.CharField(max_length=255)),
+                ("path", models.TextField(help_text="Where it lies, or lay, on the worker's machine or elsewhere.")),
+                ("reason", models.TextField(help_text="One sentence, with what to do.")),
+                ("created_at", models.DateTimeField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="unkept_files", to="jobs.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
-                'constraints': [models.UniqueConstraint(fields=('run', 'dataset', 'name'), name='unkept_file_once_in_run')],
+                "ordering": ["id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "dataset", "name"), name="unkept_file_once_in_run")
+                ],
             },
         ),
     ]

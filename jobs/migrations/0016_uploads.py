@@ -4,28 +4,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0015_unkept_files'),
+        ("jobs", "0015_unkept_files"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sha256', models.CharField(max_length=64, unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('path', models.TextField(help_text='Where it lies until then.')),
-                ('host', models.CharField(help_text='The machine on which it lies.', max_length=255)),
-                ('size_bytes', models.BigIntegerField()),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('error', models.TextField(blank=True, help_text='Why the store did not take it; empty: it was not asked yet.')),
-                ('due_at', models.DateTimeField(db_index=True)),
-                ('created_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sha256", models.CharField(max_length=64, unique=True)),
+                ("name", models.CharField(max_length=255)),
+                ("path", models.TextField(help_text="Where it lies until then.")),
+                ("host", models.CharField(help_text="The machine on which it lies.", max_length=255)),
+                ("size_bytes", models.BigIntegerField()),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                (
+                    "error",
+                    models.TextField(
+                        blank=True, help_text="Why the store did not take it; empty: it was not asked yet."
+                    ),
+                ),
+                ("due_at", models.DateTimeField(db_index=True)),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
     ]

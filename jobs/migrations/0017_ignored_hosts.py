@@ -13,28 +13,37 @@ def settle_probes(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0016_uploads'),
+        ("jobs", "0016_uploads"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IgnoredHost',
+            name="IgnoredHost",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('host', models.CharField(max_length=255, unique=True)),
-                ('ignored_at', models.DateTimeField()),
-                ('ignored_by', models.CharField(blank=True, max_length=150)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("host", models.CharField(max_length=255, unique=True)),
+                ("ignored_at", models.DateTimeField()),
+                ("ignored_by", models.CharField(blank=True, max_length=150)),
             ],
             options={
-                'ordering': ['host'],
+                "ordering": ["host"],
             },
         ),
         migrations.RunPython(settle_probes, migrations.RunPython.noop, elidable=True),
         migrations.AlterField(
-            model_name='requestrecord',
-            name='status',
-            field=models.CharField(choices=[('open', 'open'), ('recovered', 'recovered: a later attempt succeeded'), ('replayed', 'replayed with success'), ('dismissed', 'dismissed'), ('ignored', 'of a host that is ignored')], default='open', max_length=20),
+            model_name="requestrecord",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("open", "open"),
+                    ("recovered", "recovered: a later attempt succeeded"),
+                    ("replayed", "replayed with success"),
+                    ("dismissed", "dismissed"),
+                    ("ignored", "of a host that is ignored"),
+                ],
+                default="open",
+                max_length=20,
+            ),
         ),
     ]

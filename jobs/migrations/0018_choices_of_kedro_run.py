@@ -4,38 +4,53 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0017_ignored_hosts'),
+        ("jobs", "0017_ignored_hosts"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='snapshot',
-            name='snapshot_newest',
+            model_name="snapshot",
+            name="snapshot_newest",
         ),
         migrations.AddField(
-            model_name='rule',
-            name='selection',
-            field=models.JSONField(blank=True, default=dict, help_text='Of the started pipeline, in the words of `kedro run`, such as {"tags": ["daily"], "env": "prod"}.', verbose_name='choices'),
+            model_name="rule",
+            name="selection",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text='Of the started pipeline, in the words of `kedro run`, such as {"tags": ["daily"], "env": "prod"}.',
+                verbose_name="choices",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='kedro_env',
-            field=models.CharField(blank=True, help_text="Empty: the project's own when it runs.", max_length=80, verbose_name='Kedro environment'),
+            model_name="run",
+            name="kedro_env",
+            field=models.CharField(
+                blank=True,
+                help_text="Empty: the project's own when it runs.",
+                max_length=80,
+                verbose_name="Kedro environment",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='selection',
-            field=models.JSONField(blank=True, default=dict, help_text='What was asked for, in the words of `kedro run`; empty: all of it.'),
+            model_name="run",
+            name="selection",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="What was asked for, in the words of `kedro run`; empty: all of it."
+            ),
         ),
         migrations.AddField(
-            model_name='snapshot',
-            name='kedro_env',
-            field=models.CharField(blank=True, help_text="A Kedro environment that a run asked for; empty: the project's own.", max_length=80),
+            model_name="snapshot",
+            name="kedro_env",
+            field=models.CharField(
+                blank=True,
+                help_text="A Kedro environment that a run asked for; empty: the project's own.",
+                max_length=80,
+            ),
         ),
         migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['project', 'kedro_env', '-id'], name='snapshot_newest'),
+            model_name="snapshot",
+            index=models.Index(fields=["project", "kedro_env", "-id"], name="snapshot_newest"),
         ),
     ]

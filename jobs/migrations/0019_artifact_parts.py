@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0018_choices_of_kedro_run'),
+        ("jobs", "0018_choices_of_kedro_run"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='artifact',
-            name='parts',
-            field=models.PositiveIntegerField(blank=True, help_text='How many tables it holds, such as the sheets of a workbook.', null=True),
+            model_name="artifact",
+            name="parts",
+            field=models.PositiveIntegerField(
+                blank=True, help_text="How many tables it holds, such as the sheets of a workbook.", null=True
+            ),
         ),
     ]

@@ -11,26 +11,27 @@ def number_on(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0019_artifact_parts'),
+        ("jobs", "0019_artifact_parts"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='log_seq',
-            field=models.BigIntegerField(default=0, editable=False, help_text='The number of its last log line.'),
+            model_name="run",
+            name="log_seq",
+            field=models.BigIntegerField(default=0, editable=False, help_text="The number of its last log line."),
         ),
         migrations.AddField(
-            model_name='step',
-            name='log_sha256',
-            field=models.CharField(blank=True, editable=False, help_text='The file with the lines that rows do not hold.', max_length=64),
+            model_name="step",
+            name="log_sha256",
+            field=models.CharField(
+                blank=True, editable=False, help_text="The file with the lines that rows do not hold.", max_length=64
+            ),
         ),
         migrations.AlterField(
-            model_name='logchunk',
-            name='content',
-            field=models.JSONField(help_text='Lists of: seq, at, level, stream, node, text, logger.'),
+            model_name="logchunk",
+            name="content",
+            field=models.JSONField(help_text="Lists of: seq, at, level, stream, node, text, logger."),
         ),
         migrations.RunPython(number_on, migrations.RunPython.noop),
     ]

@@ -4,35 +4,47 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0020_whole_logs'),
+        ("jobs", "0020_whole_logs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='begun_with',
-            field=models.CharField(blank=True, editable=False, help_text='Code and packages of its first step; empty: none began.', max_length=100),
+            model_name="run",
+            name="begun_with",
+            field=models.CharField(
+                blank=True,
+                editable=False,
+                help_text="Code and packages of its first step; empty: none began.",
+                max_length=100,
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='graph_change',
-            field=models.TextField(blank=True, editable=False, help_text="How its pipeline's nodes differ from those that it was planned with."),
+            model_name="run",
+            name="graph_change",
+            field=models.TextField(
+                blank=True,
+                editable=False,
+                help_text="How its pipeline's nodes differ from those that it was planned with.",
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='other_code',
-            field=models.JSONField(default=list, editable=False, help_text='What else it ran: revision, packages, and from which node on.'),
+            model_name="run",
+            name="other_code",
+            field=models.JSONField(
+                default=list, editable=False, help_text="What else it ran: revision, packages, and from which node on."
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='packages',
-            field=models.CharField(blank=True, help_text='A digest of the packages that were installed.', max_length=16),
+            model_name="step",
+            name="packages",
+            field=models.CharField(
+                blank=True, help_text="A digest of the packages that were installed.", max_length=16
+            ),
         ),
         migrations.AddField(
-            model_name='step',
-            name='revision',
-            field=models.CharField(blank=True, help_text='The code that it ran; empty: it never began.', max_length=80),
+            model_name="step",
+            name="revision",
+            field=models.CharField(blank=True, help_text="The code that it ran; empty: it never began.", max_length=80),
         ),
     ]

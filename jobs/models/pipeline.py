@@ -37,6 +37,12 @@ class Pipeline(models.Model):
         blank=True,
         help_text="Learned from runs: what makes one of these and what reads it share a process. [] forgets them.",
     )
+    hooks_are_safe = models.BooleanField(
+        "its hooks may run in many processes",
+        default=False,
+        help_text="A distributed run has one step while hooks of the project or its plugins seem to count on one "
+        "process for a whole run; with this it is divided all the same.",
+    )
     max_workers = models.PositiveSmallIntegerField(default=4, validators=[MinValueValidator(1)])
     queue = models.CharField(max_length=80, default=DEFAULT_QUEUE, help_text="The Celery queue that its steps go to.")
     priority = models.PositiveSmallIntegerField(default=5, help_text="0 goes first, 9 last.")

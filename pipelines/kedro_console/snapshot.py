@@ -7,6 +7,7 @@ runs no node and writes nothing into the project. What is wrong there is part of
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -27,6 +28,7 @@ from kedro_console import (
     datasets,
     failures,
     handlers,
+    hooks_seen,
     record,
     registry,
     revision,
@@ -195,6 +197,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         files=files,
         folders=folders,
         environments=found.environments,
+        hooks=_hooks(),
     )
 
 
@@ -240,6 +243,12 @@ def _pictures(pipelines: dict[str, Any], problems: Problems) -> list[wire.Snapsh
         with problems.caught(f"pipeline:{name}", f"The pipeline '{name}' cannot be read"):
             found.append(registry.picture(name, pipeline, problems.project_path, sources))
     return found
+
+
+def _hooks() -> list[wire.SnapshotHook]:
+    with contextlib.suppress(Exception):  # code of any shape is looked at, and what cannot be is nobody's mistake
+        return hooks_seen.read()
+    return []
 
 
 # ---- what the pipelines ask for and nobody gives ---------------------------------------------------

@@ -101,6 +101,7 @@ class StepStarted(Message):
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
     in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
+    tracking_file: str = ""  # where the run's steps tell each other their tracking run; "" = it has this step alone
     free_outputs: list[str] = field(default_factory=list)  # the run's final outputs: their small values are reported
     memory_limit_bytes: int = 0  # 0 = none
     artifact_limit_bytes: int = 1024**3  # a larger file is named, not kept
@@ -707,6 +708,16 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class SnapshotHook:
+    """An object or a module with hooks that Kedro registers."""
+
+    name: str
+    plugin: str  # the distribution that brings it; "" = the project's settings
+    hooks: list[str]  # the names of Kedro's hooks that it implements
+    reasons: list[str]  # why it counts on one process for a whole run, as parts of a sentence; [] = it does not
+
+
+@dataclass(frozen=True)
 class ProjectSnapshot:
     package_name: str
     kedro_version: str
@@ -723,6 +734,7 @@ class ProjectSnapshot:
     )  # names that the configuration takes by ${runtime_params:…}
     files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
     folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
+    hooks: list[SnapshotHook] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)  # Kedro environments that it has; [] = nobody can tell
 
 
@@ -734,7 +746,8 @@ def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
         ]
         datasets = [SnapshotDataset(**d) for d in raw["datasets"]]
         problems = [Problem(**{**p, "failure": _nested("failure", p.get("failure"))}) for p in raw["problems"]]
-        parts = {"pipelines": pipelines, "datasets": datasets, "problems": problems}
+        hooks = [SnapshotHook(**h) for h in raw.get("hooks", [])]
+        parts = {"pipelines": pipelines, "datasets": datasets, "problems": problems, "hooks": hooks}
         return ProjectSnapshot(**{**raw, **parts, "parameters": unpacked(raw["parameters"])})
     except (KeyError, TypeError) as error:
         raise WireError(f"Not a snapshot: {error}") from error

@@ -149,7 +149,7 @@ class Work:
     def _first_session(self, request: wire.StepStarted) -> Any:
         from kedro.framework.project import settings
 
-        settings.set("HOOKS", (*settings.HOOKS, *_store(request), self._hooks))
+        settings.set("HOOKS", (*settings.HOOKS, *_store(request), *_tracking(request), self._hooks))
         with warnings.catch_warnings():  # the run reads the same configuration, and warns itself
             warnings.simplefilter("ignore")
             parameters.check(request.parameters, self._place.project_path, self._place.env)
@@ -232,6 +232,15 @@ def _store(request: wire.StepStarted) -> list[Any]:
     from kedro_console.store import StoreHooks  # it needs Kedro
 
     return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory)]
+
+
+def _tracking(request: wire.StepStarted) -> list[Any]:
+    """The hook that keeps the steps of a run in one tracking run, where the project uses kedro-mlflow."""
+    if not request.tracking_file or "kedro_mlflow" not in sys.modules:
+        return []
+    from kedro_console.tracking import OneTrackingRun  # it needs Kedro
+
+    return [OneTrackingRun(Path(request.tracking_file))]
 
 
 def _progress(node: str, bar: Bar) -> wire.ProgressMade:
