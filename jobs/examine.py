@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -195,13 +194,8 @@ def _project(project: Project) -> Finding:
 
 def _away(project: Project) -> str:
     """What of a project is not there at this moment; "" when all is, or when workers on other machines decide that."""
-    if not project.folder.is_dir():
-        what = f"The folder {project.path} of {project.name} is not there: put it back, or change the project's path."
-    elif not os.access(project.interpreter, os.X_OK):
-        what = f"The Python {project.interpreter} of {project.name} is not there: put it back, or name another one."
-    else:
-        return ""
-    hosts = set(Worker.objects.alive(clock.now()).values_list("host", flat=True))
+    what = project.absence
+    hosts = set(Worker.objects.alive(clock.now()).values_list("host", flat=True)) if what else set()
     return what if hosts <= {platform.node()} else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import threading
 from collections import defaultdict
 from contextlib import suppress
@@ -15,7 +16,7 @@ from jobs import clock
 from jobs.dispatch import ask_for_snapshot
 from jobs.errors import ProjectError
 from jobs.fingerprint import fingerprint
-from jobs.models import Project
+from jobs.models import Project, Worker
 from jobs.snapshots import READ_FACTS, take
 
 logger = logging.getLogger(__name__)
@@ -33,18 +34,19 @@ _turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
 
 def reread(project: Project, *, at: datetime) -> None:
-    """Read a troubled project again if that may help, and wait for it; what is wrong then stands in the project.
+    """Read a troubled project again if that may help, or one that is gone; what is wrong then stands in the project.
 
     Of several who ask at once one reads, and never while rows are locked.
     """
-    if not project.trouble or connection.in_atomic_block:
+    if connection.in_atomic_block or not (project.trouble or _is_gone(project)):
         return
     turn = _turns[project.pk]
     if not turn.acquire(timeout=START_SECONDS):
         return
     try:
         project.refresh_from_db(fields=READ_FACTS)
-        if project.trouble and (_is_changed(project) or at - (project.checked_at or at) > BELIEVED):
+        is_late = at - (project.checked_at or at) > BELIEVED
+        if is_late or _is_changed(project):
             with suppress(ProjectError):
                 take(project, at=max(at, project.checked_at or at), seconds=START_SECONDS)
     finally:
@@ -59,6 +61,13 @@ def reread_changed(projects: list[Project], *, at: datetime) -> None:
         elif _is_changed(project) and not connection.in_atomic_block:
             with suppress(ProjectError):
                 take(project, at=at, seconds=START_SECONDS)
+
+
+def _is_gone(project: Project) -> bool:
+    """Whether its folder or Python is away here, where all the workers are that could run it."""
+    if not project.absence:
+        return False
+    return set(Worker.objects.alive(clock.now()).values_list("host", flat=True)) == {platform.node()}
 
 
 def _is_changed(project: Project) -> bool:

@@ -186,6 +186,7 @@ def _will_run(request: HttpRequest, form: RunForm, snapshot: Snapshot) -> dict[s
     """The box beside the form, with copies of the wish for a terminal."""
     return {
         **will_run(form, snapshot, clock.now()),
+        "is_refused": bool(form.pipeline.project.refusal(form.pipeline.name)),
         "takes": taken_by(form.pipeline, clock.now()),
         "curl": as_curl(form, request.build_absolute_uri("/api/v1/jobs")),
         "command": as_command(form),

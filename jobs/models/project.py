@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -68,6 +69,15 @@ class Project(models.Model):
     @property
     def folder(self) -> Path:
         return Path(self.path)
+
+    @property
+    def absence(self) -> str:
+        """What of the project is not there, seen from this machine; "" when all is."""
+        if not self.folder.is_dir():
+            return f"The folder {self.path} of {self.name} is not there: put it back, or change the project's path."
+        if not os.access(self.interpreter, os.X_OK):
+            return f"The Python {self.interpreter} of {self.name} is not there: put it back, or name another one."
+        return ""
 
     @property
     def problems(self) -> list[Problem]:

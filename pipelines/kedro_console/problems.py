@@ -58,7 +58,7 @@ class Problems:
         if module and self.owns(module):
             return f"{what}: the project has no module '{module}'; correct the import{place}, or add the module."
         if module:
-            return missing_package(module)
+            return missing_package(module, place)
         if isinstance(error, KeyError):
             return _missing_key(what, error, place)
         if isinstance(error, SyntaxError):
@@ -113,7 +113,7 @@ def missing_module(error: BaseException) -> str:
     return next((each.name or "" for each in chain(error) if isinstance(each, ModuleNotFoundError)), "")
 
 
-def missing_package(module: str) -> str:
+def missing_package(module: str, place: str = "") -> str:
     """The sentence for a module that cannot be imported."""
     top, package = module.split(".")[0], package_of(module)
     if top in STANDARD and "." in module:
@@ -123,7 +123,7 @@ def missing_package(module: str) -> str:
             f"The installed package '{package}' has no module '{module}': install the version of '{package}' that the "
             f"project was written for with {sys.executable} -m pip."
         )
-    return f"The package '{package}' is missing in the project's interpreter: {mend(package)}."
+    return f"The package '{package}' is missing in the project's interpreter{place}: {mend(package)}."
 
 
 def is_installed(module: str) -> bool:
@@ -143,7 +143,7 @@ def mend(*packages: str) -> str:
     """How to get these packages: by a command only when somebody we trust names them so."""
     if all(is_known(package) for package in packages):
         return install(*packages)
-    return f"install what brings it for {sys.executable}, by the name that the project's requirements give it"
+    return f"install it for {sys.executable} by the name that the project's requirements give it"
 
 
 def install(*packages: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import pytest
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs import following, reread
+from jobs import clock, following, reread
 from jobs.decide import decide
 from jobs.errors import ProjectError
 from jobs.find import find_pipeline
 from jobs.fingerprint import fingerprint
 from jobs.launch import launch
-from jobs.models import Firing, Pipeline, Project, Rule, Run
+from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
 from jobs.schedules import start_scheduled, wish
 from jobs.snapshots import add_project, take
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
@@ -84,6 +85,22 @@ def test_a_folder_that_came_back_starts_at_once(broken: Broken) -> None:
         start(broken.chain)
     folder.with_name("away").rename(folder)
     assert start(broken.chain).status == Status.QUEUED
+
+
+@pytest.mark.parametrize(("host", "is_refused"), [(platform.node(), True), ("another machine", False)])
+def test_a_folder_that_is_gone_is_noticed_by_a_start_where_the_workers_are(
+    broken: Broken, host: str, is_refused: bool
+) -> None:
+    broken.mend()
+    take(broken.project, at=AT)
+    now = clock.now()
+    Worker.objects.create(name="w", host=host, pid=1, slots=1, started_at=now, heartbeat_at=now)
+    broken.project.folder.rename(broken.project.folder.with_name("away"))
+    if is_refused:
+        with pytest.raises(ProjectError, match="is not there"):
+            start(broken.chain)
+    else:
+        assert start(broken.chain).status == Status.QUEUED
 
 
 def test_the_same_broken_files_are_not_read_for_every_start(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,8 @@ def test_a_project_of_another_kedro_generation_is_named(tmp_path: Path) -> None:
 def test_a_missing_package_is_named_and_no_name_is_proposed_that_anybody_may_own(tmp_path: Path) -> None:
     found = problem(snapshot(project_of_one(tmp_path, "import nosuchpackage.part\n" + WORK)), "import")
     assert found.sentence == (
-        "The package 'nosuchpackage' is missing in the project's interpreter: install what brings it for "
-        f"{sys.executable}, by the name that the project's requirements give it."
+        "The package 'nosuchpackage' is missing in the project's interpreter (src/demo/nodes.py, line 1): "
+        f"install it for {sys.executable} by the name that the project's requirements give it."
     )
     assert found.failure is not None
     assert [frame.file for frame in found.failure.frames if frame.is_project][-1] == "src/demo/nodes.py"
@@ -152,8 +152,8 @@ def test_a_type_whose_package_is_missing_names_dataset_and_package(tmp_path: Pat
     found = problem(snapshot(project), "dependency:nosuchpackage")
     assert found.severity == "error"
     assert found.sentence == (
-        "The dataset 'result' (demo.tables.Table) needs the package 'nosuchpackage', which is missing: install what "
-        f"brings it for {sys.executable}, by the name that the project's requirements give it."
+        "The dataset 'result' (demo.tables.Table) needs the package 'nosuchpackage', which is missing: install it "
+        f"for {sys.executable} by the name that the project's requirements give it."
     )
 
 

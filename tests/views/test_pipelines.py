@@ -14,7 +14,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from console.graph import element_id
 from jobs import clock
-from jobs.models import NodeRun, Pipeline, Snapshot
+from jobs.models import NodeRun, Pipeline, Project, Snapshot
 from jobs.states import NodeStatus, Status
 from jobs.statistics import LOOKED_AT, SHOWN, lately
 from jobs.upcoming import by_pipeline
@@ -228,3 +228,14 @@ def test_a_schedule_typed_wrong_by_hand_breaks_no_page(arguments: str) -> None:
     a_schedule(pipeline, crontab=at_seven(), kwargs=arguments)
     assert by_pipeline(clock.now()) == {}
     assert "Nothing starts this pipeline by itself." in show(pipeline)
+
+
+def test_a_project_that_cannot_be_read_says_so_instead_of_offering_a_run() -> None:
+    row = make_pipeline()
+    problem = {"severity": "error", "subject": "import", "sentence": "No module named not_there_yet."}
+    Project.objects.update(trouble=[problem], unread=["*"])
+    client = logged_in("operator")
+    for address in (reverse("pipelines"), reverse("pipeline", args=[row.pk])):
+        page = client.get(address).content.decode()
+        assert "No module named not_there_yet." in page and "last good picture" in page
+        assert "Cannot run" in page and "play_arrow" not in page

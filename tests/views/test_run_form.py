@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from jobs.models import Pipeline, Run, Snapshot
+from jobs.models import Pipeline, Project, Run, Snapshot
 from jobs.states import Cause, Runner
 from kedro_console.wire import Other, packed
 from tests.factories import AT, content, make_pipeline, make_project, make_run
@@ -312,3 +312,15 @@ def test_a_thousand_parameters_are_fields_and_the_rest_is_json(pipeline: Pipelin
     Snapshot.objects.create(project=pipeline.project, revision="many", content=raw, taken_at=AT)
     send(pipeline, **{"p:g0.n299": "7"})
     assert Run.objects.get().parameters == {"g0": {"n299": 7}}
+
+
+def test_a_project_that_cannot_be_read_does_not_offer_a_start_as_if_all_was_well(pipeline: Pipeline) -> None:
+    assert "Read it again and start" not in get(pipeline)
+    problem = {"severity": "error", "subject": "import", "sentence": "No module named not_there_yet."}
+    Project.objects.update(trouble=[problem], unread=["*"])
+    page = get(pipeline)
+    assert "No module named not_there_yet." in page
+    assert "Read it again and start" in page
+    answer = post(pipeline)
+    assert (answer.status_code, Run.objects.count()) == (200, 0)
+    assert "No module named not_there_yet." in answer.content.decode()
