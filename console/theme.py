@@ -73,6 +73,7 @@ UNFOLD: dict[str, Any] = {
     "SCRIPTS": [
         lambda request: static("console/console.js"),
         lambda request: static("console/confirm.js"),
+        lambda request: static("console/admin.js"),
         lambda request: static("console/logs.js"),
         lambda request: static("console/palette.js"),
     ],

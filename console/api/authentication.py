@@ -86,6 +86,8 @@ class LocalAnonymous(BaseAuthentication):
         role = settings.CONSOLE_ANONYMOUS_API
         if role == "off" or not _comes_from_here(request):
             return None
+        if get_authorization_header(request) or "HTTP_X_API_KEY" in request.META:
+            raise AuthenticationFailed("Send the token as `Authorization: Bearer TOKEN`; nothing else is read.")
         _refuse_other_sites(request)
         if request.method not in SAFE_METHODS and _media_type(request) != "application/json":
             raise UnsupportedMediaType(_media_type(request))

@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern
 from django.utils import timezone
@@ -16,7 +17,9 @@ from console.models import ApiToken
 from console.roles import Role, permissions
 from jobs.models import Run
 from tests.api.conftest import get, post
-from tests.factories import make_pipeline, make_run, make_user
+from tests.factories import make_pipeline, make_quota, make_run, make_user
+from tests.records import a_request
+from tests.views.scenes import a_worker
 
 OPEN = {"health", "openapi", "docs", "not_here"}
 DOORS = [pattern for pattern in urlpatterns if pattern.name not in OPEN]
@@ -283,3 +286,41 @@ def test_what_a_form_can_send_is_refused_though_it_is_json_inside(local: Client,
     assert local.generic("POST", f"/api/v1/jobs/{run.pk}/cancel", b"", content_type).status_code == 415
     run.refresh_from_db()
     assert run.cancel_requested_at is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": "Token abc"}, {"Authorization": "abc"}, {"Authorization": "Basic YTpi"}, {"X-API-Key": "a"}],
+)
+def test_who_shows_something_like_a_token_never_acts_as_nobody(local: Client, headers: dict[str, str]) -> None:
+    answer = post(local, "/jobs", {"pipeline_name": "report"}, headers=headers)
+    assert answer.status_code == 401 and "Authorization: Bearer TOKEN" in answer.json()["detail"]
+    assert not Run.objects.exists()
+
+
+def test_a_token_acts_as_its_user_in_every_record_also_on_this_machine(local: Client, caller) -> None:
+    client = caller("operator", of="admin")
+    client.defaults.update(REMOTE_ADDR="127.0.0.1", HTTP_HOST="localhost:8000")
+    name = User.objects.get().username
+    job = post(client, "/jobs", {"pipeline_name": "report"}).json()
+    assert job["user_id"] == name
+    post(client, f"/jobs/{job['id']}/cancel")
+    run = Run.objects.get()
+    assert (run.requested_by_name, run.cancel_requested_by) == (name, name)
+    assert run.requested_by and run.requested_by.username == name
+    assert {move.by for move in run.transitions.all()} == {name}
+    again = post(client, f"/jobs/{job['id']}/retry").json()
+    assert again["user_id"] == name
+    worker = a_worker()
+    patched = client.patch(
+        f"/api/v1/workers/{worker.name}", {"wanted_state": "paused"}, content_type="application/json"
+    )
+    assert patched.status_code == 200
+    worker.refresh_from_db()
+    quota = make_quota()
+    post(client, f"/quotas/{quota.name}/pause")
+    quota.refresh_from_db()
+    record = a_request(run)
+    post(client, "/requests/dismiss", {"requests": [record.pk], "why": "known"})
+    record.refresh_from_db()
+    assert (worker.wanted_by, quota.paused_by, record.settled_by) == (name, name, name)

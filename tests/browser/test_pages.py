@@ -5,10 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
 
 from jobs import clock
 from jobs.models import Run
 from jobs.states import Status
+from tests.factories import make_run
+from tests.views.artifacts import an_artifact
 from tests.views.scenes import a_worker, busy_quota, ended, failed_in_a_node, running, with_log
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
@@ -56,6 +60,53 @@ def test_no_page_is_wider_than_its_window(open_as: Open, width: int) -> None:
     for path in every_page():
         page.goto(path)
         assert (path, page.evaluate("document.documentElement.scrollWidth")) == (path, width)
+
+
+def admin_pages() -> list[str]:
+    run = running()
+    artifact = an_artifact(run, name="a_name_that_is_" + "very_" * 20 + "long.csv")
+    person = User.objects.get(username="admin")
+    rows = (person, artifact, run, run.pipeline, run.pipeline.project)
+    return [reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]) for row in rows]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forms_of_the_admin_are_accessible_and_fit_a_phone(open_as: Open, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_as("admin", "/", color_scheme=scheme)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in admin_pages():
+        page.goto(path)
+        page.wait_for_load_state("load")
+        found = Axe().run(page).response["violations"]
+        serious = [
+            (path, violation["id"], [node["html"][:160] for node in violation["nodes"][:3]])
+            for violation in found
+            if violation["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        assert (path, page.evaluate("document.documentElement.scrollWidth")) == (path, 390)
+
+
+OVERLAPS = """() => {
+    const all = [...document.querySelectorAll(".kc-top button, .kc-top a, .kc-top select")];
+    const shown = all.filter((one) => one.checkVisibility());
+    const both = (a, b, low, high) => Math.min(a[high], b[high]) - Math.max(a[low], b[low]) > 1;
+    const meet = (a, b) => both(a, b, "left", "right") && both(a, b, "top", "bottom");
+    return shown.flatMap((one, place) => shown.slice(place + 1)
+        .filter((other) => meet(one.getBoundingClientRect(), other.getBoundingClientRect()))
+        .map((other) => `${one.textContent.trim()} / ${other.textContent.trim()}`));
+}"""
+
+
+def test_nothing_at_the_top_covers_anything_on_a_phone(open_as: Open) -> None:
+    page = open_as("admin", "/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    waits, pipeline = make_run(), make_run().pipeline_id
+    for path in [*every_page(), f"/runs/{waits.pk}/", f"/pipelines/{pipeline}/", f"/pipelines/{pipeline}/run/"]:
+        page.goto(path)
+        assert (path, page.evaluate(OVERLAPS)) == (path, [])
 
 
 def test_the_log_follows_until_one_scrolls_up_and_again_when_asked(open_as: Open) -> None:
