@@ -44,6 +44,7 @@ class Outcome:
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[dict[str, Any]] = field(default_factory=list)
     unkept: list[dict[str, Any]] = field(default_factory=list)
+    warning: str = ""
 
 
 def finish(
@@ -115,6 +116,8 @@ def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
     known: dict[str, Any] = {"peak_memory_bytes": max(run.peak_memory_bytes, outcome.facts.get("peak_memory_bytes", 0))}
     if outcome.uploads:
         uploads.wait(outcome.uploads, at)
+    if outcome.warning:
+        known["warning"] = outcome.warning
     if outcome.unkept:
         _note_unkept(run, outcome, at)
     if outcome.results or outcome.artifacts or run.results is None:

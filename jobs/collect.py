@@ -297,14 +297,15 @@ class Collector:
             self.write(run)
         self.forget()
 
-    def append_late(self) -> None:
-        """Lines that came after the step had ended under this lease: they join its log, and nothing else changes."""
+    def append_late(self, warning: str = "") -> None:
+        """Lines that came after the step had ended under this lease join its log; its run is given the warning."""
         if not self.log.lines:
             return
         self._pending_lines += self.log.take()
         with transaction.atomic():
             run = Run.objects.select_for_update().only("seq", "log_seq").get(pk=self.step.run_id)
-            Run.objects.filter(pk=run.pk).update(log_seq=run.log_seq + len(self._pending_lines))
+            known = {"warning": warning} if warning else {}
+            Run.objects.filter(pk=run.pk).update(log_seq=run.log_seq + len(self._pending_lines), **known)
             self._write_lines(run.log_seq + 1)
 
     def write(self, run: Run, **facts: Any) -> None:

@@ -41,7 +41,25 @@ def outcome_of(seen: Collector, ending: Ending) -> Outcome:
         artifacts=seen.artifacts,
         uploads=seen.uploads,
         unkept=list(seen.unkept.values()),
+        warning=bad_end(seen.exit) if status == Status.SUCCEEDED and seen.exit else "",
     )
+
+
+def bad_end(left: wire.ChildExited | None) -> str:
+    """What is to be told of the end of a process whose nodes had succeeded; None: nobody saw it end."""
+    if left and not left.signal and not left.exit_code:
+        return ""
+    if left is None:
+        how = "did not end in time"
+    elif left.is_stuck:
+        how = "got stuck when it ended, and was killed"
+    elif left.memory_limit_bytes:
+        how = f"was killed at {_gigabytes(left.peak_memory_bytes)} of {_gigabytes(left.memory_limit_bytes)} allowed"
+    elif left.signal:
+        how = f"was ended by {_signal(left.signal)}"
+    else:
+        how = f"ended with exit code {left.exit_code}"
+    return f"The nodes had succeeded, but then their process {how}: files that it still had open may be incomplete."
 
 
 def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:

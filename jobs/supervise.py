@@ -24,7 +24,7 @@ from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Run, Step
 from jobs.node_limits import NodeLimits
-from jobs.outcome import Ending, outcome_of
+from jobs.outcome import Ending, bad_end, outcome_of
 from jobs.states import Runner, Status
 from jobs.tell import request_for, step_folder, structure_of
 from kedro_console import wire
@@ -207,10 +207,11 @@ class Supervision:
             if self.hold.is_handed_back or self.hold.is_stop_asked or not self._hear(left):
                 break
         self.collector.close_log(time.time())
-        if self.collector.exit is None or self.collector.exit.exit_code:
-            self.collector.say("WARNING", "The process did not end well after its step had succeeded.", time.time())
+        warning = bad_end(self.collector.exit)
+        if warning:
+            self.collector.say("WARNING", warning, time.time())
         try:
-            self.collector.append_late()
+            self.collector.append_late(warning)
         except OperationalError as error:
             logger.warning("The database took no last lines of %s: %s", self.step, error)
 
@@ -316,6 +317,8 @@ class Supervision:
     def _say_why(self, outcome: Outcome) -> None:
         if outcome.error:
             self.collector.say("ERROR", outcome.error, time.time())
+        if outcome.warning:
+            self.collector.say("WARNING", outcome.warning, time.time())
 
     def _notice_new_code(self) -> None:
         """The pages should show the pipelines as they are now."""

@@ -98,6 +98,7 @@ class JobShape(serializers.Serializer[Any]):
     env = serializers.CharField(help_text="The Kedro environment; empty: the project's default.")
     progress = ProgressShape(source="*")
     wait_reason = serializers.CharField(help_text="Why it has to wait; empty when nothing holds it back.")
+    warning = serializers.CharField(help_text="What went wrong when its processes ended, after their nodes had.")
     plan_reason = serializers.CharField(help_text="Why it has fewer steps than asked for; empty: it has not.")
     cancel_requested_at = Moment(allow_null=True)
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")

@@ -81,6 +81,7 @@ class Run(Moving):
     is_side_job = models.BooleanField(default=False, help_text="Its end never changes what its main run is.")
     is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
     plan_reason = models.TextField(blank=True, help_text="Why it has fewer steps than its pipeline asks for.")
+    warning = models.TextField(blank=True, help_text="What went wrong when its processes ended, after their nodes had.")
     unshared = models.JSONField(
         default=list, blank=True, help_text="Datasets that stay in the process that makes them, even with a store."
     )

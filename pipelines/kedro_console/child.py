@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import atexit
+import contextlib
 import difflib
+import gc
 import os
 import signal
 import socket
 import sys
-import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from kedro_console import bytecode, failures, handlers, learned, logs, masking, processes, record, warm, wire
+from kedro_console import (
+    bytecode,
+    compat,
+    ending,
+    failures,
+    handlers,
+    learned,
+    logs,
+    masking,
+    processes,
+    record,
+    saved,
+    warm,
+    wire,
+)
 from kedro_console.freshness import Freshness
 from kedro_console.report import Reporter
 from kedro_console.work import Place, Work
@@ -21,21 +36,75 @@ from kedro_console.work import Place, Work
 FEW = 3
 
 
-def run_forked(request: wire.StepStarted, place: Place, warmth: warm.Warmth, packets: socket.socket, pipe: int) -> None:
-    """What the forked child does, from its first instruction to its last; does not return."""
-    code = 70
+@dataclass
+class Birth:
+    """All that a copy of a warm host has to know."""
+
+    request: wire.StepStarted
+    place: Place
+    warmth: warm.Warmth
+    packets: socket.socket
+    pipe: int
+
+
+class Forked(BaseException):
+    """Climbs out of the host in its copy: the child's end is an interpreter's only with no other program below it."""
+
+    def __init__(self, birth: Birth) -> None:
+        super().__init__()
+        self.birth = birth
+
+
+def live(birth: Birth) -> int:
+    """What the forked child does, from its first instruction to the last one of ours; its exit code."""
+    end = End(Reporter(birth.packets))
     try:
         os.setsid()
-        _take_pipe(pipe)
+        _take_pipe(birth.pipe)
         _become_ordinary()
-        warm.reseed(warmth)
-        if warmth.kept:
-            warmth.kept.serve()
-        code = Work(place, warmth, Reporter(packets)).run(request)
-    except BaseException as error:  # noqa: BLE001  (nothing may climb into the host's code that is below us)
-        logs.write_line("CRITICAL", "logging", failures.describe(error, place.project_path).traceback)
+        warm.reseed(birth.warmth)
+        if birth.warmth.kept:
+            birth.warmth.kept.serve()
+        end.code = _work(birth, end)
+    except BaseException as error:  # noqa: BLE001  (nobody is above who would tell it)
+        logs.write_line("CRITICAL", "logging", failures.describe(error, birth.place.project_path).traceback)
+    end.close_up(is_copy=not birth.warmth.acts_at_its_end)
+    return end.code
+
+
+def _work(birth: Birth, end: End) -> int:
+    work = Work(birth.place, birth.warmth, end.reporter)
+    try:
+        return work.run(birth.request)
     finally:
-        _leave(code)
+        end.ledger = work.ledger
+
+
+class End:
+    """How the process ends; what it keeps of its work is only what has to be told."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter, self.code = reporter, 70
+        self.ledger: saved.Ledger | None = None
+
+    def close_up(self, *, is_copy: bool) -> None:
+        """Ends the process, or returns when the interpreter has to: of a copy only when something is left open."""
+        ending.close_up()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if is_copy and not ending.unfinished():
+            try:
+                self._tell_changes()
+            finally:
+                ending.leave_now(self.code)
+        with contextlib.suppress(OSError):  # the host is gone
+            self.reporter.send_ending(self.ledger.tasks() if self.ledger else ())
+        compat.let_go()
+        ending.keep_streams()
+        gc.unfreeze()
+
+    def _tell_changes(self) -> None:
+        for event in self.ledger.renewed() if self.ledger else ():
+            self.reporter.send(event)
 
 
 def refusal(request: wire.StepStarted, warmth: warm.Warmth) -> wire.StepRefused | None:
@@ -98,16 +167,6 @@ def _become_ordinary() -> None:
     processes.adopt_orphans()
 
 
-def _leave(code: int) -> None:
-    """Ends like an interpreter does (threads joined, atexit run), but never runs the host's own ends."""
-    try:
-        getattr(threading, "_shutdown", lambda: None)()
-        getattr(atexit, "_run_exitfuncs", lambda: None)()
-        logs.finish()
-    finally:
-        os._exit(code)
-
-
 # ---- a child that was not forked -------------------------------------------------------------------
 
 
@@ -137,17 +196,20 @@ def main() -> None:
         if fresh.changed(at_once=True):
             _start_over(environment)
     request = _request(arguments.request)
-    code = 1
-    try:
-        refused = broken(error, place.project_path) if error else refusal(request, warmth) if warmth else None
-        if refused is None and warmth is not None:
-            code = Work(place, warmth, reporter).run(request)
-        elif refused is not None:
-            reporter.send(refused)
-            logs.echoes = True
-            handlers.release(is_first=True)()
-    finally:
-        _leave(code)
+    end = End(reporter)
+    end.code = 1
+    refused = broken(error, place.project_path) if error else refusal(request, warmth) if warmth else None
+    if refused is not None:
+        reporter.send(refused)
+        logs.echoes = True
+        handlers.release(is_first=True)()
+    elif warmth is not None:
+        try:
+            end.code = _work(Birth(request, place, warmth, packets, -1), end)
+        except BaseException as caught:  # noqa: BLE001  (nobody is above who would tell it)
+            logs.write_line("CRITICAL", "logging", failures.describe(caught, place.project_path).traceback)
+    end.close_up(is_copy=False)
+    sys.exit(end.code)
 
 
 def _start_over(environment: dict[str, str]) -> None:

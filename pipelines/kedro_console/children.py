@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kedro_console import processes, report, wire
+from kedro_console import processes, renewals, report, wire
 from kedro_console.talk import Talk
 
 BLOCK = 64 * 1024
@@ -84,6 +84,10 @@ class Child:
         self._has_own_peak = True  # the kernel's highest figure is of this step alone
         self.is_waiting = False  # its step is done, and another may follow
         self._first_bytes = processes.memory_bytes([pid])
+        self.is_stuck = False  # the watchdog ended it when it ended
+        self._tasks: list[dict[str, Any]] = []  # saves that its end may complete
+        self._moved: tuple[int, float] | None = None  # since it ends: processor time, and when that grew last
+        self.renewal: renewals.Renewal | None = None
         self._is_reading = False
         self._is_closed = False
         talk.low = self.resume
@@ -146,6 +150,10 @@ class Child:
             self._cpu_seconds = float(inner["cpu_seconds"])
             self._kept_bytes = int(inner["kept_bytes"])
             self._wait_for_next()
+        elif inner["kind"] == report.UNFINISHED:
+            self._tasks.append(inner["task"])
+        elif inner["kind"] == report.ENDING:
+            self._moved = (0, time.monotonic())
 
     def _check_room(self) -> None:
         if self.talk.is_full and self.status is None:
@@ -224,6 +232,17 @@ class Child:
             return False
         return now - (self._started + 9 * seconds if self._warm_since is None else self._warm_since) > seconds
 
+    def end_if_stuck(self, now: float, seconds: float) -> None:
+        """Kills it when it ends and has used no processor time for so long."""
+        if self._moved is None or self.is_stopped:
+            return
+        ticks = processes.cpu_ticks(processes.tree(self.pid))
+        if ticks != self._moved[0]:
+            self._moved = (ticks, now)
+        elif now - self._moved[1] > seconds:
+            self.is_stuck = True
+            self.kill()
+
     def hold(self, until: float) -> None:
         """The supervisor holds the step until then."""
         self.held_until = until
@@ -254,6 +273,8 @@ class Child:
             for pid in reversed(processes.tree(self.pid)):
                 processes.kill(pid)
         processes.kill_group(self.pid)
+        if self.renewal:
+            self.renewal.close()
 
     def died(self, status: int, usage: resource.struct_rusage) -> None:
         self.status = status
@@ -266,8 +287,17 @@ class Child:
         processes.kill_group(self.pid)
         return not processes.is_group_alive(self.pid)
 
+    def is_renewing(self) -> bool:
+        """Of a dead child that is drained: begins to tell its saves anew; True until that is done."""
+        if self._tasks:
+            self.renewal = renewals.begin(self._tasks, self.talk, self._selector)
+            self._tasks = []
+        return self.renewal is not None and not self.renewal.is_over
+
     def drain(self) -> None:
         """Forwards all that the dead child had written, then closes its channels."""
+        if self._is_closed:
+            return
         self._pause()
         for read in (self._read_packet, self._read_log):
             with contextlib.suppress(BlockingIOError):
@@ -290,6 +320,7 @@ class Child:
                 memory_limit_bytes=self._over_limit,
                 is_hung=is_hung,
                 is_unheld=self.is_unheld,
+                is_stuck=self.is_stuck,
             )
         )
         self.talk.end()

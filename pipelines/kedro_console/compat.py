@@ -160,9 +160,9 @@ def _read_once(loader_class: Any) -> Any:
             try:
                 known[key] = loader_class.__getitem__(self, key)
             except Exception as error:  # noqa: BLE001  (there are no credentials, for example: Kedro asks each time)
-                known[key] = error
+                known[key] = _without_frames(error)
         if isinstance(known[key], Exception):
-            raise known[key].with_traceback(None)
+            raise _copied(known[key])  # what is raised holds the frames of those who catch it
         return copy.deepcopy(known[key])
 
     def put(self: Any, key: str, value: Any) -> None:
@@ -171,6 +171,21 @@ def _read_once(loader_class: Any) -> Any:
 
     methods = {"__getitem__": get, "__setitem__": put, "__module__": loader_class.__module__}
     return type(loader_class.__name__, (loader_class,), methods)
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The error without what its frames hold: that would live as long as the session."""
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.__traceback__, seen = None, seen.__cause__ or seen.__context__
+    return error
+
+
+def _copied(error: Exception) -> Exception:
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001  (a class with a way of its own to be made)
+        return error.with_traceback(None)
 
 
 def allow_again(session: Any) -> None:
@@ -185,6 +200,11 @@ def quicken_pipelines() -> None:
     for known in dict(pipelines).values():
         with contextlib.suppress(TypeError):  # a class of the project's own
             known.__class__ = _quick_pipeline()
+
+
+def let_go() -> None:
+    """Holds nothing of Kedro any more: Python takes it and the project apart as if we had not been here."""
+    _quick_pipeline.cache_clear()
 
 
 @functools.lru_cache(maxsize=1)

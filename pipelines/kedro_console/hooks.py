@@ -12,13 +12,13 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from kedro_console import compat, facts, failures, logs, masking, wire
+from kedro_console import compat, facts, failures, logs, masking, saved, wire
 from kedro_console.keep import Keeper
 from kedro_console.registry import is_parameter
 from kedro_console.report import Reporter
+from kedro_console.saved import Ledger
 from kedro_console.traffic import Traffic
 
-MAX_NOTE = 1_000
 RUNNER_FILES = ("kedro/runner/task.py", "kedro/runner/runner.py")
 
 
@@ -63,6 +63,7 @@ class Hooks:
         self._project_path = project_path
         self._reporter = reporter
         self._keeper = keeper
+        self.ledger = Ledger(keeper)
         self._versions = versions
         self._catalog: Any = None
         self._running: dict[str, _Running] = {}
@@ -74,10 +75,15 @@ class Hooks:
 
     def begin_next(self, keeper: Keeper) -> None:
         """The next step of the run follows in this process; parameters and versions are known by now."""
-        self._keeper, self._has_gone_on = keeper, True
+        self._keeper, self.ledger, self._has_gone_on = keeper, Ledger(keeper), True
         self._running.clear()
         self._on_thread.clear()
         self._begun.clear()
+
+    def forget_step(self) -> None:
+        """Lets go of what the step has used: its datasets may have files to close."""
+        self._catalog = None
+        self._running.clear()
 
     # ---- the run ----
 
@@ -235,7 +241,7 @@ class Hooks:
         found_rows, columns = facts.shape(data)
         is_free = name in self._keeper.free_outputs
         value, has_value = facts.small_value(data) if is_free else (None, False)
-        kept, unkept = self._keeper.keep(name, facts.place(dataset) if dataset is not None else "", data)
+        place = facts.place(dataset) if dataset is not None else ""
         event = wire.DatasetSaved(
             at=time.time(),
             dataset=name,
@@ -251,15 +257,12 @@ class Hooks:
             value=value,
             has_value=has_value,
             sample=facts.sample(data),
-            kept=kept[0] if kept else None,
-            note=" ".join(each.reason for each in unkept)[:MAX_NOTE],
         )
-        self._reporter.send(event)
-        for file in kept[1:]:
-            self._reporter.send(wire.FileKept(time.time(), node, file, name))
-        for each in unkept:
-            logs.write_line("WARNING", "logging", each.reason)
-            self._reporter.send(wire.FileUnkept(time.time(), node, name, each.name, each.path, each.reason))
+        for told in saved.told(self._keeper, event, place, data):
+            if isinstance(told, wire.FileUnkept):
+                logs.write_line("WARNING", "logging", told.reason)
+            self._reporter.send(told)
+        self.ledger.add(event, place, data)
 
 
 def node_of(error: BaseException) -> str:

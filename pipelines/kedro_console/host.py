@@ -15,16 +15,20 @@ import platform
 import selectors
 import signal
 import socket
+import sys
 import time
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from kedro_console import (
     bytecode,
     child,
     compat,
     door,
+    ending,
+    forkable,
     freshness,
     masking,
     processes,
@@ -37,7 +41,7 @@ from kedro_console import (
 from kedro_console.children import Channels, Child
 from kedro_console.freshness import Freshness, await_installation
 from kedro_console.kept_code import Kept
-from kedro_console.learned import MODES, Learned
+from kedro_console.learned import MODES, Learned, state_of
 from kedro_console.talk import Talk
 from kedro_console.work import Place
 
@@ -55,6 +59,7 @@ class Options:
     place: Place
     idle_seconds: float
     first_event_seconds: float
+    end_seconds: float
     mode: str
 
 
@@ -72,6 +77,7 @@ class Host:
         self._mode = self._learned.mode if options.mode == "auto" else options.mode
         if self._mode == "fork" and options.mode == "auto" and self._learned.is_read_anew:
             self._mode = "standby"
+        self._pid = os.getpid()
         self._warmth: warm.Warmth | None = None
         self._broken: BaseException | None = None
         self._is_leaving = False
@@ -95,7 +101,8 @@ class Host:
             while not self._is_over():
                 self._turn()
         finally:
-            self._end()
+            if os.getpid() == self._pid:  # a copy of this process has nothing to do with the host's end
+                self._end()
 
     def _warm_up_recorded(self) -> None:
         """Everything that is read meanwhile has to stay as it is for as long as this host serves."""
@@ -119,8 +126,10 @@ class Host:
                 self._warmth = warm.warm_up(self._place.project_path, self._place.env, self._learned.modules)
             except BaseException as error:  # noqa: BLE001  (project code: told to whoever asks for a step)
                 self._broken = error
-            if self._options.mode == "auto" and self._warmth is not None and self._warmth.must_not_fork:
+            if self._options.mode == "auto" and self._warmth is not None and self._warmth.why_not_fork:
                 self._mode = "standby"
+                reason, code = _no_copy(self._warmth.why_not_fork), state_of(self._place.project_path)
+                self._learned.remember_mode(self._mode, reason, code)
         self._refill()
 
     def _refill(self) -> None:
@@ -144,6 +153,7 @@ class Host:
         if now >= each.next_measure:
             each.measure(now)
         each.end_if_unheld(now)
+        each.end_if_stuck(now, self._options.end_seconds)
         if each.is_late(now, self._options.first_event_seconds):
             each.is_given_up = True
             each.kill()
@@ -302,7 +312,7 @@ class Host:
                 mode=each.mode,
                 revision=self._revision,
                 packages=self._packages,
-                note=self._note,
+                note="" if has_gone_on else self._note,
                 kedro_version=compat.kedro_version(),
                 python_version=platform.python_version(),
                 has_gone_on=has_gone_on,
@@ -313,7 +323,7 @@ class Host:
     def _note(self) -> str:
         path = self._learned.restless
         if not path or not self._learned.is_read_anew:
-            return ""
+            return self._learned.reason if self._mode == self._learned.mode else ""
         shown = os.path.relpath(path, self._place.project_path)
         return f"The project reads {shown} while it is loaded, and its runs rewrite that: each step starts anew."
 
@@ -330,6 +340,9 @@ class Host:
         channels = [each.channels for each in self._children.values()] + [each.channels for each in self._waiting]
         ends = [end for each in channels for end in (each.packets, each.log)]
         requests = [each.request for each in self._waiting]
+        requests += [
+            each.renewal.output for each in self._children.values() if each.renewal and not each.renewal.is_over
+        ]
         talks = [talk.connection for talk in self._talks]
         return [self._selector, self._door.listener, self._wake, self._waker, *ends, *requests, *talks]
 
@@ -361,6 +374,7 @@ class Host:
     def _kill_orphans(self) -> list[int]:
         """Only the dead can have left processes to the host: each child adopts its own while it lives."""
         known = {*self._children, *(waiting.pid for waiting in self._waiting)}
+        known |= {each.renewal.pid for each in self._children.values() if each.renewal}
         orphans = [pid for pid in processes.children_of(os.getpid()) if pid not in known]
         for pid in orphans:
             for below in reversed(processes.tree(pid)):
@@ -369,6 +383,8 @@ class Host:
 
     def _bury(self, each: Child) -> None:
         each.drain()
+        if each.is_renewing():
+            return
         del self._children[each.pid]
         self._note_busy()
         self._last_busy = time.monotonic()
@@ -380,7 +396,7 @@ class Host:
             each.report_exit(is_hung=each.is_given_up)
             return
         self._mode = slower[0]
-        self._learned.remember_mode(self._mode)
+        self._learned.remember_mode(self._mode, _no_copy("a copy of it does not start"))
         self._launch(each.talk, replace(each.request, held_until=each.held_until), self._mode)
 
     def _end(self) -> None:
@@ -401,6 +417,10 @@ class Host:
         self._door.refuse_late(answer, END_SECONDS)
 
 
+def _no_copy(reason: str) -> str:
+    return f"The project is not run in copies of a warm process, but in new ones: {reason}."
+
+
 def _options() -> Options:
     parser = argparse.ArgumentParser(prog="kedro_console.host", description="Runs the steps of one Kedro project.")
     parser.add_argument("--socket", type=Path, required=True)
@@ -408,18 +428,44 @@ def _options() -> Options:
     parser.add_argument("--env", default="")
     parser.add_argument("--idle-seconds", type=float, default=900)
     parser.add_argument("--first-event-seconds", type=float, default=20)
+    parser.add_argument("--end-seconds", type=float, default=120)
     parser.add_argument("--mode", choices=("auto", *MODES), default="auto")
     given = parser.parse_args()
     known = Path(os.path.abspath(given.project))  # noqa: PTH100  (`resolve` follows links)
     place = Place(known.resolve(), given.env)
-    return Options(given.socket.absolute(), known, place, given.idle_seconds, given.first_event_seconds, given.mode)
+    seconds = (given.idle_seconds, given.first_event_seconds, given.end_seconds)
+    return Options(given.socket.absolute(), known, place, *seconds, given.mode)
+
+
+def _serve(options: Options) -> child.Birth:
+    """Returns only in a copy of the host. What the project has asked for at its end is not for the host to do."""
+    code = 0
+    try:
+        Host(options).run()
+    except child.Forked as forked:
+        return forked.birth
+    except SystemExit:
+        code = 0
+    except BaseException:  # noqa: BLE001  (as the interpreter would tell it)
+        traceback.print_exc()
+        code = 1
+    return _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    for finalizer in forkable.temporary_folders():
+        with contextlib.suppress(Exception):
+            finalizer()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ending.leave_now(code)
 
 
 def main() -> None:
     options = _options()
     warm.drop_working_folder()
     bytecode.distrust_old_bytecode()
-    Host(options).run()
+    sys.exit(child.live(_serve(options)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,10 +14,12 @@ from pathlib import Path
 from types import ModuleType
 
 from kedro_console import record
-from kedro_console.warm import NEVER_FORKED
+from kedro_console.forkable import NEVER_FORKED
 
 MODES = ("fork", "standby", "cold")
 IN_A_ROW = 3
+MOST_FILES = 20_000
+NO_CODE = frozenset({"__pycache__", "node_modules"})
 MODE_SECONDS = 24 * 3600  # a slower mode is tried again as a fork after this: the machine may only have been busy
 
 
@@ -30,6 +33,8 @@ class Learned:
     mode_at: float = 0.0  # when that was learned
     rewritten: list[str] = field(default_factory=list)  # what runs rewrote and so ended the last hosts, newest last
     is_rewritten_read: bool = False  # the project is loaded from it
+    reason: str = ""  # why it is not "fork", as a sentence
+    code: str = ""  # the state of the code for which that is so
 
     @classmethod
     def read(cls, folder: Path, project_path: Path, env: str) -> Learned:
@@ -41,8 +46,9 @@ class Learned:
             learned.rewritten = [path for path in raw.get("rewritten", []) if isinstance(path, str)]
             learned.is_rewritten_read = bool(raw.get("is_rewritten_read"))
             is_recent = time.time() - raw["mode_at"] < MODE_SECONDS
-            if raw["mode"] in MODES and is_recent:
+            if raw["mode"] in MODES and is_recent and raw.get("code") in (None, "", state_of(project_path)):
                 learned.mode, learned.mode_at = raw["mode"], raw["mode_at"]
+                learned.reason, learned.code = raw.get("reason", ""), raw.get("code", "")
         except (OSError, ValueError, KeyError, TypeError):
             return learned
         return learned
@@ -53,9 +59,10 @@ class Learned:
             self.modules = sorted({*self.modules, *fresh})
             self._write()
 
-    def remember_mode(self, mode: str) -> None:
+    def remember_mode(self, mode: str, reason: str = "", code: str = "") -> None:
+        """`code`: the state of the code (see `state_of`) for which this is so; "" for any."""
         if mode != self.mode:
-            self.mode, self.mode_at = mode, time.time()
+            self.mode, self.mode_at, self.reason, self.code = mode, time.time(), reason, code
             self._write()
 
     def ended_by(self, path: str, *, is_read: bool = False) -> None:
@@ -78,10 +85,26 @@ class Learned:
 
     def _write(self) -> None:
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        known = {"mode": self.mode, "mode_at": self.mode_at, "modules": self.modules, "rewritten": self.rewritten,
-                 "is_rewritten_read": self.is_rewritten_read}  # fmt: skip
+        known = {name: value for name, value in vars(self).items() if name != "path"}
         part.write_text(json.dumps(known), "utf-8")
         part.replace(self.path)
+
+
+def state_of(project_path: Path) -> str:
+    """Another text when a Python file of the project is written; "" when it has too many to look at."""
+    found, digest = 0, hashlib.sha256()
+    for folder, folders, files in os.walk(project_path):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NO_CODE)
+        for name in sorted(name for name in files if name.endswith(".py")):
+            with contextlib.suppress(OSError):
+                seen = Path(folder, name).stat()
+                digest.update(
+                    f"{folder}\0{name}\0{seen.st_mtime_ns}\0{seen.st_size}\n".encode("utf-8", "surrogateescape")
+                )
+        found += len(files)
+        if found > MOST_FILES:
+            return ""
+    return digest.hexdigest()
 
 
 def newly_imported(count_before: int, package: str) -> list[str]:

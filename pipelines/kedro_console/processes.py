@@ -68,6 +68,15 @@ def memory_bytes(pids: list[int]) -> int:
     return total
 
 
+def cpu_ticks(pids: list[int]) -> int:
+    """Processor time that these processes have used so far."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            total += sum(map(int, _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[11:13]))
+    return total
+
+
 def peak_bytes(pid: int) -> int:
     """The most resident memory that this process ever had, or has had since `forget_peak`; 0 when it is gone."""
     with contextlib.suppress(OSError, IndexError, ValueError):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kedro_console import masking, wire
+from kedro_console.progress import Bar
 
 READY = "child_ready"
 LEARNED = "modules_learned"
 WAITING = "child_waits"
+ENDING = "child_ends"
+UNFINISHED = "save_may_change"
 MAX_LEARNED = 3_000
 DATA = (wire.Asked, wire.FunctionReturned, wire.RequestMade, wire.RequestRecovered)
 """What is the project's own data or masked already: a secret in any other event becomes `***`."""
@@ -28,6 +32,10 @@ class Reporter:
         packet = fit(event)
         self._packets.send(packet if isinstance(event, DATA) else masking.packet(packet))
 
+    def send_progress(self, node: str, bar: Bar) -> None:
+        """Passes a node's progress bar on. What holds this lives to the last: nothing of the project hangs on it."""
+        self.send(wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit))
+
     def heard(self) -> Iterator[wire.Message]:
         """What the host hands on, answers and the next steps, until it closes the line."""
         while packet := self._packets.recv(2 * wire.MAX_EVENT_BYTES):
@@ -40,6 +48,12 @@ class Reporter:
     def send_ready(self) -> None:
         """Tells the host that a process of its own has warmed up."""
         self._packets.send(json.dumps({"kind": READY}).encode())
+
+    def send_ending(self, tasks: Iterable[dict[str, Any]]) -> None:
+        """Tells the host that this process ends as an interpreter does, and which saves its end may complete."""
+        for task in tasks:
+            self._packets.send(json.dumps({"kind": UNFINISHED, "task": task}).encode())
+        self._packets.send(json.dumps({"kind": ENDING}).encode())
 
     def send_learned(self, modules: list[str]) -> None:
         """Tells the host (nobody else) which modules this run had to import by itself."""

@@ -36,12 +36,12 @@ class Waiting:
 
 
 def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
-    """A copy of this process that runs the step; `ours` are the host's sockets and fds, closed in the copy."""
+    """A copy of this process, which raises `Forked` there; `ours` are the sockets and fds of the host, closed in it."""
     channels = Channels()
     pid = os.fork()
     if pid == 0:
         _close((*ours, channels.packets, channels.log))
-        child.run_forked(request, place, warmth, channels.child_packets, channels.child_log)
+        raise child.Forked(child.Birth(request, place, warmth, channels.child_packets, channels.child_log))
     channels.close_child_ends()
     return pid, channels
 

@@ -8,19 +8,17 @@ import logging
 import os
 import random
 import sys
-import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, handlers
+from kedro_console import compat, forkable, handlers
 from kedro_console.kept_code import Kept
 
 log = logging.getLogger("kedro_console")
 
-NEVER_FORKED = ("torch", "tensorflow", "pyspark", "jpype", "ray")
 ALIASES = {"scikit_learn": "sklearn", "pyyaml": "yaml", "pillow": "PIL", "python_dateutil": "dateutil",
            "python_pptx": "pptx", "beautifulsoup4": "bs4", "opencv_python": "cv2", "python_docx": "docx"}  # fmt: skip
 
@@ -35,10 +33,8 @@ class Warmth:
     random_state: Any = None  # of `random`, when the project seeds it while it is imported
     is_numpy_seeded: bool = False
     kept: Kept | None = None  # what a host's children import from
-
-    @property
-    def must_not_fork(self) -> bool:
-        return threading.active_count() > 1 or any(name in sys.modules for name in NEVER_FORKED)
+    why_not_fork: str = ""  # the rest of a sentence about the project
+    acts_at_its_end: bool = False  # something made while the project was imported
 
 
 def prepare_environment() -> None:
@@ -59,6 +55,7 @@ def drop_working_folder() -> None:
 def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     """Imports Kedro, the project, its plugins and the classes of its datasets; raises what the project raises."""
     prepare_environment()
+    before = forkable.Before()
     handlers.hold(hears_prints=True)
     os.chdir(project_path)
     _import_quietly((*compat.COPIED_BY_MEMORY_DATASET, *compat.IMPORTED_BY_A_RUN))
@@ -78,6 +75,10 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
     warmth.random_state = random.getstate() if is_python_seeded else None
     gc.collect()
+    warmth.acts_at_its_end = forkable.acts_at_its_end(project_path)
+    warmth.why_not_fork = before.why_not()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # else each copy would write it
     gc.freeze()
     return warmth
 

@@ -434,6 +434,7 @@ class ChildExited(Event):
     memory_limit_bytes: int = 0  # not 0: the host killed it for using more than this
     is_hung: bool = False  # no first event in time, in every mode
     is_unheld: bool = False  # the host killed it because its supervisor did not renew the lease
+    is_stuck: bool = False  # the host killed it because its end did not come to an end
 
 
 MESSAGES: Final[dict[str, type[Message]]] = {

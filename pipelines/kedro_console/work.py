@@ -26,6 +26,7 @@ from kedro_console import (
     artifacts,
     call,
     compat,
+    ending,
     failures,
     handlers,
     here,
@@ -43,8 +44,8 @@ from kedro_console import (
     wire,
 )
 from kedro_console.keep import Keeper
-from kedro_console.progress import Bar
 from kedro_console.report import Reporter
+from kedro_console.saved import Ledger
 
 INTERRUPTED = "interrupted"
 BAD_PARAMETERS = "bad_parameters"
@@ -66,6 +67,7 @@ class Work:
     def __init__(self, place: Place, warmth: warm.Warmth, reporter: Reporter) -> None:
         self._place, self._warmth, self._reporter = place, warmth, reporter
         self._environment = dict(os.environ)
+        self._handlers = ending.Handlers(place.project_path)
         self._session: Any = None
         self._hooks: Any = None
 
@@ -77,9 +79,10 @@ class Work:
         request = dataclasses.replace(request, parameters=wire.unpacked(request.parameters))
         masking.learn_parameters(request.parameters)
         here.enter(request.run_id, self._reporter)
-        logs.install(lambda node, bar: self._reporter.send(_progress(node, bar)))
+        logs.install(self._reporter.send_progress)
         code = self._step(request)
-        while code == 0 and request.may_go_on and _is_alone():
+        while code == 0 and request.may_go_on and _is_alone() and self._is_complete():
+            self._tell_changes()
             logs.finish()
             kept_values.give_back()
             self._reporter.send_waiting(_cpu_seconds(), kept_values.kept.size_bytes)
@@ -89,6 +92,20 @@ class Work:
             self._put_back()
             code = self._step(dataclasses.replace(following, parameters=request.parameters))
         return code
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What the last step saved."""
+        return self._hooks.ledger if self._hooks else None
+
+    def _is_complete(self) -> bool:
+        """Whether nothing is left to the end of this process, as it would be after a node in a process of its own."""
+        self._hooks.forget_step()
+        return not (self._warmth.acts_at_its_end or self._handlers.are_new or ending.unfinished())
+
+    def _tell_changes(self) -> None:
+        for event in self._hooks.ledger.renewed():
+            self._reporter.send(event)
 
     def _step(self, request: wire.StepStarted) -> int:
         """Runs the step and reports its end; the exit code."""
@@ -241,10 +258,6 @@ def _tracking(request: wire.StepStarted) -> list[Any]:
     from kedro_console.tracking import OneTrackingRun  # it needs Kedro
 
     return [OneTrackingRun(Path(request.tracking_file))]
-
-
-def _progress(node: str, bar: Bar) -> wire.ProgressMade:
-    return wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit)
 
 
 def unshareable(error: BaseException) -> str:

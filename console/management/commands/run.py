@@ -106,6 +106,8 @@ class Command(BaseCommand):
             self.stderr.write(printable(run.error))
         if run.code_change:
             self.stderr.write(printable(run.code_change))
+        if run.warning:
+            self.stderr.write(printable(run.warning))
         for artifact in run.artifacts.order_by("id"):
             size = f"{artifact.size_bytes:,} bytes"
             self.stdout.write(f"  {printable(artifact.name)}  {size}  {address({}, artifact.get_absolute_url())}")
