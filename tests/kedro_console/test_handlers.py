@@ -259,3 +259,32 @@ def test_a_log_file_that_cannot_be_opened_fails_the_run_as_it_would_fail_kedro_r
 def test_colours_arrive_and_no_other_sequence(run_body):
     said = run_body(r"print('\x1b[31mred\x1b[0m \x1b[2K\x1b[1Aplain')")
     assert "\x1b[31mred\x1b[0m plain" in [line.text for line in said.lines()]
+
+
+@pytest.mark.parametrize("mode", ["fork", "standby", "cold"])
+def test_what_is_said_at_import_is_said_once_in_every_mode(tmp_path, start_host, mode):
+    config = LOGGING.format(console=RICH, mode="a", disable="false", level="INFO")
+    project = project_at(tmp_path, config)
+    said = start_host(project, "--mode", mode).run()
+    once = ["settings are read", "while the pipelines are imported", "printed at import"]
+    assert [line.text for line in said.lines() if line.text in once] == once
+    assert not [line.text for line in said.lines() if line.stream == "raw"]
+    assert (project / "logs/all.log").read_text("utf-8").count("while the pipelines are imported") == 1
+
+
+REDACTING = """
+import json, logging
+
+class Formatter(logging.Formatter):
+    def format(self, record):
+        return json.dumps({"said": record.getMessage().replace("Smith", "S."), "at": record.levelname})
+
+logging.basicConfig(level="INFO", force=True)
+logging.root.handlers[0].setFormatter(Formatter())
+logging.getLogger("x").warning("of Mrs Smith")
+"""
+
+
+def test_a_formatter_of_the_project_has_the_last_word(run_body):
+    lines = [(line.level, line.logger, line.text) for line in run_body(REDACTING).lines() if "of Mrs" in line.text]
+    assert lines == [("WARNING", "x", '{"said": "of Mrs S.", "at": "WARNING"}')]
