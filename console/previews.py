@@ -246,7 +246,8 @@ def _sampled(artifact: Artifact) -> Preview | None:
     shown = _of_rows(rows, artifact, has_more=not is_whole)
     left = (artifact.columns or 0) - len(names)
     more = f" {left:,} further columns are not shown." if left > 0 else ""
-    return replace(shown, sentence=f"{shown.sentence}{more} As they were saved; download the file to see all.")
+    rest = "" if is_whole and not more else " Download the file to see the rest."
+    return replace(shown, sentence=f"{shown.sentence}{more} As they were saved.{rest}")
 
 
 def _cell(value: Any) -> str:
