@@ -240,7 +240,9 @@ def _sampled(artifact: Artifact) -> Preview | None:
     sample = last.data.get("sample") if last else None
     if not sample or (last and (last.data.get("kept") or {}).get("sha256") != artifact.sha256):
         return None
-    names = list(dict.fromkeys(name for row in sample for name in row))
+    names = last.data.get("names") if last else None
+    if not names:
+        return None
     rows = [names, *[["" if row.get(name) is None else _cell(row[name]) for name in names] for row in sample]]
     is_whole = artifact.rows is not None and artifact.rows <= len(sample)
     shown = _of_rows(rows, artifact, has_more=not is_whole)

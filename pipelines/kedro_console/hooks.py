@@ -239,6 +239,7 @@ class Hooks:
         dataset = compat.dataset_of(self._catalog, name)
         path, version = facts.location(dataset, is_save=True)
         found_rows, columns = facts.shape(data)
+        sample = facts.sample(data) if rows is None else []  # of a stream the last piece is what is here
         is_free = name in self._keeper.free_outputs
         value, has_value = facts.small_value(data) if is_free else (None, False)
         place = facts.place(dataset) if dataset is not None else ""
@@ -256,7 +257,8 @@ class Hooks:
             version=version,
             value=value,
             has_value=has_value,
-            sample=facts.sample(data),
+            sample=sample,
+            names=list(dict.fromkeys(name for row in sample for name in row)),
         )
         for told in saved.told(self._keeper, event, place, data):
             if isinstance(told, wire.FileUnkept):

@@ -287,6 +287,7 @@ class DatasetSaved(Event):
     value: Json = None  # a small JSON value of a free output, else None
     has_value: bool = False
     sample: list[dict[str, Json]] = field(default_factory=list)  # the first rows of a table
+    names: list[str] = field(default_factory=list)  # the columns of the sample in order, which a database may not keep
     parts: int | None = None  # of a mapping of tables: how many, for example the sheets of a workbook
     kept: KeptFile | None = None
     note: str = ""  # why a file was not kept, in one sentence

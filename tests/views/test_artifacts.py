@@ -268,7 +268,7 @@ def test_a_parquet_file_shows_its_first_rows_as_they_were_saved() -> None:
     page = logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
     assert "Parquet files are not previewed here" in page
     sample = [{"name": "Ä <b>", "n": 1}, {"name": None, "n": 2}]
-    saved = {"dataset": "cars", "sample": sample, "kept": {"sha256": row.sha256}}
+    saved = {"dataset": "cars", "sample": sample, "names": ["name", "n"], "kept": {"sha256": row.sha256}}
     Event.objects.create(
         run=run, step=run.steps.get(), seq=1, at=row.created_at, kind="dataset_saved", node="n", data=saved
     )
