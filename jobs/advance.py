@@ -239,7 +239,8 @@ def _start_over(step: Step, again: Step) -> None:
 
 def _close_nodes(step: Step, outcome: Outcome, at: datetime) -> None:
     """No node of an ended step may look alive."""
-    alive = NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes, status__in=sorted(NODE_LIVE))
+    mine = NodeRun.objects.filter(Q(step=step) | Q(name__in=step.nodes), run_id=step.run_id)
+    alive = mine.filter(status__in=sorted(NODE_LIVE))
     running = alive.filter(status=NodeStatus.RUNNING)
     running.update(status=NodeStatus(outcome.status), finished_at=at, error=outcome.error)
     waiting = NodeStatus.CANCELLED if outcome.status == Status.CANCELLED else NodeStatus.BLOCKED

@@ -90,6 +90,8 @@ class Collector:
         self._nodes = {row.name: row for row in rows}
         self._done = 0
         self._skipped: list[str] = []
+        self._gone: list[NodeRun] = []
+        self.graph_change = ""
         self._is_other_code = False
         self._flushed = time.monotonic()  # a short step is written once, at its end
         self._pending_lines: list[StoredLine] = []
@@ -147,8 +149,26 @@ class Collector:
     def _on_run_started(self, event: wire.RunStarted) -> None:
         if event.versions:
             self._run_facts |= {"resolved_parameters": opened(event.parameters), "versions": event.versions}
+        self.outputs = self.outputs | frozenset(event.outputs)
+        if event.is_whole:
+            self._take_whole(event.nodes)
         for name in event.nodes:
             self._node(name)
+
+    def _take_whole(self, nodes: list[str]) -> None:
+        """The nodes that the whole pipeline has in this process are the run's, whatever it was planned with."""
+        new = [name for name in nodes if name not in self._nodes]
+        there = set(nodes)
+        gone = [name for name, row in self._nodes.items() if name not in there and row.status == NodeStatus.WAITING]
+        if not (gone or new):
+            return
+        for name in gone:
+            self._gone.append(self._nodes.pop(name))
+        for position, name in enumerate(nodes):
+            self._node(name).position = position
+        self.graph_change = self._run_facts["graph_change"] = (
+            f"The pipeline has other nodes than when the project was read: {len(new)} new, {len(gone)} gone."
+        )
 
     def _on_nodes_skipped(self, event: wire.NodesSkipped) -> None:
         for name in event.nodes:
@@ -338,7 +358,9 @@ class Collector:
     def _write_nodes(self) -> None:
         if self._is_other_code:  # what the nodes, and those below them, follow from was looked up for the snapshot's
             NodeRun.objects.filter(run_id=self.step.run_id).exclude(content_key="").update(content_key="")
-        if self._unsaved:
+        if self._gone:
+            NodeRun.objects.filter(pk__in=[row.pk for row in self._gone]).delete()
+        if self._unsaved or self._gone:
             for row in self._unsaved:
                 row.pk = None  # set by a flush that was rolled back
             NodeRun.objects.bulk_create(self._unsaved)
@@ -398,7 +420,7 @@ class Collector:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
         self._skipped = []
-        self._started = None
+        self._started, self._gone = None, []
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
         self._requests = requests.Taken()
 

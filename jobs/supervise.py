@@ -25,6 +25,7 @@ from jobs.link import Link
 from jobs.models import Run, Step
 from jobs.node_limits import NodeLimits
 from jobs.outcome import Ending, bad_end, outcome_of
+from jobs.run_whole import take_all, was_taken
 from jobs.states import Runner, Status
 from jobs.tell import request_for, step_folder, structure_of
 from kedro_console import wire
@@ -135,8 +136,20 @@ class Supervision:
             self.link.close()
             if self._is_refused("stale"):
                 self.link.replace_host()
+            elif self._is_refused("unknown_node") and not is_following and self._takes_all():
+                continue
             elif not (is_following and self._was_never_taken()):
                 return
+
+    def _takes_all(self) -> bool:
+        """The pipeline has other nodes than the run was divided by: this step runs it whole, unless another does."""
+        if not take_all(self.step, self.token, at=clock.now(), by=self.worker_name):
+            if was_taken(self.step, self.token, at=clock.now(), by=self.worker_name):
+                self.ended = Ended()
+            return False
+        structure = structure_of(self.step.run)
+        self.collector = Collector(self.step, self.token, structure.outputs, structure.revision)
+        return True
 
     def _is_refused(self, reason: str) -> bool:
         return self.collector.refusal is not None and self.collector.refusal.reason == reason
@@ -324,7 +337,12 @@ class Supervision:
         """The pages should show the pipelines as they are now."""
         newest = self.pipeline.project.snapshot
         is_new = newest and self.collector.revision not in ("", newest.revision)
-        is_new = is_new or self._is_refused("unknown_node") or self._is_refused("unknown_pipeline")
+        is_new = (
+            is_new
+            or bool(self.collector.graph_change)
+            or self._is_refused("unknown_node")
+            or self._is_refused("unknown_pipeline")
+        )
         if is_new and self.pipeline.project.may_ask_for_check(clock.now()):
             ask_for_snapshot(self.pipeline.project_id)
 

@@ -104,6 +104,7 @@ class JobShape(serializers.Serializer[Any]):
     retry_of = serializers.SerializerMethodField(help_text="The job that this one repeats.")
     revision = serializers.CharField(help_text="The code revision of the project that it began with.")
     revisions = serializers.ListField(child=serializers.CharField(), help_text="Every revision that it ran.")
+    graph_change = serializers.CharField(help_text="How its nodes differ from those that were planned; empty: not.")
     code_change = serializers.CharField(help_text="From which node on it ran other code; empty: it is one piece.")
     peak_memory_bytes = serializers.IntegerField()
     not_kept = UnkeptShape(source="unkept_files.all", many=True, help_text="What it left behind and we do not keep.")

@@ -114,7 +114,7 @@ def refusal(request: wire.StepStarted, warmth: warm.Warmth) -> wire.StepRefused 
     if request.pipeline not in warmth.pipelines:
         return _unknown_pipeline(request, sorted(warmth.pipelines))
     gone = [name for name in request.nodes if name not in warmth.pipelines[request.pipeline]]
-    return _gone_nodes(gone, request) if gone else None
+    return _gone_nodes(gone, request, is_same_code=warmth.revision == request.expected_revision) if gone else None
 
 
 def _unknown_pipeline(request: wire.StepStarted, known: list[str]) -> wire.StepRefused:
@@ -124,12 +124,18 @@ def _unknown_pipeline(request: wire.StepStarted, known: list[str]) -> wire.StepR
     return wire.StepRefused(time.time(), "unknown_pipeline", sentence)
 
 
-def _gone_nodes(names: list[str], request: wire.StepStarted) -> wire.StepRefused:
+def _gone_nodes(names: list[str], request: wire.StepStarted, *, is_same_code: bool) -> wire.StepRefused:
     shown = f"{', '.join(names[:FEW])} and {len(names) - FEW} more" if len(names) > FEW else ", ".join(names)
     what = f"The node {shown} is" if len(names) == 1 else f"The nodes {shown} are"
-    when = "this run began" if request.begun_with else "the project was read; start the run again"
-    verb = "it was" if len(names) == 1 else "they were"
-    sentence = f"{what} not in the code any more: {verb} renamed or removed after {when}."
+    if is_same_code and not request.begun_with:
+        sentence = (
+            f"{what} not in the pipeline, which has other nodes than when the project was read, in the same code: "
+            "start the run again; if its nodes change whenever it is loaded, run it in one process."
+        )
+    else:
+        when = "this run began" if request.begun_with else "the project was read; start the run again"
+        verb = "it was" if len(names) == 1 else "they were"
+        sentence = f"{what} not in the code any more: {verb} renamed or removed after {when}."
     return wire.StepRefused(time.time(), "unknown_node", sentence)
 
 

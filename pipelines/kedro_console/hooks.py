@@ -93,7 +93,10 @@ class Hooks:
             self._catalog = catalog
             nodes = [node.name for node in pipeline.nodes]
             resolved = ({}, {}) if self._has_gone_on else (self._parameters(catalog), self._versions)
-            self._reporter.send(wire.RunStarted(time.time(), nodes, *resolved))
+            is_whole = self._keeper.is_whole
+            outputs = sorted(pipeline.outputs()) if is_whole else []
+            self._keeper.free_outputs |= frozenset(outputs)
+            self._reporter.send(wire.RunStarted(time.time(), nodes, *resolved, is_whole, outputs))
 
     @staticmethod
     def _parameters(catalog: Any) -> dict[str, Any]:

@@ -116,6 +116,7 @@ class Host:
         self._packages = revision.installed()
         self._warm_at = time.monotonic()
         if self._warmth is not None and self._mode == "fork":
+            self._warmth.revision = self._revision
             self._warmth.kept = Kept(
                 self._freshness.sources, revision.configuration_folder(str(self._place.project_path))
             )

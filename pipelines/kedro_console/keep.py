@@ -69,7 +69,7 @@ class Found:
     is_of_catalog: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keeper:
     """Copies deliverables below `folder`/kept: free outputs of the run whatever they are, others by their type."""
 
@@ -78,6 +78,7 @@ class Keeper:
     limit_bytes: int
     free_outputs: frozenset[str]
     conf_source: str = "conf"
+    is_whole: bool = False
     since: float = field(default_factory=time.time)
 
     def keep(self, dataset: str, path: str, value: object) -> tuple[list[wire.KeptFile], list[Unkept]]:

@@ -32,6 +32,7 @@ class Warmth:
     versions: dict[str, str] = field(default_factory=dict)  # distribution → version, of what is imported
     random_state: Any = None  # of `random`, when the project seeds it while it is imported
     is_numpy_seeded: bool = False
+    revision: str = ""  # of what was loaded, where it is known
     kept: Kept | None = None  # what a host's children import from
     why_not_fork: str = ""  # the rest of a sentence about the project
     acts_at_its_end: bool = False  # something made while the project was imported

@@ -216,6 +216,8 @@ class RunStarted(Event):
     nodes: list[str]
     parameters: dict[str, Json]
     versions: dict[str, str]  # package name → version, of what the project imports
+    is_whole: bool = False  # these are all nodes of the pipeline
+    outputs: list[str] = field(default_factory=list)  # the final datasets of a whole pipeline
 
 
 @dataclass(frozen=True)

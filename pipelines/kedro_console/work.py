@@ -186,6 +186,7 @@ class Work:
         folder = Path(given) if given else Path(tempfile.gettempdir()) / "kedro_console" / request.step_id
         free = frozenset(request.free_outputs)
         keeper = Keeper(self._place.project_path, folder, request.artifact_limit_bytes, free, compat.conf_source())
+        keeper.is_whole = not (request.nodes or request.choices or request.only_missing_outputs)
         artifacts.keeper = keeper
         if self._hooks is None:
             self._hooks = Hooks(self._place.project_path, self._reporter, keeper, self._warmth.versions)

@@ -12,7 +12,7 @@ import pytest
 from jobs import clock
 from jobs.models import Project, Run
 from jobs.snapshots import add_project, take
-from jobs.states import Status
+from jobs.states import NodeStatus, Status
 from tests import live
 from tests.e2e.test_runs import ended, start
 
@@ -184,6 +184,43 @@ def test_a_node_that_is_gone_is_said_in_words(alone: None, transactional_db: Non
         assert ended(begun.run).status == Status.FAILED
     wanted = "The node third is not in the code any more: it was renamed or removed after this run began."
     assert begun.run.error == wanted
+
+
+COUNT = 10
+EACH_LOAD = f"""
+import uuid
+from kedro.pipeline import Pipeline, node
+
+def part():
+    return 1
+
+def total(*parts):
+    return sum(parts)
+
+def register_pipelines():
+    names = [uuid.uuid4().hex[:8] for _ in range({COUNT})]
+    parts = [node(part, None, f"value_{{name}}", name=f"part_{{name}}") for name in names]
+    join = node(total, [f"value_{{name}}" for name in names], f"total_{{names[0]}}", name="join")
+    return {{"__default__": Pipeline([*parts, join])}}
+"""
+
+
+@pytest.mark.parametrize("runner", ["sequential", "threads", "distributed"])
+def test_a_pipeline_with_other_nodes_at_each_load_runs_with_its_own(
+    worker: object, transactional_db: None, tmp_path: Path, runner: str
+) -> None:
+    project = add_project(write_project(tmp_path / "tiny", {"pipeline_registry.py": EACH_LOAD}), at=clock.now())
+    run = ended(start(project, "__default__", settings={"runner": runner}))
+    assert run.status == Status.SUCCEEDED, run.error
+    assert (run.nodes_done, run.nodes_total) == (COUNT + 1, COUNT + 1)
+    assert set(run.node_runs.values_list("status", flat=True)) == {NodeStatus.SUCCEEDED}
+    assert run.graph_change == (
+        f"The pipeline has other nodes than when the project was read: {COUNT} new, {COUNT} gone."
+    )
+    assert [result["value"] for result in run.results.values()] == [COUNT]
+    if runner == "distributed":
+        assert run.plan_reason.startswith(f"1 step instead of {COUNT + 1}. ")
+    assert not run.steps.exclude(status__in=[Status.SUCCEEDED, Status.CANCELLED]).exists()
 
 
 @pytest.fixture

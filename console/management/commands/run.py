@@ -104,10 +104,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Run #{run.pk} {run.status}{took}: {_page(run)}")
         if run.error:
             self.stderr.write(printable(run.error))
-        if run.code_change:
-            self.stderr.write(printable(run.code_change))
-        if run.warning:
-            self.stderr.write(printable(run.warning))
+        for said in filter(None, (run.code_change, run.graph_change, run.warning)):
+            self.stderr.write(printable(said))
         for artifact in run.artifacts.order_by("id"):
             size = f"{artifact.size_bytes:,} bytes"
             self.stdout.write(f"  {printable(artifact.name)}  {size}  {address({}, artifact.get_absolute_url())}")
