@@ -127,9 +127,9 @@ def beginning(since: str, at: datetime) -> datetime | None:
         return at - timedelta(**{_UNITS[match[2]]: int(match[1])})
     try:
         day = datetime.fromisoformat(since)
-    except ValueError:
+        return (day if day.tzinfo else day.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # also what lies before or after all time
         return None
-    return day if day.tzinfo else day.replace(tzinfo=UTC)
 
 
 def found(search: Search, at: datetime, narrow: Callable[[RunQuerySet], RunQuerySet], most: int) -> list[int]:

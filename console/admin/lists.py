@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.widgets import AutocompleteMixin
 from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -94,6 +95,14 @@ class UncountedList(ChangeList):
         self.model_admin.dress(self.result_list)
 
 
+class KnownKeys:
+    """A field that is chosen from a search: what came back as a key and can be none is not looked up."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        keys = [key for key in value if key == "" or number_in(str(key)) is not None]
+        return super().optgroups(name, keys, attr)  # type: ignore[misc]
+
+
 class Admin(ModelAdmin):
     """What all our admin pages share."""
 
@@ -108,6 +117,13 @@ class Admin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedList
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        widget = getattr(getattr(field, "widget", None), "widget", None)  # it is wrapped, with links to add another
+        if isinstance(widget, AutocompleteMixin):
+            widget.__class__ = type(type(widget).__name__, (KnownKeys, type(widget)), {})
+        return field
 
     def dress(self, rows: Sequence[Any]) -> None:
         """Give the rows of one page what their columns need, in a fixed number of queries."""

@@ -132,7 +132,7 @@ class RuleAdmin(Admin):
 
     @action(description="Open the page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("rule", pk=object_id)
+        return redirect("rule", pk=number_in(object_id) or 0)
 
 
 @admin.register(Arrival)

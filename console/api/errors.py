@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import (
@@ -85,6 +85,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("The database did not answer: %s", error)
         return Response({"detail": "The database does not answer or is busy: try again."}, status=503)
+    if isinstance(error, DataError | OverflowError):
+        logger.warning("Refused: %s", error)
+        return Response({"detail": "A number or a text in the request is too large: write a smaller one."}, status=400)
     return _unexpected(error)
 
 

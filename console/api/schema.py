@@ -49,6 +49,7 @@ class Document(SpectacularJSONAPIView):
 
 class Page(SpectacularSwaggerSplitView):
     authentication_classes = []
+    metadata_class = None
     url_name = "api:openapi"
 
 
