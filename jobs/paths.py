@@ -19,6 +19,7 @@ Path = tuple[Any, ...]
 
 _PLAIN: Final = re.compile(r'[^\s.="\x00-\x1f\x7f]([^.="\x00-\x1f\x7f]*[^\s.="\x00-\x1f\x7f])?')
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"(?=\.|$)', re.DOTALL)
+MOST_KEYS: Final = 100
 _NOT_TEXT: Final = re.compile(r"[-+.\d].*|true|false|null", re.IGNORECASE | re.DOTALL)
 
 
@@ -179,6 +180,8 @@ def nested(pairs: Iterable[tuple[Path, Any]]) -> dict[Any, Any]:
     """Values by path as nested groups; BadParameters where one path is both a value and a group."""
     whole: dict[Any, Any] = {}
     for path, value in pairs:
+        if len(path) > MOST_KEYS:
+            raise BadParameters({f"{written(path[:5])}…": f"Nested deeper than {MOST_KEYS} groups."})
         place = whole
         for depth, key in enumerate(path[:-1], start=1):
             place = place.setdefault(key, {})

@@ -14,11 +14,14 @@ from jobs.paths import Path, merge, named, nested, split
 
 def parameters(pairs: list[str], file: str, known: dict[Any, Any]) -> dict[Any, Any]:
     """The parameters of `--params-file`, over them those of each `--param name=value`; `known` are the project's."""
-    whole = settled(_of_file(pathlib.Path(file)), known) if file else {}
-    for pair in pairs:
-        path, value = _of_pair(pair, known)
-        whole = merge(whole, nested([(path, value)]))
-    return as_given(whole)
+    try:
+        whole = settled(_of_file(pathlib.Path(file)), known) if file else {}
+        for pair in pairs:
+            path, value = _of_pair(pair, known)
+            whole = merge(whole, nested([(path, value)]))
+        return as_given(whole)
+    except RecursionError as error:
+        raise BadParameters({"parameters": "Nested too deeply."}) from error
 
 
 def _of_pair(pair: str, known: dict[Any, Any]) -> tuple[Path, Any]:

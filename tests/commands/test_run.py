@@ -344,6 +344,21 @@ def test_a_value_that_json_has_no_word_for_is_refused() -> None:
         given.parameters(["a=!!set {b, c}"], "", {})
 
 
+@pytest.mark.parametrize("pair", ["a=" + "[" * 900 + "]" * 900, "a" + ".b" * 5_000 + "=1", "a=" + "[" * 500])
+def test_what_is_nested_too_deeply_is_refused(pair: str) -> None:
+    with pytest.raises(BadParameters):
+        given.parameters([pair], "", {})
+
+
+@pytest.mark.parametrize("text", ["2026-02-30 10:00:00", "2026-01-02", "~x", "@x"])
+def test_a_text_that_looks_like_a_date_stays_text(text: str) -> None:
+    if text == "@x":
+        with pytest.raises(BadParameters, match="is not YAML"):
+            given.parameters([f"a={text}"], "", {})
+    else:
+        assert given.parameters([f"a={text}"], "", {}) == {"a": text}
+
+
 def test_names_are_split_at_commas_outside_of_brackets() -> None:
     assert given.names(["a,b", " c ", "f([x,y]) -> [z]"]) == ["a", "b", "c", "f([x,y]) -> [z]"]
 
