@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def live(birth: Birth) -> int:
             birth.warmth.kept.serve()
         end.code = _work(birth, end)
     except BaseException as error:  # noqa: BLE001  (nobody is above who would tell it)
-        logs.write_line("CRITICAL", "logging", failures.describe(error, birth.place.project_path).traceback)
+        end.tell(error, birth.place.project_path)
     end.close_up(is_copy=not birth.warmth.acts_at_its_end)
     return end.code
 
@@ -87,6 +88,16 @@ class End:
         self.reporter, self.code = reporter, 70
         self.ledger: saved.Ledger | None = None
 
+    def tell(self, error: BaseException, project_path: Path) -> None:
+        """Writes what has ended this process, or the one that a node has forked, into the log."""
+        if self.reporter.speaks:
+            logs.write_line("CRITICAL", "logging", failures.describe(error, project_path).traceback)
+        elif isinstance(error, SystemExit):
+            self.code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        else:
+            self.code = 1
+            traceback.print_exception(type(error), error, error.__traceback__)
+
     def close_up(self, *, is_copy: bool) -> None:
         """Ends the process, or returns when the interpreter has to: of a copy only when something is left open."""
         ending.close_up()
@@ -103,7 +114,7 @@ class End:
         gc.unfreeze()
 
     def _tell_changes(self) -> None:
-        for event in self.ledger.renewed() if self.ledger else ():
+        for event in self.ledger.renewed() if self.ledger and self.reporter.speaks else ():
             self.reporter.send(event)
 
 
@@ -213,7 +224,7 @@ def main() -> None:
         try:
             end.code = _work(Birth(request, place, warmth, packets, -1), end)
         except BaseException as caught:  # noqa: BLE001  (nobody is above who would tell it)
-            logs.write_line("CRITICAL", "logging", failures.describe(caught, place.project_path).traceback)
+            end.tell(caught, place.project_path)
     end.close_up(is_copy=False)
     sys.exit(end.code)
 

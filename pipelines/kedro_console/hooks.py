@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import multiprocessing
 import threading
 import time
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ class Hooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        if not self._reporter.speaks:
+            return
         with _harmless:
             self._catalog = catalog
             nodes = [node.name for node in pipeline.nodes]
@@ -131,11 +134,15 @@ class Hooks:
 
     @hook_impl(tryfirst=True)
     def before_node_run(self, node: Any) -> None:
+        if not self._may_begin():
+            return
         with _harmless:
             self._start(node)
 
     @hook_impl(trylast=True)
     def after_node_run(self, node: Any) -> None:
+        if not self._reporter.speaks:
+            return
         with _harmless:
             running = self._running.get(node.name)
             if running is None:
@@ -146,8 +153,16 @@ class Hooks:
 
     @hook_impl(tryfirst=True)
     def on_node_error(self, error: Exception, node: Any) -> None:
+        if not self._reporter.speaks:
+            return
         with _harmless:
             self._fail(node.name, error)
+
+    def _may_begin(self) -> bool:
+        """Whether this process speaks: a pool of Kedro's runner forks between nodes; what a node forks is in one."""
+        if not self._reporter.speaks and not self._running and multiprocessing.parent_process() is not None:
+            self._reporter.speak()
+        return self._reporter.speaks
 
     def _start(self, node: Any) -> None:
         if node.name in self._running:
@@ -182,6 +197,8 @@ class Hooks:
 
     @hook_impl(tryfirst=True)
     def before_dataset_loaded(self, dataset_name: str, node: Any) -> None:
+        if not self._may_begin():
+            return
         with _harmless:
             self._start(node)
             self._begun[threading.get_ident(), dataset_name] = time.perf_counter()
@@ -189,7 +206,7 @@ class Hooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any, node: Any) -> None:
         seconds = self._seconds(dataset_name)
-        if is_parameter(dataset_name):
+        if is_parameter(dataset_name) or not self._reporter.speaks:
             return
         with _harmless:
             dataset = compat.dataset_of(self._catalog, dataset_name)
@@ -216,6 +233,8 @@ class Hooks:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Any) -> None:
         seconds = self._seconds(dataset_name)
+        if not self._reporter.speaks:
+            return
         with _harmless:
             running = self._running.get(node.name)
             if running is not None and running.is_streamed:

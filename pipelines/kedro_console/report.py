@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +21,32 @@ UNFINISHED = "save_may_change"
 MAX_LEARNED = 3_000
 DATA = (wire.Asked, wire.FunctionReturned, wire.RequestMade, wire.RequestRecovered)
 """What is the project's own data or masked already: a secret in any other event becomes `***`."""
+OF_ANY_PROCESS = (wire.RequestsCounted, wire.RequestMade, wire.RequestRecovered, wire.ProgressMade)
+"""What is a fact of the node, whichever of its processes tells it."""
 
 
 class Reporter:
-    """Sends events over a packet socket; each arrives whole or not at all."""
+    """Sends events over a packet socket; each arrives whole or not at all.
+
+    Only the process that began the step speaks for it: one that a node has forked sends what is not about the step.
+    """
 
     def __init__(self, packets: socket.socket) -> None:
         self._packets = packets
+        self._pid = os.getpid()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process speaks for the step."""
+        return os.getpid() == self._pid
+
+    def speak(self) -> None:
+        """This process does from now on, as well as the one that it was forked from."""
+        self._pid = os.getpid()
 
     def send(self, event: wire.Event) -> None:
+        if not (self.speaks or isinstance(event, OF_ANY_PROCESS)):
+            return
         packet = fit(event)
         self._packets.send(packet if isinstance(event, DATA) else masking.packet(packet))
 
@@ -51,6 +69,8 @@ class Reporter:
 
     def send_ending(self, tasks: Iterable[dict[str, Any]]) -> None:
         """Tells the host that this process ends as an interpreter does, and which saves its end may complete."""
+        if not self.speaks:
+            return
         for task in tasks:
             self._packets.send(json.dumps({"kind": UNFINISHED, "task": task}).encode())
         self._packets.send(json.dumps({"kind": ENDING}).encode())

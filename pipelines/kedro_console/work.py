@@ -81,7 +81,7 @@ class Work:
         here.enter(request.run_id, self._reporter)
         logs.install(self._reporter.send_progress)
         code = self._step(request)
-        while code == 0 and request.may_go_on and _is_alone() and self._is_complete():
+        while code == 0 and request.may_go_on and self._reporter.speaks and _is_alone() and self._is_complete():
             self._tell_changes()
             logs.finish()
             kept_values.give_back()
@@ -119,7 +119,9 @@ class Work:
                 self._reporter.send(wire.FunctionReturned(time.time(), value))
             else:
                 self._run_kedro(request)
-        except BaseException as error:  # noqa: BLE001  (also SystemExit and KeyboardInterrupt: every end is reported)
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt: every end is reported
+            if not self._reporter.speaks:  # a node has forked it: it ends as it would under `kedro run`
+                raise
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             node = hooks.run_failed(error)
             hooks.flush()
@@ -128,6 +130,8 @@ class Work:
             reason = UNSHAREABLE if dataset else reason_of(error)
             self._reporter.send(wire.RunFailed(time.time(), seconds, node, failure, reason, dataset))
             return 1
+        if not self._reporter.speaks:
+            return 0
         hooks.run_ended()
         self._reporter.send(wire.RunFinished(time.time(), time.monotonic() - started))
         if len(sys.modules) > count_before:
