@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, forkable, handlers
+from kedro_console import compat, forkable, generators, handlers
 from kedro_console.kept_code import Kept
 
 log = logging.getLogger("kedro_console")
@@ -34,6 +34,8 @@ class Warmth:
     is_numpy_seeded: bool = False
     revision: str = ""  # of what was loaded, where it is known
     kept: Kept | None = None  # what a host's children import from
+    generators: generators.Generators | None = None
+    numpy_state: Any = None  # of numpy's own generator, when the project seeds it
     why_not_fork: str = ""  # the rest of a sentence about the project
     acts_at_its_end: bool = False  # something made while the project was imported
 
@@ -62,6 +64,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     _import_quietly((*compat.COPIED_BY_MEMORY_DATASET, *compat.IMPORTED_BY_A_RUN))
     random.random()  # noqa: S311  (the first use changes the key, and Kedro's own logging uses it)
     seeds = _seeds()
+    watch = generators.Watch()
     warmth = _import_project(project_path, env)
     handlers.stop_recording()
     with warnings.catch_warnings():
@@ -75,7 +78,10 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     warmth.versions = versions()
     is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
     warmth.random_state = random.getstate() if is_python_seeded else None
+    if warmth.is_numpy_seeded:
+        warmth.numpy_state = sys.modules["numpy"].random.get_state()
     gc.collect()
+    warmth.generators = watch.end()
     warmth.acts_at_its_end = forkable.acts_at_its_end(project_path)
     warmth.why_not_fork = before.why_not()
     for stream in (sys.stdout, sys.stderr):
@@ -141,6 +147,18 @@ def reseed(warmth: Warmth) -> None:
     numpy = sys.modules.get("numpy")
     if numpy and not warmth.is_numpy_seeded:
         numpy.random.seed()
+    if warmth.generators:
+        warmth.generators.renew()
+
+
+def restart(warmth: Warmth) -> None:
+    """Before the next step of a child: random numbers as a new process has them."""
+    numpy = sys.modules.get("numpy")
+    if numpy and warmth.numpy_state is not None:
+        numpy.random.set_state(warmth.numpy_state)
+    if warmth.generators:
+        warmth.generators.restart()
+    reseed(warmth)
 
 
 # ---- versions ------------------------------------------------------------------------------------

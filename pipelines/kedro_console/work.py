@@ -215,7 +215,7 @@ class Work:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         random.seed()
-        warm.reseed(self._warmth)
+        warm.restart(self._warmth)
 
 
 def _next_step() -> wire.StepStarted | None:
