@@ -263,6 +263,8 @@ def is_registered(catalog: Any, name: str) -> bool:
 
 
 def is_ephemeral(dataset: Any) -> bool:
+    if type(dataset).__name__.lower() == "cacheddataset":  # Kedro marks it, and what is inside may be a file
+        dataset = dataset._dataset
     return dataset is None or bool(getattr(dataset, "_EPHEMERAL", False)) or "Memory" in type(dataset).__name__
 
 

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs import clock
 from jobs.models import Pipeline, Project
+from jobs.snapshots import add_project
 from jobs.states import NodeStatus, Status
 from tests import live
+from tests.e2e.test_hooks import NODES, PIPELINES
 from tests.e2e.test_runs import ended, start
+from tests.kedro_console.kedro_projects import make_project
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 DISTRIBUTED = {"runner": "distributed"}
@@ -64,3 +68,11 @@ def test_a_generator_and_its_readers_are_one_process(worker: object, toy: Projec
     assert (run.status, run.steps.count()) == (Status.SUCCEEDED, 1)
     assert run.plan_reason.endswith("streams yields letters in pieces.")
     assert not any("letters" in path.name for path in run.store_folder.iterdir())
+
+
+def test_a_cached_dataset_is_a_file_all_the_same(worker: object, tmp_path: Path) -> None:
+    cached = "{type: CachedDataset, dataset: {type: json.JSONDataset, filepath: data/b.json}}"
+    folder = make_project(tmp_path / "shop", "shop", NODES, PIPELINES, f"b: {cached}\n")
+    run = ended(start(add_project(folder, at=clock.now()), "fan", settings=DISTRIBUTED))
+    assert (run.status, run.steps.count()) == (Status.SUCCEEDED, 4)
+    assert (folder / "data/b.json").read_text() == "2"
