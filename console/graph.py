@@ -176,9 +176,12 @@ def _plain(name: str) -> str:
 
 
 def shorten(name: str, length: int = LONGEST_LABEL) -> str:
-    """The name with its middle left out when it is long: the ends tell names apart."""
+    """The name without as much of its namespace as finds no room; one that is too long alone keeps both ends."""
     if len(name) <= length:
         return name
+    places = [place for place, sign in enumerate(name) if sign == "." and len(name) - place <= length - 1]
+    if places:
+        return f"…{name[places[0] + 1 :]}"
     return f"{name[: length // 2]}…{name[-(length - length // 2 - 1) :]}"
 
 

@@ -93,8 +93,19 @@ def plant(
         found, value = at(values, path)
         schema, is_typed = _schema_of(path, value, typed)
         is_required = not found and path not in may_be_left_out
-        _Growing(values, schema, is_typed, room).grow(root, path, schema, value, found=found, is_required=is_required)
+        branch = _heading(root, path[:-1], values) if len(path) > 1 else root
+        _Growing(values, schema, is_typed, room).grow(branch, path, schema, value, found=found, is_required=is_required)
     return root
+
+
+def _heading(root: Branch, path: Path, values: dict[Any, Any]) -> Branch:
+    """The group of this path, with the namespace as its heading; parameters of one namespace share it."""
+    name = named(path, values)
+    known = next((branch for branch in root.branches if branch.name == name), None)
+    if known is None:
+        known = Branch(name)
+        root.branches.append(known)
+    return known
 
 
 def _asked(names: list[str], values: dict[Any, Any]) -> Iterator[Path]:

@@ -134,8 +134,10 @@ def test_a_pipeline_without_nodes_is_drawn_empty() -> None:
     assert draw(a_pipeline()).cards == []
 
 
-def test_long_names_keep_both_ends() -> None:
-    short = shorten("namespace_of_a_team.make_presentation_for_cars")
+def test_long_names_leave_out_their_namespace_first_and_keep_both_ends() -> None:
+    assert shorten("namespace_of_a_team.make_presentation_for_cars") == "…make_presentation_for_cars"
+    assert shorten("2014.preprocessing.scouts.model_options") == "…scouts.model_options"
+    short = shorten("make_a_presentation_for_all_the_cars_001")
     assert len(short) == 30
-    assert short.startswith("namespace_of_a_")
-    assert short.endswith("_cars")
+    assert short.startswith("make_a_presenta") and short.endswith("the_cars_001")
+    assert shorten("short") == "short"

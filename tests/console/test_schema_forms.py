@@ -188,7 +188,15 @@ def test_a_text_that_looks_like_a_number_survives_the_form() -> None:
 def test_only_what_the_pipeline_reads_is_asked_for() -> None:
     values = {"a": 1, "b": {"x": 1, "y": 2}, "c": 3}
     form = a_form(["b.x", "a"], values=values, schemas={})
-    assert [leaf.name for leaf in form.tree] == ["b.x", "a"]
+    assert [leaf.name for leaf in form.tree] == ["a", "b.x"]
+
+
+def test_parameters_of_one_namespace_stand_below_its_name() -> None:
+    values = {"2014": {"pre": {"scouts": 1, "days": 2}}, "2015": {"pre": {"scouts": 3}}, "x.y": {"z": {"k": 4}}, "a": 5}
+    form = a_form(["2014.pre.scouts", "2014.pre.days", "2015.pre.scouts", "x.y.z.k", "a"], values=values, schemas={})
+    assert [leaf.key for leaf, _ in form.root.fields] == ["a"]
+    found = {inner.name: [leaf.key for leaf, _ in inner.fields] for inner in form.root.fieldsets}
+    assert found == {"2014.pre": ["scouts", "days"], "2015.pre": ["scouts"], "x.y.z": ["k"]}
 
 
 def test_a_pipeline_that_reads_all_parameters_is_asked_for_all() -> None:
