@@ -23,8 +23,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
-from types import CoroutineType, GeneratorType, ModuleType
+from types import CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
 from kedro_console import logs
@@ -164,41 +163,3 @@ def _holds_data(each: io.IOBase) -> bool:
     if fd <= STANDARD_FDS or is_file(fd):
         return False
     return not isinstance(each, io.RawIOBase) and not stat.S_ISCHR(os.fstat(fd).st_mode)
-
-
-# ---- exit handlers ---------------------------------------------------------------------------------
-
-
-class Handlers:
-    """Exit handlers that a step added: a process of its own would run them at its end."""
-
-    def __init__(self, project_path: Path) -> None:
-        self._project = f"{project_path}{os.sep}"
-        self._is_new = False
-        self._finalizers = len(_finalizers())
-        self._register = atexit.register
-        atexit.register = self._registered  # type: ignore[assignment]
-
-    def _registered(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        if self._is_its_own(function):
-            self._is_new = True
-        return self._register(function, *arguments, **named)
-
-    def _is_its_own(self, function: Any) -> bool:
-        """A function of the project, or a method of any object; libraries register theirs once, when imported."""
-        function = getattr(function, "func", function)
-        owner = getattr(function, "__self__", None)
-        if owner is not None and not isinstance(owner, (ModuleType, type)):
-            return True
-        code = getattr(function, "__code__", None)
-        return code is not None and code.co_filename.startswith(self._project)
-
-    @property
-    def are_new(self) -> bool:
-        return self._is_new or len(_finalizers()) > self._finalizers
-
-
-def _finalizers() -> list[Any]:
-    """Those of `weakref.finalize` that run at the end, such as a temporary folder's."""
-    known = dict(getattr(weakref.finalize, "_registry", {}))
-    return [each for each, info in known.items() if getattr(info, "atexit", False)]

@@ -67,7 +67,6 @@ class Work:
     def __init__(self, place: Place, warmth: warm.Warmth, reporter: Reporter) -> None:
         self._place, self._warmth, self._reporter = place, warmth, reporter
         self._environment = dict(os.environ)
-        self._handlers = ending.Handlers(place.project_path)
         self._session: Any = None
         self._hooks: Any = None
 
@@ -101,7 +100,7 @@ class Work:
     def _is_complete(self) -> bool:
         """Whether nothing is left to the end of this process, as it would be after a node in a process of its own."""
         self._hooks.forget_step()
-        return not (self._warmth.acts_at_its_end or self._handlers.are_new or ending.unfinished())
+        return not (self._warmth.acts_at_its_end or ending.unfinished())
 
     def _tell_changes(self) -> None:
         for event in self._hooks.ledger.renewed():
