@@ -93,7 +93,8 @@ def plant(
         found, value = at(values, path)
         schema, is_typed = _schema_of(path, value, typed)
         is_required = not found and path not in may_be_left_out
-        branch = _heading(root, path[:-1], values) if len(path) > 1 else root
+        is_group = isinstance(value, dict) and bool(value)  # it is a heading itself
+        branch = _heading(root, path[:-1], values) if len(path) > 1 and not is_group else root
         _Growing(values, schema, is_typed, room).grow(branch, path, schema, value, found=found, is_required=is_required)
     return root
 
