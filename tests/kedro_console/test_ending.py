@@ -17,10 +17,10 @@ from open_projects import KEPT, LIBRARIES, make_open, make_open_everywhere
 
 from kedro_console import wire
 
-ONE_PROCESS_ONLY = ("a file that the import makes anew",)
-"""A process for each node leaves something else, under plain Kedro too."""
 ABROAD = {name: open_one for name, open_one in LIBRARIES.items() if importlib.util.find_spec(name.strip())}
 EVERYWHERE = "a dataset, a hook, the context and the catalog"
+ONE_PROCESS_ONLY = ("a file that the import makes anew", EVERYWHERE)
+"""What an import, a context and a catalog do, they do once in each process."""
 Make = Callable[[Path], Path]
 
 
