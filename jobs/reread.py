@@ -34,11 +34,14 @@ _turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
 
 def reread(project: Project, *, at: datetime) -> None:
-    """Read a troubled project again if that may help, or one that is gone; what is wrong then stands in the project.
+    """Read a project again whose files changed, or a troubled one if that may help; what is wrong then stands in it.
 
-    Of several who ask at once one reads, and never while rows are locked.
+    So a run is planned after the code that it will find. Of several who ask at once one reads, and never while rows
+    are locked. Files count where all the workers are on this machine: another one sees them with other numbers.
     """
-    if connection.in_atomic_block or not (project.trouble or _is_gone(project)):
+    if connection.in_atomic_block:
+        return
+    if not project.trouble and not ((project.absence or _is_changed(project)) and _has_all_workers()):
         return
     turn = _turns[project.pk]
     if not turn.acquire(timeout=START_SECONDS):
@@ -63,10 +66,8 @@ def reread_changed(projects: list[Project], *, at: datetime) -> None:
                 take(project, at=at, seconds=START_SECONDS)
 
 
-def _is_gone(project: Project) -> bool:
-    """Whether its folder or Python is away here, where all the workers are that could run it."""
-    if not project.absence:
-        return False
+def _has_all_workers() -> bool:
+    """Whether nobody could run it but workers of this machine."""
     return set(Worker.objects.alive(clock.now()).values_list("host", flat=True)) == {platform.node()}
 
 
