@@ -212,9 +212,18 @@ def _is_elsewhere(place: str) -> bool:
 ENV = read(os.environ)
 
 
+LOCAL_ZONE = "CONSOLE_LOCAL_ZONE"
+
+
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
-    """Those of our own environment variables that a project's process may see."""
-    return {name: os.environ[name] for name in names if name in os.environ}
+    """Those of our own environment variables that a project's process may see, and the zone of this machine's clock."""
+    zone = local_zone()
+    return {name: os.environ[name] for name in names if name in os.environ} | ({"TZ": zone} if zone else {})
+
+
+def local_zone() -> str:
+    """TZ as it is outside of us, "" for none: Django writes the console's own zone over it, for all that we start."""
+    return os.environ.setdefault(LOCAL_ZONE, os.environ.get("TZ", ""))
 
 
 def tree_environment(**changes: str) -> dict[str, str]:

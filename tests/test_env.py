@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from console.env import Environment, embedded_socket, kept_secret, read, tree_environment
+from console.env import BASE, LOCAL_ZONE, Environment, embedded_socket, kept_secret, read, tree_environment
+
+INSIDE = """
+import json, os, subprocess, sys
+import django
+django.setup()
+from django.conf import settings
+print(json.dumps([settings.CONSOLE_PASSED_ON.get("TZ"), os.environ["TZ"]]), flush=True)
+if len(sys.argv) > 1:
+    subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)
+"""
 
 
 def told(var: Path, **environment: str) -> Environment:
@@ -122,3 +136,15 @@ def test_the_tree_gets_our_environment_and_its_changes(monkeypatch: pytest.Monke
     monkeypatch.setenv("OF_OURS", "kept")
     environment = tree_environment(CONSOLE_BIND="::1")
     assert environment["OF_OURS"] == "kept" and environment["CONSOLE_BIND"] == "::1"
+
+
+@pytest.mark.parametrize("outside", ["America/New_York", None])
+def test_a_project_has_the_clock_of_the_machine_whatever_the_consoles_zone(tmp_path: Path, outside: str | None) -> None:
+    """Also in the processes that a process of ours starts: Django has written its own zone into what they inherit."""
+    known = {name: value for name, value in os.environ.items() if name not in ("TZ", LOCAL_ZONE)}
+    ours = {"CONSOLE_VAR": str(tmp_path), "TIME_ZONE": "Asia/Tokyo", "DJANGO_SETTINGS_MODULE": "console.settings"}
+    path = f"{BASE}{os.pathsep}{BASE / 'pipelines'}"
+    environment = {**known, **ours, "PYTHONPATH": path, **({"TZ": outside} if outside else {})}
+    command = [sys.executable, "-c", INSIDE, INSIDE]
+    done = subprocess.run(command, env=environment, cwd=BASE, capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == 2 * [[outside, "Asia/Tokyo"]]

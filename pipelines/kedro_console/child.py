@@ -189,7 +189,7 @@ def _become_ordinary() -> None:
 
 def main() -> None:
     """Warms up, waits for the host's word, runs the step and those that follow it, ends."""
-    arguments, environment = _arguments(), dict(os.environ)
+    arguments, environment, words = _arguments(), dict(os.environ), sys.argv[1:]
     warm.drop_working_folder()
     _become_ordinary()
     packets = socket.socket(fileno=arguments.packets)
@@ -211,7 +211,7 @@ def main() -> None:
     if not arguments.at_once:
         packets.recv(1)  # the host's word; the kernel ends us if it dies before
         if fresh.changed(at_once=True):
-            _start_over(environment)
+            _start_over(words, environment)
     request = _request(arguments.request)
     end = End(reporter)
     end.code = 1
@@ -229,9 +229,9 @@ def main() -> None:
     sys.exit(end.code)
 
 
-def _start_over(environment: dict[str, str]) -> None:
+def _start_over(words: list[str], environment: dict[str, str]) -> None:
     """What was loaded while it stood by is not what lies there now: the same process once more, from its beginning."""
-    command = [sys.executable, "-m", "kedro_console.child", *sys.argv[1:], "--at-once"]
+    command = [sys.executable, "-m", "kedro_console.child", *words, "--at-once"]
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kedro_console import compat, forkable, generators, handlers
+from kedro_console import command_line, compat, forkable, generators, handlers
 from kedro_console.kept_code import Kept
 
 log = logging.getLogger("kedro_console")
@@ -61,6 +61,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     before = forkable.Before()
     handlers.hold(hears_prints=True)
     os.chdir(project_path)
+    command_line.pretend(env)
     _import_quietly((*compat.COPIED_BY_MEMORY_DATASET, *compat.IMPORTED_BY_A_RUN))
     random.random()  # noqa: S311  (the first use changes the key, and Kedro's own logging uses it)
     seeds = _seeds()

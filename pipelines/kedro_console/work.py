@@ -25,6 +25,7 @@ from typing import Any
 from kedro_console import (
     artifacts,
     call,
+    command_line,
     compat,
     ending,
     failures,
@@ -138,6 +139,7 @@ class Work:
         return 0
 
     def _run_kedro(self, request: wire.StepStarted) -> None:
+        command_line.pretend(self._place.env, request)
         session = self._session or self._first_session(request)
         if request.save_version:
             compat.force_version(session, request.save_version)

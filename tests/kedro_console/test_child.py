@@ -5,12 +5,25 @@ from __future__ import annotations
 import signal
 import time
 
+import pytest
 from host_client import HostProcess
 from kedro_projects import one_node
 
 from kedro_console import wire
 
 MB = 1024 * 1024
+
+
+# ---- what the project sees of its process ------------------------------------------------------------
+
+SEEN = "import sys\nAT_IMPORT = sys.argv[1:]\n\ndef work(*given):\n    print(AT_IMPORT, sys.argv[1:])\n    return 1\n"
+
+
+@pytest.mark.parametrize("mode", ["fork", "standby", "cold"])
+def test_the_command_line_is_that_of_kedro_run(host_of, mode):
+    host = host_of("--mode", mode, "--env", "local", **one_node(SEEN))
+    said = host.run(parameters={"a": {"b": 1, "c": "x"}}, choices={"to_nodes": ["work"]})
+    assert "['run', '--env=local'] ['run', '--env=local', '--to-nodes=work', '--params=a.b=1,a.c=x']" in said.text
 
 
 # ---- ends ------------------------------------------------------------------------------------------
