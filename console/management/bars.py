@@ -24,11 +24,13 @@ class Bars:
     is_painted: bool
     _rows: int = 0
     _told: dict[str, str] = field(default_factory=dict)
+    _reason: str = ""
 
     def show(self, run: Run, nodes: list[NodeRun], at: datetime) -> None:
         if self.is_painted:
             self._paint(_picture(run, nodes, at))
         else:
+            self._tell_reason(run.wait_reason)
             self._tell(nodes)
 
     def _paint(self, rows: list[str]) -> None:
@@ -37,6 +39,12 @@ class Bars:
         self.out.write(back + "\n".join(row[:width] for row in rows))
         self.out.flush()
         self._rows = len(rows)
+
+    def _tell_reason(self, reason: str) -> None:
+        """Each reason for which the run waits once."""
+        if reason and reason != self._reason:
+            self.out.write(f"Waits: {printable(reason)}.")
+        self._reason = reason or self._reason
 
     def _tell(self, nodes: list[NodeRun]) -> None:
         """Each node's change of status once."""
@@ -52,6 +60,8 @@ def _picture(run: Run, nodes: list[NodeRun], at: datetime) -> list[str]:
     done = sum(node.status in NODE_DONE for node in nodes)
     elapsed = ((run.finished_at or at) - (run.started_at or run.created_at)).total_seconds()
     rows = [f"{bar(done, len(nodes))} {done}/{len(nodes)} nodes  {clock(elapsed)}  {run.status}"]
+    if run.wait_reason:
+        rows.append(f"  waits: {printable(run.wait_reason)}")
     running = [node for node in nodes if node.status == NodeStatus.RUNNING]
     return rows + [_row(node, at) for node in running[: shutil.get_terminal_size().lines - 4]]
 

@@ -90,6 +90,8 @@ def implemented(hooks: Any) -> dict[str, Any]:
 def reasons_of(title: str, hooks: Any, known: dict[str, Any]) -> Iterator[str]:
     """Why these hooks count on one process, as parts of a sentence."""
     for name, function in known.items():
+        if _is_ours(function):
+            continue
         look = _Look(hooks)
         look.at(function)
         if name in PIPELINE_HOOKS and look.does_anything:
@@ -237,6 +239,11 @@ class _Look(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self.generic_visit(node)  # what is defined inside may be called there
+
+
+def _is_ours(function: Any) -> bool:
+    """Of this package: such hooks act under plain `kedro run` alone."""
+    return str(function.__module__).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _is_own(function: Any, other: Any) -> bool:

@@ -291,6 +291,17 @@ def test_on_a_terminal_the_picture_is_painted_over_itself(db) -> None:
     assert "[######..................]  25% fetch  pages 3/12 it  1:05" in second.replace("1:06", "1:05")
 
 
+def test_why_a_run_waits_is_said_once(db) -> None:
+    run, plain, painted = make_run(), io.StringIO(), io.StringIO()
+    run.wait_reason = "run #1 is running and writes rows, as this one will"
+    told = Bars(OutputWrapper(plain), is_painted=False)
+    for _ in range(2):
+        told.show(run, list(run.node_runs.all()), AT)
+    Bars(OutputWrapper(painted), is_painted=True).show(run, list(run.node_runs.all()), AT)
+    assert plain.getvalue() == f"Waits: {run.wait_reason}.\n"
+    assert f"waits: {run.wait_reason}" in painted.getvalue()
+
+
 def test_what_a_node_calls_its_progress_does_not_steer_the_terminal(db) -> None:
     run = make_run()
     start(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -129,3 +130,23 @@ def test_kedro_never_writes_into_the_project_file(kedro: Kedro, project: Path, a
     ran = kedro("--pipeline", "data_loading", DEMO_API_URL=api.url, KEDRO_DISABLE_TELEMETRY="", DO_NOT_TRACK="")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (project / "pyproject.toml").read_bytes() == before
+
+
+def test_no_hook_keeps_the_demo_in_one_process_when_its_api_is_served_elsewhere() -> None:
+    code = (
+        "from kedro.framework.startup import bootstrap_project\n"
+        f"bootstrap_project({os.fspath(PROJECT)!r})\n"
+        "from kedro_console import hooks_seen\n"
+        "print([reason for hook in hooks_seen.read() for reason in hook.reasons if not hook.plugin])"
+    )
+
+    def reasons(**environment: str) -> str:
+        kept = {name: value for name, value in os.environ.items() if name != "DEMO_API_URL"}
+        command, path = [sys.executable, "-c", code], {"PYTHONPATH": os.fspath(PROJECT.parent)}
+        ran = subprocess.run(
+            command, cwd=PROJECT, env={**kept, **path, **environment}, capture_output=True, text=True, check=True
+        )
+        return ran.stdout.splitlines()[-1]
+
+    assert reasons(DEMO_API_URL="http://127.0.0.1:9") == "[]"
+    assert "DemoApiHook" in reasons() and "BatchHooks" not in reasons()

@@ -126,3 +126,10 @@ def test_a_module_may_hold_hooks(reasons: Any) -> None:
 def test_hooks_of_a_base_class_count(reasons: Any) -> None:
     body = written("after_node_run", "self.rows.append(node)") + "\nclass Mine(Hooks):\n    pass\n"
     assert reasons(body, "Mine") == ["Mine.after_node_run keeps something from node to node"]
+
+
+def test_the_hooks_of_batch_queues_keep_no_run_in_one_process() -> None:
+    from kedro_console.batches_hooks import BatchHooks, hooks
+
+    assert implemented(hooks) and not list(reasons_of("BatchHooks", hooks, implemented(hooks)))
+    assert not list(reasons_of("Own", type("Own", (BatchHooks,), {})(), implemented(BatchHooks)))

@@ -86,7 +86,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{project.name}: {len(picture.pipelines)} pipelines, Kedro {picture.kedro_version}, "
                 f"Python {picture.python_version}, revision {picture.revision}"
-                f"{' (its last good picture, which stays)' if project.unread else ''}"
+                f"{' (its last good picture, which stays)' if project.unread and picture.pipelines else ''}"
             )
         return not any(problem.severity == "error" for problem in problems)
 

@@ -24,18 +24,13 @@ ADDRESSES = ("params:api_url", "params:sources", "params:metrics_api", "params:c
 
 
 class DemoApiHook:
-    """Serves the demo API for the time of a run when the run asks this machine and nobody listens there.
-
-    With DEMO_API_URL set nothing is started: whoever set it runs the server.
-    """
+    """Serves the demo API for the time of a run when the run asks this machine and nobody listens there."""
 
     def __init__(self) -> None:
         self.server: ApiServer | None = None
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        if os.environ.get("DEMO_API_URL"):
-            return
         for text in asked_addresses(pipeline, catalog):
             address = urlsplit(text)
             if address.hostname in LOOPBACK and address.port and not is_listening(address.hostname, address.port):
@@ -72,6 +67,11 @@ class S3CredentialsHook:
     @hook_impl
     def after_catalog_created(self, conf_creds: dict[str, Any]) -> None:
         s3.use_credentials((conf_creds or {}).get("dev_s3") or {})
+
+
+def api_hooks() -> list[Any]:
+    """None with DEMO_API_URL: whoever set it runs the server, and no hook keeps the nodes of a run in one process."""
+    return [] if os.environ.get("DEMO_API_URL") else [DemoApiHook()]
 
 
 def console_hooks() -> list[Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from demo.addresses import demo_api, in_project
-from demo.hooks import DemoApiHook, S3CredentialsHook, console_hooks
+from demo.hooks import S3CredentialsHook, api_hooks, console_hooks
 
-HOOKS = (DemoApiHook(), S3CredentialsHook(), *console_hooks())
+HOOKS = (*api_hooks(), S3CredentialsHook(), *console_hooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
