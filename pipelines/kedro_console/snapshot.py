@@ -22,6 +22,7 @@ from typing import Any
 
 from kedro_console import (
     bytecode,
+    commands,
     compat,
     configuration,
     contents,
@@ -215,8 +216,20 @@ def _import(problems: Problems, env: str) -> bool:
         validate_settings()
         with _configuring(problems):
             compat.set_up_logging(problems.project_path, env)
+        _check_command(problems)
         return True
     return False
+
+
+def _check_command(problems: Problems) -> None:
+    """A `kedro run` of the project's own may do anything; a run here is Kedro's."""
+    own = commands.own_run(problems.package)
+    if own:
+        problems.warning(
+            "command:run",
+            f"The project has a 'kedro run' of its own ({problems.relative(own)}), which the console does not use: its "
+            "runs are Kedro's own, so put what that command does besides into a hook.",
+        )
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def _once(
     ended = console.run(f"{case.name}-{runner}", copy, command, runner)
     problems = list(compare.stale(case, before, copy)) + compare.unsaid(case, expected, ended)
     if (ended.exit_code == 0) != (expected.exit_code == 0):
-        said = ended.error or "; ".join(expected.lines[-3:])
+        said = ended.error or "; ".join(" ".join(line.split()) for line in expected.lines[-3:])
         problems.insert(0, f"ended {ended.exit_code}, kedro run {expected.exit_code}: {said}")
     return ended, problems
 

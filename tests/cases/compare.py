@@ -83,7 +83,7 @@ def different(case: Case, plain: Path, ours: Path) -> list[str]:
     unlike = [
         name
         for name in one
-        if name in other and not _matches(name, case.fresh) and one[name].read_bytes() != other[name].read_bytes()
+        if name in other and not _matches(name, case.fresh) and _held(one[name]) != _held(other[name])
     ]
     answers = _by_value(case, [(str(one[name]), str(other[name])) for name in unlike])
     problems += [
@@ -93,7 +93,12 @@ def different(case: Case, plain: Path, ours: Path) -> list[str]:
 
 
 def _sizes(name: str, one: Path, other: Path) -> str:
-    return f"{name} differs ({one.stat().st_size:,} bytes by `kedro run`, {other.stat().st_size:,} here)"
+    return f"{name} differs ({len(_held(one)):,} bytes by `kedro run`, {len(_held(other)):,} here)"
+
+
+def _held(path: Path) -> bytes:
+    """What the file holds; of a link to a folder or to nothing, where it leads."""
+    return path.read_bytes() if path.is_file() else bytes(path.readlink())
 
 
 def _by_value(case: Case, pairs: list[tuple[str, str]]) -> list[bool]:
@@ -114,7 +119,7 @@ def stale(case: Case, before: dict[str, bytes], project: Path) -> Iterator[str]:
 
 
 def fresh(case: Case, project: Path) -> dict[str, bytes]:
-    return {name: path.read_bytes() for name, path in files(case, project).items() if _matches(name, case.fresh)}
+    return {name: _held(path) for name, path in files(case, project).items() if _matches(name, case.fresh)}
 
 
 def unsaid(case: Case, plain: Ended, ours: Ended) -> list[str]:

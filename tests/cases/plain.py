@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -76,8 +77,34 @@ def _parameters(command: Command, case: Case, project: Path) -> list[str]:
         return []
     if _kedro_version(case).startswith("0.18"):
         return ["--params=" + ",".join(f"{name}={value}" for name, value in command.parameters.items())]
-    (project / ASKED).write_text(yaml.safe_dump({"run": {"params": command.parameters}}), "utf-8")
+    asked = {"run": {"params": _nested(command.parameters, _own_names(project))}}
+    (project / ASKED).write_text(yaml.dump(asked, Dumper=Quoting), "utf-8")
     return [f"--config={ASKED}"]
+
+
+class Quoting(yaml.SafeDumper):
+    """Writes text as text: `2e5` without its quotes is a number to Kedro."""
+
+
+Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
+def _nested(parameters: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """A dotted name leads to a value inside of another, as in `--params`; a configuration file knows no such names."""
+    found: dict[str, Any] = {}
+    for name, value in parameters.items():
+        *above, last = [name] if name in own else name.split(".")
+        inside = found
+        for part in above:
+            inside = inside.setdefault(part, {})
+        inside[last] = value
+    return found
+
+
+def _own_names(project: Path) -> set[str]:
+    """The names at the top of the project's parameters, which may have dots of their own."""
+    read = [yaml.safe_load(file.read_text("utf-8")) for file in project.glob("conf/**/parameters*.y*ml")]
+    return {str(name) for each in read if isinstance(each, dict) for name in each}
 
 
 _versions: dict[str, str] = {}

@@ -57,6 +57,25 @@ def test_a_project_of_another_kedro_generation_is_named(tmp_path: Path) -> None:
     assert "kedro_init_version" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("source", "is_told"),
+    [
+        ("@cli.command()\ndef run(): pass\n", True),
+        ("@cli.command('run')\n@click.option('--x')\ndef start(x): pass\n", True),
+        ("@click.command(name='run')\ndef start(): pass\n", True),
+        ("@cli.command\ndef run(): pass\n", True),
+        ("@cli.command('report')\ndef run(): pass\n", False),
+        ("def run(): pass\n", False),
+    ],
+)
+def test_a_run_command_of_the_projects_own_is_told(tmp_path: Path, source: str, is_told: bool) -> None:
+    project = make_project(tmp_path / "project")
+    write(project, {"src/demo/cli.py": f"import click\n\n@click.group()\ndef cli(): pass\n\n{source}"})
+    found = [each for each in snapshot(project).problems if each.subject == "command:run"]
+    assert [each.severity for each in found] == (["warning"] if is_told else [])
+    assert all("(src/demo/cli.py)" in each.sentence for each in found)
+
+
 # ---- problems: imports ---------------------------------------------------------------------------
 
 
