@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from jobs.models import Project
-from kedro_console.wire import WATCHED
+from kedro_console.wire import NEVER_SOURCES, WATCHED
 
 MOST_FILES: Final = 20_000
-UNSEEN: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 _SOURCES: Final = re.compile(r"""^\s*source_dir\s*=\s*["']([^"']+)["']""", re.MULTILINE)
 _CONFIGURATION: Final = re.compile(r"""^CONF_SOURCE\b.*?=\s*["']([^"']+)["']""", re.MULTILINE)
 
@@ -69,7 +68,7 @@ def _files(folder: Path, seen: set[str] | None) -> Iterator[str]:
             continue
         if entry.is_dir():
             real = os.path.realpath(entry.path)
-            if seen is not None and entry.name not in UNSEEN and real not in seen:
+            if seen is not None and entry.name not in NEVER_SOURCES and real not in seen:
                 seen.add(real)
                 yield from _files(Path(entry.path), seen)
         elif entry.name.endswith(WATCHED):

@@ -46,9 +46,10 @@ class Learned:
             learned.rewritten = [path for path in raw.get("rewritten", []) if isinstance(path, str)]
             learned.is_rewritten_read = bool(raw.get("is_rewritten_read"))
             is_recent = time.time() - raw["mode_at"] < MODE_SECONDS
-            if raw["mode"] in MODES and is_recent and raw.get("code") in (None, "", state_of(project_path)):
+            code = raw.get("code") or ""
+            if raw["mode"] in MODES and is_recent and (not code or code == state_of(project_path)):
                 learned.mode, learned.mode_at = raw["mode"], raw["mode_at"]
-                learned.reason, learned.code = raw.get("reason", ""), raw.get("code", "")
+                learned.reason, learned.code = raw.get("reason", ""), code
         except (OSError, ValueError, KeyError, TypeError):
             return learned
         return learned

@@ -16,13 +16,11 @@ from typing import Any
 from urllib.parse import quote, unquote_plus
 
 from kedro_console import credentials, secret_names
-from kedro_console.secret_names import is_secret_name
+from kedro_console.secret_names import HIDDEN, WITH_PASSWORD, is_secret_name
 
-HIDDEN = "***"
 MARK = re.compile(r"\*\*\*([0-9a-f]{16})\*\*\*")
 AT_MARKS = re.compile(r"(\*\*\*[0-9a-f]{16}\*\*\*)")
 SENSITIVE = ("auth", "cookie", "key", "token", "secret", "pass", "pwd", "bearer", "signature", "credential", "jwt")
-USER_INFO = re.compile(r"(?<=://)([^\s/@:'\"<>?#]{0,200}:)?[^\s/@'\"<>?#]{1,500}(?=@)")
 ASSIGNED = re.compile(r"(?<![\w.\-])([\w.\-]{1,80})=(?!=)([\"']?)([^\s&'\"<>,;)\]}\\]{1,4000})")
 QUOTED = re.compile(r"([\"'])([\w.\-]{1,80})\1(\s*[:,]\s*b?)([\"'])((?:\\.|(?!\4)[^\\\n]){1,4000})\4")
 HEADER = re.compile(
@@ -61,7 +59,7 @@ def learn_parameters(values: Any) -> None:
 
 def text(value: str) -> str:
     """`value` with `***` for every secret; quick when there is none."""
-    if "***" in value and MARK.search(value):
+    if HIDDEN in value and MARK.search(value):
         value = MARK.sub(HIDDEN, value)
     for form, _ in _known.forms:
         if form in value:
@@ -80,7 +78,7 @@ def _is_suspicious(value: str) -> bool:
 
 def _by_pattern(value: str) -> str:
     if "://" in value:
-        value = USER_INFO.sub(lambda found: f"{found.group(1) or ''}{HIDDEN}", value)
+        value = WITH_PASSWORD.sub(lambda found: f"{found.group(1) or ''}{HIDDEN}", value)
     value = HEADER.sub(lambda found: f"{found.group(1)}{found.group(2)}{found.group(3) or ''}{HIDDEN}", value)
     value = BEARER.sub(rf"\1{HIDDEN}", value)
     value = ASSIGNED.sub(_assigned, value)

@@ -7,6 +7,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,7 @@ def is_newer(path: Path, moment: float) -> bool:
     """Whether this file, or something in this folder, was written after the moment."""
     if path.stat().st_ctime >= moment:
         return True
-    found = (each for number, each in enumerate(_walk(path)) if number < LOOKED_AT)
-    return path.is_dir() and any(entry.stat(follow_symlinks=False).st_ctime >= moment for entry in found)
+    return any(entry.stat(follow_symlinks=False).st_ctime >= moment for entry in islice(_walk(path), LOOKED_AT))
 
 
 def _written(target: Path, limit_bytes: int, fill: Callable[[Any], object]) -> tuple[int, str]:

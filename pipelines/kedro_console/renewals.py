@@ -56,5 +56,5 @@ class Renewal:
 
 def begin(tasks: list[dict[str, Any]], talk: Talk, selector: selectors.BaseSelector) -> Renewal | None:
     """None when no file has changed since it was told, or nobody listens."""
-    changed = [task for task in tasks if saved.is_changed(task)]
+    changed = [task for task in tasks if saved.are_changed(task["marks"])]
     return Renewal(changed, talk, selector) if changed and talk.is_open else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 
@@ -17,4 +17,5 @@ def seconds_asked(header: str, now: float) -> float | None:
 
 def _moment(date: str) -> float:
     found = parsedate_to_datetime(date)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    found = found if found.tzinfo else found.replace(tzinfo=timezone.utc)  # noqa: UP017 - Python 3.9
+    return found.timestamp()

@@ -38,7 +38,7 @@ class Saved:
 
     @property
     def is_changed(self) -> bool:
-        return any(mark_of(path) != mark for path, mark in self.marks.items())
+        return are_changed(self.marks)
 
 
 @dataclass
@@ -95,8 +95,9 @@ def told(keeper: Keeper, event: wire.DatasetSaved, path: str, value: object) -> 
         yield wire.FileUnkept(time.time(), event.node, event.dataset, each.name, each.path, each.reason)
 
 
-def is_changed(task: dict[str, Any]) -> bool:
-    return any(mark_of(path) != mark for path, mark in task["marks"].items())
+def are_changed(marks: dict[str, Mark]) -> bool:
+    """Whether one of these files is not as it was when it was marked."""
+    return any(mark_of(path) != mark for path, mark in marks.items())
 
 
 def mark_of(path: str) -> Mark:
