@@ -385,7 +385,6 @@ class Collector:
                 NodeRun.objects.bulk_update(self._dirty.values(), columns, batch_size=50)
         for name, place in self._stopped_at.items():
             NodeRun.objects.filter(run_id=self.step.run_id, name=name).update(reason=place)
-
         if self._skipped:
             NodeRun.objects.filter(run_id=self.step.run_id, name__in=self._skipped).update(reason=SKIPPED)
 
@@ -419,7 +418,7 @@ class Collector:
     def forget(self) -> None:
         """What was written is committed."""
         self._events, self._unsaved, self._pending_lines, self._dirty = [], [], [], {}
-        self._skipped = []
+        self._skipped, self._stopped_at = [], {}
         self._started, self._gone = None, []
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
         self._requests = requests.Taken()

@@ -20,7 +20,7 @@ from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.content import is_fresh
 from jobs.dispatch import send
-from jobs.errors import BadParameters, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
+from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
 from jobs.find import LIKENESS
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
@@ -67,33 +67,45 @@ def launch(
     the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once,
     and a due time of a project that cannot run one that has failed.
     """
-    if idempotency_key and (known := Run.objects.filter(idempotency_key=idempotency_key).first()):
+    if known := _known(idempotency_key):
         return known
-    refused: dict[str, Any] = {
-        "cause": cause,
-        "parameters": parameters or {},
-        "runner": runner or pipeline.runner,
-        "selection": selection.stored,
-        "kedro_env": selection.env or pipeline.project.kedro_env,
-    }
+    facts |= {"cause": cause, "runner": runner or pipeline.runner, "idempotency_key": idempotency_key}
+    asked = {**facts, "parameters": parameters or {}}
     reread(pipeline.project, at=at)
     if why := pipeline.project.refusal(pipeline.name):
-        if cause not in TIMED:
-            raise ProjectError(why)
-        return _commit_refused(pipeline, why, at=at, idempotency_key=idempotency_key, **refused, **facts)
-    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=cause != Cause.RULE)
+        return _refuse(ProjectError(why), pipeline, selection, at=at, **asked)
+    facts |= {"requested_by": by, "requested_by_name": by_name or (by.get_username() if by else "")}
+    try:
+        wish = _planned(pipeline, selection, parameters or {}, reused, everything=everything, at=at, **facts)
+    except EmptyPipeline as error:
+        return _refuse(error, pipeline, selection, at=at, **asked)
+    return _commit_once(wish, at=at)
+
+
+def _known(idempotency_key: str | None) -> Run | None:
+    """The run of this key: of two who ask, also at once, the first one's run is the answer to both."""
+    return Run.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
+
+
+def _planned(
+    pipeline: Pipeline,
+    selection: Selection,
+    parameters: dict[str, Any],
+    reused: Collection[str],
+    *,
+    everything: bool,
+    at: datetime,
+    **facts: Any,
+) -> _Wish:
+    """The run as it is to be, in the newest picture of the project; raises what `launch` raises."""
+    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=facts["cause"] != Cause.RULE)
     looks_back = pipeline.reuses_content and not (selection.only_missing_outputs or selection.load_versions)
     if looks_back:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
-    try:
-        nodes = nodes_of(pipeline, snapshot, selection)
-    except EmptyPipeline as error:
-        if cause not in TIMED:
-            raise
-        return _commit_refused(pipeline, str(error), at=at, idempotency_key=idempotency_key, **refused, **facts)
+    nodes = nodes_of(pipeline, snapshot, selection)
     check_versions(snapshot.picture, selection.load_versions)
     asked = runtime.check(
-        parameters or {},
+        parameters,
         picture=snapshot.picture,
         pipeline=snapshot.pipeline(pipeline.name),
         defaults=pipeline.default_parameters,
@@ -102,24 +114,9 @@ def launch(
     if looks_back:
         found = recall(pipeline, snapshot, nodes, asked)
         found = without_taking(found, reused, facts.get("retry_of")) if reused or everything else found
-    wish = _wish(
-        pipeline,
-        snapshot,
-        nodes,
-        found,
-        reused,
-        cause=cause,
-        requested_by=by,
-        requested_by_name=by_name or (by.get_username() if by else ""),
-        parameters=asked,
-        runner=runner or pipeline.runner,
-        nodes=[] if selection.is_whole else [node.name for node in nodes],
-        selection=selection,
-        idempotency_key=idempotency_key,
-        created_at=at,
-        **facts,
-    )
-    return _commit_once(wish, at=at)
+    facts |= {"parameters": asked, "selection": selection, "created_at": at}
+    facts["nodes"] = [] if selection.is_whole else [node.name for node in nodes]
+    return _wish(pipeline, snapshot, nodes, found, reused, **facts)
 
 
 def _wish(
@@ -182,8 +179,8 @@ def _commit_once(wish: _Wish, *, at: datetime) -> Run:
         _commit_skipped(run, wish.nodes, str(refusal), at=at)
     except IntegrityError:
         _forget_files(wish)
-        if run.idempotency_key:  # two asked at once: the first one's run is the answer to both
-            return Run.objects.get(idempotency_key=run.idempotency_key)
+        if first := _known(run.idempotency_key):
+            return first
         raise
     except BaseException:
         _forget_files(wish)
@@ -306,6 +303,14 @@ def _commit_skipped(run: Run, nodes: list[SnapshotNode], reason: str, *, at: dat
         run.end(Status.CANCELLED, at=at, by=run.cause, reason=reason, error=reason)
 
 
+def _refuse(error: ConsoleError, pipeline: Pipeline, selection: Selection, *, at: datetime, **facts: Any) -> Run:
+    """Whoever asked hears why; of a due time, of which nobody would hear, there is a run."""
+    if facts["cause"] not in TIMED:
+        raise error
+    facts |= {"selection": selection.stored, "kedro_env": selection.env or pipeline.project.kedro_env}
+    return _commit_refused(pipeline, str(error), at=at, **facts)
+
+
 def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any) -> Run:
     """A due time for which the project cannot run is a failed run: people find it, and rules may follow it."""
     snapshot = pipeline.project.snapshot
@@ -324,8 +329,8 @@ def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any)
             run.start(at=at, by=run.cause).end(Status.FAILED, at=at, by=run.cause, reason=why, error=why)
             following.run_ended(run, at)
     except IntegrityError:
-        if run.idempotency_key:  # two asked at once: the first one's run is the answer to both
-            return Run.objects.get(idempotency_key=run.idempotency_key)
+        if first := _known(run.idempotency_key):
+            return first
         raise
     return run
 

@@ -206,9 +206,9 @@ def main() -> None:
     except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
         error = caught
     record.end(found)
-    fresh = Freshness(found, place.project_path, place.project_path)
+    fresh = None if arguments.at_once else Freshness(found, place.project_path, place.project_path)
     reporter.send_ready()
-    if not arguments.at_once:
+    if fresh:
         packets.recv(1)  # the host's word; the kernel ends us if it dies before
         if fresh.changed(at_once=True):
             _start_over(words, environment)
