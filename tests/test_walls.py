@@ -129,3 +129,60 @@ def test_another_reader_of_the_environment_is_heard() -> None:
         """
     )
     assert reads_of_the_environment(source) == [3, 5]
+
+
+YOUNGER: dict[str, set[str]] = {
+    "datetime": {"UTC"},
+    "enum": {"StrEnum"},
+    "itertools": {"batched", "pairwise"},
+    "types": {"NoneType", "UnionType"},
+    "typing": {"Never", "NotRequired", "ParamSpec", "Required", "Self", "TypeAlias", "assert_never", "override"},
+}
+YOUNGER_ARGUMENTS = {"zip": {"strict"}, "dataclass": {"kw_only", "slots"}}
+
+
+def younger_than_python_3_9(source: str) -> list[int]:
+    """The lines that Python 3.9 cannot read, or in which it lacks something."""
+    try:
+        tree = ast.parse(source, feature_version=(3, 9))
+    except SyntaxError as error:
+        return [error.lineno or 0]
+    return sorted(
+        node.lineno
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.ImportFrom)
+            and {each.name for each in node.names} & YOUNGER.get(node.module or "", set())
+        )
+        or (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in YOUNGER.get(node.value.id, set())
+        )
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and {each.arg for each in node.keywords} & YOUNGER_ARGUMENTS.get(node.func.id, set())
+        )
+    )
+
+
+def test_what_runs_in_a_projects_python_needs_no_younger_one_than_3_9() -> None:
+    files = (ROOT / "pipelines" / "kedro_console").rglob("*.py")
+    assert {file.name: lines for file in files if (lines := younger_than_python_3_9(file.read_text()))} == {}
+
+
+def test_what_python_3_9_lacks_is_heard() -> None:
+    source = textwrap.dedent(
+        """
+        import datetime
+        from datetime import UTC
+        datetime.UTC
+        zip([], [], strict=True)
+        @dataclass(frozen=True, slots=True)
+        class Fact:
+            pass
+        """
+    )
+    assert younger_than_python_3_9(source) == [3, 4, 5, 6]
+    assert younger_than_python_3_9("match 1:\n    case 1:\n        pass\n")
