@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters
 from jobs.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
-from jobs.values import HIDDEN, fitted, is_secret, plain
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, kind_of
+from jobs.values import fitted, is_secret, plain
+from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, kind_of
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20

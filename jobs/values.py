@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from jobs.paths import Path, leaves, text_of
 from kedro_console.wire import (
-    HIDDEN,
     Other,
     hidden,
     kind_of,
@@ -187,5 +186,3 @@ _READ: Final[dict[str, Callable[[Any, str], Any]]] = {
     "datetime": _as_date,
     "decimal": _as_decimal,
 }
-
-__all__ = ["HIDDEN", "fitted", "is_secret", "kinds", "masked", "plain", "same", "shown"]
