@@ -106,7 +106,8 @@ def draw_map(rows: Iterable[Rule]) -> Drawing | None:
     layout = lay_out(tuple(vertices.values()), tuple(edges))
     cards = [_card(vertex, layout.corners[vertex.id], things[vertex.id]) for vertex in vertices.values()]
     lines = [Line(path_along(points), *edge) for edge, points in zip(edges, layout.routes, strict=True)]
-    return Drawing(cards, lines, layout.width, layout.height, has_parameters=False, with_parameters=False)
+    names = [(card.id, card.name, "", "") for card in cards]
+    return Drawing(cards, lines, layout.width, layout.height, names=names)
 
 
 def _add(vertices: dict[str, Vertex], things: dict[str, Any], thing: Any, kind: str, name: str) -> str:

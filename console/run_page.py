@@ -8,7 +8,10 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from django.http import QueryDict
+
 from console.batch_pages import of_run
+from console.folds import Folds
 from console.gantt import gantt
 from console.graph import draw
 from console.rules import COLOURS
@@ -58,8 +61,8 @@ class Phase:
     seconds: float | None
 
 
-def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
-    """Everything that templates/runs/_run.html needs for this tab."""
+def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) -> dict[str, Any]:
+    """Everything that templates/runs/_run.html needs for this tab; the query says which boxes of the graph are open."""
     nodes = list(run.node_runs.order_by("position"))
     return {
         "run": run,
@@ -80,7 +83,7 @@ def context(run: Run, tab: str, at: datetime, **asked: Any) -> dict[str, Any]:
         **chain(run),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,
-        **CONTENT[tab](run, nodes, at),
+        **(_graph(run, nodes, query) if tab == "graph" else CONTENT[tab](run, nodes, at)),
         **asked,
     }
 
@@ -191,9 +194,14 @@ def earlier(run: Run, nodes: list[NodeRun]) -> dict[str, list[Step]]:
     return found
 
 
-def _graph(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+def _graph(run: Run, nodes: list[NodeRun], query: QueryDict) -> dict[str, Any]:
     structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
-    return {"drawing": draw(structure, {node.name: node.status for node in nodes}) if structure else None}
+    if structure is None:
+        return {"drawing": None}
+    statuses = {node.name: node.status for node in nodes}
+    is_with = query.get("parameters") == "1"
+    folds = Folds.asked(query)
+    return {"drawing": draw(structure, statuses, with_parameters=is_with, folds=folds, keep={"tab": "graph"})}
 
 
 def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
@@ -231,7 +239,6 @@ def _nothing(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
 
 CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]]]] = {
     "nodes": _nodes,
-    "graph": _graph,
     "timeline": _timeline,
     "logs": _nothing,
     "artifacts": _artifacts,

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
 
+from console.folds import Folds
 from console.graph import Drawing, draw, element_id
 from console.schema_forms import Branch, plant
 from console.views.access import needs
@@ -85,13 +86,13 @@ def _problems(projects: list[Project]) -> dict[int, list[dict[str, str]]]:
 @require_GET
 @needs("jobs.view_pipeline")
 def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
-    """The page; for htmx its graph alone, with or without the parameters."""
+    """The page; for htmx its graph alone, with these boxes open, with or without the parameters."""
     row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
     snapshot = row.project.snapshot
     structure = snapshot.pipeline(row.name) if snapshot else None
-    drawing = _drawing(structure, with_parameters=request.GET.get("parameters") == "1")
+    drawing = _drawing(structure, request.GET)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "pipelines/_graph.html", {"drawing": drawing, "graph_url": request.path})
+        return render(request, "pipelines/_graph.html", {"drawing": drawing})
     at = clock.now()
     figures = lately([row], at=at)[row.pk]
     context = {
@@ -101,7 +102,6 @@ def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
         "refusal": row.project.refusal(row.name),
         "structure": structure,
         "drawing": drawing,
-        "graph_url": request.path,
         "lately": figures,
         "grid": grid([node.name for node in structure.nodes], figures.bars) if structure else [],
         "fires": by_pipeline(at, pipeline=row.pk).get(row.pk, []),
@@ -114,10 +114,15 @@ def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
     return page(request, "pipelines/show.html", context, title=row.name)
 
 
-def _drawing(structure: SnapshotPipeline | None, *, with_parameters: bool) -> Drawing | None:
+def _drawing(structure: SnapshotPipeline | None, query: QueryDict) -> Drawing | None:
     if structure is None:
         return None
-    return draw(structure, with_parameters=with_parameters, link=lambda node: f"#code-{element_id(node.name)}")
+    return draw(
+        structure,
+        with_parameters=query.get("parameters") == "1",
+        link=lambda node: f"#code-{element_id(node.name)}",
+        folds=Folds.asked(query),
+    )
 
 
 def _parameters(row: Pipeline, snapshot: Snapshot | None, structure: SnapshotPipeline | None) -> Branch | None:

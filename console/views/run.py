@@ -40,7 +40,7 @@ def find(number: int) -> Run:
 
 def answer(request: HttpRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
     """This tab of the run's page: whole, or the fragment that the whole page includes."""
-    shown = context(run, tab, clock.now(), **asked)
+    shown = context(run, tab, clock.now(), request.GET, **asked)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "runs/_run.html", shown)
     return page(request, "runs/show.html", shown, title=f"Run #{run.pk}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -310,12 +311,40 @@ def edit_fires_at_once(console: Console, place: Path) -> Iterator[str]:
         yield f"the edit started job {jobs[0]['number']}"
 
 
+MANY = (
+    "{'__default__': pipeline([node(n.one, None, 'd1', name='node_001')] + "
+    "[node(n.same, f'd{(i + 1) // 3}', f'd{i}', name=f'node_{i:03d}') for i in range(2, 501)])}"
+)
+PAGE_SECONDS = 2
+
+
+def graph_of_five_hundred(console: Console, place: Path) -> Iterator[str]:
+    """The page of a large pipeline shows boxes with their counts; each leads to its nodes, all of them in time."""
+    yield from add(console, small(place / "many", "def one(): return 1\ndef same(x): return x\n", MANY), "many")
+    pk = console.shell("from jobs.models import Pipeline; print(Pipeline.objects.get(project__name='many').pk)")[-1]
+    folded = console.page(f"/pipelines/{pk}/")
+    boxes = re.findall(r'href="(\?unfold=[^"]*)"[^>]*aria-label="Unfold ([^"]*): (\d+) nodes', folded)
+    if not boxes or sum(int(count) for *_, count in boxes) != 500:
+        yield f"the boxes do not hold 500 nodes: {boxes}"
+    for address, name, _ in boxes[:1]:
+        if f"Fold {name}: " not in console.page(f"/pipelines/{pk}/{address}"):
+            yield f"{address} does not open {name}"
+    started = time.monotonic()
+    everything = console.page(f"/pipelines/{pk}/?unfold=*")
+    seconds = time.monotonic() - started
+    if (count := everything.count('class="kc-node kc-node-node')) != 500:
+        yield f"unfolded there are {count} nodes"
+    if seconds > PAGE_SECONDS:
+        yield f"500 unfolded nodes took {seconds:.1f} s"
+
+
 STEPS: dict[str, Step] = {
     "ambiguous-default": ambiguous_default,
     "bad-read-kills-project": bad_read_kills_project,
     "cron-words": cron_words,
     "csv-cp1252": csv_cp1252,
     "edit-fires-at-once": edit_fires_at_once,
+    "graph-of-five-hundred": graph_of_five_hundred,
     "home-shows-celery-repr": home_shows_celery_repr,
     "mixed-code-in-one-run": mixed_code_in_one_run,
     "not-kept-and-not-told": not_kept_and_not_told,

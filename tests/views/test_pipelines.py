@@ -239,3 +239,30 @@ def test_a_project_that_cannot_be_read_says_so_instead_of_offering_a_run() -> No
         page = client.get(address).content.decode()
         assert "No module named not_there_yet." in page and "last good picture" in page
         assert "Cannot run" in page and "play_arrow" not in page
+
+
+def a_large_one(count: int = 60) -> Pipeline:
+    nodes = [node(f"emea.n{i}", [], [f"d{i}"], namespace="emea" if i % 2 else "apac") for i in range(count)]
+    report = {"name": "report", "nodes": nodes, "inputs": [], "outputs": [], "parameters": []}
+    project = make_project()
+    Snapshot.objects.create(project=project, revision="r", taken_at=AT, content=content(pipelines=[report]))
+    return make_pipeline(project=project)
+
+
+def test_a_large_pipeline_is_shown_folded_and_the_address_unfolds_it() -> None:
+    pipeline = a_large_one()
+    folded = show(pipeline)
+    assert "Unfold emea: 30 nodes" in folded
+    assert f'id="{element_id("emea.n1")}"' not in folded
+    opened = show(pipeline, unfold="emea")
+    assert "Fold emea: 30 nodes" in opened
+    assert "Unfold apac: 30 nodes" in opened
+    assert f'id="{element_id("emea.n1")}"' in show(pipeline, unfold="*")
+
+
+def test_htmx_gets_the_graph_alone_with_the_folds_that_it_asks_for() -> None:
+    pipeline = a_large_one()
+    address = reverse("pipeline", args=[pipeline.pk])
+    page = logged_in("viewer").get(address, {"unfold": "emea/part:1"}, **HTMX).content.decode()
+    assert 'data-folds="unfold=emea%2Fpart%3A1"' in page
+    assert "<main" not in page
