@@ -27,13 +27,17 @@ def plan_of(pipeline: Pipeline, snapshot: Snapshot, nodes: list[SnapshotNode], r
 
 
 def _hooks(nodes: list[SnapshotNode], snapshot: Snapshot) -> list[Bond]:
-    """All nodes share a step when a hook counts on that."""
+    """All nodes share a step when a hook counts on that, or the import of the project."""
+    names = frozenset(node.name for node in nodes)
+    taken = [reason for hook in snapshot.picture.hooks if not hook.name for reason in hook.reasons]
+    if taken:
+        return [Bond(names, f"One process for the whole run, as each would have its own: {taken[0]}.")]
     reasons = [reason for hook in snapshot.picture.hooks for reason in hook.reasons]
     if not reasons:
         return []
     more = f" and {len(reasons) - FEW_HOOKS} more" if len(reasons) > FEW_HOOKS else ""
     said = f"Hooks count on one process for the whole run: {', '.join(reasons[:FEW_HOOKS])}{more}."
-    return [Bond(frozenset(node.name for node in nodes), said)]
+    return [Bond(names, said)]
 
 
 def unshared(nodes: list[SnapshotNode], snapshot: Snapshot, *, unshareable: Iterable[str]) -> list[str]:

@@ -27,8 +27,9 @@ def take_all(step: Step, token: uuid.UUID, *, at: datetime, by: str) -> bool:
         others = list(run.steps.filter(status=Status.QUEUED))
         for other in others:
             other.end(Status.CANCELLED, None, at=at, by=by, error=WHY, merged_into=step.position)
-        count = run.steps.count()
-        run.runner, run.plan_reason = Runner.SEQUENTIAL, f"1 step instead of {count}. {WHY}"
+        if others:
+            run.plan_reason = f"1 step instead of {run.steps.count()}. {WHY}"
+        run.runner = Runner.SEQUENTIAL
         Run.objects.filter(pk=run.pk).update(runner=run.runner, plan_reason=run.plan_reason)
     step.nodes, step.needs, step.run.runner, step.run.plan_reason = nodes, [], run.runner, run.plan_reason
     return True

@@ -128,7 +128,7 @@ class Host:
             except BaseException as error:  # noqa: BLE001  (project code: told to whoever asks for a step)
                 self._broken = error
             if self._options.mode == "auto" and self._warmth is not None and self._warmth.why_not_fork:
-                self._mode = "standby"
+                self._mode = "cold" if self._warmth.is_of_a_moment else "standby"
                 reason, code = _no_copy(self._warmth.why_not_fork), state_of(self._place.project_path)
                 self._learned.remember_mode(self._mode, reason, code)
         self._refill()

@@ -30,6 +30,7 @@ from kedro_console import (
     failures,
     handlers,
     hooks_seen,
+    moments,
     record,
     registry,
     revision,
@@ -198,7 +199,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         files=files,
         folders=folders,
         environments=found.environments,
-        hooks=_hooks(),
+        hooks=[*_hooks(), *_of_the_import(problems.project_path)],
     )
 
 
@@ -262,6 +263,12 @@ def _hooks() -> list[wire.SnapshotHook]:
     with contextlib.suppress(Exception):  # code of any shape is looked at, and what cannot be is nobody's mistake
         return hooks_seen.read()
     return []
+
+
+def _of_the_import(project_path: Path) -> list[wire.SnapshotHook]:
+    """What each process would have for itself, as the reason of hooks without a name."""
+    taken = moments.found(project_path)
+    return [wire.SnapshotHook("", "", [], [taken])] if taken else []
 
 
 # ---- what the pipelines ask for and nobody gives ---------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kedro_console import command_line, compat, forkable, generators, handlers
+from kedro_console import command_line, compat, forkable, generators, handlers, moments
 from kedro_console.kept_code import Kept
 
 log = logging.getLogger("kedro_console")
@@ -37,6 +37,7 @@ class Warmth:
     generators: generators.Generators | None = None
     numpy_state: Any = None  # of numpy's own generator, when the project seeds it
     why_not_fork: str = ""  # the rest of a sentence about the project
+    is_of_a_moment: bool = False  # nor may it be loaded before a run: it takes the time, or an id, while it is imported
     acts_at_its_end: bool = False  # something made while the project was imported
 
 
@@ -84,7 +85,8 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     gc.collect()
     warmth.generators = watch.end()
     warmth.acts_at_its_end = forkable.acts_at_its_end(project_path)
-    warmth.why_not_fork = before.why_not()
+    taken = moments.found(project_path)
+    warmth.why_not_fork, warmth.is_of_a_moment = taken or before.why_not(), bool(taken)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()  # else each copy would write it
     gc.freeze()

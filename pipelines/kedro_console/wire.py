@@ -713,7 +713,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class SnapshotHook:
-    """An object or a module with hooks that Kedro registers."""
+    """An object or a module with hooks that Kedro registers; without a name the import of the project itself."""
 
     name: str
     plugin: str  # the distribution that brings it; "" = the project's settings
