@@ -32,6 +32,11 @@ def until(condition: Callable[[], T], *, seconds: float = 60, what: str = "") ->
         time.sleep(0.02)
 
 
+def until_written(file: Path, *, what: str) -> None:
+    """The file has its first whole line: a reader may come between its birth and its text."""
+    until(lambda: file.exists() and file.read_text().endswith("\n"), what=what)
+
+
 def database_url() -> str:
     """The test database as another process has to name it."""
     found = connection.settings_dict

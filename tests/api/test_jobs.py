@@ -74,11 +74,18 @@ def test_a_job_is_found_by_its_id_and_by_its_number(viewer) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["0", "999", "9" * 18, "9" * 40, "-1", "x", "٣", "00000000-0000-4000-8000-000000000000", "{}", "%00", ".."]
+    "name", ["0", "999", "9" * 18, "9" * 40, "-1", "x", "٣", "00000000-0000-4000-8000-000000000000", "{}", ".."]
 )
 def test_a_job_that_is_none_is_not_found(viewer, name: str) -> None:
     answer = get(viewer, f"/jobs/{name}")
     assert answer.status_code == 404
+    assert "detail" in answer.json()
+
+
+@pytest.mark.parametrize("address", ["/jobs/%00", "/jobs?pipeline=%00"])
+def test_an_address_with_a_null_character_is_refused_in_words(viewer, address: str) -> None:
+    answer = get(viewer, address)
+    assert answer.status_code == 400
     assert "detail" in answer.json()
 
 
@@ -104,7 +111,7 @@ def test_the_list_is_narrowed_by_pipeline_and_by_status(viewer) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=501", "limit=x", "before=0", f"before={2**63}", "status=queued", "pipeline=%00"]
+    "query", ["limit=0", "limit=501", "limit=x", "before=0", f"before={2**63}", "status=queued"]
 )
 def test_a_list_that_cannot_be_asked_for_is_refused_by_field(viewer, query: str) -> None:
     answer = get(viewer, f"/jobs?{query}")
@@ -116,7 +123,7 @@ def test_a_list_asks_the_same_number_of_questions_for_any_length(viewer, django_
     first = end(make_run(), Status.FAILED)
     for _ in range(20):
         make_run(retry_of=first)
-    with django_assert_num_queries(4):  # token, its user's permissions (2), jobs
+    with django_assert_num_queries(5):  # token, its user's permissions (2), jobs, what these did not keep
         jobs = get(viewer, "/jobs").json()
     assert jobs[0]["retry_of"] == str(first.uuid)
 

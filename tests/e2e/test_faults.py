@@ -76,7 +76,7 @@ def test_a_killed_worker_takes_its_children_along_and_the_run_completes(
     diary = tmp_path / "diary"
     with live.worker("mortal", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=3.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         family = children(first.pid)
         assert family
         first.kill()
@@ -92,7 +92,7 @@ def test_another_worker_takes_over_when_the_lease_runs_out(alone: None, toy: Pro
     diary = tmp_path / "diary"
     with live.worker("lost", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=1.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         first.kill()
         with live.worker("heir", CONSOLE_WORKER_QUEUES="faults", **LEASE):
             assert ended(run).status == Status.SUCCEEDED
@@ -105,7 +105,7 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing_and_ends_its_child(
     diary = tmp_path / "diary"
     with live.worker("sleeper", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 1}, seconds=30.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         pid = int(diary.read_text().split()[1])
         freeze(first)
         with live.worker("heir", CONSOLE_WORKER_QUEUES="faults", **LEASE):
@@ -127,7 +127,7 @@ def test_the_child_of_a_worker_that_sleeps_past_its_lease_is_gone_before_another
     diary = tmp_path / "diary"
     with live.worker("sleeper", CONSOLE_WORKER_QUEUES="faults", **LEASE) as first:
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 3}, seconds=8.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         pid = int(diary.read_text().split()[1])
         freeze(first)
         live.until(lambda: is_gone(pid), seconds=10, what="the end of the first child while its worker sleeps")
@@ -152,7 +152,7 @@ def test_a_worker_told_to_stop_hands_its_step_back(alone: None, toy: Project, tm
     diary = tmp_path / "diary"
     with live.worker("drained", CONSOLE_WORKER_QUEUES="faults") as first:
         run = start(toy, "naps", settings={"queue": "faults", "crash_retries": 0}, seconds=30.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         first.terminate()
         first.wait(40)
     run.refresh_from_db()
@@ -166,7 +166,7 @@ def test_a_worker_told_to_stop_hands_its_step_back(alone: None, toy: Project, tm
 def test_a_killed_host_is_told_and_the_step_starts_again(worker: object, toy: Project, tmp_path: Path) -> None:
     diary = tmp_path / "diary"
     run = start(toy, "naps", settings={"crash_retries": 1}, seconds=2.0, diary=str(diary))
-    live.until(diary.exists, what="the node's start")
+    live.until_written(diary, what="the node's start")
     child = int(diary.read_text().split()[1])
     host = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(host, signal.SIGKILL)

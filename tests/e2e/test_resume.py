@@ -115,7 +115,7 @@ def test_after_the_kill_of_its_worker_a_run_is_resumed_where_it_was(
     short = {"CONSOLE_WORKER_QUEUES": "resumed", "CONSOLE_LEASE_SECONDS": "4"}
     with live.worker("mortal", **short) as worker:
         old = start(toy, "naps_after", settings=settings, seconds=60.0, word="moon", diary=str(diary))
-        live.until(diary.exists, what="the last node's start")
+        live.until_written(diary, what="the last node's start")
         live.until(lambda: old.node_runs.filter(status=NodeStatus.RUNNING, name="naps_after").exists())
         worker.kill()
         worker.wait()

@@ -128,7 +128,7 @@ def test_a_node_that_prints_100_mb_keeps_a_bounded_log(worker: object, toy: Proj
     run = ended(start(toy, "prints", megabytes=100), seconds=170)
     assert run.status == Status.SUCCEEDED
     kept_lines = lines(run)
-    assert any("lines were not kept here" in text for text in kept_lines)
+    assert any("lines are in the download" in text for text in kept_lines)
     assert "the very last line" in kept_lines
     kept = sum(len(text) for text in kept_lines)
     assert 10_000_000 < kept < 30_000_000
@@ -158,12 +158,12 @@ def test_a_run_past_its_time_limit_is_stopped(worker: object, toy: Project, tmp_
 def test_a_cancelled_run_is_cancelled_when_its_process_is_gone(worker: object, toy: Project, tmp_path: Path) -> None:
     diary = tmp_path / "diary"
     run = start(toy, "naps", seconds=60.0, diary=str(diary))
-    live.until(diary.exists, what="the node's start")
+    live.until_written(diary, what="the node's start")
     pid = int(diary.read_text().split()[1])
     cancel(run, at=clock.now(), by="olga")
     assert ended(run).status == Status.CANCELLED
     assert not Path(f"/proc/{pid}").exists()
-    assert run.error == "Cancelled by olga."
+    assert run.error == "Cancelled by olga while naps ran."
 
 
 def test_a_busy_c_call_is_ended_after_its_grace(worker: object, toy: Project) -> None:

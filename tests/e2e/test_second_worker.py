@@ -42,7 +42,7 @@ def as_documented(name: str, **changes: str) -> Iterator[subprocess.Popen[bytes]
 
 def naps(toy: Project, diary: Path) -> Run:
     run = start(toy, "naps", settings={"queue": "second", "overlap": "both"}, seconds=6.0, diary=str(diary))
-    live.until(diary.exists, what="the node's start")
+    live.until_written(diary, what="the node's start")
     return run
 
 

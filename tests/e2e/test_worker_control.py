@@ -56,7 +56,7 @@ def test_a_drained_worker_finishes_what_it_has_and_ends(toy: Project, tmp_path: 
     diary = tmp_path / "diary"
     with live.worker("leaving", slots=4, **QUEUE) as leaving:
         run = start(toy, "naps", settings=ON_QUEUE, seconds=4.0, diary=str(diary))
-        live.until(diary.exists, what="the node's start")
+        live.until_written(diary, what="the node's start")
         row("leaving").drain(at=clock.now(), by="olga")
         live.until(lambda: not row("leaving").is_taking, seconds=30, what="closed taps")
         late = start(toy, "chain", settings=ON_QUEUE)
