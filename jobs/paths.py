@@ -77,7 +77,12 @@ def split(pair: str, known: Mapping[Any, Any]) -> tuple[Path, str] | None:
     for sign in found:
         if path := _found(_parts(pair[:sign].strip()), known):
             return path, pair[sign + 1 :]
-    return (parsed(pair[: found[0]].strip(), known), pair[found[0] + 1 :]) if found else None
+    if not found:
+        return None
+    name = pair[: found[0]].strip()
+    if any(part.text.startswith('"') and not part.is_quoted for part in _parts(name)):
+        raise BadParameters({name: 'A quote opens a key here and does not close it: write a."b.c" for b.c in a.'})
+    return parsed(name, known), pair[found[0] + 1 :]
 
 
 def signs(pair: str) -> list[int]:

@@ -37,6 +37,11 @@ HARMLESS_WORDS = {
 DRAWN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[^\s]{20,}")
 WITH_PASSWORD = re.compile(r"(?<=://)([^\s/@:'\"<>?#]{0,200}:)?([^\s/@'\"<>?#]{1,500})(?=@)")
 """In an address: `user:password@host`, or a long token before the host."""
+PAIR = re.compile(
+    r"(?P<before>^|[?&;\s])(?P<name>[A-Za-z][\w.\-]{0,100}(?: Key)?)(?P<sign>\s{0,3}=(?!=)\s{0,3})"
+    r"(?P<value>'[^']{1,2000}'|\{[^}]{1,2000}\}|[^\s&;#'\"{]{1,2000})"
+)
+"""In an address's query or a connection string: `?token=…`, `;AccountKey=…`, `host=db password=…`."""
 LONG = 20
 HIDDEN = "***"
 SEALED = "sealed"
@@ -90,7 +95,7 @@ def _is_vault(key: Any) -> bool:
 def _is_secret(name: str, value: Any, is_inside: bool) -> bool:
     if is_secret_parameter(name, value) or getattr(value, "kind", "") == SEALED:
         return True
-    if isinstance(value, str) and _password_in(value):
+    if isinstance(value, str) and (_password_in(value) or _without_pairs(value) != value):
         return True
     return is_inside and isinstance(value, (str, bytes)) and bool(value) and name.lower() not in PLAIN_NAMES
 
@@ -100,11 +105,29 @@ def _password_in(value: str) -> re.Match[str] | None:
     return found if found and (found.group(1) or len(found.group(2)) >= LONG) else None
 
 
+def _without_pairs(value: str) -> str:
+    """An address or a connection string with `***` for what its own names call a secret; other text as it is."""
+    if "=" not in value or not ("://" in value or PAIR.match(value)):
+        return value
+    return PAIR.sub(_hidden_pair, value)
+
+
+def _hidden_pair(found: re.Match[str]) -> str:
+    before, name, sign, value = found.group("before", "name", "sign", "value")
+    is_certain = name.lower().endswith(tuple(ALWAYS))  # between spaces, other words may be a sentence or a query
+    if not is_certain and not (before in ("?", "&", ";") and is_secret_parameter(name, value)):
+        return found.group()
+    return f"{before}{name}{sign}{HIDDEN}"
+
+
 def hidden(value: Any) -> Any:
-    """What is shown instead of a secret; of an address only its password is left out."""
-    if isinstance(value, str) and _password_in(value):
-        return WITH_PASSWORD.sub(lambda found: f"{found.group(1) or ''}{HIDDEN}", value)
-    return HIDDEN
+    """What is shown instead of a secret; of an address or a connection string only its secrets are left out."""
+    if not isinstance(value, str):
+        return HIDDEN
+    open_text = _without_pairs(value)
+    if _password_in(value):
+        return WITH_PASSWORD.sub(lambda found: f"{found.group(1) or ''}{HIDDEN}", open_text)
+    return open_text if open_text != value else HIDDEN
 
 
 def secrets_in(values: Any) -> Iterator[Any]:

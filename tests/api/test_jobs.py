@@ -110,9 +110,7 @@ def test_the_list_is_narrowed_by_pipeline_and_by_status(viewer) -> None:
     assert numbers("pipeline=elsewhere/report") == numbers("status=completed") == []
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=501", "limit=x", "before=0", f"before={2**63}", "status=queued"]
-)
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "before=0", f"before={2**63}", "status=queued"])
 def test_a_list_that_cannot_be_asked_for_is_refused_by_field(viewer, query: str) -> None:
     answer = get(viewer, f"/jobs?{query}")
     assert answer.status_code == 422

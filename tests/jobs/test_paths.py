@@ -138,3 +138,13 @@ def test_a_parameter_with_dots_is_checked_like_any_other() -> None:
 
 def test_many_dots_cost_no_time() -> None:
     assert len(parsed("." * 100_000, {"a.a.a": {"a": {"a": 1}}})) == 100_001
+
+
+@pytest.mark.parametrize("pair", ['a."b=1', '"a=1', 'a."b\\q".c=1', 'a."b"c=1'])
+def test_a_quote_that_is_not_closed_is_refused_in_words(pair: str) -> None:
+    with pytest.raises(BadParameters, match="does not close it"):
+        split(pair, {"a": {}})
+
+
+def test_a_known_name_may_begin_with_a_quote() -> None:
+    assert split('"a=1', {'"a': 0}) == (('"a',), "1")

@@ -75,3 +75,34 @@ def test_they_are_found_in_groups_lists_and_addresses() -> None:
         "sftp": "sftp://user@host",
     }
     assert len(list(secrets_in(values))) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("https://example.org/x?a=1&token=t-five#top", "https://example.org/x?a=1&token=***#top"),
+        ("https://joe:four@example.org/?api_key=k", "https://joe:***@example.org/?api_key=***"),
+        ("https://a.blob.core.windows.net/c?sv=2020&sig=ab%2Fc", "https://a.blob.core.windows.net/c?sv=2020&sig=***"),
+        ("postgresql://db/x?sslpassword=p", "postgresql://db/x?sslpassword=***"),
+        ("host=db user=joe password='p q' sslmode=require", "host=db user=joe password=*** sslmode=require"),
+        ("Driver={SQL Server};Server=db;UID=joe;PWD={p;q}", "Driver={SQL Server};Server=db;UID=joe;PWD=***"),
+        ("AccountName=a;AccountKey=bG9uZw==;Endpoint=x", "AccountName=a;AccountKey=***;Endpoint=x"),
+    ],
+)
+def test_what_a_connection_string_calls_a_secret_is_left_out(text: str, seen: str) -> None:
+    assert with_secrets({"place": text}, hidden) == {"place": seen}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/x?page=2&sort_key=name&max_token=",
+        "SELECT a FROM b WHERE token = c",
+        "key = 5",
+        "password == given",
+        "a=1;b=2",
+        "x" * 5_000 + "=",
+    ],
+)
+def test_other_text_with_equals_signs_stays(text: str) -> None:
+    assert with_secrets({"text": text}, hidden) == {"text": text}
