@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jobs.errors import BadParameters
 from jobs.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
 from jobs.values import fitted, is_secret, plain
-from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, kind_of
+from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, hidden, kind_of
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20
@@ -110,7 +110,7 @@ def _unsafe(whole: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
                 yield path, "“${…}” is configuration, not a value: give the value itself."
             if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 yield path, "Holds a character that is not text."
-        if value == HIDDEN and is_secret(path, value):
+        if isinstance(value, str) and HIDDEN in value and hidden(value) == value and is_secret(path, value):
             yield path, f"“{HIDDEN}” only stands for the secret: give the value itself, or leave it out."
 
 

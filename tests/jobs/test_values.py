@@ -137,6 +137,8 @@ class TestRows:
         self.secret_run()
         with pytest.raises(BadParameters, match="only stands for the secret"):
             make_run(parameters={"db.password": "***"})
+        with pytest.raises(BadParameters, match="only stands for the secret"):
+            make_run(parameters={"url": "https://joe:***@example.org/x?token=***"})
 
     def test_without_the_key_a_secret_stays_closed_and_is_not_guessed(self, settings: Any) -> None:
         run = self.secret_run()
