@@ -48,3 +48,16 @@ def test_a_rule_is_tested_and_deleted_after_a_question(open_as) -> None:
     page.locator("#confirm-yes").click()
     page.get_by_text("was deleted; what it started stays").wait_for()
     assert not Rule.objects.exists()
+
+
+def test_the_map_has_the_tools_of_every_graph(open_as) -> None:
+    a, b, *_ = pipelines()
+    make_rule([a], b, name="Onwards")
+    page = open_as("viewer", reverse("rules"))
+    page.get_by_label("Find in the graph").fill("onw")
+    page.locator(".kc-node.is-found", has_text="Onwards").wait_for()
+    page.get_by_role("button", name="Zoom in").click()
+    width = "document.querySelector('[data-graph-box] svg').getBoundingClientRect().width"
+    near = page.evaluate(width)
+    page.get_by_role("button", name="Fit").click()
+    assert page.evaluate(width) < near
