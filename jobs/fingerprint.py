@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.models import Project
-from kedro_console.wire import NEVER_SOURCES, WATCHED
+from kedro_console.wire import NEVER_SOURCES, TEMPLATES, WATCHED
 
 MOST_FILES: Final = 20_000
 _SOURCES: Final = re.compile(r"""^\s*source_dir\s*=\s*["']([^"']+)["']""", re.MULTILINE)
@@ -71,7 +71,7 @@ def _files(folder: Path, seen: set[str] | None) -> Iterator[str]:
             if seen is not None and entry.name not in NEVER_SOURCES and real not in seen:
                 seen.add(real)
                 yield from _files(Path(entry.path), seen)
-        elif entry.name.endswith(WATCHED):
+        elif entry.name.endswith((*WATCHED, *TEMPLATES)):
             yield _fact(Path(entry.path))
 
 

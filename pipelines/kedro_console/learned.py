@@ -13,13 +13,12 @@ from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
-from kedro_console import record
+from kedro_console import record, wire
 from kedro_console.forkable import NEVER_FORKED
 
 MODES = ("fork", "standby", "cold")
 IN_A_ROW = 3
 MOST_FILES = 20_000
-NO_CODE = frozenset({"__pycache__", "node_modules"})
 MODE_SECONDS = 24 * 3600  # a slower mode is tried again as a fork after this: the machine may only have been busy
 
 
@@ -95,7 +94,7 @@ def state_of(project_path: Path) -> str:
     """Another text when a Python file of the project is written; "" when it has too many to look at."""
     found, digest = 0, hashlib.sha256()
     for folder, folders, files in os.walk(project_path):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NO_CODE)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in wire.NEVER_SOURCES)
         for name in sorted(name for name in files if name.endswith(".py")):
             with contextlib.suppress(OSError):
                 seen = Path(folder, name).stat()
