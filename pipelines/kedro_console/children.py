@@ -22,6 +22,9 @@ F_SETPIPE_SZ = 1031
 MEASURE_SECONDS = 0.1
 MEASURE_OFTEN_SECONDS = 0.02
 UNHELD_SECONDS = 1.0
+PATIENT = 10
+IDLE_SHARE = 4
+"""Of the time for the first event: a child that uses no processor time for a quarter of it more is hung."""
 KEPT_BYTES = 256 * 1024 * 1024
 """A child that holds so much more than it began with does not go on."""
 SIGNALS = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
@@ -85,6 +88,7 @@ class Child:
         self.is_waiting = False  # its step is done, and another may follow
         self._first_bytes = processes.memory_bytes([pid])
         self.is_stuck = False  # the watchdog ended it when it ended
+        self._worked = (-1, self._started)  # processor time when it was last seen to use some, once it is overdue
         self._tasks: list[dict[str, Any]] = []  # saves that its end may complete
         self._moved: tuple[int, float] | None = None  # since it ends: processor time, and when that grew last
         self.renewal: renewals.Renewal | None = None
@@ -227,10 +231,19 @@ class Child:
     # ---- the end ----
 
     def is_late(self, now: float, seconds: float) -> bool:
-        """Whether its first event is more than `seconds` overdue; a warm-up of its own may take ten times that."""
+        """Whether its first event is more than `seconds` overdue and it does nothing for it.
+
+        Who still works, on a machine that is busy with other things, has ten times that; so has a warm-up of its own.
+        """
         if not self._is_silent or self.is_stopped:
             return False
-        return now - (self._started + 9 * seconds if self._warm_since is None else self._warm_since) > seconds
+        overdue = now - (self._started + 9 * seconds if self._warm_since is None else self._warm_since)
+        if overdue <= seconds:
+            return False
+        ticks = processes.cpu_ticks(processes.tree(self.pid))
+        if ticks != self._worked[0]:
+            self._worked = (ticks, now)
+        return overdue > PATIENT * seconds or now - self._worked[1] > seconds / IDLE_SHARE
 
     def end_if_stuck(self, now: float, seconds: float) -> None:
         """Kills it when it ends and has used no processor time for so long."""

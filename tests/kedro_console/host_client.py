@@ -20,7 +20,7 @@ SECONDS = 60.0
 M = TypeVar("M", bound=wire.Message)
 
 
-def until(condition: Any, seconds: float = 20.0) -> None:
+def until(condition: Any, seconds: float = 90.0) -> None:
     """Returns when `condition()` is true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

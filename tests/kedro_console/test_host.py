@@ -513,6 +513,18 @@ def test_a_project_that_hangs_after_a_fork_is_run_in_standby_and_that_is_remembe
         again.stop()
 
 
+def test_a_child_that_is_slow_but_works_is_not_taken_for_hung(host_of):
+    work = (
+        "import os, time\ndef busy():\n    end = time.process_time() + 1.5\n    while time.process_time() < end: pass\n"
+    )
+    host = host_of(
+        "--first-event-seconds", "0.5", nodes=f"{work}os.register_at_fork(after_in_child=busy)\n{THREE_FUNCTIONS}"
+    )
+    said = host.run()
+    assert [m.mode for m in said.all(wire.ChildStarted)] == ["fork"]
+    assert said.one(wire.RunFinished) and not said.one(wire.ChildExited).is_hung
+
+
 def test_a_project_that_never_starts_is_given_up_after_every_mode(host_of):
     hook = (
         "from kedro.framework.hooks import hook_impl\nimport time\nclass Slow:\n    @hook_impl\n"
