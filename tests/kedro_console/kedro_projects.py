@@ -106,7 +106,7 @@ def save():
 
 def stream():
     for number in range(5):
-        yield [number]
+        yield [{"number": number}]
 
 class Model(BaseModel):
     test_size: float = Field(gt=0, lt=1)
