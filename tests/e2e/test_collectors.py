@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 DISTRIBUTED = {"runner": "distributed"}
 CARS = 406
 FOR_EVER = 10_000
+OWN_API = {"DEMO_API_URL": "http://127.0.0.1:9"}
+"""The sources are named by each test: no hook of the project starts its server and keeps a run in one process."""
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def demo(transactional_db: None, tmp_path: Path) -> Project:
     """A copy of the demo project, registered."""
     copy = tmp_path / "demo"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("data", "__pycache__", ".viz", ".mypy_cache"))
-    return add_project(copy, at=clock.now())
+    return add_project(copy, at=clock.now(), environment=OWN_API)
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def test_fifty_collect_nodes_beside_each_other_on_two_workers(
     worker: object, transactional_db: None, demo: Project
 ) -> None:
     (demo.folder / "conf" / "base" / "graph.yml").write_text("collect_nodes: 50\n")
-    wide = add_project(demo.folder, name="wide", at=clock.now())
+    wide = add_project(demo.folder, name="wide", at=clock.now(), environment=OWN_API)
     with sources(50) as (wanted, _), live.worker("second", slots=4):
         run = ended(collected(wide, wanted), seconds=170)
     assert (run.status, run.error) == (Status.SUCCEEDED, "")
