@@ -89,6 +89,10 @@ class EmptyPipeline(ProjectError):
         )
 
 
+class NotRead(ProjectError):
+    """The project's reading took too long or was killed: what is wrong with the project, if anything, is not known."""
+
+
 class HostLost(ProjectError):
     """The project's host was killed before it could listen: nothing is known about the project."""
 

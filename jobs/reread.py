@@ -22,7 +22,9 @@ from jobs.snapshots import READ_FACTS, take
 logger = logging.getLogger(__name__)
 
 START_SECONDS: Final = 60.0
-"""So long a start waits for a project to be read."""
+"""So long a start waits for a project in trouble to be read."""
+GOOD_SECONDS: Final = 20.0
+"""And so long for one that only changed; one that takes longer is started as it was known."""
 BELIEVED: Final = timedelta(seconds=30)
 """What was wrong may be mended outside of the files that are looked at: after this a start has it read again."""
 TRIED_AGAIN: Final = timedelta(minutes=5)
@@ -51,7 +53,9 @@ def reread(project: Project, *, at: datetime) -> None:
         is_late = at - (project.checked_at or at) > BELIEVED
         if is_late or _is_changed(project):
             with suppress(ProjectError):
-                take(project, at=max(at, project.checked_at or at), seconds=START_SECONDS)
+                patience = START_SECONDS if project.trouble else GOOD_SECONDS
+                is_in_trouble = bool(project.trouble)
+                take(project, at=max(at, project.checked_at or at), seconds=patience, has_to_end=is_in_trouble)
     finally:
         turn.release()
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.text import slugify
 
-from jobs.errors import ProjectError
+from jobs.errors import NotRead, ProjectError
 from jobs.fingerprint import fingerprint
 from jobs.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
@@ -130,8 +131,10 @@ def _interpreter(given: str, folder: Path) -> str:
     return str(own) if own.exists() else sys.executable
 
 
-def take(project: Project, *, at: datetime, seconds: float = READ_SECONDS) -> Snapshot:
+def take(project: Project, *, at: datetime, seconds: float = READ_SECONDS, has_to_end: bool = True) -> Snapshot:
     """The project as it is now; an unchanged picture is not stored twice. ProjectError when it could not be read.
+
+    A reading that does not come to its end is the project's trouble, unless nothing depends on it (`has_to_end`).
 
     A reading that sees less than an earlier one did does not take its place: that picture stays, and the project keeps
     the reason as its trouble.
@@ -140,7 +143,8 @@ def take(project: Project, *, at: datetime, seconds: float = READ_SECONDS) -> Sn
     try:
         content = _read(project, project.kedro_env, seconds)
     except ProjectError as error:
-        _keep(project, _Reading(_trouble("project", str(error)), [EVERY_PIPELINE]), print_of_files, at)
+        if has_to_end or not isinstance(error, NotRead):
+            _keep(project, _Reading(_trouble("project", str(error)), [EVERY_PIPELINE]), print_of_files, at)
         raise
     with transaction.atomic():
         newest = project.snapshot
@@ -272,7 +276,10 @@ def _read(project: Project, env: str, seconds: float) -> dict[str, Any]:
     except OSError as error:
         raise ProjectError(f"{project.interpreter} could not be started: {error.strerror}.") from error
     except subprocess.TimeoutExpired as error:
-        raise ProjectError(f"The project {project.name} could not be read within {seconds:.0f} s.") from error
+        raise NotRead(f"The project {project.name} could not be read within {seconds:.0f} s.") from error
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        raise NotRead(f"The Kedro project {project.name} could not be read: its reading was ended by {name}.")
     return _parsed(project, ended)
 
 

@@ -211,7 +211,6 @@ def test_a_new_project_is_checked_at_once_and_a_bad_one_is_kept_with_the_reason(
         ({"path": "relative/path"}, "path"),
         ({"path": "/nowhere/at/all"}, "path"),
         ({"path": "/usr"}, "path"),
-        ({"path": "/tmp\x00/x"}, "path"),
         ({"interpreter": "/nowhere/python"}, "interpreter"),
         ({"interpreter": ""}, "interpreter"),
         ({"name": "not a slug"}, "name"),

@@ -80,7 +80,7 @@ def test_a_method_that_is_none_is_refused(operator, method: str) -> None:
     assert (answer.status_code, Run.objects.count()) == (405, 0)
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs/", "/nothing", "/jobs/1/resume", "/jobs/1/requests", "/admin", "/%00"])
+@pytest.mark.parametrize("path", ["/", "/jobs/", "/nothing", "/jobs/1/resume", "/jobs/1/requests", "/admin"])
 def test_an_address_that_is_none_says_so_in_json(path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         answer = Client().generic(method, f"/api/v1{path}", b"", "application/json")

@@ -15,6 +15,7 @@ from redis import Redis
 
 from jobs import clock
 from jobs.cancel import cancel
+from jobs.fingerprint import fingerprint
 from jobs.models import Project, Step, Worker
 from jobs.states import Status
 from tests import live
@@ -182,7 +183,8 @@ def test_a_host_that_is_killed_while_it_starts_is_no_fault_of_the_project(
     mark, python = tmp_path / "mark", tmp_path / "python"
     python.write_text(f'#!/bin/sh\n[ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    Project.objects.filter(pk=toy.pk).update(interpreter=str(python))
+    toy.interpreter = str(python)  # the project counts as read with it: the first process that it starts is the host
+    Project.objects.filter(pk=toy.pk).update(interpreter=toy.interpreter, fingerprint=fingerprint(toy))
     run = ended(start(toy, "chain", settings={"crash_retries": 1}))
     assert run.status == Status.SUCCEEDED, run.error
     first = run.steps.get(attempt=1)

@@ -61,7 +61,7 @@ def test_what_matches_nothing_can_be_searched_in_the_runs() -> None:
     assert "/runs/?q=%3Cb%3E%22odd%22+%26+strange" in lines
 
 
-@pytest.mark.parametrize("text", ["9" * 400, "\x00", "#", "run ", "%", "' OR 1=1"])
+@pytest.mark.parametrize("text", ["9" * 400, "#", "run ", "%", "' OR 1=1"])
 def test_odd_words_are_only_words(text: str) -> None:
     lines = found(text)
     assert "role=" in lines and "%00" not in lines
