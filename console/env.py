@@ -215,10 +215,18 @@ ENV = read(os.environ)
 LOCAL_ZONE = "CONSOLE_LOCAL_ZONE"
 
 
+COMPUTING = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "GOTO_", "NUMEXPR_", "NPY_")
+"""What the variables of libraries that compute begin with."""
+
+
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
-    """Those of our own environment variables that a project's process may see, and the zone of this machine's clock."""
+    """Those of our own environment variables that a project's process may see, and the zone of this machine's clock.
+
+    Also how this machine computes: with other kernels or threads of a library, the last digits are others.
+    """
     zone = local_zone()
-    return {name: os.environ[name] for name in names if name in os.environ} | ({"TZ": zone} if zone else {})
+    seen = {name: value for name, value in os.environ.items() if name in names or name.startswith(COMPUTING)}
+    return seen | ({"TZ": zone} if zone else {})
 
 
 def local_zone() -> str:

@@ -258,6 +258,9 @@ def install(report: Callable[[str, Bar], None]) -> None:
     stdout.progress = stderr.progress = progress = Progress(report)
     stdout.overheard = stderr.overheard = None
     listen(progress, current.name)
+    ours = logging.getLogger("kedro_console")
+    if ours.level == logging.NOTSET:  # why a node waits is told, whatever the project says of libraries
+        ours.setLevel(logging.INFO)
     if warnings.showwarning is getattr(warnings, "_showwarning_orig", None):
         warnings.showwarning = _show_warning
 

@@ -79,11 +79,13 @@ def test_a_run_leaves_what_kedro_run_leaves(tmp_path: Path, start_host: Any, nam
     host = start_host(console)
     for expected in wanted:
         said = host.run()
+        if said.all(wire.StepRefused):  # its import reads what runs write: a worker starts another host then
+            host = start_host(console)
+            said = host.run()
         assert said.one(wire.ChildExited).exit_code == 0
         assert left_in(console) == expected
-    host = start_host(apart)
     for number, expected in enumerate(wanted if name not in ONE_PROCESS_ONLY else []):
-        distributed(host, number)
+        distributed(start_host(apart), number)
         assert left_in(apart) == expected
 
 
