@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import time_machine
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
@@ -86,30 +85,29 @@ def test_the_last_day_of_the_month_is_due_once_a_month() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("edit", ["rule", "switch", "shared rule"])
 def test_an_edit_starts_nothing_that_was_due_before_it(edit: str) -> None:
-    task = schedule("0 * * * *", "UTC")
-    at = datetime(2027, 1, 15, 12, 4, 5, tzinfo=UTC)
-    with time_machine.travel(at - timedelta(hours=1), tick=False):
-        PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=clock.now(), enabled=edit != "switch")
-        task.refresh_from_db()
-    with time_machine.travel(at, tick=False):
-        if edit == "rule":
-            task.crontab = CrontabSchedule.objects.create(minute="3", timezone="UTC")
-            task.save()
-        elif edit == "switch":
-            task.enabled = True
-            task.save()
-        else:
-            task.crontab.minute = "3"
-            task.crontab.save()
-        task.refresh_from_db()
-        is_due, _ = task.schedule.is_due(task.last_run_at)
-        assert not is_due, "beat sends nothing"
-        assert started(task, clock.now()) is None, "nor does a message that was on its way start anything"
-    with time_machine.travel(at + timedelta(seconds=30), tick=False):
-        assert start_missed(clock.now()) == 0
-    minute = 0 if edit == "switch" else 3
-    assert next_fires(task, at, 1) == [datetime(2027, 1, 15, 13, minute, tzinfo=UTC)]
-    assert started(task, datetime(2027, 1, 15, 13, minute, 1, tzinfo=UTC)) is not None
+    at = clock.now()
+    due = (at - timedelta(minutes=1)).replace(second=0, microsecond=0)
+    before = due if edit == "switch" else at + timedelta(minutes=30)
+    task = schedule(f"{before.minute} * * * *", "UTC")
+    PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=at - timedelta(minutes=50), enabled=edit != "switch")
+    task.refresh_from_db()
+    if edit == "rule":
+        task.crontab = CrontabSchedule.objects.create(minute=str(due.minute), timezone="UTC")
+        task.save()
+    elif edit == "switch":
+        task.enabled = True
+        task.save()
+    else:
+        task.crontab.minute = str(due.minute)
+        task.crontab.save()
+    task.refresh_from_db()
+    is_due, _ = task.schedule.is_due(task.last_run_at)
+    assert not is_due, "beat sends nothing"
+    assert started(task, clock.now()) is None, "nor does a message that was on its way start anything"
+    assert start_missed(clock.now() + timedelta(seconds=30)) == 0
+    following = due + timedelta(hours=1)
+    assert next_fires(task, clock.now(), 1) == [following]
+    assert started(task, following + timedelta(seconds=1)) is not None
 
 
 @pytest.mark.django_db
