@@ -53,9 +53,9 @@ def reread(project: Project, *, at: datetime) -> None:
         is_late = at - (project.checked_at or at) > BELIEVED
         if is_late or _is_changed(project):
             with suppress(ProjectError):
-                patience = START_SECONDS if project.trouble else GOOD_SECONDS
-                is_in_trouble = bool(project.trouble)
-                take(project, at=max(at, project.checked_at or at), seconds=patience, has_to_end=is_in_trouble)
+                has_to_end = bool(project.trouble)
+                seconds = START_SECONDS if has_to_end else GOOD_SECONDS
+                take(project, at=max(at, project.checked_at or at), seconds=seconds, has_to_end=has_to_end)
     finally:
         turn.release()
 
