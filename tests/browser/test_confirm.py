@@ -91,6 +91,21 @@ def test_enter_says_yes_and_escape_goes_back_to_the_button(open_as: Open) -> Non
     page.get_by_text(f"Run #{run.pk} was asked to stop.").wait_for()
 
 
+def test_a_question_asked_again_before_the_browser_told_of_its_closing_is_still_answered(open_as: Open) -> None:
+    run = running()
+    page = open_as("operator", f"/runs/{run.pk}/")
+    page.evaluate("""() => {
+        const asking = [...document.querySelectorAll("button[data-confirm]")];
+        const button = asking.find(one => one.textContent.trim() === "Cancel");
+        button.click();
+        document.getElementById("confirm").close();
+        button.click();
+    }""")
+    page.evaluate("new Promise(done => setTimeout(done))")
+    page.get_by_role("button", name="Cancel the run").click()
+    page.get_by_text(f"Run #{run.pk} was asked to stop.").wait_for()
+
+
 def test_the_dialog_says_that_the_run_ended_meanwhile(open_as: Open) -> None:
     run = running()
     page = open_as("operator", f"/runs/{run.pk}/")

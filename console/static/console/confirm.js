@@ -75,7 +75,7 @@
 
   async function send(event) {
     if (asked?.isSending) return event.preventDefault();
-    if (event.submitter?.value !== "yes") return;
+    if (!asked || event.submitter?.value !== "yes") return;
     event.preventDefault();
     const was = asked;
     was.isSending = true;
@@ -115,8 +115,9 @@
     else window.location.assign(there);
   }
 
+  /* The browser tells of a closing some time after it: by then the dialog may stand there again, with another question. */
   function close() {
-    if (!asked) return;
+    if (!asked || document.getElementById("confirm").open) return;
     const again = asked.button.isConnected ? asked.button : standing(asked)[0];
     (again || document.getElementById("content"))?.focus();
     asked = null;
