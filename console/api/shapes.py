@@ -107,10 +107,14 @@ class JobShape(serializers.Serializer[Any]):
     graph_change = serializers.CharField(help_text="How its nodes differ from those that were planned; empty: not.")
     code_change = serializers.CharField(help_text="From which node on it ran other code; empty: it is one piece.")
     peak_memory_bytes = serializers.IntegerField()
-    not_kept = UnkeptShape(source="unkept_files.all", many=True, help_text="What it left behind and we do not keep.")
+    not_kept = serializers.SerializerMethodField(help_text="What it left behind and we do not keep.")
 
     def get_url(self, run: Run) -> str:
         return address(self.context, run.get_absolute_url())
+
+    @extend_schema_field(UnkeptShape(many=True))
+    def get_not_kept(self, run: Run) -> Any:
+        return UnkeptShape(run.unkept_files.all() if run.started_at else [], many=True).data
 
     def get_user_id(self, run: Run) -> str:
         return run.requested_by_name or run.cause

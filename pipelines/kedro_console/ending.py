@@ -23,6 +23,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable
+from itertools import compress
 from types import CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
@@ -126,18 +127,21 @@ def handler_files() -> set[int]:
 def _open_objects() -> str:
     """Objects that act when they die: writers without a file of their own, suspended generators, any `__del__`."""
     known = gc.get_objects()
-    classes = {id(type(each)): type(each) for each in known}
-    acting = {number for number, cls in classes.items() if acts_at_its_end(cls)}
-    for each in known if acting else ():
-        if id(type(each)) in acting and is_unfinished(each):
+    types = list(map(type, known))
+    numbers = list(map(id, types))
+    acting = {number for number, cls in dict(zip(numbers, types)).items() if acts_at_its_end(cls)}  # noqa: B905
+    for each in compress(known, map(acting.__contains__, numbers)):  # asked at each step: no loop over all in Python
+        if is_unfinished(each):
             return f"an object of type {type(each).__name__} is not closed"
     return ""
 
 
 def acts_at_its_end(cls: type) -> bool:
-    if issubclass(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES:
+    try:
+        type.__getattribute__(cls, "__del__")  # not `hasattr`, which a metaclass may answer in its own way
+    except AttributeError:
         return False
-    return any("__del__" in vars(each) for each in cls.__mro__)
+    return not (issubclass(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES)
 
 
 def is_unfinished(each: Any) -> bool:

@@ -39,6 +39,7 @@ class Kept:
         sources = [path for path in sources if path.endswith(".py")]
         self._signatures = {path: record.signature(path) for path in sources}
         self.texts = dict(_texts(sources))
+        self._names = {_module_name(path) for path in self.texts}
         self._configuration, self._conf = configuration, dict(_texts(_below(configuration)))
         self._folders = [place for place, _, _ in os.walk(configuration)]
         self.conf_folder = ""
@@ -71,6 +72,10 @@ class Kept:
                 linecache.cache[path] = (len(text), None, lines, path)
             self._use_conf()
 
+    def may_have(self, name: str) -> bool:
+        """Whether a module of this name, without its packages', could be among the texts; asked at every import."""
+        return self.is_old or name in self._names
+
     def is_as_read(self, path: str) -> bool:
         return record.signature(path) == self._signatures[path]
 
@@ -88,6 +93,8 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
         """Own modules from the kept text; None leaves the module to Python. CodeChanged for what came later."""
         last = name.rpartition(".")[2]
+        if not self._kept.may_have(last):
+            return None
         for folder in path if path is not None else sys.path:
             base = os.path.join(os.path.abspath(folder or os.curdir), last)
             if record.is_own(base):
@@ -142,6 +149,11 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def path_stats(self, path: Any) -> Any:
         raise OSError(f"{path} is a text in memory.")
+
+
+def _module_name(path: str) -> str:
+    folder, file = os.path.split(path)
+    return os.path.basename(folder) if file == "__init__.py" else os.path.splitext(file)[0]
 
 
 def _texts(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import socket
@@ -35,7 +36,24 @@ class Waiting:
         return Path(f"/proc/{self.pid}").exists()
 
 
-def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
+@dataclass
+class Copy:
+    """A copy of this process that gets ready, then waits for the word before it does anything of the project's."""
+
+    pid: int
+    channels: Channels
+
+    def give_word(self) -> None:
+        with contextlib.suppress(OSError):  # it has died already, which its host sees
+            self.channels.packets.send(b"!")
+
+    def dismiss(self) -> None:
+        """Closes its line: it ends by itself."""
+        self.channels.packets.close()
+        os.close(self.channels.log)
+
+
+def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> Copy:
     """A copy of this process, which raises `Forked` there; `ours` are the sockets and fds of the host, closed in it."""
     channels = Channels()
     pid = os.fork()
@@ -43,7 +61,7 @@ def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Ite
         _close((*ours, channels.packets, channels.log))
         raise child.Forked(child.Birth(request, place, warmth, channels.child_packets, channels.child_log))
     channels.close_child_ends()
-    return pid, channels
+    return Copy(pid, channels)
 
 
 def _close(ours: Iterable[Any]) -> None:
