@@ -41,10 +41,10 @@ cases: venv-dev ## compare the console with plain `kedro run`, case by case (FOL
 	@PYTHONPATH=.:pipelines $(PY) -m tests.cases $(if $(FOLDER),"$(FOLDER)") $(ARGS)
 
 bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (ARGS=rounds)
-	@for each in warm_start fan_out machine_learning report; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+	@for each in warm_start fan_out machine_learning report; do PYTHONPATH=pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
 
 bench-signals: venv-dev ## the same for rules, quotas and batch queues: by events against by the clock, and a loop under kills
-	@for each in signals loop batches; do PYTHONPATH=.:pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+	@for each in signals loop batches; do PYTHONPATH=pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
 
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \

@@ -6,7 +6,15 @@ import threading
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import celeryd_init, task_postrun, task_revoked, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    celeryd_init,
+    task_postrun,
+    task_prerun,
+    task_revoked,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -15,6 +23,7 @@ DRAIN_SECONDS: Final = 5.0
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize  # else a thread connects anew for each message; Django closes what is old
 
 
 _pulse: list[Any] = []
@@ -51,6 +60,15 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     _watch.extend((Watch(), Sender()))
     for thread in _watch:
         thread.start()
+
+
+@task_prerun.connect
+@task_postrun.connect
+def close_what_is_old(**_: Any) -> None:
+    """As around a request: a connection that is broken, or has been open for long, is not used again."""
+    from django.db import close_old_connections
+
+    close_old_connections()
 
 
 @task_postrun.connect

@@ -36,15 +36,20 @@ def send(step_id: int) -> bool:
 
 
 def send_all(step_ids: Collection[int]) -> None:
+    """As `send_noted`, by their keys."""
+    if step_ids:
+        known = Step.objects.only("task_id", "queue", "priority").filter(pk__in=step_ids)
+        send_noted(known.order_by("priority", "position"))
+
+
+def send_noted(steps: Collection[Step]) -> None:
     """Publish hints for steps noted as sent already: for each queue as many as there are slots to hear them.
 
     A slot that is free takes the next step of the run, whichever the message names, and who ends passes the word on.
     What the broker refused is unsent again.
     """
-    if not step_ids:
-        return
-    steps = Step.objects.only("task_id", "queue", "priority").filter(pk__in=step_ids).order_by("priority", "position")
-    room = {queue: max(1, slots) for queue, slots in Worker.objects.slots_by_queue(clock.now()).items()}
+    slots = Worker.objects.slots_by_queue(clock.now()) if len(steps) > 1 else {}
+    room = {queue: max(1, count) for queue, count in slots.items()}
     untold = []
     for step in steps:
         left = room.setdefault(step.queue, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from jobs import parameters as runtime
 from jobs.advance import end_if_done
 from jobs.cancel import cancel
 from jobs.content import is_fresh
-from jobs.dispatch import send
+from jobs.dispatch import send_noted
 from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
 from jobs.find import LIKENESS
@@ -271,7 +271,7 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
         steps = [_step(run, planned, at) for planned in wish.plan.steps]
         NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
         carry_all_over(wish.found, run, wish.nodes, at)
-        _send_after_commit(step for step in steps if step.ready_at)
+        transaction.on_commit(partial(send_noted, [step for step in steps if step.ready_at]))
         for other in older:
             cancel(other, at=at, by=str(run))
         if not wish.todo:
@@ -336,6 +336,7 @@ def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any)
 
 
 def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
+    ready_at = None if planned.needs or run.waits_for_id else at
     return Step.objects.create(
         run=run,
         position=planned.position,
@@ -343,11 +344,6 @@ def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
         needs=planned.needs,
         queue=planned.queue or run.pipeline.queue,
         priority=run.pipeline.priority,
-        ready_at=None if planned.needs or run.waits_for_id else at,
+        ready_at=ready_at,
+        sent_at=ready_at,  # told right after the commit: to write that down then would stand in the worker's way
     )
-
-
-def _send_after_commit(steps: Iterable[Step]) -> None:
-    hints: list[Callable[[], object]] = [partial(send, step.pk) for step in steps]
-    for hint in hints:
-        transaction.on_commit(hint)

@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +66,17 @@ def live(birth: Birth) -> int:
         warm.reseed(birth.warmth)
         if birth.warmth.kept:
             birth.warmth.kept.serve()
-        end.code = _work(birth, end, end.reporter.await_word)
+        end.code = _work(birth, end)
     except BaseException as error:  # noqa: BLE001  (nobody is above who would tell it)
         end.tell(error, birth.place.project_path)
     end.close_up(is_copy=not birth.warmth.acts_at_its_end)
     return end.code
 
 
-def _work(birth: Birth, end: End, await_word: Callable[[], None] | None = None) -> int:
+def _work(birth: Birth, end: End) -> int:
     work = Work(birth.place, birth.warmth, end.reporter)
     try:
-        return work.run(birth.request, await_word=await_word)
+        return work.run(birth.request)
     finally:
         end.ledger = work.ledger
 
@@ -210,9 +209,10 @@ def main() -> None:
     fresh = None if arguments.at_once else Freshness(found, place.project_path, place.project_path)
     reporter.send_ready()
     if fresh:
-        reporter.await_word()
+        packets.recv(1)  # the host's word; the kernel ends us if it dies before
         if fresh.changed(at_once=True):
             _start_over(words, environment)
+        fresh.close()
     request = _request(arguments.request)
     end = End(reporter)
     end.code = 1

@@ -127,10 +127,8 @@ def handler_files() -> set[int]:
 def _open_objects() -> str:
     """Objects that act when they die: writers without a file of their own, suspended generators, any `__del__`."""
     known = gc.get_objects()
-    types = list(map(type, known))
-    numbers = list(map(id, types))
-    acting = {number for number, cls in dict(zip(numbers, types)).items() if acts_at_its_end(cls)}  # noqa: B905
-    for each in compress(known, map(acting.__contains__, numbers)):  # asked at each step: no loop over all in Python
+    acting = {cls for cls in set(map(type, known)) if acts_at_its_end(cls)}
+    for each in compress(known, map(acting.__contains__, map(type, known))):  # at each step: no loop of Python's own
         if is_unfinished(each):
             return f"an object of type {type(each).__name__} is not closed"
     return ""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kedro_console import record, revision, wire
+from kedro_console.notices import Notices
 from kedro_console.record import Record, Signature
 
 YOUNG_NS = 2_000_000_000
@@ -46,6 +47,8 @@ class Freshness:
         self._add_read(found)
         self._add_folders(found)
         self._add_loaded()
+        self._notices = Notices(self._installed.paths())
+        self._is_noticed = False  # the first look is at every file: it may have changed before it was watched
         self._read = set(found.own()) | set(found.listed)
         self._add_unread(project_path, found.own(), restless)
 
@@ -53,13 +56,27 @@ class Freshness:
         """What is no longer as this process read it; "" while everything is. `at_once`: whatever it costs."""
         return self._look.result(at_once=at_once) or self._look_at_installed.result(at_once=at_once)
 
+    @property
+    def fds(self) -> list[int]:
+        """What it holds open."""
+        return [self._notices.fd] if self._notices.fd >= 0 else []
+
+    def close(self) -> None:
+        self._notices.close()
+
     def _at_own(self) -> str:
         if _place(self._given) != self._place:
             return self._given
         return self._own.changed() or self._folders.changed()
 
     def _at_installed(self) -> str:
-        return self._installed_folders.changed() or self._installed.changed()
+        """A folder that is another one now is seen by a look at it; what is written in it, the kernel tells."""
+        changed = self._installed_folders.changed()
+        if changed or (self._notices.are_quiet() and self._is_noticed):
+            return changed
+        changed = self._installed.changed()
+        self._is_noticed = not (changed or self._installed.has_young)
+        return changed
 
     # ---- what there is to look at ----
 
@@ -158,6 +175,14 @@ class _Files:
             self._known[path] = (before, "changed while it was read")
         elif _is_young(now):
             self._young[path] = None
+
+    def paths(self) -> list[str]:
+        return list(self._known)
+
+    @property
+    def has_young(self) -> bool:
+        """Whether a file is so new that its time does not tell yet whether it is written again."""
+        return bool(self._young)
 
     def _digest(self, path: str) -> str:
         return digest_of(path) if self._has_content else ""

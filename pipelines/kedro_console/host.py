@@ -211,29 +211,21 @@ class Host:
     # ---- starting ----
 
     def _start(self, talk: Talk, request: wire.StepStarted) -> None:
-        """A copy gets ready while the host looks whether it is still what it was: nobody waits for the look."""
-        refused = self._refusal(request)
-        copy = self._copied(request) if self._mode == "fork" and not (refused or self._changed) else None
-        if self._is_outdated(request):
-            if copy:  # of a host that did not know it yet
-                copy.dismiss()
-                copy = None
-            if not self._has_kept(request):
-                self._refuse(talk, "stale", self._why_stale)
-                return
-        if refused is None:
-            self._launch(talk, request, self._mode, copy)
-        else:
-            talk.send(refused)
+        if self._is_outdated(request) and not self._has_kept(request):
+            self._refuse(talk, "stale", self._why_stale)
+        elif self._broken is not None:
+            talk.send(child.broken(self._broken, self._place.project_path))
             talk.end()
+        else:
+            refused = self._refusal(request)
+            if refused is None:
+                self._launch(talk, request, self._mode)
+            else:
+                talk.send(refused)
+                talk.end()
 
     def _refusal(self, request: wire.StepStarted) -> wire.StepRefused | None:
-        if self._broken is not None:
-            return child.broken(self._broken, self._place.project_path)
         return child.refusal(request, self._warmth) if self._warmth else None
-
-    def _copied(self, request: wire.StepStarted) -> start.Copy | None:
-        return start.fork(request, self._place, self._warmth, self._own_files()) if self._warmth else None
 
     def _go_on(self, talk: Talk, mine: Child, request: wire.StepStarted) -> None:
         """The next step for the child of the one before, in the code that its run began with; of no other run."""
@@ -297,11 +289,9 @@ class Host:
     def _why_stale(self) -> str:
         return f"The project is not as this host loaded it: {self._changed} may have changed."
 
-    def _launch(self, talk: Talk, request: wire.StepStarted, mode: str, copy: start.Copy | None = None) -> None:
-        copy = copy or (self._copied(request) if mode == "fork" else None)
-        if copy:
-            copy.give_word()
-            pid, channels = copy.pid, copy.channels
+    def _launch(self, talk: Talk, request: wire.StepStarted, mode: str) -> None:
+        if mode == "fork" and self._warmth is not None:
+            pid, channels = start.fork(request, self._place, self._warmth, self._own_files())
         else:
             pid, channels = self._hand_over(request, mode)
         each = self._children[pid] = Child(pid, mode, channels, request, talk, self._selector, self._learned.add)
@@ -355,7 +345,16 @@ class Host:
             each.renewal.output for each in self._children.values() if each.renewal and not each.renewal.is_over
         ]
         talks = [talk.connection for talk in self._talks]
-        return [self._selector, self._door.listener, self._wake, self._waker, *ends, *requests, *talks]
+        return [
+            self._selector,
+            self._door.listener,
+            self._wake,
+            self._waker,
+            *ends,
+            *requests,
+            *talks,
+            *self._freshness.fds,
+        ]
 
     # ---- ending ----
 

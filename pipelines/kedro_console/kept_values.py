@@ -32,9 +32,11 @@ class KeptValues:
         """Keep a copy of what was just saved there, if it is large, plain, and there is room."""
         self._values.pop((place.address, name), None)
         size = plain_bytes(data)
+        if size < LEAST_BYTES:
+            return
         most = min(MOST_BYTES, processes.available_bytes() // 4, (self.limit_bytes or 4 * MOST_BYTES) // 4)
         mark = place.mark(name)
-        if mark is None or not LEAST_BYTES <= size <= most:
+        if mark is None or size > most:
             return
         while self._values and self.size_bytes + size > most:
             del self._values[next(iter(self._values))]

@@ -25,6 +25,16 @@ def adopt_orphans() -> None:
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def open_notices() -> int:
+    """An inotify instance that never blocks; -1 when the kernel gives none."""
+    return int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+
+
+def watch(fd: int, path: str, events: int) -> bool:
+    """Has an inotify instance tell of these events there; False when it cannot."""
+    return bool(_libc.inotify_add_watch(fd, os.fsencode(path), events) >= 0)
+
+
 def children_of(pid: int) -> list[int]:
     """The direct children of a process; [] when it is gone."""
     try:

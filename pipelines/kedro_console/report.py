@@ -54,11 +54,6 @@ class Reporter:
         """Passes a node's progress bar on. What holds this lives to the last: nothing of the project hangs on it."""
         self.send(wire.ProgressMade(time.time(), node, bar.label, bar.done, bar.total, bar.unit))
 
-    def await_word(self) -> None:
-        """Waits for the host's word to begin; the process ends when the host has none for it."""
-        if not self._packets.recv(1):
-            os._exit(0)
-
     def heard(self) -> Iterator[wire.Message]:
         """What the host hands on, answers and the next steps, until it closes the line."""
         while packet := self._packets.recv(2 * wire.MAX_EVENT_BYTES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import socket
@@ -36,24 +35,7 @@ class Waiting:
         return Path(f"/proc/{self.pid}").exists()
 
 
-@dataclass
-class Copy:
-    """A copy of this process that gets ready, then waits for the word before it does anything of the project's."""
-
-    pid: int
-    channels: Channels
-
-    def give_word(self) -> None:
-        with contextlib.suppress(OSError):  # it has died already, which its host sees
-            self.channels.packets.send(b"!")
-
-    def dismiss(self) -> None:
-        """Closes its line: it ends by itself."""
-        self.channels.packets.close()
-        os.close(self.channels.log)
-
-
-def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> Copy:
+def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
     """A copy of this process, which raises `Forked` there; `ours` are the sockets and fds of the host, closed in it."""
     channels = Channels()
     pid = os.fork()
@@ -61,7 +43,7 @@ def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Ite
         _close((*ours, channels.packets, channels.log))
         raise child.Forked(child.Birth(request, place, warmth, channels.child_packets, channels.child_log))
     channels.close_child_ends()
-    return Copy(pid, channels)
+    return pid, channels
 
 
 def _close(ours: Iterable[Any]) -> None:

@@ -18,7 +18,6 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,8 +71,8 @@ class Work:
         self._session: Any = None
         self._hooks: Any = None
 
-    def run(self, request: wire.StepStarted, *, await_word: Callable[[], None] | None = None) -> int:
-        """The exit code, when nothing follows. `await_word`: what to wait for before the project's own code runs."""
+    def run(self, request: wire.StepStarted) -> int:
+        """The exit code, when nothing follows."""
         _limit(request.memory_limit_bytes)
         kept_values.kept.limit_bytes = request.memory_limit_bytes
         masking.learn(self._place.project_path)
@@ -81,8 +80,6 @@ class Work:
         masking.learn_parameters(request.parameters)
         here.enter(request.run_id, self._reporter)
         logs.install(self._reporter.send_progress)
-        if await_word:
-            await_word()
         code = self._step(request)
         while code == 0 and request.may_go_on and self._reporter.speaks and _is_alone() and self._is_complete():
             self._tell_changes()

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from host_client import PIPELINES
 from kedro_projects import make_project, one_node
+
+from kedro_console import freshness
 
 NODES = """
 import json, logging, pathlib, sqlite3
@@ -265,5 +268,15 @@ def test_what_changes_nothing_is_let_be(watched, change):
 def test_an_installed_package_that_is_edited_by_hand_is_seen(tmp_path):
     with watch(tmp_path) as process:
         assert process.changed() == ""
+        edit("env/site-packages/lib_by_hand/__init__.py")(process)
+        assert process.changed().endswith("lib_by_hand/__init__.py")
+
+
+def test_an_installed_package_that_has_lain_there_for_long_is_seen_too(tmp_path):
+    """Then its files are no longer looked at one by one: the kernel tells of what is written."""
+    with watch(tmp_path) as process:
+        written_at = (process.site / "lib_by_hand/__init__.py").stat().st_ctime_ns
+        while time.time_ns() - written_at < 2 * freshness.YOUNG_NS:
+            assert process.changed() == ""
         edit("env/site-packages/lib_by_hand/__init__.py")(process)
         assert process.changed().endswith("lib_by_hand/__init__.py")
