@@ -45,8 +45,15 @@ def succeed(step: Step, **facts: Any) -> None:
     finish(step, Outcome(Status.SUCCEEDED, **facts), token=step.lease_token, at=AT, by="w1")
 
 
-def test_a_step_that_nobody_claims_is_sent_again(sent: list[int]) -> None:
+def refused_by_the_broker() -> Step:
+    """A step that is ready and of which nobody was told."""
     step = make_run().steps.get()
+    Step.objects.filter(pk=step.pk).update(sent_at=None)
+    return step
+
+
+def test_a_step_that_nobody_claims_is_sent_again(sent: list[int]) -> None:
+    step = refused_by_the_broker()
     assert reconcile(AT) == 1
     assert sent == [step.pk]
     Step.objects.filter(pk=step.pk).update(sent_at=AT)
@@ -84,7 +91,7 @@ def test_of_a_wide_run_no_more_is_told_again_than_there_are_slots_to_hear_it(sen
 def test_a_broker_that_does_not_answer_holds_the_pulse_up_for_a_moment_only(
     sent: list[int], redis_process: subprocess.Popen[bytes]
 ) -> None:
-    make_run()
+    refused_by_the_broker()
     redis_process.send_signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -98,7 +105,7 @@ def test_a_broker_that_does_not_answer_holds_the_pulse_up_for_a_moment_only(
 def test_a_step_that_the_broker_did_not_take_is_sent_as_soon_as_it_is_back(
     sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = [make_run().steps.get().pk for _ in range(2)]
+    steps = [refused_by_the_broker().pk for _ in range(2)]
     tried = []
 
     def refuse(name: str, args: list[int], **options: Any) -> None:
