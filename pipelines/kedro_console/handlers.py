@@ -7,10 +7,12 @@ imported there. A run has one first process; the later ones go on in the files t
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import logging.handlers
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +28,9 @@ OUR_OWN = "kedro_console"
 WARNINGS = "py.warnings"
 STREAM, RICH, OTHER = "stream", "rich", "other"
 PLAIN = logging.Formatter("%(message)s")
+FIELD = re.compile(r"%\((\w+)\)|\{(\w+)|\$\{?(\w+)")
+SHOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What a layout may name and a line of the console has a place for, or has no need of."""
 LAYOUT = ("format", "formatMessage", "formatException", "formatStack")
 
 _open_file = logging.FileHandler._open
@@ -290,7 +295,9 @@ def _show(handler: logging.Handler, record: logging.LogRecord) -> None:
 def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
     """The message with its traceback; a formatter of the project's own says it in its words."""
     cls = type(handler.formatter or PLAIN)
-    if any(getattr(cls, name) is not getattr(logging.Formatter, name) for name in LAYOUT):
+    if any(getattr(cls, name) is not getattr(logging.Formatter, name) for name in LAYOUT) or (
+        _names_more(getattr(handler.formatter, "_fmt", None) or "")
+    ):
         return handler.format(record)
     before = record.exc_text
     text = PLAIN.format(record)
@@ -300,6 +307,12 @@ def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
     if "[" in text and getattr(record, "markup", False) and _kind(type(handler)) == RICH:
         return _without_markup(text)
     return text
+
+
+@functools.lru_cache
+def _names_more(layout: str) -> bool:
+    """Whether it shows what only the project's own calls put into a record."""
+    return any(name not in SHOWN for found in FIELD.findall(layout) for name in found if name)
 
 
 def _without_markup(text: str) -> str:

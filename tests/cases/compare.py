@@ -18,6 +18,7 @@ from tests.cases.plain import Ended
 
 VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3,6}Z")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d\d \d\d:\d\d:\d\d\]|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})")
 RICH = re.compile(r"(?:^|\s)\s*(DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+(.*?)\s+(\w+\.py:\d+)\s*$")
 LEVELLED = re.compile(r"^(.*?)\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b[\s\]|:-]*(.*)$")
@@ -138,7 +139,8 @@ def unsaid(case: Case, plain: Ended, ours: Ended) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split())
+    """Without how it is spaced, and where in memory an object lay."""
+    return ADDRESS.sub("0x…", " ".join(text.split()))
 
 
 @functools.cache

@@ -288,3 +288,20 @@ logging.getLogger("x").warning("of Mrs Smith")
 def test_a_formatter_of_the_project_has_the_last_word(run_body):
     lines = [(line.level, line.logger, line.text) for line in run_body(REDACTING).lines() if "of Mrs" in line.text]
     assert lines == [("WARNING", "x", '{"said": "of Mrs S.", "at": "WARNING"}')]
+
+
+WITH_FIELDS = """
+import logging
+
+logging.basicConfig(level="INFO", force=True, format="%(asctime)s {style} %(message)s", datefmt="at noon")
+logging.getLogger("x").warning("a job began", extra={{"job": 7}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("style", "shown"),
+    [("%(levelname)-8s [%(name)s:%(lineno)d]", "a job began"), ("%(job)s", "at noon 7 a job began")],
+)
+def test_what_a_layout_shows_of_the_projects_own_fields_is_in_the_line(run_body, style, shown):
+    lines = [line.text for line in run_body(WITH_FIELDS.format(style=style)).lines() if "a job began" in line.text]
+    assert lines == [shown]
