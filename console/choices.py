@@ -8,7 +8,7 @@ from django import forms
 from django.forms.boundfield import BoundField
 
 from jobs.errors import BadParameters
-from jobs.selection import OF_NODES, Selection, bare, namespaces, read
+from jobs.structure.selection import OF_NODES, Selection, bare, namespaces, read
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 LISTS = {

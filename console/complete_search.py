@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 
 from console.search import PARAMETER, QUALIFIERS
 from jobs.models import NodeRun, Pipeline, Project, Run
-from jobs.paths import by_name
 from jobs.states import Cause, Status
+from jobs.structure.paths import by_name
 
 MOST: Final = 12
 LOOKED_AT: Final = 300

@@ -8,7 +8,7 @@ from typing import Any
 
 from console import yaml_values
 from console.forms import RunForm
-from jobs.values import shown
+from jobs.structure.values import shown
 
 
 def as_curl(form: RunForm, address: str) -> str:

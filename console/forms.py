@@ -14,14 +14,14 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from console.choices import ChoiceForm
 from console.schema_fields import NOT_GIVEN, field_for
 from console.schema_forms import Branch, Leaf, changed, initial, plant
-from jobs import parameters as runtime
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.launch import WHOLE
 from jobs.models import Pipeline
-from jobs.parameters import as_given, settled
-from jobs.paths import merge, named, parsed
-from jobs.selection import OF_NODES, Selection, check_versions, choose
 from jobs.states import Runner
+from jobs.structure import parameters as runtime
+from jobs.structure.parameters import as_given, settled
+from jobs.structure.paths import merge, named, parsed
+from jobs.structure.selection import OF_NODES, Selection, check_versions, choose
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 PREFIX = "p:"

@@ -10,7 +10,7 @@ from console.choices import SelectionField
 from jobs import clock
 from jobs.edit_rule import BadRule, check_rule
 from jobs.models import Pipeline, Rule
-from jobs.paths import signs
+from jobs.structure.paths import signs
 from jobs.try_rule import Trial
 
 FIELDS = (

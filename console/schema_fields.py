@@ -18,9 +18,9 @@ from unfold.widgets import (
 )
 
 from console.schema_forms import Leaf, choices
-from jobs.paths import text_of
-from jobs.values import masked, plain, restored
-from jobs.values import shown as shown_values
+from jobs.structure.paths import text_of
+from jobs.structure.values import masked, plain, restored
+from jobs.structure.values import shown as shown_values
 from kedro_console.wire import Other, kind_of, read_kind
 
 NOTHING = "—"

@@ -8,8 +8,8 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-from jobs.paths import Path, at, merge, named, parsed, places, text_of, written
-from jobs.values import is_secret, masked, same
+from jobs.structure.paths import Path, at, merge, named, parsed, places, text_of, written
+from jobs.structure.values import is_secret, masked, same
 
 Schema = dict[str, Any]
 

@@ -17,8 +17,8 @@ from django.db.models.fields.json import KeyTransform
 
 from jobs.models import NodeRun, Pipeline, Run
 from jobs.models.run import RunQuerySet
-from jobs.paths import parsed
 from jobs.states import LIVE, Cause, Status
+from jobs.structure.paths import parsed
 
 DEFAULT_SINCE: Final = "7d"
 QUALIFIERS: Final = ("pipeline", "project", "status", "cause", "by", "since", "node", "tag", "error")

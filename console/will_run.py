@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from console.forms import RunForm
-from jobs.content import is_fresh
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.fallbacks import plan_of
 from jobs.models import Snapshot, Worker
-from jobs.parameters import settled
-from jobs.paths import merge
 from jobs.rerun import Part
 from jobs.reuse_content import Recall, recall
-from jobs.selection import OF_NODES, choose
 from jobs.statistics import lately
+from jobs.structure.content import is_fresh
+from jobs.structure.parameters import settled
+from jobs.structure.paths import merge
+from jobs.structure.selection import OF_NODES, choose
 from kedro_console.wire import SnapshotNode
 
 CHOICE = frozenset(OF_NODES)

@@ -22,8 +22,8 @@ from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.spill_log import Spill, StoredLine
 from jobs.states import NODE_LIVE, NodeStatus
 from jobs.stored import opened
+from jobs.structure.values import shown
 from jobs.tell import step_folder
-from jobs.values import shown
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25

@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from jobs.models import Run
-from jobs.paths import by_name, merge
 from jobs.reuse import content_of
-from jobs.selection import is_parameter
 from jobs.states import Status
-from jobs.values import same, shown
+from jobs.structure.paths import by_name, merge
+from jobs.structure.selection import is_parameter
+from jobs.structure.values import same, shown
 
 RUNS_LOOKED_AT: Final = 200
 EVENTS_LOOKED_AT: Final = 5_000

@@ -17,10 +17,10 @@ from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.fire import Answer, in_groups, readable, settle, start
 from jobs.models import Firing, Rule
-from jobs.paths import merge
 from jobs.reread import reread
 from jobs.seen import see
 from jobs.states import Decision, Wants
+from jobs.structure.paths import merge
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from django.db import IntegrityError, transaction
 from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
-from jobs.parameters import settled, unknown
-from jobs.paths import named
 from jobs.rules import complete_joins
 from jobs.schedules import check_selection
 from jobs.states import Occasion, Wants
+from jobs.structure.parameters import settled, unknown
+from jobs.structure.paths import named
 from jobs.try_rule import Trial, check_expressions, past_run, try_rule
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from jobs.models import Pipeline, Snapshot
-from jobs.plan import Bond, Plan, plan
-from jobs.selection import bare
 from jobs.states import Grouping, Runner
+from jobs.structure.plan import Bond, Plan, plan
+from jobs.structure.selection import bare
 from kedro_console.wire import SnapshotNode
 
 FEW_NAMES: Final = 4

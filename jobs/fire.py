@@ -13,12 +13,12 @@ from django.db import OperationalError, transaction
 
 from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError
-from jobs.expressions import BadExpression, Evaluation
 from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Rule, Run
-from jobs.parameters import as_given, check
-from jobs.selection import read
 from jobs.states import Cause, Decision, Wants
+from jobs.structure.expressions import BadExpression, Evaluation
+from jobs.structure.parameters import as_given, check
+from jobs.structure.selection import read
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from jobs.artifacts import open_kept
 from jobs.errors import IllegalMove, RequestError
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
-from jobs.parameters import as_given
 from jobs.reread import reread
-from jobs.selection import bare, children, parents, reach, selection_of
 from jobs.states import Cause, ResendStatus
+from jobs.structure.parameters import as_given
+from jobs.structure.selection import bare, children, parents, reach, selection_of
 from kedro_console.wire import Json, SnapshotNode
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from functools import partial
 from django.db import transaction
 
 from jobs.models import Pipeline, Run, Step
-from jobs.selection import bare, reach
 from jobs.states import Status
+from jobs.structure.selection import bare, reach
 from kedro_console.wire import RunFailed, SnapshotNode
 
 UNSHAREABLE = "unshareable"

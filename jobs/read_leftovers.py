@@ -13,8 +13,8 @@ from django.db.models import Q, QuerySet
 
 from jobs import stores
 from jobs.models import Event, Run, Snapshot
-from jobs.selection import bare
 from jobs.states import NodeStatus
+from jobs.structure.selection import bare
 from kedro_console.wire import store_file
 
 SAVED: Final = "dataset_saved"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jobs.selection import bare, parents
+from jobs.structure.selection import bare, parents
 from kedro_console.wire import SnapshotNode
 
 

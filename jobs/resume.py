@@ -16,12 +16,12 @@ from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
 from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
 from jobs.models import Run
-from jobs.parameters import as_given
 from jobs.reread import reread
 from jobs.rerun import Part
 from jobs.reuse import Preview, preview
-from jobs.selection import selection_of
 from jobs.states import Cause
+from jobs.structure.parameters import as_given
+from jobs.structure.selection import selection_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from jobs.errors import IllegalMove
 from jobs.launch import launch
 from jobs.models import Run
-from jobs.parameters import as_given
-from jobs.selection import selection_of
 from jobs.states import Cause
+from jobs.structure.parameters import as_given
+from jobs.structure.selection import selection_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

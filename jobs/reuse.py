@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jobs import clock
-from jobs import parameters as runtime
 from jobs.errors import IllegalMove
 from jobs.launch import nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
-from jobs.paths import Path, leaves, merge, named, text_of, written
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
-from jobs.selection import ANYTHING, PREFIX, bare, parents, selection_of
 from jobs.states import NODE_DONE, NodeStatus, Status
-from jobs.values import same
+from jobs.structure import parameters as runtime
+from jobs.structure.paths import Path, leaves, merge, named, text_of, written
+from jobs.structure.selection import ANYTHING, PREFIX, bare, parents, selection_of
+from jobs.structure.values import same
 from kedro_console.wire import SnapshotNode
 
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from jobs import stores
 from jobs.carry_over import carry_over
-from jobs.content import Contents, Parts, contents, is_fresh
 from jobs.models import NodeRun, Pipeline, Run, Snapshot
 from jobs.overlap import written_by_live
 from jobs.read_leftovers import Leftovers
 from jobs.rerun import Part, spread
-from jobs.selection import bare
 from jobs.snapshots import take, take_in
 from jobs.states import NODE_DONE, Status
+from jobs.structure.content import Contents, Parts, contents, is_fresh
+from jobs.structure.selection import bare
 from kedro_console.wire import SnapshotNode
 
 EARLIER: Final = 50

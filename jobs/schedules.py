@@ -21,14 +21,14 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from django_celery_results.models import TaskResult
 
 from jobs import clock
-from jobs import parameters as runtime
-from jobs.cron import LAST
 from jobs.errors import BadParameters, ConsoleError, RequestError
 from jobs.launch import check_choices, launch
 from jobs.models import Pipeline, Run
-from jobs.selection import Selection, read
 from jobs.states import Cause
 from jobs.stored import opened, sealed
+from jobs.structure import parameters as runtime
+from jobs.structure.cron import LAST
+from jobs.structure.selection import Selection, read
 
 logger = logging.getLogger(__name__)
 

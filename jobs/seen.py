@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from jobs import batches, requests
 from jobs.models import NodeRun, Run
-from jobs.paths import merge
 from jobs.quotas import left
-from jobs.values import plain
+from jobs.structure.paths import merge
+from jobs.structure.values import plain
 
 More = Callable[[Run, datetime], Any]
 

@@ -13,9 +13,9 @@ from jobs import clock, stores
 from jobs.errors import ProjectError
 from jobs.models import Event, Run, Snapshot, Step
 from jobs.node_limits import tagged
-from jobs.selection import selection_of
 from jobs.states import NODE_DONE, NodeStatus, Runner
 from jobs.stored import is_closed
+from jobs.structure.selection import selection_of
 from kedro_console import wire
 
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from jobs.errors import BadParameters, ConsoleError
-from jobs.expressions import BadExpression, Evaluation, parse
 from jobs.models import Pipeline, Rule, Run
 from jobs.rules import matches
 from jobs.schedules import check_parameters
 from jobs.seen import see
 from jobs.states import FINAL, Occasion, Wants
+from jobs.structure.expressions import BadExpression, Evaluation, parse
 
 ENOUGH = 50
 

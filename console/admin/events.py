@@ -15,7 +15,7 @@ from unfold.decorators import display
 from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, FactsOfRun, run_link
 from console.admin.steps import RUN_TEXTS
 from jobs.models import Event, LogChunk, Snapshot, Transition
-from jobs.values import shown, without_defaults
+from jobs.structure.values import shown, without_defaults
 from kedro_console.wire import MESSAGES
 
 

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
-from jobs.values import shown
+from jobs.structure.values import shown
 
 STATUS_COLOURS = {
     "queued": "info",

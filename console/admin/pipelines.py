@@ -17,13 +17,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import STATUS_COLOURS, Admin, link, number_in, run_link
 from jobs import clock
-from jobs import parameters as runtime
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch
 from jobs.models import Pipeline, Run
 from jobs.schedules import of_pipelines
 from jobs.states import Cause
-from jobs.values import restored, shown
+from jobs.structure import parameters as runtime
+from jobs.structure.values import restored, shown
 
 
 class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not

@@ -22,8 +22,6 @@ from unfold.widgets import (
 
 from console.choices import SelectionField
 from jobs import clock
-from jobs.cron import FIELDS, Cron, CronError
-from jobs.cron import read as read_cron
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
 from jobs.schedules import (
@@ -37,7 +35,9 @@ from jobs.schedules import (
     next_fires,
     wish,
 )
-from jobs.values import restored, shown
+from jobs.structure.cron import FIELDS, Cron, CronError
+from jobs.structure.cron import read as read_cron
+from jobs.structure.values import restored, shown
 
 RULES = ("crontab", "interval", "clocked")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]

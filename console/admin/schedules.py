@@ -43,8 +43,8 @@ from jobs.schedules import (
     next_fires,
     sentence,
 )
-from jobs.selection import read
 from jobs.states import Cause
+from jobs.structure.selection import read
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
     admin.site.unregister(_model)

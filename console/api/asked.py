@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from console.api.shapes import JOB_STATUS
 from jobs.prioritize import LAST
-from jobs.selection import ALL, Selection, did_you_mean
 from jobs.states import Runner
+from jobs.structure.selection import ALL, Selection, did_you_mean
 
 LARGEST: Final = 2**63 - 1
 LONGEST_NAME: Final = 500

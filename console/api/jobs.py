@@ -22,13 +22,13 @@ from jobs.cancel import cancel
 from jobs.find import find_pipeline, pipelines_called
 from jobs.launch import launch
 from jobs.models import Pipeline, Run
-from jobs.parameters import settled
-from jobs.paths import merge
 from jobs.prioritize import prioritize
 from jobs.resume import resume
 from jobs.retry import retry
-from jobs.selection import Selection, selection_of
 from jobs.states import Cause
+from jobs.structure.parameters import settled
+from jobs.structure.paths import merge
+from jobs.structure.selection import Selection, selection_of
 
 KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 KEY_HEADER: Final = OpenApiParameter(

@@ -15,10 +15,10 @@ from console.api.shapes import Moment, ParametersField
 from jobs.fallbacks import plan_of
 from jobs.find import find_pipeline
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.paths import named, text_of
-from jobs.plan import Plan
 from jobs.states import Grouping, Runner
-from jobs.values import kinds, without_defaults
+from jobs.structure.paths import named, text_of
+from jobs.structure.plan import Plan
+from jobs.structure.values import kinds, without_defaults
 from kedro_console.wire import SnapshotPipeline
 
 

@@ -20,8 +20,8 @@ from jobs.find import find_pipeline
 from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
 from jobs.states import Correlate, Decision, Occasion, Wants
+from jobs.structure.values import without_literals
 from jobs.try_rule import try_rule
-from jobs.values import without_literals
 
 LONGEST_NAME = 300
 

@@ -16,7 +16,7 @@ from console.env import DEFAULT_URL
 from console.tree import lock
 from jobs.models import Artifact, Run
 from jobs.states import Cause, NodeStatus, Runner, Status
-from jobs.values import shown
+from jobs.structure.values import shown
 
 WORDS: Final[dict[str, str]] = {
     Status.QUEUED: "pending",

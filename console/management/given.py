@@ -8,8 +8,8 @@ from typing import Any
 
 from console import yaml_values
 from jobs.errors import BadParameters
-from jobs.parameters import as_given, settled
-from jobs.paths import Path, merge, named, nested, split
+from jobs.structure.parameters import as_given, settled
+from jobs.structure.paths import Path, merge, named, nested, split
 
 
 def parameters(pairs: list[str], file: str, known: dict[Any, Any]) -> dict[Any, Any]:

@@ -13,9 +13,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from console.ansi import to_html
-from jobs.paths import leaves, named
-from jobs.values import masked as without_secrets
-from jobs.values import plain, without_literals
+from jobs.structure.paths import leaves, named
+from jobs.structure.values import masked as without_secrets
+from jobs.structure.values import plain, without_literals
 
 register = template.Library()
 

@@ -20,12 +20,12 @@ from console.views.access import needs
 from console.views.shell import page
 from console.will_run import will_run
 from jobs import clock
-from jobs.content import digest
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch, snapshot_of
 from jobs.models import Pipeline, Run, Snapshot
-from jobs.selection import Selection, selection_of
 from jobs.states import Cause
+from jobs.structure.content import digest
+from jobs.structure.selection import Selection, selection_of
 from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline, packed
 

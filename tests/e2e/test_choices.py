@@ -13,9 +13,9 @@ from jobs.launch import launch
 from jobs.models import Pipeline, Project, Run
 from jobs.resume import resume
 from jobs.retry import retry
-from jobs.selection import Selection
 from jobs.snapshots import add_project
 from jobs.states import Cause, NodeStatus, Status
+from jobs.structure.selection import Selection
 from tests.choices_project import OLD, copied, kedro_run, left, write_project
 from tests.e2e.test_runs import ended
 

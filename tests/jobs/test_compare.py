@@ -9,8 +9,8 @@ import pytest
 
 from jobs.compare import Difference, Subject, differences, history, last_success
 from jobs.models import Run, Snapshot
-from jobs.selection import Selection
 from jobs.states import Status
+from jobs.structure.selection import Selection
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 
 pytestmark = pytest.mark.django_db

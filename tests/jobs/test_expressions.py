@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.expressions import BadExpression, Evaluation, parse
+from jobs.structure.expressions import BadExpression, Evaluation, parse
 
 SEEN: dict[str, Any] = {
     "run": {"number": 812, "iteration": 3},

@@ -13,8 +13,8 @@ from jobs.launch import launch
 from jobs.models import NodeRun, Run, Step
 from jobs.reconcile import PATIENCE
 from jobs.retry import retry
-from jobs.selection import Selection
 from jobs.states import Cause, Status
+from jobs.structure.selection import Selection
 from tests.factories import AT, make_pipeline, make_project, make_run
 
 pytestmark = pytest.mark.django_db

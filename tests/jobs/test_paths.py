@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from jobs.errors import BadParameters
-from jobs.parameters import as_given, check, settled
-from jobs.paths import Path, by_name, leaves, named, nested, parsed, places, split, written
+from jobs.structure.parameters import as_given, check, settled
+from jobs.structure.paths import Path, by_name, leaves, named, nested, parsed, places, split, written
 from kedro_console.wire import parse_snapshot
 from tests.factories import content
 

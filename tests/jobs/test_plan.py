@@ -4,9 +4,9 @@ import random
 import time
 from dataclasses import replace
 
-from jobs.plan import Bond, PlannedStep
-from jobs.plan import plan as planned
 from jobs.states import Grouping, Runner
+from jobs.structure.plan import Bond, PlannedStep
+from jobs.structure.plan import plan as planned
 from kedro_console.wire import SnapshotNode
 
 

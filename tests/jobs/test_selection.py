@@ -8,7 +8,7 @@ import pytest
 from kedro.pipeline import Pipeline, node
 
 from jobs.errors import BadParameters, EmptyPipeline
-from jobs.selection import Selection, choose, namespaces, read
+from jobs.structure.selection import Selection, choose, namespaces, read
 from kedro_console.contents import Sources
 from kedro_console.registry import picture
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
@@ -149,7 +149,7 @@ def test_what_a_person_wrote_wrongly_is_named(raw: Any, sentence: str) -> None:
 
 
 def test_versions_are_those_of_datasets_of_the_project() -> None:
-    from jobs.selection import check_versions
+    from jobs.structure.selection import check_versions
     from kedro_console.wire import SnapshotDataset
 
     nothing: dict[str, Any] = {"pipelines": [], "parameters": {}, "schemas": {}, "problems": []}

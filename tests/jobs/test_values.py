@@ -11,11 +11,11 @@ from django.db import connection
 
 from jobs.errors import BadParameters, ProjectError
 from jobs.models import Run, Snapshot
-from jobs.parameters import check
 from jobs.retry import retry
 from jobs.states import Status
+from jobs.structure.parameters import check
+from jobs.structure.values import fitted, plain, restored, same, shown
 from jobs.tell import request_for
-from jobs.values import fitted, plain, restored, same, shown
 from kedro_console.wire import Other, parse_snapshot, unpacked
 from tests.factories import AT, content, make_pipeline, make_run
 

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from jobs.models import Rule, Run, Snapshot
-from jobs.selection import Selection
+from jobs.structure.selection import Selection
 from tests.factories import AT, content, make_pipeline, make_project, make_run
 from tests.views.scenes import logged_in
 

@@ -19,8 +19,8 @@ from jobs.find import find_pipeline
 from jobs.launch import launch
 from jobs.models import Run, Worker
 from jobs.resume import resume
-from jobs.selection import Selection
 from jobs.states import Cause, Runner, Status
+from jobs.structure.selection import Selection
 
 CODES: Final[dict[str, int]] = {Status.SUCCEEDED: 0, Status.CANCELLED: CANCELLED}
 LOOK_SECONDS: Final = 0.2

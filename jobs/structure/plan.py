@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from jobs.selection import children, parents, reach
 from jobs.states import Grouping, Runner
+from jobs.structure.selection import children, parents, reach
 from kedro_console.wire import SnapshotNode
 
 QUEUE_TAGS: Final = ("queue-", "queue:")

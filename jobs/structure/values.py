@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import Any, Final
 
-from jobs.paths import Path, leaves, text_of
+from jobs.structure.paths import Path, leaves, text_of
 from kedro_console.wire import (
     Other,
     hidden,

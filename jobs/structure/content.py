@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.models import Project, Snapshot
-from jobs.paths import at, leaves, merge, named, places
-from jobs.selection import ANYTHING, PREFIX, bare, is_parameter
+from jobs.structure.paths import at, leaves, merge, named, places
+from jobs.structure.selection import ANYTHING, PREFIX, bare, is_parameter
 from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, sha256_of, watched_files
 
 LARGE_BYTES: Final = 256 * 1024 * 1024

@@ -11,8 +11,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters
-from jobs.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
-from jobs.values import fitted, is_secret, plain
+from jobs.structure.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
+from jobs.structure.values import fitted, is_secret, plain
 from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, hidden, kind_of
 
 LONGEST = 200_000  # characters of JSON
