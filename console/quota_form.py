@@ -9,7 +9,7 @@ from django.db import transaction
 
 from jobs.errors import RequestError
 from jobs.models import Quota, Window
-from jobs.windows import in_words, parse, replace
+from jobs.quotas.windows import in_words, parse, replace
 
 PLACEHOLDER = "1 request per 2 seconds\n35,000 requests per day in Europe/Berlin"
 

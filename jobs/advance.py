@@ -19,7 +19,7 @@ from jobs.dispatch import send, send_all
 from jobs.merge import has_to_merge, merge, with_makers
 from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
 from jobs.overlap import release
-from jobs.quotas import settle_run, settle_step
+from jobs.quotas.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
 from jobs.try_again import Retry, after_failure, tell_wait
 from kedro_console import wire

@@ -14,7 +14,7 @@ from jobs import answer_batches
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.follow_up import replay_answer
 from jobs.models import Step
-from jobs.quotas import grant_settled, grant_taken
+from jobs.quotas.quotas import grant_settled, grant_taken
 from kedro_console import wire
 
 Answer = Callable[[Step, dict[str, Any], datetime], wire.Json]

@@ -9,9 +9,9 @@ from datetime import datetime
 from jobs.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.overlap import blocker
-from jobs.quotas import turn_of
+from jobs.quotas.quotas import turn_of
+from jobs.quotas.turns import Amount
 from jobs.states import Status
-from jobs.turns import Amount
 
 
 @dataclass(frozen=True)

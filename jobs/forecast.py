@@ -12,9 +12,9 @@ from django.db.models import Sum
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Grant, Pipeline, Quota, Run, Window
+from jobs.quotas.turns import FAR, UNITS, used
 from jobs.schedules import START, asked, next_fires
 from jobs.states import Status
-from jobs.turns import FAR, UNITS, used
 from jobs.usual import SUCCESSES
 
 WEEK = timedelta(days=7)

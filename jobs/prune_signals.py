@@ -7,7 +7,7 @@ from typing import Final
 
 from jobs.models import Firing
 from jobs.parked import prune_items
-from jobs.quotas import prune_grants
+from jobs.quotas.quotas import prune_grants
 from jobs.requests import prune_requests
 from jobs.states import Decision
 

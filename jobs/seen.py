@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jobs import batches, requests
 from jobs.models import NodeRun, Run
-from jobs.quotas import left
+from jobs.quotas.quotas import left
 from jobs.structure.paths import merge
 from jobs.structure.values import plain
 

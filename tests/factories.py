@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group, User
 
 from jobs.launch import launch
 from jobs.models import Pipeline, Project, Quota, Run, Snapshot
+from jobs.quotas.windows import parse
 from jobs.states import Cause
-from jobs.windows import parse
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 

@@ -16,8 +16,8 @@ from console.quota_form import QuotaForm
 from jobs import clock
 from jobs.admit import bring_forward
 from jobs.models import Grant, Pipeline, Quota
-from jobs.quotas import pause, reopen
-from jobs.windows import in_words
+from jobs.quotas.quotas import pause, reopen
+from jobs.quotas.windows import in_words
 
 
 class QuotaAdminForm(QuotaForm):

@@ -20,9 +20,9 @@ from jobs.admit import bring_forward
 from jobs.errors import RequestError
 from jobs.forecast import forecast
 from jobs.models import Quota, Window
-from jobs.quotas import pause, reopen
-from jobs.usage import Usage, usage, usages
-from jobs.windows import parse_line, replace
+from jobs.quotas.quotas import pause, reopen
+from jobs.quotas.usage import Usage, usage, usages
+from jobs.quotas.windows import parse_line, replace
 
 
 class WindowShape(serializers.Serializer[Any]):

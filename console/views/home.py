@@ -18,9 +18,9 @@ from jobs import clock
 from jobs.examine import Finding, examine
 from jobs.examine_waits import examine_waits
 from jobs.models import Artifact, Run
+from jobs.quotas.usage import usages
 from jobs.states import LIVE, Status
 from jobs.upcoming import upcoming
-from jobs.usage import usages
 
 ROWS = 8
 LOOKED_AT = 100

@@ -19,8 +19,8 @@ from jobs import clock
 from jobs.admit import bring_forward
 from jobs.forecast import forecast, needs_of_week
 from jobs.models import Pipeline, Quota
-from jobs.quotas import pause, reopen
-from jobs.usage import usage, usages
+from jobs.quotas.quotas import pause, reopen
+from jobs.quotas.usage import usage, usages
 
 PAUSES: Final = {
     "15": "for 15 minutes",

@@ -23,10 +23,10 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.launch import launch, snapshot_of
 from jobs.models import Pipeline, Run, Snapshot
+from jobs.quotas.usage import taken_by
 from jobs.states import Cause
 from jobs.structure.content import digest
 from jobs.structure.selection import Selection, selection_of
-from jobs.usage import taken_by
 from kedro_console.wire import SnapshotPipeline, packed
 
 LATEST = 6  # runs whose parameters are offered

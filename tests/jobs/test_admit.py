@@ -14,7 +14,7 @@ from jobs.cancel import cancel
 from jobs.explain import why_waiting
 from jobs.follow import claim
 from jobs.models import Grant, Pipeline, Quota, Run, Step
-from jobs.quotas import grant_settled, grant_taken, pause, reopen
+from jobs.quotas.quotas import grant_settled, grant_taken, pause, reopen
 from jobs.reconcile import PATIENCE
 from jobs.states import Status
 from tests.factories import AT, make_pipeline, make_quota, make_run

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.forecast import forecast, needs_of_week, usual_use
 from jobs.models import Grant, Run
-from jobs.quotas import pause
+from jobs.quotas.quotas import pause
 from jobs.schedules import wish
 from jobs.states import Status
 from tests.admin.rows import make_crontab, make_schedule

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.advance import Outcome, finish
 from jobs.models import Grant, Quota, Step
-from jobs.quotas import (
+from jobs.quotas.quotas import (
     QuotaRefusal,
     grant_settled,
     grant_taken,
@@ -22,9 +22,9 @@ from jobs.quotas import (
     reopen,
     resets_at,
 )
+from jobs.quotas.turns import used
+from jobs.quotas.windows import BadWindow, in_words, parse
 from jobs.states import Status
-from jobs.turns import used
-from jobs.windows import BadWindow, in_words, parse
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db

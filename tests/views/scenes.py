@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from jobs import clock
 from jobs.models import Grant, LogChunk, Pipeline, Quota, Run, Worker
-from jobs.quotas import hold, in_line
+from jobs.quotas.quotas import hold, in_line
+from jobs.quotas.turns import Amount, Turn
 from jobs.states import NodeStatus, Status
-from jobs.turns import Amount, Turn
 from tests.factories import make_pipeline, make_quota, make_run, make_user
 
 HTMX = {"HTTP_HX_REQUEST": "true"}

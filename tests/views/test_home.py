@@ -14,10 +14,10 @@ from jobs import clock
 from jobs.examine import examine
 from jobs.examine_waits import examine_waits
 from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
-from jobs.quotas import hold, pause
+from jobs.quotas.quotas import hold, pause
+from jobs.quotas.turns import Amount
 from jobs.schedules import next_fires
 from jobs.states import Status
-from jobs.turns import Amount
 from jobs.upcoming import by_pipeline, upcoming
 from tests.factories import AT, content, make_pipeline, make_project, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running

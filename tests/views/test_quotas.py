@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from jobs import clock
 from jobs.models import Pipeline, Quota
-from jobs.quotas import close_until, pause
+from jobs.quotas.quotas import close_until, pause
 from tests.factories import make_pipeline, make_quota
 from tests.views.scenes import HTMX, busy_quota, logged_in
 

@@ -17,8 +17,8 @@ from django.db.models import Q, Sum
 
 from jobs.errors import RequestError
 from jobs.models import Grant, Quota, Run, Step
+from jobs.quotas.turns import Amount, Turn, turn, used
 from jobs.states import Status
-from jobs.turns import Amount, Turn, turn, used
 from kedro_console import wire
 
 LOOK_AGAIN: Final = timedelta(hours=1)

@@ -12,8 +12,8 @@ from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
 from jobs.models import Grant, Pipeline, Quota, Window
-from jobs.quotas import resets_at
-from jobs.turns import closure, used
+from jobs.quotas.quotas import resets_at
+from jobs.quotas.turns import closure, used
 
 SHOWN: Final = 20
 """So many holders, waiters and refusals are shown; the counts are of all."""
