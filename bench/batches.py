@@ -63,8 +63,8 @@ def measure(items: int) -> dict[str, Any]:
 
     call_command("migrate", verbosity=0)
     from jobs import clock
-    from jobs.batches import find_queue, put
-    from jobs.mend_batches import disagreements
+    from jobs.batches.batches import find_queue, put
+    from jobs.batches.mend_batches import disagreements
 
     rows = ((f"word {number:07}", {"word": f"word {number:07}", "country": "de"}) for number in range(items))
     puts, counts = [], []
@@ -84,7 +84,7 @@ def drain(items: int) -> list[float]:
     """Runs, one after another, until nothing is left; the seconds of each batch with its share of the run's end."""
     from jobs import clock
     from jobs.advance import Outcome, finish
-    from jobs.batches import take
+    from jobs.batches.batches import take
     from jobs.leases import LEASE
     from jobs.models import Step
     from jobs.states import Status

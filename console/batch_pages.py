@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from jobs.batches import with_oldest
+from jobs.batches.batches import with_oldest
 from jobs.models import BatchQueue, Item, Run
 from jobs.models.item import ItemQuerySet
 from jobs.states import ItemStatus

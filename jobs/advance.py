@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from jobs import following, uploads
-from jobs.batches import settle
+from jobs.batches.batches import settle
 from jobs.collect import Collector
 from jobs.dispatch import send, send_all
 from jobs.merge import has_to_merge, merge, with_makers

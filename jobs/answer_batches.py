@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from jobs.batches import described, fail_item, find_queue, finish_items, put, take
+from jobs.batches.batches import described, fail_item, find_queue, finish_items, put, take
 from jobs.models import Step
 from kedro_console import wire
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from jobs.batches.parked import prune_items
 from jobs.models import Firing
-from jobs.parked import prune_items
 from jobs.quotas.quotas import prune_grants
 from jobs.requests import prune_requests
 from jobs.states import Decision

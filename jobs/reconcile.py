@@ -14,11 +14,11 @@ from django.db.models import Count, Exists, OuterRef
 
 from jobs import following
 from jobs.advance import Outcome, end_if_done, finish
+from jobs.batches.mend_batches import mend_items
 from jobs.cancel import cancel
 from jobs.decide import ask_unheard
 from jobs.dispatch import messages_in, send
 from jobs.errors import IllegalMove, LeaseLost
-from jobs.mend_batches import mend_items
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
 from jobs.overlap import go_on

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from jobs import batches, requests
+from jobs import requests
+from jobs.batches import batches
 from jobs.models import NodeRun, Run
 from jobs.quotas.quotas import left
 from jobs.structure.paths import merge

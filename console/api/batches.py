@@ -15,11 +15,11 @@ from console.api.errors import Conflict
 from console.api.jobs import CLASH
 from console.api.shapes import Moment
 from jobs import clock
-from jobs.batches import find_queue, put, with_oldest
+from jobs.batches.batches import find_queue, put, with_oldest
+from jobs.batches.parked import drop_parked, purge, put_back
 from jobs.models import BatchQueue, Item
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY
-from jobs.parked import drop_parked, purge, put_back
 from jobs.states import ItemStatus
 
 MOST_PUT: Final = 10_000

@@ -16,10 +16,10 @@ from console.templatetags.console import plural
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.batches import put, with_oldest
+from jobs.batches.batches import put, with_oldest
+from jobs.batches.parked import drop_parked, put_back
 from jobs.errors import RequestError
 from jobs.models import BatchQueue
-from jobs.parked import drop_parked, put_back
 from jobs.states import ItemStatus
 
 LONGEST = 18

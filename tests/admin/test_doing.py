@@ -12,9 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from console.admin.projects import parse_variables
-from jobs.batches import put
+from jobs.batches.batches import put
+from jobs.batches.parked import purge
 from jobs.models import BatchQueue, Pipeline, Project, Run, Snapshot
-from jobs.parked import purge
 from jobs.states import Cause, Status
 from tests.admin.rows import make_artifact, make_schedule
 from tests.factories import AT, content, make_pipeline, make_project, make_run

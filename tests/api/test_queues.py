@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from jobs.batches import fail_item, put, take
+from jobs.batches.batches import fail_item, put, take
 from jobs.models import BatchQueue, Item
 from tests.api.conftest import Caller, get, post
 from tests.factories import AT

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.mend_batches import disagreements
+from jobs.batches.mend_batches import disagreements
+from jobs.batches.parked import put_back
 from jobs.models import BatchQueue, Item, Project, Run, Taking
-from jobs.parked import put_back
 from jobs.snapshots import add_project
 from jobs.states import Status
 from tests.batch_project import write_batch_project

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 
 from jobs.advance import Outcome, finish
 from jobs.answer import answer
-from jobs.batches import Taken, counts, fail_item, finish_items, put, take
+from jobs.batches.batches import Taken, counts, fail_item, finish_items, put, take
+from jobs.batches.mend_batches import disagreements, mend_items, recount
+from jobs.batches.parked import drop_parked, prune_items, purge, put_back
 from jobs.cancel import cancel
 from jobs.errors import LeaseLost, RequestError
-from jobs.mend_batches import disagreements, mend_items, recount
 from jobs.models import BatchQueue, Item, Run, Step, Taking
-from jobs.parked import drop_parked, prune_items, purge, put_back
 from jobs.reconcile import reconcile
 from jobs.states import ItemStatus, Status
 from kedro_console import wire
@@ -206,7 +206,7 @@ def test_an_answer_carries_what_fits_and_says_that_there_is_more() -> None:
 
 
 def test_a_run_may_hold_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.batches.MOST_HELD", 3)
+    monkeypatch.setattr("jobs.batches.batches.MOST_HELD", 3)
     put("words", rows(9), at=AT)
     step = working()
     batch = take(step, "words", 5, at=AT)
@@ -332,7 +332,7 @@ def test_parked_items_go_back_one_like_this_or_all_with_all_their_attempts() -> 
 
 
 def test_dropped_items_are_gone_and_their_keys_can_be_put_in_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.parked.CHUNK", 2)
+    monkeypatch.setattr("jobs.batches.parked.CHUNK", 2)
     words = parked(5)
     assert (drop_parked(words, like="odd"), drop_parked(words), drop_parked(words)) == (2, 3, 0)
     assert put("words", rows(5), at=AT).added == 5
@@ -348,7 +348,7 @@ def test_waiting_done_and_parked_items_can_be_purged_but_not_those_that_a_run_ho
 
 
 def test_done_items_are_pruned_by_age_and_what_a_run_did_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.parked.CHUNK", 3)
+    monkeypatch.setattr("jobs.batches.parked.CHUNK", 3)
     put("words", rows(10), at=AT)
     step = working()
     take(step, "words", 8, at=AT)

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from jobs import clock
-from jobs.batches import fail_item, put, take
+from jobs.batches.batches import fail_item, put, take
 from jobs.models import BatchQueue, Item
 from jobs.states import Status
 from tests.factories import AT

@@ -9,7 +9,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
-from jobs.batches import give_up, settle
+from jobs.batches.batches import give_up, settle
 from jobs.models import BatchQueue, Run, Taking
 from jobs.states import LIVE, ItemStatus
 
