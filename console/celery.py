@@ -101,7 +101,7 @@ def cancel_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
 
 @worker_shutdown.connect
 def stop_heartbeat(**_: Any) -> None:
-    from jobs.hosts import HOSTS
+    from jobs.interpreters.hosts import HOSTS
 
     for watch in _watch:
         watch.stop()

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own names
 from django.core.files.storage import FileSystemStorage
 
-from jobs.artifacts import store
+from jobs.interpreters.artifacts import store
 
 LONGEST_SOCKET_FOLDER = 60
 

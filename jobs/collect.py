@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import clock, following, requests
-from jobs.artifacts import described, keep, unkept
-from jobs.code_of import seen
 from jobs.cut_log import Log
 from jobs.errors import PlatformError
+from jobs.interpreters.artifacts import described, keep, unkept
+from jobs.interpreters.code_of import seen
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.spill_log import Spill, StoredLine
 from jobs.states import NODE_LIVE, NodeStatus

@@ -12,10 +12,10 @@ from typing import Any, Final
 from django.db import OperationalError, transaction
 
 from jobs import clock, following
-from jobs.call import call
 from jobs.dispatch import ask_for_decision
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.fire import Answer, in_groups, readable, settle, start
+from jobs.interpreters.call import call
 from jobs.models import Firing, Rule
 from jobs.reread import reread
 from jobs.seen import see

@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from jobs import clock
-from jobs.artifacts import is_remote
+from jobs.interpreters.artifacts import is_remote
 from jobs.models import Beat, Pipeline, Project, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import transaction
 
 from jobs import clock
-from jobs.artifacts import open_kept
 from jobs.errors import IllegalMove, RequestError
+from jobs.interpreters.artifacts import open_kept
 from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
 from jobs.reread import reread

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from jobs.errors import ProjectError
-from jobs.hosts import HOSTS, Host
+from jobs.interpreters.hosts import HOSTS, Host
 from jobs.models import Project
 from kedro_console import wire
 

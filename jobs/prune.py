@@ -16,8 +16,8 @@ from typing import Final
 from django.conf import settings
 from django.db import models
 
-from jobs import stores
 from jobs.errors import ProjectError
+from jobs.interpreters import stores
 from jobs.models import Event, LogChunk, Run, Step
 from jobs.prune_signals import prune_signals
 from jobs.read_leftovers import SAVED

@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db.models import Q, QuerySet
 
-from jobs import stores
+from jobs.interpreters import stores
 from jobs.models import Event, Run, Snapshot
 from jobs.states import NodeStatus
 from jobs.structure.selection import bare

@@ -21,10 +21,10 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import clock, uploads
-from jobs.artifacts import keep
-from jobs.call import call
 from jobs.dispatch import publish
 from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectError, RequestError
+from jobs.interpreters.artifacts import keep
+from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
 from jobs.replay_grants import Leave, leave, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus

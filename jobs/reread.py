@@ -15,9 +15,9 @@ from django.db import Error, close_old_connections, connection
 from jobs import clock
 from jobs.dispatch import ask_for_snapshot
 from jobs.errors import ProjectError
-from jobs.fingerprint import fingerprint
+from jobs.interpreters.fingerprint import fingerprint
+from jobs.interpreters.snapshots import READ_FACTS, take
 from jobs.models import Project, Worker
-from jobs.snapshots import READ_FACTS, take
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from jobs import stores
 from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
+from jobs.interpreters import stores
 from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
 from jobs.models import Run
 from jobs.reread import reread

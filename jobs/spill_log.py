@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from jobs.artifacts import key_of, open_kept, store
+from jobs.interpreters.artifacts import key_of, open_kept, store
 from jobs.models import Upload
 from jobs.models.log_chunk import Line
 from kedro_console import wire

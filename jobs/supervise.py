@@ -19,7 +19,7 @@ from jobs.collect import CANCEL, TIME_LIMIT, Collector
 from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.follow import Claim, Ended, another, claim, go_on, in_turn_after
-from jobs.hosts import HOSTS
+from jobs.interpreters.hosts import HOSTS
 from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Run, Step

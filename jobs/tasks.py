@@ -11,11 +11,11 @@ from celery.exceptions import Ignore
 from jobs import clock
 from jobs.decide import decide as ask_handler
 from jobs.errors import ProjectError
+from jobs.interpreters.snapshots import take
 from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
 from jobs.replay import replay as send_again
-from jobs.snapshots import take
 from jobs.supervise import supervise
 
 

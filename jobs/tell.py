@@ -9,8 +9,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from jobs import clock, stores
+from jobs import clock
 from jobs.errors import ProjectError
+from jobs.interpreters import stores
 from jobs.models import Event, Run, Snapshot, Step
 from jobs.node_limits import tagged
 from jobs.states import NODE_DONE, NodeStatus, Runner

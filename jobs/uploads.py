@@ -15,7 +15,7 @@ from django.db import Error, close_old_connections, connection, transaction
 
 from jobs import clock
 from jobs.alarm import Alarm
-from jobs.artifacts import put, waiting_folder
+from jobs.interpreters.artifacts import put, waiting_folder
 from jobs.models import Upload
 
 logger = logging.getLogger(__name__)

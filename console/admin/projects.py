@@ -24,8 +24,8 @@ from console.admin.lists import Admin, number_in
 from console.admin.pipelines import deletion
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, ProjectError
+from jobs.interpreters.snapshots import folder_of, take
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.snapshots import folder_of, take
 
 ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^@\s?#]+")
 

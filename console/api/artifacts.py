@@ -15,9 +15,9 @@ from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
 from console.downloads import Content, answer
-from jobs.artifacts import open_file
 from jobs.errors import AmbiguousPipeline
 from jobs.find import find_pipeline, pipelines_called
+from jobs.interpreters.artifacts import open_file
 from jobs.models import Artifact, Pipeline
 from jobs.states import Status
 

@@ -19,9 +19,9 @@ from console.env import BASE, ENV
 from console.tree import children
 from jobs import clock
 from jobs.errors import PlatformError, ProjectError
+from jobs.interpreters.snapshots import add_project, as_given, lying_in, take
 from jobs.models import Project, Worker
 from jobs.proposals import propose
-from jobs.snapshots import add_project, as_given, lying_in, take
 
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2

@@ -16,8 +16,8 @@ from console.previews import HTML_BYTES, Preview, preview
 from console.views.access import needs
 from console.views.shell import page
 from console.zips import stream
-from jobs.artifacts import open_file
 from jobs.errors import PlatformError
+from jobs.interpreters.artifacts import open_file
 from jobs.models import Artifact, Run
 
 HTML_SANDBOX = (

@@ -7,7 +7,7 @@ import pytest
 from django.core.files.base import ContentFile
 
 from jobs import clock
-from jobs.artifacts import key_of, store
+from jobs.interpreters.artifacts import key_of, store
 from jobs.models import Artifact, Event, LogChunk, NodeRun, Run, UnkeptFile, Worker
 from jobs.states import NodeStatus, Status
 from tests.api.conftest import get

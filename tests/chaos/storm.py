@@ -16,10 +16,10 @@ from django.db import connection
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.launch import launch
 from jobs.models import Beat, Pipeline, Run, Worker
 from jobs.schedules import START, wish
-from jobs.snapshots import add_project
 from jobs.states import Cause
 from tests import live
 from tests.chaos import evidence

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Worker
-from jobs.snapshots import add_project
 from tests import live
 
 

@@ -11,8 +11,8 @@ import pytest
 from jobs import clock
 from jobs.batches.mend_batches import disagreements
 from jobs.batches.parked import put_back
+from jobs.interpreters.snapshots import add_project
 from jobs.models import BatchQueue, Item, Project, Run, Taking
-from jobs.snapshots import add_project
 from jobs.states import Status
 from tests.batch_project import write_batch_project
 from tests.e2e.test_runs import ended, start

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.models import BatchQueue, Firing, Item, Pipeline, Project, Rule, Run, Window
 from jobs.proposals import propose
-from jobs.snapshots import add_project
 from jobs.states import Decision, ItemStatus, Status
 from tests import live
 from tests.demo.conftest import PROJECT, served

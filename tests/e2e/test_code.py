@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Project, Run
-from jobs.snapshots import add_project, take
 from jobs.states import NodeStatus, Status
 from tests import live
 from tests.e2e.test_runs import ended, start

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
-from jobs.snapshots import add_project
 from jobs.states import NodeStatus, Status
 from tests import live
 from tests.demo.conftest import PROJECT, served

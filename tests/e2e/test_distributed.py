@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project
-from jobs.snapshots import add_project
 from jobs.states import NodeStatus, Status
 from tests import live
 from tests.e2e.test_hooks import NODES, PIPELINES

@@ -15,7 +15,7 @@ from redis import Redis
 
 from jobs import clock
 from jobs.cancel import cancel
-from jobs.fingerprint import fingerprint
+from jobs.interpreters.fingerprint import fingerprint
 from jobs.models import Project, Step, Worker
 from jobs.states import Status
 from tests import live

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.snapshots import add_project
+from jobs.interpreters.snapshots import add_project
 from jobs.states import Status
 from tests.e2e.test_runs import ended, lines, start
 from tests.toys import write_toy

@@ -9,8 +9,8 @@ import pytest
 
 from bench.houses_project import kedro_run, take_report, write
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.models import Project
-from jobs.snapshots import add_project
 from jobs.states import Status
 from tests import live
 from tests.e2e.test_runs import ended, start

@@ -11,9 +11,9 @@ import redis as client
 from django.conf import settings
 
 from jobs import clock
+from jobs.interpreters.snapshots import add_project
 from jobs.launch import launch
 from jobs.models import Grant, Pipeline, Quota, Run
-from jobs.snapshots import add_project
 from jobs.states import Cause, Status
 from tests.e2e.quota_project import Api, api, write_project
 from tests.factories import make_quota

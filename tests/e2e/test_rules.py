@@ -18,7 +18,7 @@ import pytest
 from jobs import clock
 from jobs.decide import decide
 from jobs.edit_rule import save_rule
-from jobs.hosts import HOSTS
+from jobs.interpreters.hosts import HOSTS
 from jobs.models import Firing, Pipeline, Project, Rule, Run
 from jobs.reconcile import PATIENCE
 from jobs.states import Decision, Status

@@ -12,13 +12,13 @@ import pytest
 from celery.result import AsyncResult
 
 from jobs import clock
-from jobs.artifacts import open_file
 from jobs.cancel import cancel
 from jobs.errors import ProjectError, StepFailed
-from jobs.hosts import HOSTS
+from jobs.interpreters.artifacts import open_file
+from jobs.interpreters.hosts import HOSTS
+from jobs.interpreters.snapshots import add_project
 from jobs.launch import launch
 from jobs.models import LogChunk, Pipeline, Project, Run
-from jobs.snapshots import add_project
 from jobs.states import Cause, NodeStatus, Status
 from tests import live
 from tests.toys import write_toy
@@ -275,7 +275,7 @@ def test_without_the_shared_worker_nothing_is_running_twice(worker: subprocess.P
 
 
 def test_a_node_asks_the_console_and_a_function_is_called_without_a_run(worker: object, toy: Project) -> None:
-    from jobs.call import call
+    from jobs.interpreters.call import call
 
     run = ended(start(toy, "asks"))
     assert run.results and run.results["out"]["value"] == {

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.artifacts import open_file
+from jobs.interpreters.artifacts import open_file
+from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
-from jobs.snapshots import add_project
 from jobs.states import Runner, Status
 from tests.e2e.test_runs import ended, lines, start
 

@@ -18,9 +18,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from jobs import clock, uploads
-from jobs.artifacts import keep, open_file, waiting_folder
 from jobs.errors import PlatformError
 from jobs.examine import examine
+from jobs.interpreters.artifacts import keep, open_file, waiting_folder
 from jobs.models import Artifact, Upload
 from jobs.prune import prune
 from jobs.uploads import Sender, send_waiting

@@ -12,10 +12,10 @@ import pytest
 from django.db import OperationalError, connection
 
 from jobs.advance import finish
-from jobs.artifacts import open_file
 from jobs.collect import CANCEL, TIME_LIMIT, Collector
 from jobs.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.errors import LeaseLost, PlatformError
+from jobs.interpreters.artifacts import open_file
 from jobs.models import LogChunk, RequestRecord, Run, Step, Upload
 from jobs.outcome import Ending, outcome_of
 from jobs.states import NodeStatus, Status

@@ -14,7 +14,7 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
-from jobs.artifacts import key_of, store
+from jobs.interpreters.artifacts import key_of, store
 from jobs.models import Event, LogChunk, Project, Run
 from jobs.prune import prune
 from jobs.resume import preview

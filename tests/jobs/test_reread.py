@@ -16,11 +16,11 @@ from jobs import clock, following, reread
 from jobs.decide import decide
 from jobs.errors import ProjectError
 from jobs.find import find_pipeline
-from jobs.fingerprint import fingerprint
+from jobs.interpreters.fingerprint import fingerprint
+from jobs.interpreters.snapshots import add_project, take
 from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
 from jobs.schedules import start_scheduled, wish
-from jobs.snapshots import add_project, take
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
 from tests.factories import AT
 from tests.toys import write_toy

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import ProjectError
+from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Pipeline, Project
-from jobs.snapshots import add_project, take
 from tests.factories import AT, make_project
 from tests.toys import write_toy
 

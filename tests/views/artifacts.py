@@ -8,7 +8,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from jobs import clock
-from jobs.artifacts import key_of, store
+from jobs.interpreters.artifacts import key_of, store
 from jobs.models import Artifact, Run
 
 

@@ -11,9 +11,9 @@ from django.db import transaction
 from console.management.sentences import FAILED, WRONG_USE, end, printable, refuse
 from jobs import clock
 from jobs.errors import ProjectError
+from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Project, Run
 from jobs.proposals import propose
-from jobs.snapshots import add_project, take
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jobs.collect import one_line
 from jobs.errors import ProjectError
-from jobs.hosts import HOSTS
+from jobs.interpreters.hosts import HOSTS
 from jobs.models import Project
 from kedro_console import wire
 

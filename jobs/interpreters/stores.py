@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.errors import NotNow, ProjectError
-from jobs.hosts import child_environment
+from jobs.interpreters.hosts import child_environment
 from jobs.models import Project, Run
 from kedro_console.wire import store_file
 

@@ -19,8 +19,8 @@ from django.db.models import Q
 from django.utils.text import slugify
 
 from jobs.errors import NotRead, ProjectError
-from jobs.fingerprint import fingerprint
-from jobs.hosts import child_environment
+from jobs.interpreters.fingerprint import fingerprint
+from jobs.interpreters.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.models.project import EVERY_PIPELINE
 from kedro_console.wire import WireError, parse_snapshot
