@@ -83,11 +83,11 @@ def measure(items: int) -> dict[str, Any]:
 def drain(items: int) -> list[float]:
     """Runs, one after another, until nothing is left; the seconds of each batch with its share of the run's end."""
     from jobs import clock
-    from jobs.advance import Outcome, finish
     from jobs.batches.batches import take
-    from jobs.leases import LEASE
     from jobs.models import Step
     from jobs.states import Status
+    from jobs.steps.advance import Outcome, finish
+    from jobs.steps.leases import LEASE
     from tests.factories import make_run
 
     spent: list[float] = []

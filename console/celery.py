@@ -53,7 +53,7 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     from jobs.heartbeat import Heartbeat
     from jobs.intake import Intake
     from jobs.reread import Watch
-    from jobs.uploads import Sender
+    from jobs.steps.uploads import Sender
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()
@@ -81,7 +81,7 @@ def take_the_next(**_: Any) -> None:
 @worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
     """SIGTERM: what runs gets a few seconds to end by itself, then goes back to the queue."""
-    from jobs.leases import LEASES
+    from jobs.steps.leases import LEASES
 
     LEASES.is_taking = False
     timer = threading.Timer(DRAIN_SECONDS, LEASES.hand_back)

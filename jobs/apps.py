@@ -8,8 +8,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks  # noqa: F401 - registers the system checks
-        from jobs.following import FOLLOWERS
         from jobs.rules import FOLLOWER
+        from jobs.steps.following import FOLLOWERS
 
         if FOLLOWER not in FOLLOWERS:
             FOLLOWERS.append(FOLLOWER)

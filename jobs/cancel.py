@@ -7,11 +7,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from jobs import following
-from jobs.advance import end_if_done
 from jobs.errors import IllegalMove
 from jobs.models import Run
 from jobs.states import Status
+from jobs.steps import following
+from jobs.steps.advance import end_if_done
 
 
 def cancel(run: Run, *, at: datetime, by: str) -> Run:

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from django.db import OperationalError, transaction
 
-from jobs import clock, following
-from jobs.dispatch import ask_for_decision
+from jobs import clock
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.fire import Answer, in_groups, readable, settle, start
 from jobs.interpreters.call import call
@@ -20,6 +19,8 @@ from jobs.models import Firing, Rule
 from jobs.reread import reread
 from jobs.seen import see
 from jobs.states import Decision, Wants
+from jobs.steps import following
+from jobs.steps.dispatch import ask_for_decision
 from jobs.structure.paths import merge
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from jobs.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
-from jobs.overlap import blocker
 from jobs.quotas.quotas import turn_of
 from jobs.quotas.turns import Amount
 from jobs.states import Status
+from jobs.steps.overlap import blocker
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from celery.worker import state
 
-from jobs.leases import LEASES
 from jobs.models import Worker
 from jobs.states import Wanted
+from jobs.steps.leases import LEASES
 
 logger = logging.getLogger(__name__)
 

@@ -14,20 +14,20 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs import following
-from jobs.advance import end_if_done
 from jobs.cancel import cancel
-from jobs.dispatch import send_noted
 from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
 from jobs.fallbacks import plan_of, unshared
 from jobs.find import LIKENESS
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
-from jobs.overlap import line_up, unversioned
 from jobs.reread import reread
 from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
+from jobs.steps import following
+from jobs.steps.advance import end_if_done
+from jobs.steps.dispatch import send_noted
+from jobs.steps.overlap import line_up, unversioned
 from jobs.structure import parameters as runtime
 from jobs.structure.content import is_fresh
 from jobs.structure.plan import Plan, PlannedStep

@@ -8,10 +8,10 @@ from typing import Final
 
 from django.db import transaction
 
-from jobs.dispatch import send_all
 from jobs.errors import NotNow, RequestError
 from jobs.models import Run, Transition
 from jobs.states import Status
+from jobs.steps.dispatch import send_all
 
 LAST: Final = 9
 

@@ -21,9 +21,9 @@ from jobs.interpreters import stores
 from jobs.models import Event, LogChunk, Run, Step
 from jobs.prune_signals import prune_signals
 from jobs.read_leftovers import SAVED
-from jobs.spill_log import drop
 from jobs.states import FINAL, Status
-from jobs.uploads import drop_orphans
+from jobs.steps.spill_log import drop
+from jobs.steps.uploads import drop_orphans
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Cast
 from jobs.errors import PlatformError
 from jobs.models import LogChunk, Run
 from jobs.models.log_chunk import Line, LogChunkQuerySet
-from jobs.spill_log import SPILLED, spilled
+from jobs.steps.spill_log import SPILLED, spilled
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400

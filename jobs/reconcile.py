@@ -12,19 +12,19 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
-from jobs import following
-from jobs.advance import Outcome, end_if_done, finish
 from jobs.batches.mend_batches import mend_items
 from jobs.cancel import cancel
 from jobs.decide import ask_unheard
-from jobs.dispatch import messages_in, send
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
-from jobs.overlap import go_on
 from jobs.replay import send_unheard_replays
 from jobs.schedules import start_missed
 from jobs.states import FINAL, Status
+from jobs.steps import following
+from jobs.steps.advance import Outcome, end_if_done, finish
+from jobs.steps.dispatch import messages_in, send
+from jobs.steps.overlap import go_on
 
 logger = logging.getLogger(__name__)
 

@@ -20,14 +20,15 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from jobs import clock, uploads
-from jobs.dispatch import publish
+from jobs import clock
 from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectError, RequestError
 from jobs.interpreters.artifacts import keep
 from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
 from jobs.replay_grants import Leave, leave, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
+from jobs.steps import uploads
+from jobs.steps.dispatch import publish
 from kedro_console import wire
 
 if TYPE_CHECKING:

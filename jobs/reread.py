@@ -13,11 +13,11 @@ from typing import Final
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
-from jobs.dispatch import ask_for_snapshot
 from jobs.errors import ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.snapshots import READ_FACTS, take
 from jobs.models import Project, Worker
+from jobs.steps.dispatch import ask_for_snapshot
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 from django.db import connection
 
 from jobs.fire import fire
-from jobs.following import Follower
 from jobs.models import Arrival, NodeRun, Pipeline, Project, Rule, Run
 from jobs.seen import see
 from jobs.states import FINAL, Correlate, NodeStatus, Occasion, Overlap, Status, Wants
+from jobs.steps.following import Follower
 
 NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
 NEWEST: Final = 200

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from jobs.advance import end_if_done
 from jobs.models import Run, Step
 from jobs.states import NODE_DONE, Runner, Status
+from jobs.steps.advance import end_if_done
 
 WHY = "The pipeline has other nodes than when the project was read, so no step can be told which are its own."
 

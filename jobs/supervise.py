@@ -13,21 +13,21 @@ from typing import Final
 from django.db import OperationalError
 
 from jobs import clock
-from jobs.advance import Outcome, finish
 from jobs.answer import answer
-from jobs.collect import CANCEL, TIME_LIMIT, Collector
-from jobs.dispatch import ask_for_snapshot, pass_on, send_all
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
-from jobs.follow import Claim, Ended, another, claim, go_on, in_turn_after
 from jobs.interpreters.hosts import HOSTS
-from jobs.leases import LEASE, LEASES, Hold
 from jobs.link import Link
 from jobs.models import Run, Step
-from jobs.node_limits import NodeLimits
-from jobs.outcome import Ending, bad_end, outcome_of
 from jobs.run_whole import take_all, was_taken
 from jobs.states import Runner, Status
-from jobs.tell import request_for, step_folder, structure_of
+from jobs.steps.advance import Outcome, finish
+from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
+from jobs.steps.dispatch import ask_for_snapshot, pass_on, send_all
+from jobs.steps.follow import Claim, Ended, another, claim, go_on, in_turn_after
+from jobs.steps.leases import LEASE, LEASES, Hold
+from jobs.steps.node_limits import NodeLimits
+from jobs.steps.outcome import Ending, bad_end, outcome_of
+from jobs.steps.tell import request_for, step_folder, structure_of
 from kedro_console import wire
 
 logger = logging.getLogger(__name__)

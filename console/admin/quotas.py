@@ -14,10 +14,10 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from console.admin.lists import Admin, FactsOfRun, link, run_link
 from console.quota_form import QuotaForm
 from jobs import clock
-from jobs.admit import bring_forward
 from jobs.models import Grant, Pipeline, Quota
 from jobs.quotas.quotas import pause, reopen
 from jobs.quotas.windows import in_words
+from jobs.steps.admit import bring_forward
 
 
 class QuotaAdminForm(QuotaForm):

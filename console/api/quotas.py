@@ -16,13 +16,13 @@ from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_field
 from console.api.permissions import name_of
 from console.api.shapes import Moment
 from jobs import clock
-from jobs.admit import bring_forward
 from jobs.errors import RequestError
 from jobs.forecast import forecast
 from jobs.models import Quota, Window
 from jobs.quotas.quotas import pause, reopen
 from jobs.quotas.usage import Usage, usage, usages
 from jobs.quotas.windows import parse_line, replace
+from jobs.steps.admit import bring_forward
 
 
 class WindowShape(serializers.Serializer[Any]):

@@ -16,11 +16,11 @@ from console.quota_form import QuotaForm
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.admit import bring_forward
 from jobs.forecast import forecast, needs_of_week
 from jobs.models import Pipeline, Quota
 from jobs.quotas.quotas import pause, reopen
 from jobs.quotas.usage import usage, usages
+from jobs.steps.admit import bring_forward
 
 PAUSES: Final = {
     "15": "for 15 minutes",

@@ -11,8 +11,8 @@ import pytest
 from jobs import clock
 from jobs.cancel import cancel
 from jobs.models import LogChunk, Project, Run, Step
-from jobs.outcome import bad_end
 from jobs.states import NodeStatus, Status
+from jobs.steps.outcome import bad_end
 from tests import live
 from tests.e2e.test_runs import ended, start
 

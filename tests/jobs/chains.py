@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.advance import Outcome, finish
 from jobs.edit_rule import save_rule
 from jobs.models import Firing, Pipeline, Rule, Run, Snapshot
 from jobs.states import Cause, Status
+from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, content, make_project, make_run
 from tests.jobs.test_reconcile import running
 

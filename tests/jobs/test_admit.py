@@ -8,15 +8,15 @@ from itertools import pairwise
 import pytest
 from django.core.exceptions import ValidationError
 
-from jobs.admit import bring_forward
-from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
 from jobs.explain import why_waiting
-from jobs.follow import claim
 from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas.quotas import grant_settled, grant_taken, pause, reopen
 from jobs.reconcile import PATIENCE
 from jobs.states import Status
+from jobs.steps.admit import bring_forward
+from jobs.steps.advance import Outcome, finish
+from jobs.steps.follow import claim
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db

@@ -17,13 +17,14 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from jobs import clock, uploads
+from jobs import clock
 from jobs.errors import PlatformError
 from jobs.examine import examine
 from jobs.interpreters.artifacts import keep, open_file, waiting_folder
 from jobs.models import Artifact, Upload
 from jobs.prune import prune
-from jobs.uploads import Sender, send_waiting
+from jobs.steps import uploads
+from jobs.steps.uploads import Sender, send_waiting
 from kedro_console.wire import KeptFile
 from tests.factories import AT, make_run
 from tests.live import until

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs.collect import Collector
 from jobs.models import Step
-from jobs.outcome import Ending, bad_end, outcome_of
 from jobs.states import Status
+from jobs.steps.collect import Collector
+from jobs.steps.outcome import Ending, bad_end, outcome_of
 from kedro_console import wire
 from tests.factories import make_run
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from jobs.advance import Outcome, finish
 from jobs.answer import answer
 from jobs.batches.batches import Taken, counts, fail_item, finish_items, put, take
 from jobs.batches.mend_batches import disagreements, mend_items, recount
@@ -18,6 +17,7 @@ from jobs.errors import LeaseLost, RequestError
 from jobs.models import BatchQueue, Item, Run, Step, Taking
 from jobs.reconcile import reconcile
 from jobs.states import ItemStatus, Status
+from jobs.steps.advance import Outcome, finish
 from kedro_console import wire
 from tests.factories import AT, make_run
 

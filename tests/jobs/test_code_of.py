@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.collect import Collector
 from jobs.models import Run, Step
 from jobs.states import NodeStatus
+from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT, make_run
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from jobs.advance import finish
-from jobs.collect import CANCEL, TIME_LIMIT, Collector
-from jobs.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.errors import LeaseLost, PlatformError
 from jobs.interpreters.artifacts import open_file
 from jobs.models import LogChunk, RequestRecord, Run, Step, Upload
-from jobs.outcome import Ending, outcome_of
 from jobs.states import NodeStatus, Status
-from jobs.uploads import send_waiting
+from jobs.steps.advance import finish
+from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
+from jobs.steps.cut_log import LOG_LIMIT_BYTES, Log
+from jobs.steps.outcome import Ending, outcome_of
+from jobs.steps.uploads import send_waiting
 from kedro_console import wire
 from tests.factories import AT, make_run
 from tests.live import until

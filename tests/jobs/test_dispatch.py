@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.dispatch import messages_in, send
 from jobs.models import Step
+from jobs.steps.dispatch import messages_in, send
 from tests.factories import make_run
 
 pytestmark = pytest.mark.django_db

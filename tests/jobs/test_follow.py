@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from jobs import dispatch
-from jobs.advance import Outcome
 from jobs.cancel import cancel
-from jobs.collect import Collector
 from jobs.errors import LeaseLost
-from jobs.follow import Claim, Ended, another, claim, go_on
-from jobs.leases import LEASES, Leases
 from jobs.models import Pipeline, Run, Snapshot, Step, Worker
 from jobs.states import Status
-from jobs.tell import pinned_versions, request_for
+from jobs.steps import dispatch
+from jobs.steps.advance import Outcome
+from jobs.steps.collect import Collector
+from jobs.steps.follow import Claim, Ended, another, claim, go_on
+from jobs.steps.leases import LEASES, Leases
+from jobs.steps.tell import pinned_versions, request_for
 from kedro_console import wire
 from tests.factories import AT, content, make_project, make_run, node
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.advance import Outcome, finish
 from jobs.models import Pipeline, Run, Step
 from jobs.states import NodeStatus, Status
+from jobs.steps.advance import Outcome, finish
 from kedro_console.wire import Failure, RunFailed
 from tests.factories import AT, make_run
 from tests.jobs.test_fallbacks import NODES, fork, node

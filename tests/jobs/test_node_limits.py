@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from celery import current_app
 
-from jobs.node_limits import NodeLimits
-from jobs.tell import structure_of
+from jobs.steps.node_limits import NodeLimits
+from jobs.steps.tell import structure_of
 from tests.factories import make_run, node
 from tests.jobs.test_fallbacks import fork
 

@@ -10,11 +10,11 @@ from django.db import transaction
 from redis import Redis
 
 from jobs.cancel import cancel_step
-from jobs.dispatch import messages_in
 from jobs.errors import NotNow, RequestError
 from jobs.models import Run, Step
 from jobs.prioritize import prioritize
 from jobs.states import Status
+from jobs.steps.dispatch import messages_in
 from tests.factories import AT, make_run
 from tests.jobs.test_reconcile import running
 

@@ -10,7 +10,6 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from jobs.advance import Outcome, finish
 from jobs.models import Grant, Quota, Step
 from jobs.quotas.quotas import (
     QuotaRefusal,
@@ -25,6 +24,7 @@ from jobs.quotas.quotas import (
 from jobs.quotas.turns import used
 from jobs.quotas.windows import BadWindow, in_words, parse
 from jobs.states import Status
+from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db

@@ -11,12 +11,12 @@ from celery import current_app
 from django.db import connection
 from redis import Redis
 
-from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Artifact, Run, Step
 from jobs.reconcile import PATIENCE, reconcile
 from jobs.states import NodeStatus, Status
+from jobs.steps.advance import Outcome, finish
 from tests.admin.rows import make_worker
 from tests.factories import AT, make_pipeline, make_run
 

@@ -12,11 +12,11 @@ import pytest
 from django.db import IntegrityError
 
 from jobs import requests
-from jobs.collect import Collector
 from jobs.errors import NotNow, RequestError
 from jobs.models import Event, LogChunk, RequestCount, RequestRecord
 from jobs.replay import start_replay
 from jobs.states import RequestStatus
+from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT
 from tests.jobs.test_collect import collecting

@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs import clock, following, reread
+from jobs import clock, reread
 from jobs.decide import decide
 from jobs.errors import ProjectError
 from jobs.find import find_pipeline
@@ -22,6 +22,7 @@ from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
 from jobs.schedules import start_scheduled, wish
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
+from jobs.steps import following
 from tests.factories import AT
 from tests.toys import write_toy
 

@@ -10,7 +10,6 @@ from celery import current_app
 from django.db import OperationalError, connection
 from redis import Redis
 
-from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
 from jobs.errors import LeaseLost
 from jobs.launch import launch
@@ -18,6 +17,7 @@ from jobs.models import Arrival, Firing, Pipeline, Rule, Run, Step
 from jobs.reconcile import reconcile
 from jobs.retry import retry
 from jobs.states import Cause, Correlate, Decision, Occasion, Overlap, Status, Wants
+from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, make_run
 from tests.jobs.chains import ROWS, decisions, end, ended, followers, make_rule, pipelines
 from tests.jobs.test_reconcile import LATER, running

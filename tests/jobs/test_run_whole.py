@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 
-from jobs.collect import Collector
 from jobs.models import Run, Step
 from jobs.run_whole import take_all, was_taken
 from jobs.states import NodeStatus, Runner, Status
+from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT, make_pipeline, make_run
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
-from jobs.collect import Collector
 from jobs.errors import LeaseLost
 from jobs.models import Firing, Run, Step
 from jobs.states import Decision, Occasion, Status
+from jobs.steps.advance import Outcome, finish
+from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT, make_run
 from tests.jobs.chains import decisions, end, ended, followers, make_rule, pipelines

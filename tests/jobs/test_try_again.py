@@ -9,12 +9,12 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from jobs.advance import Outcome, finish
 from jobs.cancel import cancel
 from jobs.models import Run, Snapshot, Step
 from jobs.reconcile import reconcile
 from jobs.states import NodeStatus, Status
-from jobs.try_again import LONGEST_WAIT_SECONDS, allowed_retries, wait_seconds
+from jobs.steps.advance import Outcome, finish
+from jobs.steps.try_again import LONGEST_WAIT_SECONDS, allowed_retries, wait_seconds
 from kedro_console import wire
 from tests.factories import AT, content, make_pipeline, make_run
 

@@ -13,9 +13,9 @@ from jobs.errors import BadParameters, ProjectError
 from jobs.models import Run, Snapshot
 from jobs.retry import retry
 from jobs.states import Status
+from jobs.steps.tell import request_for
 from jobs.structure.parameters import check
 from jobs.structure.values import fitted, plain, restored, same, shown
-from jobs.tell import request_for
 from kedro_console.wire import Other, parse_snapshot, unpacked
 from tests.factories import AT, content, make_pipeline, make_run
 

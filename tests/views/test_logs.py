@@ -8,10 +8,10 @@ from django.test import Client
 
 from console.ansi import plain, to_html
 from jobs import clock
-from jobs.collect import Collector
 from jobs.models import LogChunk, Run
 from jobs.read_logs import Lines, Only, around, first_error, newer, newest, older
 from jobs.states import Status
+from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.views.scenes import HTMX, ended, failed_in_a_node, logged_in, running, with_log
 
@@ -228,7 +228,7 @@ def test_strangers_read_no_log(client: Client, query: str, django_user_model) ->
 
 @db
 def test_the_download_and_the_api_hold_what_rows_do_not(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("jobs.cut_log.LOG_LIMIT_BYTES", 5_000)
+    monkeypatch.setattr("jobs.steps.cut_log.LOG_LIMIT_BYTES", 5_000)
     run = running()
     step = run.steps.get()
     seen = Collector(step, step.lease_token or uuid4(), set())

@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from jobs.collect import _data
 from jobs.models import Event, Firing, Pipeline, Rule, Run, Snapshot
 from jobs.schedules import START, asked, wish
 from jobs.states import Decision
+from jobs.steps.collect import _data
 from kedro_console import wire
 from tests.factories import AT, content, make_pipeline, make_run
 from tests.views.scenes import logged_in

@@ -12,16 +12,16 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from jobs import following, uploads
 from jobs.batches.batches import settle
-from jobs.collect import Collector
-from jobs.dispatch import send, send_all
-from jobs.merge import has_to_merge, merge, with_makers
 from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
-from jobs.overlap import release
 from jobs.quotas.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
-from jobs.try_again import Retry, after_failure, tell_wait
+from jobs.steps import following, uploads
+from jobs.steps.collect import Collector
+from jobs.steps.dispatch import send, send_all
+from jobs.steps.merge import has_to_merge, merge, with_makers
+from jobs.steps.overlap import release
+from jobs.steps.try_again import Retry, after_failure, tell_wait
 from kedro_console import wire
 
 BLOCKED = "A step that it needs did not succeed."

@@ -14,9 +14,9 @@ from typing import Any, Final
 from django.db import Error, close_old_connections, connection, transaction
 
 from jobs import clock
-from jobs.alarm import Alarm
 from jobs.interpreters.artifacts import put, waiting_folder
 from jobs.models import Upload
+from jobs.steps.alarm import Alarm
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from django.db import transaction
 
-from jobs.alarm import ALARM
 from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas.quotas import LOOK_AGAIN, QuotaRefusal, hold, in_line, locked, turn_of
 from jobs.quotas.turns import Amount, Turn, turn
 from jobs.states import Status
-from jobs.try_again import tell_wait
+from jobs.steps.alarm import ALARM
+from jobs.steps.try_again import tell_wait
 
 LINE: Final = 100
 """So many of a line are looked at when something changed: those behind them are called when they are among these."""

@@ -14,13 +14,13 @@ from datetime import datetime
 
 from django.db import transaction
 
-from jobs.admit import admit
-from jobs.advance import Outcome, end_step, make_ready
-from jobs.collect import TO_WRITE, Collector
-from jobs.leases import LEASE
 from jobs.models import Run, Step
 from jobs.states import Status
-from jobs.try_again import tell_wait
+from jobs.steps.admit import admit
+from jobs.steps.advance import Outcome, end_step, make_ready
+from jobs.steps.collect import TO_WRITE, Collector
+from jobs.steps.leases import LEASE
+from jobs.steps.try_again import tell_wait
 
 OF_THE_RUN = (*TO_WRITE, "status", "cancel_requested_at", "results", "peak_memory_bytes")
 TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from jobs.advance import Outcome
-from jobs.collect import Collector, one_line
 from jobs.states import Status
+from jobs.steps.advance import Outcome
+from jobs.steps.collect import Collector, one_line
 from kedro_console import wire
 
 

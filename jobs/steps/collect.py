@@ -13,17 +13,18 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from jobs import clock, following, requests
-from jobs.cut_log import Log
+from jobs import clock, requests
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import described, keep, unkept
 from jobs.interpreters.code_of import seen
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
-from jobs.spill_log import Spill, StoredLine
 from jobs.states import NODE_LIVE, NodeStatus
+from jobs.steps import following
+from jobs.steps.cut_log import Log
+from jobs.steps.spill_log import Spill, StoredLine
+from jobs.steps.tell import step_folder
 from jobs.stored import opened
 from jobs.structure.values import shown
-from jobs.tell import step_folder
 from kedro_console import wire
 
 FLUSH_SECONDS: Final = 0.25

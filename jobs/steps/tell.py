@@ -13,8 +13,8 @@ from jobs import clock
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
 from jobs.models import Event, Run, Snapshot, Step
-from jobs.node_limits import tagged
 from jobs.states import NODE_DONE, NodeStatus, Runner
+from jobs.steps.node_limits import tagged
 from jobs.stored import is_closed
 from jobs.structure.selection import selection_of
 from kedro_console import wire

@@ -13,11 +13,11 @@ from typing import Final
 
 from django.db import transaction
 
-from jobs.dispatch import send
 from jobs.errors import NotNow
 from jobs.models import Pipeline, Project, Run, Snapshot, Step
 from jobs.models.run import RunQuerySet
 from jobs.states import LIVE, NodeStatus, Overlap, Status
+from jobs.steps.dispatch import send
 from kedro_console.wire import SnapshotNode
 
 SAME: Final = "of the same pipeline"

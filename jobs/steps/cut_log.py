@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import Final
 
-from jobs.spill_log import SPILLED, Spill, StoredLine
+from jobs.steps.spill_log import SPILLED, Spill, StoredLine
 from kedro_console import wire
 
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
