@@ -52,7 +52,7 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
     from jobs.heartbeat import Heartbeat
     from jobs.intake import Intake
-    from jobs.reread import Watch
+    from jobs.runs.reread import Watch
     from jobs.steps.uploads import Sender
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
@@ -93,7 +93,7 @@ def hand_back(**_: Any) -> None:
 def cancel_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
     """Somebody revoked the task of a step that waits, as Flower does: he wants its run to stop."""
     from jobs import clock
-    from jobs.cancel import cancel_step
+    from jobs.runs.cancel import cancel_step
 
     if sender.name == "jobs.execute" and not expired:
         cancel_step(request.id, at=clock.now(), by="a revoked task")

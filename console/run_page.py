@@ -19,8 +19,8 @@ from jobs.compare import BAD, differences, history
 from jobs.explain import why_waiting
 from jobs.follow_up import unused
 from jobs.models import NodeRun, Run, Step, Transition, Upload
-from jobs.prioritize import LAST
 from jobs.requests import TEXTS, by_node
+from jobs.runs.prioritize import LAST
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual
 

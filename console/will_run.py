@@ -7,10 +7,10 @@ from typing import Any
 
 from console.forms import RunForm
 from jobs.errors import BadParameters, EmptyPipeline
-from jobs.fallbacks import plan_of
 from jobs.models import Snapshot, Worker
-from jobs.rerun import Part
-from jobs.reuse_content import Recall, recall
+from jobs.runs.fallbacks import plan_of
+from jobs.runs.rerun import Part
+from jobs.runs.reuse_content import Recall, recall
 from jobs.statistics import lately
 from jobs.structure.content import is_fresh
 from jobs.structure.parameters import settled

@@ -16,7 +16,7 @@ from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.fire import Answer, in_groups, readable, settle, start
 from jobs.interpreters.call import call
 from jobs.models import Firing, Rule
-from jobs.reread import reread
+from jobs.runs.reread import reread
 from jobs.seen import see
 from jobs.states import Decision, Wants
 from jobs.steps import following

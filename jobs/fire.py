@@ -12,8 +12,8 @@ from typing import Any, Final
 from django.db import OperationalError, transaction
 
 from jobs.errors import ConsoleError
-from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Rule, Run
+from jobs.runs.launch import launch
 from jobs.states import Cause, Decision, Wants
 from jobs.steps.dispatch import ask_for_decision
 from jobs.structure.expressions import BadExpression, Evaluation

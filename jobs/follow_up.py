@@ -12,9 +12,9 @@ from django.db import transaction
 from jobs import clock
 from jobs.errors import IllegalMove, RequestError
 from jobs.interpreters.artifacts import open_kept
-from jobs.launch import launch, nodes_of, snapshot_of
 from jobs.models import Resend, Run, Step
-from jobs.reread import reread
+from jobs.runs.launch import launch, nodes_of, snapshot_of
+from jobs.runs.reread import reread
 from jobs.states import Cause, ResendStatus
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import bare, children, parents, reach, selection_of

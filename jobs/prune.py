@@ -20,7 +20,7 @@ from jobs.errors import ProjectError
 from jobs.interpreters import stores
 from jobs.models import Event, LogChunk, Run, Step
 from jobs.prune_signals import prune_signals
-from jobs.read_leftovers import SAVED
+from jobs.runs.read_leftovers import SAVED
 from jobs.states import FINAL, Status
 from jobs.steps.spill_log import drop
 from jobs.steps.uploads import drop_orphans

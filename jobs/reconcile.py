@@ -13,12 +13,12 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
 from jobs.batches.mend_batches import mend_items
-from jobs.cancel import cancel
 from jobs.decide import ask_unheard
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
 from jobs.replay import send_unheard_replays
+from jobs.runs.cancel import cancel
 from jobs.schedules import start_missed
 from jobs.states import FINAL, Status
 from jobs.steps import following

@@ -22,8 +22,8 @@ from django_celery_results.models import TaskResult
 
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError, RequestError
-from jobs.launch import check_choices, launch
 from jobs.models import Pipeline, Run
+from jobs.runs.launch import check_choices, launch
 from jobs.states import Cause
 from jobs.stored import opened, sealed
 from jobs.structure import parameters as runtime

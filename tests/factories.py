@@ -8,9 +8,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
-from jobs.launch import launch
 from jobs.models import Pipeline, Project, Quota, Run, Snapshot
 from jobs.quotas.windows import parse
+from jobs.runs.launch import launch
 from jobs.states import Cause
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

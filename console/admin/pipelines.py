@@ -18,8 +18,8 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from console.admin.lists import STATUS_COLOURS, Admin, link, number_in, run_link
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
-from jobs.launch import launch
 from jobs.models import Pipeline, Run
+from jobs.runs.launch import launch
 from jobs.schedules import of_pipelines
 from jobs.states import Cause
 from jobs.structure import parameters as runtime

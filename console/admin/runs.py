@@ -22,11 +22,11 @@ from console.admin.events import TransitionInline
 from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, link, number_in, parameters_text, run_link
 from console.admin.steps import NodeRunInline, StepInline
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.errors import ConsoleError
 from jobs.models import Artifact, Pipeline, Run
-from jobs.prioritize import prioritize
-from jobs.retry import retry
+from jobs.runs.cancel import cancel
+from jobs.runs.prioritize import prioritize
+from jobs.runs.retry import retry
 
 
 class ArtifactInline(FactsInline):

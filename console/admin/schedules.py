@@ -30,8 +30,8 @@ from console.admin.lists import Admin, FactsInline, link, number_in, run_link
 from console.admin.schedule_form import TASKS, ScheduleForm
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
-from jobs.launch import launch
 from jobs.models import Pipeline
+from jobs.runs.launch import launch
 from jobs.schedules import (
     HOUSEKEEPING,
     START,

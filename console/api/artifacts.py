@@ -16,9 +16,9 @@ from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
 from console.downloads import Content, answer
 from jobs.errors import AmbiguousPipeline
-from jobs.find import find_pipeline, pipelines_called
 from jobs.interpreters.artifacts import open_file
 from jobs.models import Artifact, Pipeline
+from jobs.runs.find import find_pipeline, pipelines_called
 from jobs.states import Status
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from console.api.shapes import JOB_STATUS
-from jobs.prioritize import LAST
+from jobs.runs.prioritize import LAST
 from jobs.states import Runner
 from jobs.structure.selection import ALL, Selection, did_you_mean
 

@@ -18,13 +18,13 @@ from console.api.errors import Conflict
 from console.api.permissions import name_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
 from jobs import clock
-from jobs.cancel import cancel
-from jobs.find import find_pipeline, pipelines_called
-from jobs.launch import launch
 from jobs.models import Pipeline, Run
-from jobs.prioritize import prioritize
-from jobs.resume import resume
-from jobs.retry import retry
+from jobs.runs.cancel import cancel
+from jobs.runs.find import find_pipeline, pipelines_called
+from jobs.runs.launch import launch
+from jobs.runs.prioritize import prioritize
+from jobs.runs.resume import resume
+from jobs.runs.retry import retry
 from jobs.states import Cause
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge

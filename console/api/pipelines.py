@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from console.api.door import MISSING, REFUSED, Door
 from console.api.shapes import Moment, ParametersField
-from jobs.fallbacks import plan_of
-from jobs.find import find_pipeline
 from jobs.models import Pipeline, Project, Snapshot
+from jobs.runs.fallbacks import plan_of
+from jobs.runs.find import find_pipeline
 from jobs.states import Grouping, Runner
 from jobs.structure.paths import named, text_of
 from jobs.structure.plan import Plan

@@ -16,9 +16,9 @@ from console.api.shapes import Moment, ParametersField, address
 from jobs import clock
 from jobs.edit_rule import delete_rule, save_rule
 from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
-from jobs.find import find_pipeline
 from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
+from jobs.runs.find import find_pipeline
 from jobs.states import Correlate, Decision, Occasion, Wants
 from jobs.structure.values import without_literals
 from jobs.try_rule import try_rule

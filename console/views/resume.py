@@ -17,7 +17,7 @@ from console.views.shell import page
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Run
-from jobs.resume import preview, resume
+from jobs.runs.resume import preview, resume
 
 
 @require_http_methods(["GET", "POST"])

@@ -15,11 +15,11 @@ from console.run_page import LABELS, context
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.errors import ConsoleError
 from jobs.models import Run
-from jobs.prioritize import prioritize
-from jobs.retry import retry
+from jobs.runs.cancel import cancel
+from jobs.runs.prioritize import prioritize
+from jobs.runs.retry import retry
 
 
 @require_GET

@@ -21,9 +21,9 @@ from console.views.shell import page
 from console.will_run import will_run
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
-from jobs.launch import launch, snapshot_of
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.quotas.usage import taken_by
+from jobs.runs.launch import launch, snapshot_of
 from jobs.states import Cause
 from jobs.structure.content import digest
 from jobs.structure.selection import Selection, selection_of

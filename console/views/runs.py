@@ -17,10 +17,10 @@ from console.search import parse
 from console.views.access import back, needs
 from console.views.shell import page
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.errors import ConsoleError
 from jobs.models import Run
-from jobs.retry import retry
+from jobs.runs.cancel import cancel
+from jobs.runs.retry import retry
 
 
 @require_GET

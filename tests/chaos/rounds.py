@@ -19,9 +19,9 @@ from django.core.management import call_command
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import Pipeline, Run
-from jobs.resume import preview, resume
+from jobs.runs.launch import launch
+from jobs.runs.resume import preview, resume
 from jobs.states import Cause
 from tests import live
 from tests.chaos.databases import patiently

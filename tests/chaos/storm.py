@@ -17,8 +17,8 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import Beat, Pipeline, Run, Worker
+from jobs.runs.launch import launch
 from jobs.schedules import START, wish
 from jobs.states import Cause
 from tests import live

@@ -21,9 +21,9 @@ from redis import Redis as Client
 from redis.exceptions import RedisError
 
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.errors import IllegalMove
 from jobs.models import Run, Step
+from jobs.runs.cancel import cancel
 from jobs.states import Status
 from tests.chaos import databases
 from tests.chaos.fleet import BEAT, QUEUE, WEB, Fleet, Redis, family, hosts_and_children

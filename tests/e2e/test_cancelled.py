@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, RequestRecord, Run
+from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Runner, Status
 from tests import live
 from tests.e2e.test_runs import ended, start

@@ -10,10 +10,10 @@ import pytest
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import Pipeline, Project, Run
-from jobs.resume import resume
-from jobs.retry import retry
+from jobs.runs.launch import launch
+from jobs.runs.resume import resume
+from jobs.runs.retry import retry
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.selection import Selection
 from tests.choices_project import OLD, copied, kedro_run, left, write_project

@@ -14,9 +14,9 @@ from django.db import OperationalError, connection
 from redis import Redis
 
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.models import Project, Step, Worker
+from jobs.runs.cancel import cancel
 from jobs.states import Status
 from tests import live
 from tests.chaos.databases import cut_off

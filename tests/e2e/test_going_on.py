@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.models import LogChunk, Project, Run, Step
+from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.outcome import bad_end
 from tests import live

@@ -8,8 +8,8 @@ import pytest
 
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import Pipeline, Project, Run
+from jobs.runs.launch import launch
 from jobs.states import Cause, Runner, Status
 from tests.choices_project import copied, kedro_run
 from tests.e2e.test_runs import ended

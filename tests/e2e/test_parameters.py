@@ -17,7 +17,7 @@ from django.test import Client
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
-from jobs.retry import retry
+from jobs.runs.retry import retry
 from jobs.states import Status
 from tests.e2e.test_runs import ended
 from tests.factories import make_user

@@ -12,8 +12,8 @@ from django.conf import settings
 
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import Grant, Pipeline, Quota, Run
+from jobs.runs.launch import launch
 from jobs.states import Cause, Status
 from tests.e2e.quota_project import Api, api, write_project
 from tests.factories import make_quota

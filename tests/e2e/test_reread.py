@@ -6,9 +6,9 @@ import pytest
 
 from jobs import clock
 from jobs.errors import ProjectError
-from jobs.find import find_pipeline
 from jobs.interpreters.snapshots import take
 from jobs.models import Project
+from jobs.runs.find import find_pipeline
 from jobs.states import Status
 from tests import live
 from tests.e2e.test_runs import ended, start

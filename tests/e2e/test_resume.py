@@ -10,7 +10,7 @@ import pytest
 
 from jobs import clock
 from jobs.models import Project, Run
-from jobs.resume import preview, resume
+from jobs.runs.resume import preview, resume
 from jobs.states import Cause, NodeStatus, Status
 from tests import live
 from tests.e2e.test_runs import ended, start

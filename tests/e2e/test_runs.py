@@ -12,13 +12,13 @@ import pytest
 from celery.result import AsyncResult
 
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.errors import ProjectError, StepFailed
 from jobs.interpreters.artifacts import open_file
 from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
-from jobs.launch import launch
 from jobs.models import LogChunk, Pipeline, Project, Run
+from jobs.runs.cancel import cancel
+from jobs.runs.launch import launch
 from jobs.states import Cause, NodeStatus, Status
 from tests import live
 from tests.toys import write_toy

@@ -11,7 +11,7 @@ from celery import current_app
 
 from jobs import clock
 from jobs.models import Project, Run, Worker
-from jobs.prioritize import prioritize
+from jobs.runs.prioritize import prioritize
 from jobs.states import Status
 from tests import live
 from tests.e2e.test_runs import ended, start
@@ -132,7 +132,7 @@ def test_runs_that_wait_in_line_go_one_after_the_other(toy: Project, tmp_path: P
 
 
 def stop(runs: list[Run]) -> None:
-    from jobs.cancel import cancel
+    from jobs.runs.cancel import cancel
 
     for run in runs:
         cancel(run, at=clock.now(), by="olga")

@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from django.core.exceptions import ValidationError
 
-from jobs.cancel import cancel
 from jobs.explain import why_waiting
 from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas.quotas import grant_settled, grant_taken, pause, reopen
 from jobs.reconcile import PATIENCE
+from jobs.runs.cancel import cancel
 from jobs.states import Status
 from jobs.steps.admit import bring_forward
 from jobs.steps.advance import Outcome, finish

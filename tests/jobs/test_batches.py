@@ -12,10 +12,10 @@ from jobs.answer import answer
 from jobs.batches.batches import Taken, counts, fail_item, finish_items, put, take
 from jobs.batches.mend_batches import disagreements, mend_items, recount
 from jobs.batches.parked import drop_parked, prune_items, purge, put_back
-from jobs.cancel import cancel
 from jobs.errors import LeaseLost, RequestError
 from jobs.models import BatchQueue, Item, Run, Step, Taking
 from jobs.reconcile import reconcile
+from jobs.runs.cancel import cancel
 from jobs.states import ItemStatus, Status
 from jobs.steps.advance import Outcome, finish
 from kedro_console import wire

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobs.launch import launch
-from jobs.retry import retry
+from jobs.runs.launch import launch
+from jobs.runs.retry import retry
 from jobs.states import Cause, Status
 from tests.factories import AT, make_pipeline
 

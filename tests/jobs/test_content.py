@@ -11,9 +11,9 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
-from jobs.launch import launch
 from jobs.models import Event, Pipeline, Run, Snapshot
-from jobs.reuse_content import recall
+from jobs.runs.launch import launch
+from jobs.runs.reuse_content import recall
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.content import contents, is_fresh
 from jobs.usual import usual

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.fallbacks import bonds, plan_of
 from jobs.models import Pipeline, Run, Snapshot
+from jobs.runs.fallbacks import bonds, plan_of
 from jobs.states import Runner
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 

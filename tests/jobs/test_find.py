@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import AmbiguousPipeline, BadParameters, EmptyPipeline, ProjectError, UnknownPipeline, UnknownProject
-from jobs.find import find_pipeline
 from jobs.interpreters.snapshots import add_project, take
-from jobs.launch import launch
 from jobs.models import Pipeline, Snapshot
+from jobs.runs.find import find_pipeline
+from jobs.runs.launch import launch
 from jobs.states import Cause, Status
 from tests.factories import AT, content, make_pipeline, make_project
 from tests.kedro_console.kedro_projects import THREE_FUNCTIONS

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from jobs.cancel import cancel
 from jobs.errors import LeaseLost
 from jobs.models import Pipeline, Run, Snapshot, Step, Worker
+from jobs.runs.cancel import cancel
 from jobs.states import Status
 from jobs.steps import dispatch
 from jobs.steps.advance import Outcome

@@ -9,12 +9,12 @@ import pytest
 from celery import current_app
 from django.db import connection
 
-from jobs import launch as story
-from jobs.cancel import cancel
 from jobs.errors import NotNow
 from jobs.explain import why_waiting
 from jobs.models import Pipeline, Run, Snapshot, Step
 from jobs.reconcile import reconcile
+from jobs.runs import launch as story
+from jobs.runs.cancel import cancel
 from jobs.states import Cause, NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, content, make_pipeline, make_project, make_run

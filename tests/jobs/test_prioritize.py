@@ -9,10 +9,10 @@ import pytest
 from django.db import transaction
 from redis import Redis
 
-from jobs.cancel import cancel_step
 from jobs.errors import NotNow, RequestError
 from jobs.models import Run, Step
-from jobs.prioritize import prioritize
+from jobs.runs.cancel import cancel_step
+from jobs.runs.prioritize import prioritize
 from jobs.states import Status
 from jobs.steps.dispatch import messages_in
 from tests.factories import AT, make_run

@@ -11,10 +11,10 @@ from celery import current_app
 from django.db import connection
 from redis import Redis
 
-from jobs.cancel import cancel
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Artifact, Run, Step
 from jobs.reconcile import PATIENCE, reconcile
+from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from tests.admin.rows import make_worker

@@ -12,14 +12,15 @@ import pytest
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from jobs import clock, reread
+from jobs import clock
 from jobs.decide import decide
 from jobs.errors import ProjectError
-from jobs.find import find_pipeline
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.snapshots import add_project, take
-from jobs.launch import launch
 from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
+from jobs.runs import reread
+from jobs.runs.find import find_pipeline
+from jobs.runs.launch import launch
 from jobs.schedules import start_scheduled, wish
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
 from jobs.steps import following

@@ -10,12 +10,12 @@ from celery import current_app
 from django.db import OperationalError, connection
 from redis import Redis
 
-from jobs.cancel import cancel
 from jobs.errors import LeaseLost
-from jobs.launch import launch
 from jobs.models import Arrival, Firing, Pipeline, Rule, Run, Step
 from jobs.reconcile import reconcile
-from jobs.retry import retry
+from jobs.runs.cancel import cancel
+from jobs.runs.launch import launch
+from jobs.runs.retry import retry
 from jobs.states import Cause, Correlate, Decision, Occasion, Overlap, Status, Wants
 from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, make_run

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.cancel import cancel
 from jobs.errors import LeaseLost
 from jobs.models import Firing, Run, Step
+from jobs.runs.cancel import cancel
 from jobs.states import Decision, Occasion, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import Collector

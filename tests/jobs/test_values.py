@@ -11,7 +11,7 @@ from django.db import connection
 
 from jobs.errors import BadParameters, ProjectError
 from jobs.models import Run, Snapshot
-from jobs.retry import retry
+from jobs.runs.retry import retry
 from jobs.states import Status
 from jobs.steps.tell import request_for
 from jobs.structure.parameters import check

@@ -9,10 +9,10 @@ import pytest
 from jobs import clock
 from jobs.errors import NotNow, RequestError
 from jobs.examine import examine_workers
-from jobs.launch import launch
 from jobs.models import Beat, Run, Snapshot, Worker
 from jobs.queues import SLICES, at_work, queues
 from jobs.reconcile import close_lost, reconcile
+from jobs.runs.launch import launch
 from jobs.states import Cause, NodeStatus, Status
 from tests.factories import AT, content, make_pipeline, make_run, node
 from tests.jobs.test_reconcile import running, succeed

@@ -9,9 +9,9 @@ from django.test import Client
 from console.gantt import gantt
 from console.run_page import LABELS, pace
 from jobs import clock
-from jobs.cancel import cancel
 from jobs.explain import why_waiting
 from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
+from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.usual import usual

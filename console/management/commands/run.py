@@ -15,10 +15,10 @@ from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
-from jobs.find import find_pipeline
-from jobs.launch import launch
 from jobs.models import Run, Worker
-from jobs.resume import resume
+from jobs.runs.find import find_pipeline
+from jobs.runs.launch import launch
+from jobs.runs.resume import resume
 from jobs.states import Cause, Runner, Status
 from jobs.structure.selection import Selection
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from jobs.carry_over import carry_over
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take, take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot
-from jobs.read_leftovers import Leftovers
-from jobs.rerun import Part, spread
+from jobs.runs.carry_over import carry_over
+from jobs.runs.read_leftovers import Leftovers
+from jobs.runs.rerun import Part, spread
 from jobs.states import NODE_DONE, Status
 from jobs.steps.overlap import written_by_live
 from jobs.structure.content import Contents, Parts, contents, is_fresh

@@ -11,7 +11,7 @@ from jobs import clock
 from jobs.errors import AmbiguousPipeline, BadParameters, ProjectError, UnknownPipeline, UnknownProject
 from jobs.models import Pipeline, Project
 from jobs.models.project import EVERY_PIPELINE
-from jobs.reread import reread_changed
+from jobs.runs.reread import reread_changed
 
 LIKENESS: Final = 0.4
 

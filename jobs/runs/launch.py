@@ -14,15 +14,23 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from jobs.cancel import cancel
 from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
-from jobs.fallbacks import plan_of, unshared
-from jobs.find import LIKENESS
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
-from jobs.reread import reread
-from jobs.reuse_content import Recall, carry_all_over, fresh_snapshot, reason_of, recall, share_stores, without_taking
+from jobs.runs.cancel import cancel
+from jobs.runs.fallbacks import plan_of, unshared
+from jobs.runs.find import LIKENESS
+from jobs.runs.reread import reread
+from jobs.runs.reuse_content import (
+    Recall,
+    carry_all_over,
+    fresh_snapshot,
+    reason_of,
+    recall,
+    share_stores,
+    without_taking,
+)
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from jobs.steps import following
 from jobs.steps.advance import end_if_done

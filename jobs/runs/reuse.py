@@ -8,10 +8,10 @@ from typing import Any
 
 from jobs import clock
 from jobs.errors import IllegalMove
-from jobs.launch import nodes_of, snapshot_of
 from jobs.models import NodeRun, Run, Snapshot
-from jobs.read_leftovers import Leftovers
-from jobs.rerun import Part, spread
+from jobs.runs.launch import nodes_of, snapshot_of
+from jobs.runs.read_leftovers import Leftovers
+from jobs.runs.rerun import Part, spread
 from jobs.states import NODE_DONE, NodeStatus, Status
 from jobs.structure import parameters as runtime
 from jobs.structure.paths import Path, leaves, merge, named, text_of, written

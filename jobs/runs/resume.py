@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from jobs.carry_over import carry_over
 from jobs.errors import NothingToResume, ProjectError
 from jobs.interpreters import stores
-from jobs.launch import launch, nodes_of, snapshot_of, store_url_of
 from jobs.models import Run
-from jobs.reread import reread
-from jobs.rerun import Part
-from jobs.reuse import Preview, preview
+from jobs.runs.carry_over import carry_over
+from jobs.runs.launch import launch, nodes_of, snapshot_of, store_url_of
+from jobs.runs.reread import reread
+from jobs.runs.rerun import Part
+from jobs.runs.reuse import Preview, preview
 from jobs.states import Cause
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import selection_of

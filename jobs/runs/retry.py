@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.errors import IllegalMove
-from jobs.launch import launch
 from jobs.models import Run
+from jobs.runs.launch import launch
 from jobs.states import Cause
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import selection_of
