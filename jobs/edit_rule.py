@@ -13,7 +13,7 @@ from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
 from jobs.rules import complete_joins
-from jobs.schedules import check_selection
+from jobs.schedules.schedules import check_selection
 from jobs.states import Occasion, Wants
 from jobs.structure.parameters import settled, unknown
 from jobs.structure.paths import named

@@ -23,8 +23,8 @@ from jobs.interpreters.artifacts import is_remote
 from jobs.models import Beat, Pipeline, Project, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
-from jobs.schedules import START as STARTS
-from jobs.schedules import asked
+from jobs.schedules.schedules import START as STARTS
+from jobs.schedules.schedules import asked
 
 PATIENCE = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 1.0

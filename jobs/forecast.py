@@ -13,7 +13,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Grant, Pipeline, Quota, Run, Window
 from jobs.quotas.turns import FAR, UNITS, used
-from jobs.schedules import START, asked, next_fires
+from jobs.schedules.schedules import START, asked, next_fires
 from jobs.states import Status
 from jobs.usual import SUCCESSES
 

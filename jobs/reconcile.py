@@ -19,7 +19,7 @@ from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
 from jobs.replay import send_unheard_replays
 from jobs.runs.cancel import cancel
-from jobs.schedules import start_missed
+from jobs.schedules.schedules import start_missed
 from jobs.states import FINAL, Status
 from jobs.steps import following
 from jobs.steps.advance import Outcome, end_if_done, finish

@@ -40,7 +40,7 @@ def start(
 
     Whether it counts, the schedule's row is asked (`since`, `last_day`): the message may be older than an edit.
     """
-    from jobs.schedules import start_scheduled
+    from jobs.schedules.schedules import start_scheduled
 
     name = getattr(self.request, "periodic_task_name", None) or ""
     run = start_scheduled(pipeline_id, parameters or {}, name, clock.now(), selection)

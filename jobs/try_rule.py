@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Rule, Run
 from jobs.rules import matches
-from jobs.schedules import check_parameters
+from jobs.schedules.schedules import check_parameters
 from jobs.seen import see
 from jobs.states import FINAL, Occasion, Wants
 from jobs.structure.expressions import BadExpression, Evaluation, parse

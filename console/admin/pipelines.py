@@ -20,7 +20,7 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Run
 from jobs.runs.launch import launch
-from jobs.schedules import of_pipelines
+from jobs.schedules.schedules import of_pipelines
 from jobs.states import Cause
 from jobs.structure import parameters as runtime
 from jobs.structure.values import restored, shown

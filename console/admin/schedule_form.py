@@ -24,7 +24,7 @@ from console.choices import SelectionField
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
-from jobs.schedules import (
+from jobs.schedules.schedules import (
     HOUSEKEEPING,
     START,
     asked,

@@ -32,7 +32,7 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Pipeline
 from jobs.runs.launch import launch
-from jobs.schedules import (
+from jobs.schedules.schedules import (
     HOUSEKEEPING,
     START,
     asked,

@@ -19,8 +19,8 @@ from jobs.examine import Finding, examine
 from jobs.examine_waits import examine_waits
 from jobs.models import Artifact, Run
 from jobs.quotas.usage import usages
+from jobs.schedules.upcoming import upcoming
 from jobs.states import LIVE, Status
-from jobs.upcoming import upcoming
 
 ROWS = 8
 LOOKED_AT = 100

@@ -43,7 +43,7 @@ from jobs.models import (
     Transition,
     Worker,
 )
-from jobs.schedules import START, wish
+from jobs.schedules.schedules import START, wish
 from tests.factories import AT, make_quota, make_run, make_user
 from tests.records import a_request
 

@@ -11,7 +11,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.edit_rule import BadRule, save_rule
 from jobs.models import Run
-from jobs.schedules import choices, start_scheduled, wish
+from jobs.schedules.schedules import choices, start_scheduled, wish
 from tests.admin.rows import make_rule, make_schedule
 from tests.admin.test_schedules import act, errors, save
 from tests.factories import AT, make_pipeline, make_run

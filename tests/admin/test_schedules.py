@@ -13,7 +13,7 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from jobs.models import Run
-from jobs.schedules import START, asked
+from jobs.schedules.schedules import START, asked
 from jobs.states import Cause
 from tests.admin.rows import make_schedule
 from tests.factories import make_pipeline, make_run

@@ -12,7 +12,7 @@ from django_celery_results.models import TaskResult
 
 from jobs.errors import BadParameters, RequestError
 from jobs.models import Pipeline, Run, Snapshot
-from jobs.schedules import asked, due_slot, next_fires, sentence, start_missed, start_scheduled, wish
+from jobs.schedules.schedules import asked, due_slot, next_fires, sentence, start_missed, start_scheduled, wish
 from jobs.states import Cause
 from tests.admin.rows import make_crontab
 from tests.factories import content, make_pipeline

@@ -285,7 +285,7 @@ from datetime import timedelta
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from jobs import clock
 from jobs.models import Pipeline
-from jobs.schedules import wish
+from jobs.schedules.schedules import wish
 pipeline = Pipeline.objects.get(project__name="edited", name="__default__")
 now = clock.now()
 late, soon = ((now + timedelta(minutes=more)).minute for more in (30, -1))

@@ -19,7 +19,7 @@ from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Beat, Pipeline, Run, Worker
 from jobs.runs.launch import launch
-from jobs.schedules import START, wish
+from jobs.schedules.schedules import START, wish
 from jobs.states import Cause
 from tests import live
 from tests.chaos import evidence

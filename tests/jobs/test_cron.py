@@ -10,7 +10,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
 from jobs.models import Run
-from jobs.schedules import START, next_fires, sentence, start_missed, start_scheduled, wish
+from jobs.schedules.schedules import START, next_fires, sentence, start_missed, start_scheduled, wish
 from jobs.structure.cron import CronError, read
 from tests.factories import make_pipeline
 

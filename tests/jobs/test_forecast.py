@@ -9,7 +9,7 @@ import pytest
 from jobs.forecast import forecast, needs_of_week, usual_use
 from jobs.models import Grant, Run
 from jobs.quotas.quotas import pause
-from jobs.schedules import wish
+from jobs.schedules.schedules import wish
 from jobs.states import Status
 from tests.admin.rows import make_crontab, make_schedule
 from tests.factories import AT, make_pipeline, make_quota, make_run

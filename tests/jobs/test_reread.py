@@ -21,7 +21,7 @@ from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
 from jobs.runs import reread
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
-from jobs.schedules import start_scheduled, wish
+from jobs.schedules.schedules import start_scheduled, wish
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
 from jobs.steps import following
 from tests.factories import AT

@@ -15,9 +15,9 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from console.graph import element_id
 from jobs import clock
 from jobs.models import NodeRun, Pipeline, Project, Snapshot
+from jobs.schedules.upcoming import by_pipeline
 from jobs.states import NodeStatus, Status
 from jobs.statistics import LOOKED_AT, SHOWN, lately
-from jobs.upcoming import by_pipeline
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 from tests.views.scenes import HTMX, ended, logged_in, running
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs.models import Event, Firing, Pipeline, Rule, Run, Snapshot
-from jobs.schedules import START, asked, wish
+from jobs.schedules.schedules import START, asked, wish
 from jobs.states import Decision
 from jobs.steps.collect import _data
 from kedro_console import wire

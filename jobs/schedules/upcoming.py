@@ -11,7 +11,7 @@ from typing import Any, Final
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Pipeline
-from jobs.schedules import START, asked, next_fire, sentence
+from jobs.schedules.schedules import START, asked, next_fire, sentence
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
