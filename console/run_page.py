@@ -17,9 +17,9 @@ from console.graph import draw
 from console.rules import COLOURS
 from jobs.compare import BAD, differences, history
 from jobs.explain import why_waiting
-from jobs.follow_up import unused
 from jobs.models import NodeRun, Run, Step, Transition, Upload
 from jobs.requests import TEXTS, by_node
+from jobs.resends.follow_up import unused
 from jobs.runs.prioritize import LAST
 from jobs.states import NodeStatus, Status
 from jobs.usual import Usual, usual

@@ -17,7 +17,7 @@ from jobs.decide import ask_unheard
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
-from jobs.replay import send_unheard_replays
+from jobs.resends.replay import send_unheard_replays
 from jobs.runs.cancel import cancel
 from jobs.schedules.schedules import start_missed
 from jobs.states import FINAL, Status

@@ -15,7 +15,7 @@ from jobs.interpreters.snapshots import take
 from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
-from jobs.replay import replay as send_again
+from jobs.resends.replay import replay as send_again
 from jobs.supervise import supervise
 
 

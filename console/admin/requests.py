@@ -19,8 +19,8 @@ from console.templatetags.console import masked
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import RequestCount, RequestRecord
-from jobs.replay import start_replay
 from jobs.requests import TEXTS
+from jobs.resends.replay import start_replay
 from jobs.states import RequestStatus
 
 STATUS_COLOURS = {"open": "danger", "recovered": "success", "replayed": "success", "dismissed": "warning"}

@@ -18,8 +18,8 @@ from console.api.shapes import Moment, address
 from jobs import clock
 from jobs.models import IgnoredHost, Replay, RequestRecord, Run
 from jobs.models.request_record import RequestRecordQuerySet
-from jobs.replay import start_replay
 from jobs.requests import TEXTS, by_node, counts
+from jobs.resends.replay import start_replay
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 
 LARGEST = 2**63 - 1

@@ -15,9 +15,9 @@ from console.views.run import find
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, RequestError
-from jobs.follow_up import follow_up, preview, unused
 from jobs.interpreters.artifacts import open_kept
 from jobs.models import Replay, Resend, Run
+from jobs.resends.follow_up import follow_up, preview, unused
 from jobs.states import ResendStatus
 
 SCREEN: Final = 100

@@ -16,8 +16,8 @@ from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import IgnoredHost, Replay, RequestRecord
 from jobs.models.request_record import RequestRecordQuerySet
-from jobs.replay import start_replay
 from jobs.requests import SENDABLE, TEXTS, groups
+from jobs.resends.replay import start_replay
 
 SCREEN: Final = 50
 FEW: Final = 4

@@ -15,14 +15,14 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs import clock
-from jobs import replay as story
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.interpreters.artifacts import store
 from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project, Replay, RequestRecord, Resend, Run
-from jobs.replay import replay, send_unheard_replays, start_replay
-from jobs.replay_grants import Leave
+from jobs.resends import replay as story
+from jobs.resends.replay import replay, send_unheard_replays, start_replay
+from jobs.resends.replay_grants import Leave
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.states import Cause, ReplayStatus, RequestStatus, ResendStatus, Status

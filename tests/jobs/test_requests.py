@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from jobs import requests
 from jobs.errors import NotNow, RequestError
 from jobs.models import Event, LogChunk, RequestCount, RequestRecord
-from jobs.replay import start_replay
+from jobs.resends.replay import start_replay
 from jobs.states import RequestStatus
 from jobs.steps.collect import Collector
 from kedro_console import wire

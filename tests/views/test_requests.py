@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs.models import Replay, RequestCount, RequestRecord, Resend
-from jobs.replay import start_replay
+from jobs.resends.replay import start_replay
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 from tests.factories import AT, make_run
 from tests.records import MARK, a_request

@@ -25,7 +25,7 @@ from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectEr
 from jobs.interpreters.artifacts import keep
 from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
-from jobs.replay_grants import Leave, leave, settle
+from jobs.resends.replay_grants import Leave, leave, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 from jobs.steps import uploads
 from jobs.steps.dispatch import publish
