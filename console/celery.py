@@ -50,8 +50,8 @@ def have_a_name(sender: str, **_: Any) -> None:
 @worker_ready.connect
 def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
+    from jobs.child.intake import Intake
     from jobs.heartbeat import Heartbeat
-    from jobs.intake import Intake
     from jobs.runs.reread import Watch
     from jobs.steps.uploads import Sender
 

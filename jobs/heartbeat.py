@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections, connection
 
 from jobs import clock
-from jobs.intake import Intake
+from jobs.child.intake import Intake
 from jobs.models import Step, Worker
 from jobs.reconcile import close_lost, close_silent, reconcile, send_unheard
 from jobs.states import Status, Wanted

@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore
 
 from jobs import clock
+from jobs.child.supervise import supervise
 from jobs.decide import decide as ask_handler
 from jobs.errors import ProjectError
 from jobs.interpreters.snapshots import take
@@ -16,7 +17,6 @@ from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
 from jobs.resends.replay import replay as send_again
-from jobs.supervise import supervise
 
 
 @shared_task(name="jobs.execute", bind=True)

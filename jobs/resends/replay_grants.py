@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from jobs.answer import ANSWERS
+from jobs.child.answer import ANSWERS
 from jobs.models import Resend
 
 

@@ -15,7 +15,7 @@ def main(step_id: str, token: str, folder: str, requests: str) -> None:
 
     django.setup()
     from jobs import clock
-    from jobs.answer import answer
+    from jobs.child.answer import answer
     from jobs.models import Step
     from kedro_console import wire
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from jobs.answer import answer
 from jobs.batches.batches import Taken, counts, fail_item, finish_items, put, take
 from jobs.batches.mend_batches import disagreements, mend_items, recount
 from jobs.batches.parked import drop_parked, prune_items, purge, put_back
+from jobs.child.answer import answer
 from jobs.errors import LeaseLost, RequestError
 from jobs.models import BatchQueue, Item, Run, Step, Taking
 from jobs.reconcile import reconcile

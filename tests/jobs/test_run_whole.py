@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
+from jobs.child.run_whole import take_all, was_taken
 from jobs.models import Run, Step
-from jobs.run_whole import take_all, was_taken
 from jobs.states import NodeStatus, Runner, Status
 from jobs.steps.collect import Collector
 from kedro_console import wire

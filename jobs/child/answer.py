@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import transaction
 
-from jobs import answer_batches
+from jobs.child import answer_batches
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.models import Step
 from jobs.quotas.quotas import grant_settled, grant_taken

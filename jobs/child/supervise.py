@@ -13,12 +13,12 @@ from typing import Final
 from django.db import OperationalError
 
 from jobs import clock
-from jobs.answer import answer
+from jobs.child.answer import answer
+from jobs.child.link import Link
+from jobs.child.run_whole import take_all, was_taken
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.interpreters.hosts import HOSTS
-from jobs.link import Link
 from jobs.models import Run, Step
-from jobs.run_whole import take_all, was_taken
 from jobs.states import Runner, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
