@@ -8,10 +8,10 @@ from django import forms
 
 from console.choices import SelectionField
 from jobs import clock
-from jobs.edit_rule import BadRule, check_rule
 from jobs.models import Pipeline, Rule
+from jobs.rules.edit_rule import BadRule, check_rule
+from jobs.rules.try_rule import Trial
 from jobs.structure.paths import signs
-from jobs.try_rule import Trial
 
 FIELDS = (
     "name", "sources", "wants", "outcome", "correlate", "node", "condition", "target", "mapping", "selection",

@@ -13,7 +13,7 @@ from django.urls import reverse
 from console.graph import Card, Drawing, Line, path_along, shorten
 from console.layout import Edge, Vertex, lay_out
 from jobs.models import Firing, Pipeline, Rule, Run
-from jobs.rules import awaited
+from jobs.rules.rules import awaited
 from jobs.states import Correlate, Decision, Wants
 
 MOST: Final = 200

@@ -16,10 +16,10 @@ import yaml
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from jobs.edit_rule import save_rule
 from jobs.errors import BadParameters, ConsoleError, ProjectError
 from jobs.models import BatchQueue, Pipeline, Project, Quota, Rule
 from jobs.quotas.windows import parse_line
+from jobs.rules.edit_rule import save_rule
 
 FILE: Final = Path("conf/base/console.yml")
 LARGEST_BYTES: Final = 200_000

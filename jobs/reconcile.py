@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
 from jobs.batches.mend_batches import mend_items
-from jobs.decide import ask_unheard
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
 from jobs.resends.replay import send_unheard_replays
+from jobs.rules.decide import ask_unheard
 from jobs.runs.cancel import cancel
 from jobs.schedules.schedules import start_missed
 from jobs.states import FINAL, Status

@@ -10,13 +10,13 @@ from celery.exceptions import Ignore
 
 from jobs import clock
 from jobs.child.supervise import supervise
-from jobs.decide import decide as ask_handler
 from jobs.errors import ProjectError
 from jobs.interpreters.snapshots import take
 from jobs.models import Beat, Project
 from jobs.prune import prune
 from jobs.reconcile import reconcile
 from jobs.resends.replay import replay as send_again
+from jobs.rules.decide import decide as ask_handler
 
 
 @shared_task(name="jobs.execute", bind=True)

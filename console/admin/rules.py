@@ -17,10 +17,10 @@ from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, param
 from console.rule_form import RuleForm
 from console.rules import when
 from jobs import clock
-from jobs.edit_rule import delete_rule, save_rule, switch_rule
 from jobs.errors import ConsoleError
 from jobs.models import Arrival, Firing, Rule
-from jobs.try_rule import past_run, try_rule
+from jobs.rules.edit_rule import delete_rule, save_rule, switch_rule
+from jobs.rules.try_rule import past_run, try_rule
 
 DECISION_COLOURS = {
     "started": "success",

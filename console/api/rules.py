@@ -14,14 +14,14 @@ from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import Moment, ParametersField, address
 from jobs import clock
-from jobs.edit_rule import delete_rule, save_rule
 from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
 from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
+from jobs.rules.edit_rule import delete_rule, save_rule
+from jobs.rules.try_rule import try_rule
 from jobs.runs.find import find_pipeline
 from jobs.states import Correlate, Decision, Occasion, Wants
 from jobs.structure.values import without_literals
-from jobs.try_rule import try_rule
 
 LONGEST_NAME = 300
 

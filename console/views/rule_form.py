@@ -15,9 +15,9 @@ from console.views.access import needs
 from console.views.rules import find, numbered
 from console.views.shell import page
 from jobs import clock
-from jobs.edit_rule import BadRule, save_rule
 from jobs.models import Rule
-from jobs.try_rule import try_rule
+from jobs.rules.edit_rule import BadRule, save_rule
+from jobs.rules.try_rule import try_rule
 
 
 @require_http_methods(["GET", "POST"])

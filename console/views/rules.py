@@ -12,10 +12,10 @@ from console import rules as shown
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.edit_rule import delete_rule, switch_rule
 from jobs.errors import ConsoleError
 from jobs.models import Firing, Rule, Run
-from jobs.try_rule import Trial, past_run, try_rule
+from jobs.rules.edit_rule import delete_rule, switch_rule
+from jobs.rules.try_rule import Trial, past_run, try_rule
 
 
 @require_GET

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from jobs import clock
-from jobs.decide import decide
-from jobs.edit_rule import save_rule
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Firing, Pipeline, Project, Rule, Run
 from jobs.reconcile import PATIENCE
+from jobs.rules.decide import decide
+from jobs.rules.edit_rule import save_rule
 from jobs.states import Decision, Status
 from tests import live
 from tests.e2e.test_runs import ended, start
@@ -83,7 +83,7 @@ def test_a_handler_that_gives_no_answer_is_a_sentence(
 
 
 def test_a_handler_that_takes_too_long_is_ended(toy: Project, monkeypatch: pytest.MonkeyPatch, worker: object) -> None:
-    from jobs import decide as story
+    from jobs.rules import decide as story
 
     monkeypatch.setattr(story, "SECONDS", 1.0)
     rule = rule_of(toy, "chain", "chain", handler="toy.nodes:decides_late")

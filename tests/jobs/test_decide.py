@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from celery import current_app
 
-from jobs.decide import LEASE, MOST_TRIES, decide, read
-from jobs.edit_rule import delete_rule
 from jobs.errors import LeaseLost, ProjectError
 from jobs.models import Firing, Rule
 from jobs.reconcile import DECISION_PATIENCE, reconcile
+from jobs.rules.decide import LEASE, MOST_TRIES, decide, read
+from jobs.rules.edit_rule import delete_rule
 from jobs.states import Decision
 from tests.factories import AT
 from tests.jobs.chains import ended, followers, make_rule, pipelines
@@ -103,7 +103,7 @@ def test_a_rule_turned_off_meanwhile_starts_nothing() -> None:
 
 
 def test_what_goes_wrong_while_asking_is_the_firings_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import seen
+    from jobs.rules import seen
 
     def broken(*_: object) -> None:
         raise KeyError("no \x00 counts")

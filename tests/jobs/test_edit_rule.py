@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.edit_rule import BadRule, save_rule, switch_rule
 from jobs.models import Rule, Run
+from jobs.rules.edit_rule import BadRule, save_rule, switch_rule
+from jobs.rules.try_rule import try_rule
 from jobs.states import Occasion, Status, Wants
-from jobs.try_rule import try_rule
 from tests.factories import AT, make_run, make_user
 from tests.jobs.chains import ROWS, decisions, ended, make_rule, pipelines
 

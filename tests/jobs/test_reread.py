@@ -13,11 +13,11 @@ from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from jobs import clock
-from jobs.decide import decide
 from jobs.errors import ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
+from jobs.rules.decide import decide
 from jobs.runs import reread
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch

@@ -127,7 +127,7 @@ def test_a_supervisor_that_lost_its_lease_starts_nothing() -> None:
 
 
 def test_what_goes_wrong_at_a_nodes_end_does_not_stop_the_collecting(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import fire
+    from jobs.rules import fire
 
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("oops")

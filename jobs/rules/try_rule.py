@@ -9,9 +9,9 @@ from typing import Any
 
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Rule, Run
-from jobs.rules import matches
+from jobs.rules.rules import matches
+from jobs.rules.seen import see
 from jobs.schedules.schedules import check_parameters
-from jobs.seen import see
 from jobs.states import FINAL, Occasion, Wants
 from jobs.structure.expressions import BadExpression, Evaluation, parse
 

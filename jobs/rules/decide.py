@@ -13,11 +13,11 @@ from django.db import OperationalError, transaction
 
 from jobs import clock
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
-from jobs.fire import Answer, in_groups, readable, settle, start
 from jobs.interpreters.call import call
 from jobs.models import Firing, Rule
+from jobs.rules.fire import Answer, in_groups, readable, settle, start
+from jobs.rules.seen import see
 from jobs.runs.reread import reread
-from jobs.seen import see
 from jobs.states import Decision, Wants
 from jobs.steps import following
 from jobs.steps.dispatch import ask_for_decision

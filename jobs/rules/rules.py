@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from django.db import connection
 
-from jobs.fire import fire
 from jobs.models import Arrival, NodeRun, Pipeline, Project, Rule, Run
-from jobs.seen import see
+from jobs.rules.fire import fire
+from jobs.rules.seen import see
 from jobs.states import FINAL, Correlate, NodeStatus, Occasion, Overlap, Status, Wants
 from jobs.steps.following import Follower
 
