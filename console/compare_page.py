@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jobs.compare import differences, last_success
+from jobs.insight.compare import differences, last_success
 from jobs.models import NodeRun, Run
 
 CHOICES: Final = 25

@@ -15,14 +15,14 @@ from console.folds import Folds
 from console.gantt import gantt
 from console.graph import draw
 from console.rules import COLOURS
-from jobs.compare import BAD, differences, history
-from jobs.explain import why_waiting
+from jobs.insight.compare import BAD, differences, history
+from jobs.insight.explain import why_waiting
+from jobs.insight.usual import Usual, usual
 from jobs.models import NodeRun, Run, Step, Transition, Upload
 from jobs.requests import TEXTS, by_node
 from jobs.resends.follow_up import unused
 from jobs.runs.prioritize import LAST
 from jobs.states import NodeStatus, Status
-from jobs.usual import Usual, usual
 
 EVENTS: Final = 200
 FOLLOWS: Final = 20

@@ -7,11 +7,11 @@ from typing import Any
 
 from console.forms import RunForm
 from jobs.errors import BadParameters, EmptyPipeline
+from jobs.insight.statistics import lately
 from jobs.models import Snapshot, Worker
 from jobs.runs.fallbacks import plan_of
 from jobs.runs.rerun import Part
 from jobs.runs.reuse_content import Recall, recall
-from jobs.statistics import lately
 from jobs.structure.content import is_fresh
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge

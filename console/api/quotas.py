@@ -17,7 +17,7 @@ from console.api.permissions import name_of
 from console.api.shapes import Moment
 from jobs import clock
 from jobs.errors import RequestError
-from jobs.forecast import forecast
+from jobs.insight.forecast import forecast
 from jobs.models import Quota, Window
 from jobs.quotas.quotas import pause, reopen
 from jobs.quotas.usage import Usage, usage, usages

@@ -11,7 +11,7 @@ from console.api.asked import RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape
 from console.log_text import whole_log
-from jobs.read_logs import newer
+from jobs.insight.read_logs import newer
 
 
 class Nodes(Door):

@@ -15,8 +15,8 @@ from console.run_list import SHOWN
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.examine import Finding, examine
-from jobs.examine_waits import examine_waits
+from jobs.insight.examine import Finding, examine
+from jobs.insight.examine_waits import examine_waits
 from jobs.models import Artifact, Run
 from jobs.quotas.usage import usages
 from jobs.schedules.upcoming import upcoming

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET
 from console.log_text import whole_log
 from console.views.access import needs
 from console.views.run import answer, find
-from jobs import read_logs
+from jobs.insight import read_logs
+from jobs.insight.read_logs import LEVELS, Lines, Only
 from jobs.models import Run
-from jobs.read_logs import LEVELS, Lines, Only
 
 
 @require_GET

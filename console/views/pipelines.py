@@ -17,9 +17,9 @@ from console.schema_forms import Branch, plant
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
+from jobs.insight.statistics import Lately, grid, lately
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.schedules.upcoming import Fire, by_pipeline
-from jobs.statistics import Lately, grid, lately
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge
 from kedro_console.wire import SnapshotNode, SnapshotPipeline

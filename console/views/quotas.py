@@ -16,7 +16,7 @@ from console.quota_form import QuotaForm
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
-from jobs.forecast import forecast, needs_of_week
+from jobs.insight.forecast import forecast, needs_of_week
 from jobs.models import Pipeline, Quota
 from jobs.quotas.quotas import pause, reopen
 from jobs.quotas.usage import usage, usages

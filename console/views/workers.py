@@ -16,9 +16,9 @@ from console.views.access import needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import RequestError
-from jobs.examine import Finding, examine_workers
+from jobs.insight.examine import Finding, examine_workers
+from jobs.insight.queues import at_work, queues, records
 from jobs.models import Worker
-from jobs.queues import at_work, queues, records
 
 MOST = 200
 EXAMINED_FOR_SECONDS = 10

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs import clock
-from jobs.explain import why_waiting
+from jobs.insight.explain import why_waiting
 from jobs.models import LogChunk, Project, Run
 from jobs.states import NodeStatus, Status
 from tests import live

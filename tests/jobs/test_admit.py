@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from django.core.exceptions import ValidationError
 
-from jobs.explain import why_waiting
+from jobs.insight.explain import why_waiting
 from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas.quotas import grant_settled, grant_taken, pause, reopen
 from jobs.reconcile import PATIENCE

@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from jobs import clock
 from jobs.errors import PlatformError
-from jobs.examine import examine
+from jobs.insight.examine import examine
 from jobs.interpreters.artifacts import keep, open_file, waiting_folder
 from jobs.models import Artifact, Upload
 from jobs.prune import prune

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.compare import Difference, Subject, differences, history, last_success
+from jobs.insight.compare import Difference, Subject, differences, history, last_success
 from jobs.models import Run, Snapshot
 from jobs.states import Status
 from jobs.structure.selection import Selection

@@ -11,12 +11,12 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
+from jobs.insight.usual import usual
 from jobs.models import Event, Pipeline, Run, Snapshot
 from jobs.runs.launch import launch
 from jobs.runs.reuse_content import recall
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.content import contents, is_fresh
-from jobs.usual import usual
 from kedro_console.wire import sha256_of, store_file
 from tests.factories import AT, content, make_pipeline, make_project, node
 

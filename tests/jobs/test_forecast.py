@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.forecast import forecast, needs_of_week, usual_use
+from jobs.insight.forecast import forecast, needs_of_week, usual_use
 from jobs.models import Grant, Run
 from jobs.quotas.quotas import pause
 from jobs.schedules.schedules import wish

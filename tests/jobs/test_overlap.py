@@ -10,7 +10,7 @@ from celery import current_app
 from django.db import connection
 
 from jobs.errors import NotNow
-from jobs.explain import why_waiting
+from jobs.insight.explain import why_waiting
 from jobs.models import Pipeline, Run, Snapshot, Step
 from jobs.reconcile import reconcile
 from jobs.runs import launch as story

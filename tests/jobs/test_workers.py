@@ -8,9 +8,9 @@ import pytest
 
 from jobs import clock
 from jobs.errors import NotNow, RequestError
-from jobs.examine import examine_workers
+from jobs.insight.examine import examine_workers
+from jobs.insight.queues import SLICES, at_work, queues
 from jobs.models import Beat, Run, Snapshot, Worker
-from jobs.queues import SLICES, at_work, queues
 from jobs.reconcile import close_lost, reconcile
 from jobs.runs.launch import launch
 from jobs.states import Cause, NodeStatus, Status

@@ -11,8 +11,8 @@ from django.test import override_settings
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs import clock
-from jobs.examine import examine
-from jobs.examine_waits import examine_waits
+from jobs.insight.examine import examine
+from jobs.insight.examine_waits import examine_waits
 from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
 from jobs.quotas.quotas import hold, pause
 from jobs.quotas.turns import Amount
@@ -250,8 +250,8 @@ def all_is_there() -> Pipeline:
 
 @pytest.fixture
 def _broker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs import examine as looked
-    from jobs.examine import Finding
+    from jobs.insight import examine as looked
+    from jobs.insight.examine import Finding
 
     monkeypatch.setattr(looked, "_broker", lambda: Finding("broker", True, "The broker answers."))
     monkeypatch.setattr(looked, "_eviction", lambda: Finding("eviction", True, "Redis keeps all."))
@@ -316,7 +316,7 @@ class TestHomeSaysAllIsWellOnlyWhenNothingWaitsForNobody:
         from collections import namedtuple
 
         usage = namedtuple("usage", "total used free")
-        monkeypatch.setattr("jobs.examine.shutil.disk_usage", lambda place: usage(10**11, 10**11, 5 * 10**8))
+        monkeypatch.setattr("jobs.insight.examine.shutil.disk_usage", lambda place: usage(10**11, 10**11, 5 * 10**8))
         all_is_there()
         a_worker()
         page = home_page()

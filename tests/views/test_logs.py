@@ -8,8 +8,8 @@ from django.test import Client
 
 from console.ansi import plain, to_html
 from jobs import clock
+from jobs.insight.read_logs import Lines, Only, around, first_error, newer, newest, older
 from jobs.models import LogChunk, Run
-from jobs.read_logs import Lines, Only, around, first_error, newer, newest, older
 from jobs.states import Status
 from jobs.steps.collect import Collector
 from kedro_console import wire

@@ -9,12 +9,12 @@ from django.test import Client
 from console.gantt import gantt
 from console.run_page import LABELS, pace
 from jobs import clock
-from jobs.explain import why_waiting
+from jobs.insight.explain import why_waiting
+from jobs.insight.usual import usual
 from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
-from jobs.usual import usual
 from tests.factories import make_pipeline, make_run, make_user
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import HTMX, a_worker, ended, failed_in_a_node, logged_in, page_of, running

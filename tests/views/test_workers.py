@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from jobs import clock
+from jobs.insight.queues import Record, queues, records
 from jobs.models import Step
-from jobs.queues import Record, queues, records
 from jobs.states import Status
 from tests.factories import make_run
 from tests.views.scenes import HTMX, a_worker, logged_in, running

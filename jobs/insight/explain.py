@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.examine_waits import listen
+from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
 from jobs.quotas.turns import Amount

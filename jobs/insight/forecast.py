@@ -11,11 +11,11 @@ from itertools import takewhile
 from django.db.models import Sum
 from django_celery_beat.models import PeriodicTask
 
+from jobs.insight.usual import SUCCESSES
 from jobs.models import Grant, Pipeline, Quota, Run, Window
 from jobs.quotas.turns import FAR, UNITS, used
 from jobs.schedules.schedules import START, asked, next_fires
 from jobs.states import Status
-from jobs.usual import SUCCESSES
 
 WEEK = timedelta(days=7)
 MOST_FIRES = 10_080

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db.models import Count
 
-from jobs.examine import START, Finding
+from jobs.insight.examine import START, Finding
 from jobs.models import Grant, Pipeline, Quota, Step, Worker
 from jobs.states import Wanted
 
