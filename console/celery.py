@@ -39,7 +39,7 @@ def have_a_name(sender: str, **_: Any) -> None:
 
     django.setup()
     from jobs.errors import RequestError
-    from jobs.take_name import insist_on
+    from jobs.upkeep.take_name import insist_on
 
     try:
         insist_on(sender)
@@ -51,9 +51,9 @@ def have_a_name(sender: str, **_: Any) -> None:
 def start_heartbeat(sender: Any, **_: Any) -> None:
     """The worker's pulse begins when it listens; an earlier one of its name is buried first."""
     from jobs.child.intake import Intake
-    from jobs.heartbeat import Heartbeat
     from jobs.runs.reread import Watch
     from jobs.steps.uploads import Sender
+    from jobs.upkeep.heartbeat import Heartbeat
 
     _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
     _pulse[0].start()

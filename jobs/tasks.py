@@ -13,10 +13,10 @@ from jobs.child.supervise import supervise
 from jobs.errors import ProjectError
 from jobs.interpreters.snapshots import take
 from jobs.models import Beat, Project
-from jobs.prune import prune
-from jobs.reconcile import reconcile
 from jobs.resends.replay import replay as send_again
 from jobs.rules.decide import decide as ask_handler
+from jobs.upkeep.prune import prune
+from jobs.upkeep.reconcile import reconcile
 
 
 @shared_task(name="jobs.execute", bind=True)

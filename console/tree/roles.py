@@ -61,7 +61,7 @@ def worker() -> int:
     from console.celery import app
 
     django.setup()
-    from jobs.take_name import free_name
+    from jobs.upkeep.take_name import free_name
 
     started = app.Worker(
         hostname=free_name(worker_name(), gethostname()),

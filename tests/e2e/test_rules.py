@@ -18,10 +18,10 @@ import pytest
 from jobs import clock
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Firing, Pipeline, Project, Rule, Run
-from jobs.reconcile import PATIENCE
 from jobs.rules.decide import decide
 from jobs.rules.edit_rule import save_rule
 from jobs.states import Decision, Status
+from jobs.upkeep.reconcile import PATIENCE
 from tests import live
 from tests.e2e.test_runs import ended, start
 

@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from jobs.insight.explain import why_waiting
 from jobs.models import Grant, Pipeline, Quota, Run, Step
 from jobs.quotas.quotas import grant_settled, grant_taken, pause, reopen
-from jobs.reconcile import PATIENCE
 from jobs.runs.cancel import cancel
 from jobs.states import Status
 from jobs.steps.admit import bring_forward
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.follow import claim
+from jobs.upkeep.reconcile import PATIENCE
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db

@@ -22,9 +22,9 @@ from jobs.errors import PlatformError
 from jobs.insight.examine import examine
 from jobs.interpreters.artifacts import keep, open_file, waiting_folder
 from jobs.models import Artifact, Upload
-from jobs.prune import prune
 from jobs.steps import uploads
 from jobs.steps.uploads import Sender, send_waiting
+from jobs.upkeep.prune import prune
 from kedro_console.wire import KeptFile
 from tests.factories import AT, make_run
 from tests.live import until

@@ -14,10 +14,10 @@ from jobs.batches.parked import drop_parked, prune_items, purge, put_back
 from jobs.child.answer import answer
 from jobs.errors import LeaseLost, RequestError
 from jobs.models import BatchQueue, Item, Run, Step, Taking
-from jobs.reconcile import reconcile
 from jobs.runs.cancel import cancel
 from jobs.states import ItemStatus, Status
 from jobs.steps.advance import Outcome, finish
+from jobs.upkeep.reconcile import reconcile
 from kedro_console import wire
 from tests.factories import AT, make_run
 

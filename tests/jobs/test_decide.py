@@ -9,10 +9,10 @@ from celery import current_app
 
 from jobs.errors import LeaseLost, ProjectError
 from jobs.models import Firing, Rule
-from jobs.reconcile import DECISION_PATIENCE, reconcile
 from jobs.rules.decide import LEASE, MOST_TRIES, decide, read
 from jobs.rules.edit_rule import delete_rule
 from jobs.states import Decision
+from jobs.upkeep.reconcile import DECISION_PATIENCE, reconcile
 from tests.factories import AT
 from tests.jobs.chains import ended, followers, make_rule, pipelines
 

@@ -9,12 +9,12 @@ from kombu.exceptions import OperationalError
 
 from jobs.errors import BadParameters, ProjectError, UnknownPipeline, UnknownProject
 from jobs.models import NodeRun, Run, Step
-from jobs.reconcile import PATIENCE
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.runs.retry import retry
 from jobs.states import Cause, Status
 from jobs.structure.selection import Selection
+from jobs.upkeep.reconcile import PATIENCE
 from tests.factories import AT, make_pipeline, make_project, make_run
 
 pytestmark = pytest.mark.django_db

@@ -12,11 +12,11 @@ from django.db import connection
 from jobs.errors import NotNow
 from jobs.insight.explain import why_waiting
 from jobs.models import Pipeline, Run, Snapshot, Step
-from jobs.reconcile import reconcile
 from jobs.runs import launch as story
 from jobs.runs.cancel import cancel
 from jobs.states import Cause, NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
+from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, content, make_pipeline, make_project, make_run
 from tests.jobs.test_reconcile import running, succeed
 

@@ -16,9 +16,9 @@ from django.conf import settings
 
 from jobs.interpreters.artifacts import key_of, store
 from jobs.models import Event, LogChunk, Project, Run
-from jobs.prune import prune
 from jobs.runs.resume import preview
 from jobs.states import Status
+from jobs.upkeep.prune import prune
 from kedro_console.wire import store_file
 from tests.factories import AT, make_pipeline, make_run
 

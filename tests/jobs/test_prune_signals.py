@@ -8,8 +8,8 @@ import pytest
 from celery import current_app
 
 from jobs.models import Arrival, Firing
-from jobs.prune_signals import KEPT_FOR, prune_signals
 from jobs.states import Decision
+from jobs.upkeep.prune_signals import KEPT_FOR, prune_signals
 from tests.factories import AT
 from tests.jobs.test_rules import ended, make_rule, pipelines
 

@@ -13,10 +13,10 @@ from redis import Redis
 
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Artifact, Run, Step
-from jobs.reconcile import PATIENCE, reconcile
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
+from jobs.upkeep.reconcile import PATIENCE, reconcile
 from tests.admin.rows import make_worker
 from tests.factories import AT, make_pipeline, make_run
 

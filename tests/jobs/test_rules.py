@@ -12,12 +12,12 @@ from redis import Redis
 
 from jobs.errors import LeaseLost
 from jobs.models import Arrival, Firing, Pipeline, Rule, Run, Step
-from jobs.reconcile import reconcile
 from jobs.runs.cancel import cancel
 from jobs.runs.launch import launch
 from jobs.runs.retry import retry
 from jobs.states import Cause, Correlate, Decision, Occasion, Overlap, Status, Wants
 from jobs.steps.advance import Outcome, finish
+from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, make_run
 from tests.jobs.chains import ROWS, decisions, end, ended, followers, make_rule, pipelines
 from tests.jobs.test_reconcile import LATER, running

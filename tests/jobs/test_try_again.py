@@ -10,11 +10,11 @@ from celery import current_app
 from redis import Redis
 
 from jobs.models import Run, Snapshot, Step
-from jobs.reconcile import reconcile
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.try_again import LONGEST_WAIT_SECONDS, allowed_retries, wait_seconds
+from jobs.upkeep.reconcile import reconcile
 from kedro_console import wire
 from tests.factories import AT, content, make_pipeline, make_run
 

@@ -11,9 +11,9 @@ from jobs.errors import NotNow, RequestError
 from jobs.insight.examine import examine_workers
 from jobs.insight.queues import SLICES, at_work, queues
 from jobs.models import Beat, Run, Snapshot, Worker
-from jobs.reconcile import close_lost, reconcile
 from jobs.runs.launch import launch
 from jobs.states import Cause, NodeStatus, Status
+from jobs.upkeep.reconcile import close_lost, reconcile
 from tests.factories import AT, content, make_pipeline, make_run, node
 from tests.jobs.test_reconcile import running, succeed
 from tests.views.scenes import a_worker

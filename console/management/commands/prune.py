@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from jobs import clock
-from jobs.prune import prune
+from jobs.upkeep.prune import prune
 
 
 class Command(BaseCommand):

@@ -18,12 +18,12 @@ from django.db import Error, close_old_connections, connection
 from jobs import clock
 from jobs.child.intake import Intake
 from jobs.models import Step, Worker
-from jobs.reconcile import close_lost, close_silent, reconcile, send_unheard
 from jobs.states import Status, Wanted
 from jobs.steps.admit import bring_forward
 from jobs.steps.alarm import ALARM
 from jobs.steps.dispatch import call_for_work
 from jobs.steps.leases import LEASE, LEASES
+from jobs.upkeep.reconcile import close_lost, close_silent, reconcile, send_unheard
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from django.db import models
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
 from jobs.models import Event, LogChunk, Run, Step
-from jobs.prune_signals import prune_signals
 from jobs.runs.read_leftovers import SAVED
 from jobs.states import FINAL, Status
 from jobs.steps.spill_log import drop
 from jobs.steps.uploads import drop_orphans
+from jobs.upkeep.prune_signals import prune_signals
 
 logger = logging.getLogger(__name__)
 
