@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from kedro_console import wire
+
 
 class ConsoleError(Exception):
     """What every error of ours is: its text is meant for a person."""
@@ -107,3 +109,10 @@ class PlatformError(ConsoleError):
 
 class LeaseLost(ConsoleError):
     """This supervisor no longer owns its step; whatever it still wanted to write is refused."""
+
+
+def one_line(failure: wire.Failure) -> str:
+    """An exception as one line that people can read aloud."""
+    message = " ".join(failure.message.split())
+    name = failure.exception.rpartition(".")[2]
+    return f"{name}: {message}"[:1000] if message else name

@@ -9,10 +9,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from jobs.errors import ProjectError
+from jobs.errors import ProjectError, one_line
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Project
-from jobs.steps.collect import one_line
 from kedro_console import wire
 
 READ_BYTES: Final = 256 * 1024

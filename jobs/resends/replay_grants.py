@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from jobs.child.answer import ANSWERS
 from jobs.models import Resend
+from jobs.quotas.quotas import grant_settled, grant_taken
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Leave:
 
 def leave(turn: Resend, at: datetime) -> Leave:
     """A grant of the quota that this request used, if it used one; RequestError when that can never be given."""
-    record, take = turn.record, ANSWERS.get("grant_taken")
-    if not record.quota or take is None:
+    record = turn.record
+    if not record.quota:
         return Leave(True)
     asked = {"quota": record.quota, "requests": 1, "rows": record.quota_rows, "node": record.node, "place": turn.grant}
     with transaction.atomic():
-        answer = take(record.step, asked, at)
+        answer = grant_taken(record.step, asked, at)
         turn.grant = answer.get("grant") or answer.get("place")
         turn.save(update_fields=["grant"])
     due = answer.get("at") if answer.get("is_known", True) else None
@@ -37,13 +37,12 @@ def leave(turn: Resend, at: datetime) -> Leave:
 
 def settle(turn: Resend, status: int, headers: dict[str, str], at: datetime) -> None:
     """The answer has come: the grant counts from now on, and a 429 closes the quota for as long as it says."""
-    tell = ANSWERS.get("grant_settled")
-    if turn.grant is None or tell is None:
+    if turn.grant is None:
         return
     told: dict[str, Any] = {"grant": turn.grant, "status": status or None}
     asked = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     told["retry_after_seconds"] = float(asked) if asked.replace(".", "", 1).isdigit() else None
     with transaction.atomic():
-        tell(turn.record.step, told, at)
+        grant_settled(turn.record.step, told, at)
         turn.grant = None
         turn.save(update_fields=["grant"])

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 
 from jobs import clock, requests
-from jobs.errors import PlatformError
+from jobs.errors import PlatformError, one_line
 from jobs.interpreters.artifacts import described, keep, unkept
 from jobs.interpreters.code_of import seen
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
@@ -423,13 +423,6 @@ class Collector:
         self._started, self._gone = None, []
         self._done, self._run_facts, self.facts, self._is_other_code = 0, {}, {}, False
         self._requests = requests.Taken()
-
-
-def one_line(failure: wire.Failure) -> str:
-    """An exception as one line that people can read aloud."""
-    message = " ".join(failure.message.split())
-    name = failure.exception.rpartition(".")[2]
-    return f"{name}: {message}"[:1000] if message else name
 
 
 def place_of(failure: wire.Failure) -> str:

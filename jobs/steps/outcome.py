@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from jobs.errors import one_line
 from jobs.states import Status
 from jobs.steps.advance import Outcome
-from jobs.steps.collect import Collector, one_line
+from jobs.steps.collect import Collector
 from kedro_console import wire
 
 

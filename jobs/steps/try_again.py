@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from jobs.errors import one_line
 from jobs.models import Pipeline, Run, Step
 from jobs.states import Status
-from jobs.steps.collect import one_line
 from kedro_console import wire
 
 TAG: Final = re.compile(r"retry[-:](\d{1,3})")  # Kedro 1.x takes no colon in a tag, older ones did
