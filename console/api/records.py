@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from console.api.asked import RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape
-from console.log_text import whole_log
+from console.pages.log_text import whole_log
 from jobs.insight.read_logs import newer
 
 

@@ -11,7 +11,7 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_safe
 
 from console.downloads import Content, answer, disposition
-from console.library import PAGE, Shelved, latest, library
+from console.pages.library import PAGE, Shelved, latest, library
 from console.previews import HTML_BYTES, Preview, preview
 from console.views.access import needs
 from console.views.shell import page

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.compare_page import context, usual_other
+from console.pages.compare_page import context, usual_other
 from console.views.access import needs
 from console.views.run import find
 from console.views.shell import page

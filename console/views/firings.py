@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.rules import COLOURS
+from console.pages.rules import COLOURS
 from console.views.access import needs
 from console.views.shell import page
 from jobs.models import Firing, Rule

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.run_list import SHOWN
+from console.pages.run_list import SHOWN
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

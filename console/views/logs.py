@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.log_text import whole_log
+from console.pages.log_text import whole_log
 from console.views.access import needs
 from console.views.run import answer, find
 from jobs.insight import read_logs

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
-from console.palette import entries
+from console.pages.palette import entries
 from console.views.shell import sidebar
 
 

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console import rules as shown
+from console.pages import rules as shown
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.run_page import LABELS, context
+from console.pages.run_page import LABELS, context
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

@@ -11,9 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.complete_search import completions
-from console.run_list import SCREEN, Screen, rows, screen
-from console.search import parse
+from console.pages.complete_search import completions
+from console.pages.run_list import SCREEN, Screen, rows, screen
+from console.pages.search import parse
 from console.views.access import back, needs
 from console.views.shell import page
 from jobs import clock

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from console.gantt import gantt
-from console.run_page import LABELS, pace
+from console.pages.run_page import LABELS, pace
 from jobs import clock
 from jobs.insight.explain import why_waiting
 from jobs.insight.usual import usual

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from django.http import QueryDict
 
-from console.batch_pages import of_run
 from console.folds import Folds
 from console.gantt import gantt
 from console.graph import draw
-from console.rules import COLOURS
+from console.pages.batch_pages import of_run
+from console.pages.rules import COLOURS
 from jobs.insight.compare import BAD, differences, history
 from jobs.insight.explain import why_waiting
 from jobs.insight.usual import Usual, usual

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.urls import reverse
 
-from console.library import library
+from console.pages.library import library
 from jobs.models import BatchQueue, Pipeline, Quota, Rule, Run
 
 MOST: Final = 20

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 
-from console.search import PARAMETER, QUALIFIERS
+from console.pages.search import PARAMETER, QUALIFIERS
 from jobs.models import NodeRun, Pipeline, Project, Run
 from jobs.states import Cause, Status
 from jobs.structure.paths import by_name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from console.search import Search, found
+from console.pages.search import Search, found
 from jobs.models import Run
 from jobs.models.run import RunQuerySet
 
