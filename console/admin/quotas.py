@@ -12,7 +12,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import Admin, FactsOfRun, link, run_link
-from console.quota_form import QuotaForm
+from console.forms.quota_form import QuotaForm
 from jobs import clock
 from jobs.models import Grant, Pipeline, Quota
 from jobs.quotas.quotas import pause, reopen

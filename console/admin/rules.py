@@ -14,8 +14,8 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, parameters_text, run_link
+from console.forms.rule_form import RuleForm
 from console.pages.rules import when
-from console.rule_form import RuleForm
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Arrival, Firing, Rule

@@ -20,7 +20,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from console.choices import SelectionField
+from console.forms.choices import SelectionField
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline

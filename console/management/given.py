@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from console import yaml_values
+from console.forms import yaml_values
 from jobs.errors import BadParameters
 from jobs.structure.parameters import as_given, settled
 from jobs.structure.paths import Path, merge, named, nested, split

@@ -6,8 +6,8 @@ import json
 import shlex
 from typing import Any
 
-from console import yaml_values
-from console.forms import RunForm
+from console.forms import yaml_values
+from console.forms.forms import RunForm
 from jobs.structure.values import shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from console.forms import RunForm
+from console.forms.forms import RunForm
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.insight.statistics import lately
 from jobs.models import Snapshot, Worker

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console import pasted
+from console.forms import pasted
 from console.pages import batch_pages
 from console.templatetags.console import plural
 from console.views.access import needs

@@ -12,8 +12,8 @@ from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
 
 from console.folds import Folds
+from console.forms.schema_forms import Branch, plant
 from console.graph import Drawing, draw, element_id
-from console.schema_forms import Branch, plant
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.quota_form import QuotaForm
+from console.forms.quota_form import QuotaForm
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

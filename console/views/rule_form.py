@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.rule_form import RulePageForm
+from console.forms.rule_form import RulePageForm
 from console.views.access import needs
 from console.views.rules import find, numbered
 from console.views.shell import page

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.forms import RunForm
+from console.forms.forms import RunForm
 from console.pages.copies import as_command, as_curl
 from console.pages.will_run import will_run
 from console.views.access import needs

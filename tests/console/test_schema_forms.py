@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from console.forms import RunForm
+from console.forms.forms import RunForm
 from jobs.models import Pipeline, Project
 from kedro_console.wire import parse_snapshot
 from tests.factories import content, node

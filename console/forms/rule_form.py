@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from console.choices import SelectionField
+from console.forms.choices import SelectionField
 from jobs import clock
 from jobs.models import Pipeline, Rule
 from jobs.rules.edit_rule import BadRule, check_rule

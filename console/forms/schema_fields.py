@@ -17,7 +17,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from console.schema_forms import Leaf, choices
+from console.forms.schema_forms import Leaf, choices
 from jobs.structure.paths import text_of
 from jobs.structure.values import masked, plain, restored
 from jobs.structure.values import shown as shown_values

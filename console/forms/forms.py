@@ -11,9 +11,9 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.boundfield import BoundField
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from console.choices import ChoiceForm
-from console.schema_fields import NOT_GIVEN, field_for
-from console.schema_forms import Branch, Leaf, changed, initial, plant
+from console.forms.choices import ChoiceForm
+from console.forms.schema_fields import NOT_GIVEN, field_for
+from console.forms.schema_forms import Branch, Leaf, changed, initial, plant
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.models import Pipeline
 from jobs.runs.launch import WHOLE
