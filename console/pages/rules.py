@@ -10,8 +10,8 @@ from typing import Any, Final
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
-from console.graph import Card, Drawing, Line, path_along, shorten
-from console.layout import Edge, Vertex, lay_out
+from console.drawing.graph import Card, Drawing, Line, path_along, shorten
+from console.drawing.layout import Edge, Vertex, lay_out
 from jobs.models import Firing, Pipeline, Rule, Run
 from jobs.rules.rules import awaited
 from jobs.states import Correlate, Decision, Wants

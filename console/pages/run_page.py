@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from django.http import QueryDict
 
-from console.folds import Folds
-from console.gantt import gantt
-from console.graph import draw
+from console.drawing.folds import Folds
+from console.drawing.gantt import gantt
+from console.drawing.graph import draw
 from console.pages.batch_pages import of_run
 from console.pages.rules import COLOURS
 from jobs.insight.compare import BAD, differences, history

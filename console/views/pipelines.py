@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
 
-from console.folds import Folds
+from console.drawing.folds import Folds
+from console.drawing.graph import Drawing, draw, element_id
 from console.forms.schema_forms import Branch, plant
-from console.graph import Drawing, draw, element_id
 from console.views.access import needs
 from console.views.shell import page
 from jobs import clock

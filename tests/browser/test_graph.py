@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from console.graph import element_id
+from console.drawing.graph import element_id
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.states import NodeStatus
 from tests.browser.test_confirm import polled

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from console import layout
-from console.folds import EVERYTHING, MOST, Box, Folds, State, address, divide, layers, settle
-from console.graph import Drawing, draw, element_id
-from console.layout import lay_out
+from console.drawing import layout
+from console.drawing.folds import EVERYTHING, MOST, Box, Folds, State, address, divide, layers, settle
+from console.drawing.graph import Drawing, draw, element_id
+from console.drawing.layout import lay_out
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 

@@ -5,10 +5,10 @@ import random
 import pytest
 from django.template.loader import render_to_string
 
-from console import layout
-from console.folds import EVERYTHING, Folds
-from console.graph import draw, element_id, shorten
-from console.layout import in_layers, lay_out
+from console.drawing import layout
+from console.drawing.folds import EVERYTHING, Folds
+from console.drawing.graph import draw, element_id, shorten
+from console.drawing.layout import in_layers, lay_out
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
@@ -85,7 +85,7 @@ def test_hostile_names_are_escaped_and_their_ids_are_plain() -> None:
 @pytest.mark.parametrize("place", [lay_out, in_layers])
 def test_no_two_cards_overlap(place: object, monkeypatch: pytest.MonkeyPatch) -> None:
     if place is in_layers:
-        monkeypatch.setattr("console.graph.lay_out", in_layers)
+        monkeypatch.setattr("console.drawing.graph.lay_out", in_layers)
     cards = draw(a_large_pipeline(60)).cards
     for number, one in enumerate(cards):
         for other in cards[number + 1 :]:

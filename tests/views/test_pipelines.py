@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from console.graph import element_id
+from console.drawing.graph import element_id
 from jobs import clock
 from jobs.insight.statistics import LOOKED_AT, SHOWN, lately
 from jobs.models import NodeRun, Pipeline, Project, Snapshot

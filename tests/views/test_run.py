@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from console.gantt import gantt
+from console.drawing.gantt import gantt
 from console.pages.run_page import LABELS, pace
 from jobs import clock
 from jobs.insight.explain import why_waiting

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from console.folds import Box, Folds, State, address, divide, settle
-from console.layout import FRAME, Edge, Layout, Point, Vertex, lay_out
+from console.drawing.folds import Box, Folds, State, address, divide, settle
+from console.drawing.layout import FRAME, Edge, Layout, Point, Vertex, lay_out
 from console.templatetags.console import ICONS
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
