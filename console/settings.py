@@ -156,7 +156,7 @@ def _artifact_storage(where: str) -> dict[str, Any]:
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": where}}
     bucket, _, prefix = where.removeprefix("s3://").partition("/")
     return {
-        "BACKEND": "console.s3_store.S3Store",
+        "BACKEND": "console.files.s3_store.S3Store",
         "OPTIONS": {
             "bucket_name": bucket,
             "location": prefix,

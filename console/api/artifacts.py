@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
-from console.downloads import Content, answer
+from console.files.downloads import Content, answer
 from jobs.errors import AmbiguousPipeline
 from jobs.interpreters.artifacts import open_file
 from jobs.models import Artifact, Pipeline

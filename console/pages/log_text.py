@@ -9,7 +9,7 @@ from typing import Final
 
 from django.http import StreamingHttpResponse
 
-from console.ansi import plain
+from console.files.ansi import plain
 from jobs.insight import read_logs
 from jobs.models import Run
 from jobs.models.log_chunk import Line

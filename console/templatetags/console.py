@@ -12,7 +12,7 @@ from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from console.ansi import to_html
+from console.files.ansi import to_html
 from jobs.structure.paths import leaves, named
 from jobs.structure.values import masked as without_secrets
 from jobs.structure.values import plain, without_literals

@@ -10,12 +10,12 @@ from django.urls import path
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_safe
 
-from console.downloads import Content, answer, disposition
+from console.files.downloads import Content, answer, disposition
+from console.files.previews import HTML_BYTES, Preview, preview
+from console.files.zips import stream
 from console.pages.library import PAGE, Shelved, latest, library
-from console.previews import HTML_BYTES, Preview, preview
 from console.views.access import needs
 from console.views.shell import page
-from console.zips import stream
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import open_file
 from jobs.models import Artifact, Run

@@ -6,8 +6,8 @@ from typing import IO
 
 import pytest
 
-from console.previews import COLUMNS, ENTRIES, ROWS, TEXT_BYTES, Preview, preview
-from console.zips import stream
+from console.files.previews import COLUMNS, ENTRIES, ROWS, TEXT_BYTES, Preview, preview
+from console.files.zips import stream
 from jobs.models import Artifact
 from tests.factories import AT
 

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from console import workbooks
-from console.previews import Preview, preview
+from console.files import workbooks
+from console.files.previews import Preview, preview
 from jobs.models import Artifact
 from tests.factories import AT
 

@@ -39,7 +39,7 @@ def use_store(settings: Any, url: str, bucket: str = "kept") -> None:
         "bucket_name": bucket, "location": "console", "endpoint_url": url, "access_key": "test",
         "secret_key": "testing", "region_name": "us-east-1", "file_overwrite": True,
     }  # fmt: skip
-    store = {"BACKEND": "console.s3_store.S3Store", "OPTIONS": options}
+    store = {"BACKEND": "console.files.s3_store.S3Store", "OPTIONS": options}
     settings.STORAGES = settings.STORAGES | {"artifacts": store}
 
 
@@ -205,8 +205,8 @@ def test_what_a_store_refuses_or_swallows_stays_and_is_served_from_where_it_lies
 
 
 def test_a_store_that_hangs_is_given_up_in_seconds(settings: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("console.s3_store.READ_SECONDS", 0.3)
-    monkeypatch.setattr("console.s3_store.ATTEMPTS", 1)
+    monkeypatch.setattr("console.files.s3_store.READ_SECONDS", 0.3)
+    monkeypatch.setattr("console.files.s3_store.ATTEMPTS", 1)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()

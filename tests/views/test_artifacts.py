@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from console.downloads import disposition
+from console.files.downloads import disposition
 from jobs.models import Artifact, Event
 from jobs.states import Status
 from tests.console.test_workbooks import a_workbook

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from console.ansi import plain, to_html
+from console.files.ansi import plain, to_html
 from jobs import clock
 from jobs.insight.read_logs import Lines, Only, around, first_error, newer, newest, older
 from jobs.models import LogChunk, Run

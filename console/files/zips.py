@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import IO
 
-from console.downloads import CHUNK, safe_name
+from console.files.downloads import CHUNK, safe_name
 from jobs.models import Artifact
 
 PACKED = {".zip", ".pptx", ".xlsx", ".docx", ".parquet", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".gz", ".pdf"}

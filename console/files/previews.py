@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import IO, Any, Final, cast
 
-from console import delimited, workbooks
-from console.texts import Text, decoded
+from console.files import delimited, workbooks
+from console.files.texts import Text, decoded
 from jobs.models import Artifact
 
 MB: Final = 1_000_000
