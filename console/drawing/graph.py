@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.drawing.folds import Box, Folds, State, address, divide, settle
+from console.drawing.icons import ICONS
 from console.drawing.layout import FRAME, Edge, Layout, Point, Vertex, lay_out
-from console.templatetags.console import ICONS
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 LONGEST_LABEL = 30

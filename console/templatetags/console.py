@@ -12,6 +12,7 @@ from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from console.drawing.icons import ICONS
 from console.files.ansi import to_html
 from jobs.structure.paths import leaves, named
 from jobs.structure.values import masked as without_secrets
@@ -19,23 +20,6 @@ from jobs.structure.values import plain, without_literals
 
 register = template.Library()
 
-ICONS = {
-    "queued": "schedule",
-    "waiting": "schedule",
-    "running": "progress_activity",
-    "succeeded": "check_circle",
-    "failed": "cancel",
-    "cancelled": "block",
-    "crashed": "bolt",
-    "blocked": "do_not_disturb_on",
-    "reused": "recycling",
-    "done": "check_circle",
-    "finished": "check_circle",
-    "parked": "local_parking",
-    "sending": "progress_activity",
-    "taken": "pan_tool",
-    "unknown": "help",
-}
 MASKED = re.compile(r"\*\*\*(?:[0-9a-f]{16}\*\*\*)?")
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 

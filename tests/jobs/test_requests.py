@@ -19,7 +19,7 @@ from jobs.states import RequestStatus
 from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT
-from tests.jobs.test_collect import collecting
+from tests.jobs.steps.test_collect import collecting
 from tests.records import a_request
 
 NOW = AT.timestamp()

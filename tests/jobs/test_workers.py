@@ -15,7 +15,7 @@ from jobs.runs.launch import launch
 from jobs.states import Cause, NodeStatus, Status
 from jobs.upkeep.reconcile import close_lost, reconcile
 from tests.factories import AT, content, make_pipeline, make_run, node
-from tests.jobs.test_reconcile import running, succeed
+from tests.jobs.upkeep.test_reconcile import running, succeed
 from tests.views.scenes import a_worker
 
 pytestmark = pytest.mark.django_db

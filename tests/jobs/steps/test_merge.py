@@ -13,7 +13,7 @@ from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from kedro_console.wire import Failure, RunFailed
 from tests.factories import AT, make_run
-from tests.jobs.test_fallbacks import NODES, fork, node
+from tests.jobs.runs.test_fallbacks import NODES, fork, node
 
 pytestmark = pytest.mark.django_db
 

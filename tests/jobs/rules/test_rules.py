@@ -20,7 +20,7 @@ from jobs.steps.advance import Outcome, finish
 from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, make_run
 from tests.jobs.chains import ROWS, decisions, end, ended, followers, make_rule, pipelines
-from tests.jobs.test_reconcile import LATER, running
+from tests.jobs.upkeep.test_reconcile import LATER, running
 
 pytestmark = pytest.mark.django_db
 

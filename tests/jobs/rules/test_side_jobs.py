@@ -16,7 +16,7 @@ from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT, make_run
 from tests.jobs.chains import decisions, end, ended, followers, make_rule, pipelines
-from tests.jobs.test_reconcile import running
+from tests.jobs.upkeep.test_reconcile import running
 
 pytestmark = pytest.mark.django_db
 NOW = AT.timestamp()

@@ -8,7 +8,7 @@ from celery import current_app
 from jobs.steps.node_limits import NodeLimits
 from jobs.steps.tell import structure_of
 from tests.factories import make_run, node
-from tests.jobs.test_fallbacks import fork
+from tests.jobs.runs.test_fallbacks import fork
 
 pytestmark = pytest.mark.django_db
 
