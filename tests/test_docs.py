@@ -83,3 +83,36 @@ def test_links_between_pages_lead_somewhere(file: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", file.read_text())
     missing = [link for link in links if not (file.parent / link).exists()]
     assert not missing
+
+
+STOP = re.compile(r"`([\w/]+\.py) ([\w.]+)`")
+
+
+def walks() -> dict[str, list[tuple[str, str]]]:
+    """Each way of the stranger's walk, and its stops: a file, and a function in it."""
+    section = (ROOT / "docs/architecture.md").read_text().partition("## A stranger's walk")[2].partition("\n## ")[0]
+    rows = [row for row in section.splitlines() if STOP.search(row)]
+    return {row.split("|")[1].strip(): STOP.findall(row) for row in rows}
+
+
+def functions(file: Path) -> set[str]:
+    """Those of the file, a method with its class's name before it."""
+    found = set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
+    return found
+
+
+@pytest.mark.parametrize("way", walks())
+def test_a_stranger_finds_every_stop_of_the_walk(way: str) -> None:
+    stops = walks()[way]
+    assert 3 <= len(stops) <= 8
+    for file, name in stops:
+        assert name in functions(ROOT / file), f"{file} has no {name}"
+
+
+def test_the_walk_has_the_ways_that_matter() -> None:
+    assert len(walks()) == 5
