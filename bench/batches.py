@@ -64,7 +64,7 @@ def measure(items: int) -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     from jobs import clock
     from jobs.batches.batches import find_queue, put
-    from jobs.batches.mend_batches import disagreements
+    from jobs.batches.mend import disagreements
 
     rows = ((f"word {number:07}", {"word": f"word {number:07}", "country": "de"}) for number in range(items))
     puts, counts = [], []

@@ -9,7 +9,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         from jobs import checks  # noqa: F401 - registers the system checks
         from jobs.rules.rules import FOLLOWER
-        from jobs.steps.following import FOLLOWERS
+        from jobs.steps.on_end import FOLLOWERS
 
         if FOLLOWER not in FOLLOWERS:
             FOLLOWERS.append(FOLLOWER)

@@ -19,7 +19,7 @@ from django.db import transaction
 from jobs.errors import BadParameters, ConsoleError, ProjectError
 from jobs.models import BatchQueue, Pipeline, Project, Quota, Rule
 from jobs.quotas.windows import parse_line
-from jobs.rules.edit_rule import save_rule
+from jobs.rules.edit import save_rule
 
 FILE: Final = Path("conf/base/console.yml")
 LARGEST_BYTES: Final = 200_000

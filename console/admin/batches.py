@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import Admin, Facts, link, run_link
 from console.templatetags.console import as_json
-from jobs.batches.mend_batches import recount
+from jobs.batches.mend import recount
 from jobs.models import BatchQueue, Item
 
 ITEM_COLOURS = {"waiting": "info", "taken": "primary", "done": "success", "parked": "danger"}

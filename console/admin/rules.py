@@ -19,8 +19,8 @@ from console.pages.rules import when
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Arrival, Firing, Rule
-from jobs.rules.edit_rule import delete_rule, save_rule, switch_rule
-from jobs.rules.try_rule import past_run, try_rule
+from jobs.rules.edit import delete_rule, save_rule, switch_rule
+from jobs.rules.rehearse import past_run, try_rule
 
 DECISION_COLOURS = {
     "started": "success",

@@ -17,8 +17,8 @@ from jobs import clock
 from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
 from jobs.models import Firing, Pipeline, Rule
 from jobs.models.rule import HANDLER
-from jobs.rules.edit_rule import delete_rule, save_rule
-from jobs.rules.try_rule import try_rule
+from jobs.rules.edit import delete_rule, save_rule
+from jobs.rules.rehearse import try_rule
 from jobs.runs.find import find_pipeline
 from jobs.states import Correlate, Decision, Occasion, Wants
 from jobs.structure.values import without_literals

@@ -9,8 +9,8 @@ from django import forms
 from console.forms.choices import SelectionField
 from jobs import clock
 from jobs.models import Pipeline, Rule
-from jobs.rules.edit_rule import BadRule, check_rule
-from jobs.rules.try_rule import Trial
+from jobs.rules.edit import BadRule, check_rule
+from jobs.rules.rehearse import Trial
 from jobs.structure.paths import signs
 
 FIELDS = (

@@ -20,7 +20,7 @@ from jobs.insight.explain import why_waiting
 from jobs.insight.usual import Usual, usual
 from jobs.models import NodeRun, Run, Step, Transition, Upload
 from jobs.requests import TEXTS, by_node
-from jobs.resends.follow_up import unused
+from jobs.resends.rerun_dependents import unused
 from jobs.runs.prioritize import LAST
 from jobs.states import NodeStatus, Status
 

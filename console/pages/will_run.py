@@ -10,8 +10,8 @@ from jobs.errors import BadParameters, EmptyPipeline
 from jobs.insight.statistics import lately
 from jobs.models import Snapshot, Worker
 from jobs.runs.fallbacks import plan_of
-from jobs.runs.rerun import Part
-from jobs.runs.reuse_content import Recall, recall
+from jobs.runs.recall import Recall, recall
+from jobs.runs.spread import Part
 from jobs.structure.content import is_fresh
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge

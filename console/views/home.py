@@ -19,7 +19,7 @@ from jobs.insight.examine import Finding, examine
 from jobs.insight.examine_waits import examine_waits
 from jobs.models import Artifact, Run
 from jobs.quotas.usage import usages
-from jobs.schedules.upcoming import upcoming
+from jobs.schedules.due import upcoming
 from jobs.states import LIVE, Status
 
 ROWS = 8

@@ -19,7 +19,7 @@ from console.views.shell import page
 from jobs import clock
 from jobs.insight.statistics import Lately, grid, lately
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.schedules.upcoming import Fire, by_pipeline
+from jobs.schedules.due import Fire, by_pipeline
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge
 from kedro_console.wire import SnapshotNode, SnapshotPipeline

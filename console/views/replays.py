@@ -17,7 +17,7 @@ from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, RequestError
 from jobs.interpreters.artifacts import open_kept
 from jobs.models import Replay, Resend, Run
-from jobs.resends.follow_up import follow_up, preview, unused
+from jobs.resends.rerun_dependents import follow_up, preview, unused
 from jobs.states import ResendStatus
 
 SCREEN: Final = 100

@@ -16,8 +16,8 @@ from console.views.rules import find, numbered
 from console.views.shell import page
 from jobs import clock
 from jobs.models import Rule
-from jobs.rules.edit_rule import BadRule, save_rule
-from jobs.rules.try_rule import try_rule
+from jobs.rules.edit import BadRule, save_rule
+from jobs.rules.rehearse import try_rule
 
 
 @require_http_methods(["GET", "POST"])

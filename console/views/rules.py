@@ -14,8 +14,8 @@ from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Firing, Rule, Run
-from jobs.rules.edit_rule import delete_rule, switch_rule
-from jobs.rules.try_rule import Trial, past_run, try_rule
+from jobs.rules.edit import delete_rule, switch_rule
+from jobs.rules.rehearse import Trial, past_run, try_rule
 
 
 @require_GET

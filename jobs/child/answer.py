@@ -14,7 +14,7 @@ from jobs.child import answer_batches
 from jobs.errors import ConsoleError, LeaseLost
 from jobs.models import Step
 from jobs.quotas.quotas import grant_settled, grant_taken
-from jobs.resends.follow_up import replay_answer
+from jobs.resends.rerun_dependents import replay_answer
 from kedro_console import wire
 
 Answer = Callable[[Step, dict[str, Any], datetime], wire.Json]

@@ -23,11 +23,11 @@ from jobs.states import Runner, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
 from jobs.steps.dispatch import ask_for_snapshot, pass_on, send_all
-from jobs.steps.follow import Claim, Ended, another, claim, go_on, in_turn_after
+from jobs.steps.hand_on import Claim, Ended, another, claim, go_on, in_turn_after
 from jobs.steps.leases import LEASE, LEASES, Hold
 from jobs.steps.node_limits import NodeLimits
 from jobs.steps.outcome import Ending, bad_end, outcome_of
-from jobs.steps.tell import request_for, step_folder, structure_of
+from jobs.steps.request_for_child import request_for, step_folder, structure_of
 from kedro_console import wire
 
 logger = logging.getLogger(__name__)

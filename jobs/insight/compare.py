@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from jobs.models import Run
-from jobs.runs.reuse import content_of
+from jobs.runs.preview_reuse import content_of
 from jobs.states import Status
 from jobs.structure.paths import by_name, merge
 from jobs.structure.selection import is_parameter

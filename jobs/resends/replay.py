@@ -25,7 +25,7 @@ from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectEr
 from jobs.interpreters.artifacts import keep
 from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
-from jobs.resends.replay_grants import Leave, leave, settle
+from jobs.resends.grants import Permission, ask, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 from jobs.steps import uploads
 from jobs.steps.dispatch import publish
@@ -153,7 +153,7 @@ def _settle_unknown(row: Replay, token: uuid.UUID) -> None:
 
 def _may_go(row: Replay, token: uuid.UUID, turn: Resend) -> bool:
     """Wait for the quota; False when that takes long and the replay was given back until then."""
-    while not (given := leave(turn, clock.now())).is_given:
+    while not (given := ask(turn, clock.now())).is_given:
         at = clock.now()
         due = given.at or at + LOOK_AGAIN
         if due - at > SHORT_WAIT:
@@ -165,7 +165,7 @@ def _may_go(row: Replay, token: uuid.UUID, turn: Resend) -> bool:
     return True
 
 
-def _give_back(row: Replay, token: uuid.UUID, given: Leave, due: datetime) -> None:
+def _give_back(row: Replay, token: uuid.UUID, given: Permission, due: datetime) -> None:
     row.hold(
         token,
         status=ReplayStatus.QUEUED,

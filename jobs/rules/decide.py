@@ -16,10 +16,10 @@ from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.interpreters.call import call
 from jobs.models import Firing, Rule
 from jobs.rules.fire import Answer, in_groups, readable, settle, start
-from jobs.rules.seen import see
+from jobs.rules.scope import see
 from jobs.runs.reread import reread
 from jobs.states import Decision, Wants
-from jobs.steps import following
+from jobs.steps import on_end
 from jobs.steps.dispatch import ask_for_decision
 from jobs.structure.paths import merge
 
@@ -107,7 +107,7 @@ def _write(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID, at: 
 
 
 def _locked(firing: Firing) -> Rule | None:
-    following.lock(firing.ended.pipeline_id)
+    on_end.lock(firing.ended.pipeline_id)
     rules = Rule.objects.select_related("target__project").filter(firings=firing)
     return rules.locked().first()
 

@@ -11,9 +11,9 @@ from django.db import connection
 
 from jobs.models import Arrival, NodeRun, Pipeline, Project, Rule, Run
 from jobs.rules.fire import fire
-from jobs.rules.seen import see
+from jobs.rules.scope import see
 from jobs.states import FINAL, Correlate, NodeStatus, Occasion, Overlap, Status, Wants
-from jobs.steps.following import Follower
+from jobs.steps.on_end import Follower
 
 NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
 NEWEST: Final = 200

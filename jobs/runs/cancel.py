@@ -10,14 +10,14 @@ from django.db import transaction
 from jobs.errors import IllegalMove
 from jobs.models import Run
 from jobs.states import Status
-from jobs.steps import following
+from jobs.steps import on_end
 from jobs.steps.advance import end_if_done
 
 
 def cancel(run: Run, *, at: datetime, by: str) -> Run:
     """Ask the run to stop; CANCELLED is written when none of its processes is left. IllegalMove after its end."""
     with transaction.atomic():
-        following.lock(run.pipeline_id)
+        on_end.lock(run.pipeline_id)
         run.ask_to_stop(at=at, by=by)
         for step in run.steps.filter(status=Status.QUEUED):
             _cancel_queued(step, at=at, by=by)

@@ -21,8 +21,7 @@ from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.runs.cancel import cancel
 from jobs.runs.fallbacks import plan_of, unshared
 from jobs.runs.find import LIKENESS
-from jobs.runs.reread import reread
-from jobs.runs.reuse_content import (
+from jobs.runs.recall import (
     Recall,
     carry_all_over,
     fresh_snapshot,
@@ -31,8 +30,9 @@ from jobs.runs.reuse_content import (
     share_stores,
     without_taking,
 )
+from jobs.runs.reread import reread
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
-from jobs.steps import following
+from jobs.steps import on_end
 from jobs.steps.advance import end_if_done
 from jobs.steps.dispatch import send_noted
 from jobs.steps.overlap import line_up, unversioned
@@ -273,7 +273,7 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
     by = run.requested_by_name or run.cause
     with transaction.atomic():
         if run.pipeline.overlap == Overlap.CANCEL or not wish.todo:
-            following.lock(run.pipeline_id)
+            on_end.lock(run.pipeline_id)
         older = line_up(run) if wish.todo else []
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)
@@ -328,7 +328,7 @@ def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any)
     run = Run(pipeline=pipeline, snapshot=snapshot, nodes_total=len(names), created_at=at, **facts)
     try:
         with transaction.atomic():
-            following.lock(run.pipeline_id)
+            on_end.lock(run.pipeline_id)
             run.save(force_insert=True)
             run.begin(at=at, by=run.cause, reason=run.cause_detail)
             NodeRun.objects.bulk_create(
@@ -336,7 +336,7 @@ def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any)
                 for position, name in enumerate(names)
             )
             run.start(at=at, by=run.cause).end(Status.FAILED, at=at, by=run.cause, reason=why, error=why)
-            following.run_ended(run, at)
+            on_end.run_ended(run, at)
     except IntegrityError:
         if first := _known(run.idempotency_key):
             return first

@@ -16,9 +16,9 @@ from jobs.interpreters import stores
 from jobs.models import Run
 from jobs.runs.carry_over import carry_over
 from jobs.runs.launch import launch, nodes_of, snapshot_of, store_url_of
+from jobs.runs.preview_reuse import Preview, preview
 from jobs.runs.reread import reread
-from jobs.runs.rerun import Part
-from jobs.runs.reuse import Preview, preview
+from jobs.runs.spread import Part
 from jobs.states import Cause
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import selection_of

@@ -12,7 +12,7 @@ from jobs.quotas.quotas import LOOK_AGAIN, QuotaRefusal, hold, in_line, locked, 
 from jobs.quotas.turns import Amount, Turn, turn
 from jobs.states import Status
 from jobs.steps.alarm import ALARM
-from jobs.steps.try_again import tell_wait
+from jobs.steps.retry_policy import tell_wait
 
 LINE: Final = 100
 """So many of a line are looked at when something changed: those behind them are called when they are among these."""

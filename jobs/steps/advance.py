@@ -16,12 +16,12 @@ from jobs.batches.batches import settle
 from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
 from jobs.quotas.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
-from jobs.steps import following, uploads
+from jobs.steps import on_end, uploads
 from jobs.steps.collect import Collector
 from jobs.steps.dispatch import send, send_all
-from jobs.steps.merge import has_to_merge, merge, with_makers
 from jobs.steps.overlap import release
-from jobs.steps.try_again import Retry, after_failure, tell_wait
+from jobs.steps.retry_policy import Retry, after_failure, tell_wait
+from jobs.steps.steps_as_one import has_to_merge, merge, with_makers
 from kedro_console import wire
 
 BLOCKED = "A step that it needs did not succeed."
@@ -61,7 +61,7 @@ def finish(
     What the collector has not written yet is written in the same transaction.
     """
     with transaction.atomic():
-        following.lock(step.run.pipeline_id)
+        on_end.lock(step.run.pipeline_id)
         if collector:
             collector.lock_followers()
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
@@ -273,7 +273,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     settle_run(run, at)
     settle(run, at)
     release(run, at)
-    following.run_ended(run, at)
+    on_end.run_ended(run, at)
 
 
 def _while(run: Run) -> str:

@@ -19,10 +19,10 @@ from jobs.interpreters.artifacts import described, keep, unkept
 from jobs.interpreters.code_of import seen
 from jobs.models import Event, LogChunk, NodeRun, Run, Step
 from jobs.states import NODE_LIVE, NodeStatus
-from jobs.steps import following
+from jobs.steps import on_end
 from jobs.steps.cut_log import Log
+from jobs.steps.request_for_child import step_folder
 from jobs.steps.spill_log import Spill, StoredLine
-from jobs.steps.tell import step_folder
 from jobs.stored import opened
 from jobs.structure.values import shown
 from kedro_console import wire
@@ -349,12 +349,12 @@ class Collector:
         self._write_lines(run.log_seq + 1)
         if self._is_awaited:
             whole = Run.objects.select_related("pipeline").get(pk=run.pk)
-            following.nodes_ended(whole, self._ended, self.results, clock.now())
+            on_end.nodes_ended(whole, self._ended, self.results, clock.now())
 
     def lock_followers(self) -> None:
         """Before the run's row is locked: take what goes on at the end of one of these nodes."""
         self._ended = [row.name for row in (*self._dirty.values(), *self._unsaved) if row.status not in NODE_LIVE]
-        self._is_awaited = following.lock_for_nodes(self.step.run.pipeline_id, self._ended)
+        self._is_awaited = on_end.lock_for_nodes(self.step.run.pipeline_id, self._ended)
 
     def _write_nodes(self) -> None:
         if self._is_other_code:  # what the nodes, and those below them, follow from was looked up for the snapshot's

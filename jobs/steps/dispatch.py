@@ -29,7 +29,7 @@ def send(step_id: int) -> bool:
     """Publish the hint for this step and note when; False with the broker away: the reconciler does it later."""
     step = Step.objects.only("task_id", "queue", "priority").get(pk=step_id)
     at = clock.now()  # before: a worker may have put the step off already when this is written
-    is_told = _told(step)
+    is_told = _send(step)
     if is_told:
         Step.objects.filter(pk=step_id).update(sent_at=at)
     return is_told
@@ -55,7 +55,7 @@ def send_noted(steps: Collection[Step]) -> None:
         left = room.setdefault(step.queue, 1)
         if left > 0:
             room[step.queue] = left - 1
-            if not _told(step):
+            if not _send(step):
                 untold.append(step.pk)
     if untold:
         Step.objects.filter(pk__in=untold).update(sent_at=None)
@@ -65,7 +65,7 @@ def pass_on(step: Step) -> None:
     """A slot becomes free: it hears of the next step of the run, if one waits in the queue."""
     at = clock.now()
     following = Step.objects.in_turn(step.queue, at).filter(run_id=step.run_id).first()
-    if following and _told(following):
+    if following and _send(following):
         Step.objects.filter(pk=following.pk).update(sent_at=at)
 
 
@@ -73,11 +73,11 @@ def call_for_work(queues: Collection[str], slots: int, at: datetime) -> None:
     """A worker begins to listen: it hears of what waits, also of what the slots that there were have heard already."""
     waiting = Step.objects.ready(at).filter(queue__in=queues, finished_at=None).order_by("priority", "ready_at")
     for step in waiting.only("task_id", "queue", "priority")[:slots]:
-        if not _told(step):
+        if not _send(step):
             return
 
 
-def _told(step: Step) -> bool:
+def _send(step: Step) -> bool:
     options = {"task_id": str(step.task_id), "queue": step.queue, "priority": step.priority}
     return publish("jobs.execute", [step.pk], **options)
 

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
-from jobs.batches.mend_batches import mend_items
+from jobs.batches.mend import mend_items
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
 from jobs.models.step import StepQuerySet
@@ -21,7 +21,7 @@ from jobs.rules.decide import ask_unheard
 from jobs.runs.cancel import cancel
 from jobs.schedules.schedules import start_missed
 from jobs.states import FINAL, Status
-from jobs.steps import following
+from jobs.steps import on_end
 from jobs.steps.advance import Outcome, end_if_done, finish
 from jobs.steps.dispatch import messages_in, send
 from jobs.steps.overlap import go_on
@@ -142,7 +142,7 @@ def _end_finished(at: datetime) -> int:
     mended = 0
     for run in runs[:BATCH]:
         with transaction.atomic():
-            following.lock(run.pipeline_id)
+            on_end.lock(run.pipeline_id)
             locked = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=run.pk)
             end_if_done(locked, at=at, by=BY)
         mended += 1

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from jobs.models import Run
-from jobs.rules.edit_rule import BadRule, save_rule
+from jobs.rules.edit import BadRule, save_rule
 from jobs.schedules.schedules import choices, start_scheduled, wish
 from tests.admin.rows import make_rule, make_schedule
 from tests.admin.test_schedules import act, errors, save

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
-from jobs.batches.mend_batches import disagreements
+from jobs.batches.mend import disagreements
 from jobs.batches.parked import put_back
 from jobs.interpreters.snapshots import add_project
 from jobs.models import BatchQueue, Item, Project, Run, Taking

@@ -21,8 +21,8 @@ from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project, Replay, RequestRecord, Resend, Run
 from jobs.resends import replay as story
+from jobs.resends.grants import Leave
 from jobs.resends.replay import replay, send_unheard_replays, start_replay
-from jobs.resends.replay_grants import Leave
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.states import Cause, ReplayStatus, RequestStatus, ResendStatus, Status

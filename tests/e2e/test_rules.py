@@ -19,7 +19,7 @@ from jobs import clock
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Firing, Pipeline, Project, Rule, Run
 from jobs.rules.decide import decide
-from jobs.rules.edit_rule import save_rule
+from jobs.rules.edit import save_rule
 from jobs.states import Decision, Status
 from jobs.upkeep.reconcile import PATIENCE
 from tests import live

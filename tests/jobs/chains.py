@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.models import Firing, Pipeline, Rule, Run, Snapshot
-from jobs.rules.edit_rule import save_rule
+from jobs.rules.edit import save_rule
 from jobs.states import Cause, Status
 from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, content, make_project, make_run

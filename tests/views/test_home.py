@@ -16,8 +16,8 @@ from jobs.insight.examine_waits import examine_waits
 from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
 from jobs.quotas.quotas import hold, pause
 from jobs.quotas.turns import Amount
+from jobs.schedules.due import by_pipeline, upcoming
 from jobs.schedules.schedules import next_fires
-from jobs.schedules.upcoming import by_pipeline, upcoming
 from jobs.states import Status
 from tests.factories import AT, content, make_pipeline, make_project, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running

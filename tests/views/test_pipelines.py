@@ -16,7 +16,7 @@ from console.drawing.graph import element_id
 from jobs import clock
 from jobs.insight.statistics import LOOKED_AT, SHOWN, lately
 from jobs.models import NodeRun, Pipeline, Project, Snapshot
-from jobs.schedules.upcoming import by_pipeline
+from jobs.schedules.due import by_pipeline
 from jobs.states import NodeStatus, Status
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 from tests.views.scenes import HTMX, ended, logged_in, running

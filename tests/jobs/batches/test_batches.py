@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from jobs.batches.batches import Taken, counts, fail_item, finish_items, put, take
-from jobs.batches.mend_batches import disagreements, mend_items, recount
+from jobs.batches.mend import disagreements, mend_items, recount
 from jobs.batches.parked import drop_parked, prune_items, purge, put_back
 from jobs.child.answer import answer
 from jobs.errors import LeaseLost, RequestError

@@ -10,7 +10,7 @@ from celery import current_app
 from jobs.errors import LeaseLost, ProjectError
 from jobs.models import Firing, Rule
 from jobs.rules.decide import LEASE, MOST_TRIES, decide, read
-from jobs.rules.edit_rule import delete_rule
+from jobs.rules.edit import delete_rule
 from jobs.states import Decision
 from jobs.upkeep.reconcile import DECISION_PATIENCE, reconcile
 from tests.factories import AT
@@ -103,13 +103,13 @@ def test_a_rule_turned_off_meanwhile_starts_nothing() -> None:
 
 
 def test_what_goes_wrong_while_asking_is_the_firings_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from jobs.rules import seen
+    from jobs.rules import scope
 
     def broken(*_: object) -> None:
         raise KeyError("no \x00 counts")
 
     firing = deciding()
-    monkeypatch.setitem(seen.MORE, "batches", broken)
+    monkeypatch.setitem(scope.MORE, "batches", broken)
     assert decide(firing.pk, AT)
     firing.refresh_from_db()
     assert firing.decision == Decision.FAILED and "It could not be asked: KeyError" in firing.sentence

@@ -340,7 +340,7 @@ def test_a_loop_of_a_join_fires_once_each_round() -> None:
 
 
 def test_a_rule_that_is_off_writes_down_what_it_would_have_answered_to() -> None:
-    from jobs.rules.edit_rule import switch_rule
+    from jobs.rules.edit import switch_rule
 
     a, b, *_ = pipelines()
     rule = make_rule([a], b)
@@ -354,7 +354,7 @@ def test_a_rule_that_is_off_writes_down_what_it_would_have_answered_to() -> None
 
 
 def test_a_join_that_was_off_for_a_while_misses_nobody() -> None:
-    from jobs.rules.edit_rule import switch_rule
+    from jobs.rules.edit import switch_rule
 
     _, (a, b, c), d, rule = join()
     end(followers(a)[0])
@@ -366,7 +366,7 @@ def test_a_join_that_was_off_for_a_while_misses_nobody() -> None:
 
 
 def test_a_join_that_loses_a_source_goes_at_once() -> None:
-    from jobs.rules.edit_rule import save_rule
+    from jobs.rules.edit import save_rule
 
     _, (a, b, c), d, rule = join()
     end(followers(a)[0])
@@ -379,7 +379,7 @@ def test_a_join_that_loses_a_source_goes_at_once() -> None:
 
 
 def test_a_join_edited_to_take_failures_takes_the_one_that_was_there() -> None:
-    from jobs.rules.edit_rule import save_rule
+    from jobs.rules.edit import save_rule
 
     _, (a, b, c), d, rule = join()
     end(followers(a)[0]), end(followers(b)[0], Status.FAILED, error="no"), end(followers(c)[0])
@@ -390,7 +390,7 @@ def test_a_join_edited_to_take_failures_takes_the_one_that_was_there() -> None:
 
 
 def test_a_deleted_rule_leaves_its_firings_and_starts_nothing() -> None:
-    from jobs.rules.edit_rule import delete_rule
+    from jobs.rules.edit import delete_rule
 
     a, b, *_ = pipelines()
     rule = make_rule([a], b)
@@ -463,7 +463,7 @@ def succeed(step: Step) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_rule_edited_and_deleted_while_runs_end_never_fires_twice() -> None:
-    from jobs.rules.edit_rule import delete_rule, save_rule
+    from jobs.rules.edit import delete_rule, save_rule
 
     a, b, *_ = pipelines()
     for _ in range(4):

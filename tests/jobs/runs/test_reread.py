@@ -23,7 +23,7 @@ from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.schedules.schedules import start_scheduled, wish
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
-from jobs.steps import following
+from jobs.steps import on_end
 from tests.factories import AT
 from tests.toys import write_toy
 
@@ -143,7 +143,7 @@ def _fire(pipeline: Pipeline) -> Firing:
     run.begin(at=AT, by="test")
     run.start(at=AT, by="test").end(Status.FAILED, at=AT, by="test")
     with transaction.atomic():
-        following.run_ended(run, AT)
+        on_end.run_ended(run, AT)
     return Firing.objects.get(ended=run)
 
 

@@ -10,8 +10,8 @@ from celery import current_app
 
 from jobs.errors import BadParameters, IllegalMove, NothingToResume
 from jobs.models import Artifact, Event, Pipeline, Run, Snapshot
+from jobs.runs.preview_reuse import UNFINISHED
 from jobs.runs.resume import preview, resume
-from jobs.runs.reuse import UNFINISHED
 from jobs.states import NodeStatus, Runner, Status
 from kedro_console.wire import store_file
 from tests.factories import AT, content, make_pipeline, make_run

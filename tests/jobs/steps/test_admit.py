@@ -15,7 +15,7 @@ from jobs.runs.cancel import cancel
 from jobs.states import Status
 from jobs.steps.admit import bring_forward
 from jobs.steps.advance import Outcome, finish
-from jobs.steps.follow import claim
+from jobs.steps.hand_on import claim
 from jobs.upkeep.reconcile import PATIENCE
 from tests.factories import AT, make_pipeline, make_quota, make_run
 

@@ -6,7 +6,7 @@ import pytest
 from celery import current_app
 
 from jobs.steps.node_limits import NodeLimits
-from jobs.steps.tell import structure_of
+from jobs.steps.request_for_child import structure_of
 from tests.factories import make_run, node
 from tests.jobs.runs.test_fallbacks import fork
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from jobs.insight.usual import usual
 from jobs.models import Event, Pipeline, Run, Snapshot
 from jobs.runs.launch import launch
-from jobs.runs.reuse_content import recall
+from jobs.runs.recall import recall
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.content import contents, is_fresh
 from kedro_console.wire import sha256_of, store_file

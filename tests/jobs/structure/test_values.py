@@ -13,7 +13,7 @@ from jobs.errors import BadParameters, ProjectError
 from jobs.models import Run, Snapshot
 from jobs.runs.retry import retry
 from jobs.states import Status
-from jobs.steps.tell import request_for
+from jobs.steps.request_for_child import request_for
 from jobs.structure.parameters import check
 from jobs.structure.values import fitted, plain, restored, same, shown
 from kedro_console.wire import Other, parse_snapshot, unpacked

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
 from jobs.models.rule import HANDLER
+from jobs.rules.rehearse import Trial, check_expressions, past_run, try_rule
 from jobs.rules.rules import complete_joins
-from jobs.rules.try_rule import Trial, check_expressions, past_run, try_rule
 from jobs.schedules.schedules import check_selection
 from jobs.states import Occasion, Wants
 from jobs.structure.parameters import settled, unknown

@@ -13,7 +13,7 @@ from jobs.quotas.quotas import grant_settled, grant_taken
 
 
 @dataclass(frozen=True)
-class Leave:
+class Permission:
     """Whether the request may go now; if not, when to ask again (None: nobody knows) and why."""
 
     is_given: bool
@@ -21,18 +21,18 @@ class Leave:
     reason: str = ""
 
 
-def leave(turn: Resend, at: datetime) -> Leave:
+def ask(turn: Resend, at: datetime) -> Permission:
     """A grant of the quota that this request used, if it used one; RequestError when that can never be given."""
     record = turn.record
     if not record.quota:
-        return Leave(True)
+        return Permission(True)
     asked = {"quota": record.quota, "requests": 1, "rows": record.quota_rows, "node": record.node, "place": turn.grant}
     with transaction.atomic():
         answer = grant_taken(record.step, asked, at)
         turn.grant = answer.get("grant") or answer.get("place")
         turn.save(update_fields=["grant"])
     due = answer.get("at") if answer.get("is_known", True) else None
-    return Leave(answer["granted"], datetime.fromtimestamp(due, UTC) if due else None, answer.get("reason", ""))
+    return Permission(answer["granted"], datetime.fromtimestamp(due, UTC) if due else None, answer.get("reason", ""))
 
 
 def settle(turn: Resend, status: int, headers: dict[str, str], at: datetime) -> None:

@@ -13,7 +13,7 @@ from jobs.models import Run, Snapshot, Step
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
-from jobs.steps.try_again import LONGEST_WAIT_SECONDS, allowed_retries, wait_seconds
+from jobs.steps.retry_policy import LONGEST_WAIT_SECONDS, allowed_retries, wait_seconds
 from jobs.upkeep.reconcile import reconcile
 from kedro_console import wire
 from tests.factories import AT, content, make_pipeline, make_run

@@ -8,8 +8,8 @@ import pytest
 from celery import current_app
 
 from jobs.models import Rule, Run
-from jobs.rules.edit_rule import BadRule, save_rule, switch_rule
-from jobs.rules.try_rule import try_rule
+from jobs.rules.edit import BadRule, save_rule, switch_rule
+from jobs.rules.rehearse import try_rule
 from jobs.states import Occasion, Status, Wants
 from tests.factories import AT, make_run, make_user
 from tests.jobs.chains import ROWS, decisions, ended, make_rule, pipelines

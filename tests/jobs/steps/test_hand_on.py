@@ -16,9 +16,9 @@ from jobs.states import Status
 from jobs.steps import dispatch
 from jobs.steps.advance import Outcome
 from jobs.steps.collect import Collector
-from jobs.steps.follow import Claim, Ended, another, claim, go_on
+from jobs.steps.hand_on import Claim, Ended, another, claim, go_on
 from jobs.steps.leases import LEASES, Leases
-from jobs.steps.tell import pinned_versions, request_for
+from jobs.steps.request_for_child import pinned_versions, request_for
 from kedro_console import wire
 from tests.factories import AT, content, make_project, make_run, node
 

@@ -11,7 +11,7 @@ from jobs.errors import IllegalMove
 from jobs.models import NodeRun, Run, Snapshot
 from jobs.runs.launch import nodes_of, snapshot_of
 from jobs.runs.read_leftovers import Leftovers
-from jobs.runs.rerun import Part, spread
+from jobs.runs.spread import Part, spread
 from jobs.states import NODE_DONE, NodeStatus, Status
 from jobs.structure import parameters as runtime
 from jobs.structure.paths import Path, leaves, merge, named, text_of, written

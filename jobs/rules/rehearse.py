@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Rule, Run
 from jobs.rules.rules import matches
-from jobs.rules.seen import see
+from jobs.rules.scope import see
 from jobs.schedules.schedules import check_parameters
 from jobs.states import FINAL, Occasion, Wants
 from jobs.structure.expressions import BadExpression, Evaluation, parse

@@ -13,7 +13,7 @@ from jobs.interpreters.snapshots import take, take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot
 from jobs.runs.carry_over import carry_over
 from jobs.runs.read_leftovers import Leftovers
-from jobs.runs.rerun import Part, spread
+from jobs.runs.spread import Part, spread
 from jobs.states import NODE_DONE, Status
 from jobs.steps.overlap import written_by_live
 from jobs.structure.content import Contents, Parts, contents, is_fresh

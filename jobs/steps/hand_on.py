@@ -20,7 +20,7 @@ from jobs.steps.admit import admit
 from jobs.steps.advance import Outcome, end_step, make_ready
 from jobs.steps.collect import TO_WRITE, Collector
 from jobs.steps.leases import LEASE
-from jobs.steps.try_again import tell_wait
+from jobs.steps.retry_policy import tell_wait
 
 OF_THE_RUN = (*TO_WRITE, "status", "cancel_requested_at", "results", "peak_memory_bytes")
 TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
