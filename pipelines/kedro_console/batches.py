@@ -36,7 +36,7 @@ CHUNK_BYTES = 110_000
 MAX_ITEM_BYTES = 100_000
 SECONDS_BETWEEN = 0.25
 
-Key = Union[str, Callable[[Any], Any], None]  # noqa: UP007  (Python 3.9)
+Key = Union[str, Callable[[Any], Any], None]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Union
 
 Row = Mapping[str, Any]
-Columns = Union[Mapping[str, Any], Sequence[str]]  # noqa: UP007 - Python 3.9
+Columns = Union[Mapping[str, Any], Sequence[str]]
 Convert = Callable[[Any], Any]
 
 FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -220,7 +220,7 @@ def _datetime(value: Any) -> datetime | None:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)
     if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, timezone.utc)  # noqa: UP017 - Python 3.9
+        return datetime.fromtimestamp(value, timezone.utc)
     return datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value.strip())) if value != "" else None
 
 

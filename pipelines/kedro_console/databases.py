@@ -83,7 +83,7 @@ class Table:
         statement = f"SELECT * FROM {self.sql_name} WHERE {quoted(column)} = {self.mark}"  # noqa: S608 - quoted above
         found = self.connection.execute(statement, (value,))
         names = [each[0] for each in found.description]
-        return (dict(zip(names, row)) for row in found)  # noqa: B905 - Python 3.9
+        return (dict(zip(names, row)) for row in found)
 
     def _on_conflict(self, columns: Sequence[str], key: Sequence[str]) -> str:
         if not key:
@@ -125,7 +125,7 @@ class SqliteTable(Table):
 
     def stored(self, value: Any) -> Any:
         if isinstance(value, datetime):
-            value = value.astimezone(timezone.utc) if value.tzinfo else value  # noqa: UP017 - Python 3.9
+            value = value.astimezone(timezone.utc) if value.tzinfo else value
             return value.isoformat(" ")
         if isinstance(value, date):
             return value.isoformat()

@@ -64,7 +64,7 @@ def _first_rows(data: Any) -> list[dict[Any, Any]]:
     library = type(data).__module__.partition(".")[0]
     if library == "pandas" and type(data).__name__ == "DataFrame":
         head = data.iloc[:SAMPLE_ROWS, :SAMPLE_COLUMNS].astype(object)
-        return [dict(zip(head.columns, row)) for row in head.to_numpy().tolist()]  # noqa: B905  (Python 3.9)
+        return [dict(zip(head.columns, row)) for row in head.to_numpy().tolist()]
     if library == "polars" and type(data).__name__ == "DataFrame":
         return list(data[:SAMPLE_ROWS, :SAMPLE_COLUMNS].to_dicts())
     if library == "pyarrow" and type(data).__name__ == "Table":

@@ -88,7 +88,7 @@ def _records(rows: Any) -> Iterator[Row]:
 def _of_frame(frame: Any) -> Iterator[Row]:
     names = [str(name) for name in frame.columns]
     for values in frame.itertuples(index=False, name=None):
-        yield dict(zip(names, values))  # noqa: B905 - Python 3.9
+        yield dict(zip(names, values))
 
 
 def _peek(rows: Iterator[Row]) -> tuple[Iterator[Row], list[Row]]:

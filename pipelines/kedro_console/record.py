@@ -13,7 +13,7 @@ import sysconfig
 from pathlib import Path
 from typing import Any, Optional
 
-Signature = Optional[tuple[int, int, int, int]]  # noqa: UP045  (evaluated, on Python 3.9 too)
+Signature = Optional[tuple[int, int, int, int]]
 """Time of the last write, size, inode, time of the last change of the inode; None: it is not there."""
 
 OURS = str(Path(__file__).resolve().parent) + os.sep

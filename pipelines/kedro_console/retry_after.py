@@ -17,5 +17,5 @@ def seconds_asked(header: str, now: float) -> float | None:
 
 def _moment(date: str) -> float:
     found = parsedate_to_datetime(date)
-    found = found if found.tzinfo else found.replace(tzinfo=timezone.utc)  # noqa: UP017 - Python 3.9
+    found = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return found.timestamp()

@@ -222,7 +222,7 @@ def _blobs(top: Path, files: list[str]) -> dict[str, str]:
     """Path → the blob that git would make of it now, with its own rules for the ends of lines and large files."""
     asked = [path for path in files if "\n" not in path and os.path.isfile(path)]
     blobs = _git(top, "hash-object", "--stdin-paths", given="\n".join(asked)).split() if asked else []
-    return dict(zip(asked, blobs)) if len(blobs) == len(asked) else {}  # noqa: B905  (Python 3.9)
+    return dict(zip(asked, blobs)) if len(blobs) == len(asked) else {}
 
 
 def _ignored(top: Path, files: list[str]) -> list[str]:

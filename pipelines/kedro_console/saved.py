@@ -24,7 +24,7 @@ from kedro_console.keep import MAX_NAMED, Keeper
 MAX_FILES = 10_000
 MAX_NOTE = 1_000
 Mark = list[Any]
-Named = Union[str, list[str]]  # noqa: UP007  (Python 3.9)
+Named = Union[str, list[str]]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ LOOKED_AT = 200_000
 REQUEST_BYTES = 50_000  # as JSON writes them: with the response, the headers and the attempts less than one event
 RESPONSE_BYTES = 20_000
 
-Content = Union[str, bytes, None]  # noqa: UP007  (Python 3.9 reads it)
+Content = Union[str, bytes, None]
 
 
 @dataclass

@@ -78,7 +78,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
     for name in ("kedro_console.hooks", "kedro_console.store"):
         importlib.import_module(name)
     warmth.versions = versions()
-    is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))  # noqa: B905
+    is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))
     warmth.random_state = random.getstate() if is_python_seeded else None
     if warmth.is_numpy_seeded:
         warmth.numpy_state = sys.modules["numpy"].random.get_state()
