@@ -6,12 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
 
 View = Callable[..., HttpResponseBase]
+
+
+class ConsoleRequest(HttpRequest):
+    """What a view behind `needs` gets: somebody is logged in, and the middleware has said whether htmx asks."""
+
+    user: User
+    htmx: HtmxDetails
 
 
 def needs(permission: str) -> Callable[[View], View]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.forms import pasted
 from console.pages import batch_pages
 from console.templatetags.console import plural
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.batches.batches import put, with_oldest
@@ -28,20 +28,20 @@ LONGEST = 18
 
 @require_GET
 @needs("jobs.view_batchqueue")
-def batch_queues(request: HttpRequest) -> HttpResponse:
+def batch_queues(request: ConsoleRequest) -> HttpResponse:
     """The page, or for htmx its table."""
     shown = {"cards": batch_pages.cards(clock.now()), "at": clock.now()}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "batches/_queues.html", shown)
     return page(request, "batches/index.html", shown, title="Batch queues")
 
 
 @require_GET
 @needs("jobs.view_item")
-def batch_queue(request: HttpRequest, name: str) -> HttpResponse:
+def batch_queue(request: ConsoleRequest, name: str) -> HttpResponse:
     """The queue, and its items of one status, of one run, or by key; for htmx its counters alone."""
     queue = find(name)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "batches/_head.html", _head(queue))
     return page(request, "batches/show.html", {**_head(queue), **_items(request, queue)}, title=name)
 
@@ -55,7 +55,7 @@ def _head(queue: BatchQueue) -> dict[str, Any]:
     return {"card": batch_pages.card(queue, at), "queue": queue, "at": at}
 
 
-def _items(request: HttpRequest, queue: BatchQueue) -> dict[str, Any]:
+def _items(request: ConsoleRequest, queue: BatchQueue) -> dict[str, Any]:
     asked = request.GET.get
     text, run, beyond = asked("q", "").strip()[:200], _number(asked("run", "")), _number(asked("beyond", ""))
     status = asked("status", "") if asked("status") in ItemStatus.values else _first_status(queue)
@@ -85,19 +85,19 @@ def _number(text: str) -> int | None:
 
 @require_POST
 @needs("jobs.retry_item")
-def batch_queue_put_back(request: HttpRequest, name: str) -> HttpResponse:
+def batch_queue_put_back(request: ConsoleRequest, name: str) -> HttpResponse:
     """Let parked items wait again: one, all like this, or all."""
     return _change_parked(request, name, put_back, "item waits again,items wait again")
 
 
 @require_POST
 @needs("jobs.delete_item")
-def batch_queue_drop(request: HttpRequest, name: str) -> HttpResponse:
+def batch_queue_drop(request: ConsoleRequest, name: str) -> HttpResponse:
     """Delete parked items for good."""
     return _change_parked(request, name, drop_parked, "item was dropped,items were dropped")
 
 
-def _change_parked(request: HttpRequest, name: str, change: Callable[..., int], done: str) -> HttpResponse:
+def _change_parked(request: ConsoleRequest, name: str, change: Callable[..., int], done: str) -> HttpResponse:
     like = request.POST.get("like", "").replace("\r\n", "\n")  # a form sends line ends in its own way
     number = change(find(name), key=request.POST.get("key", ""), like=like)
     messages.success(request, f"{plural(number, done)}.")
@@ -106,7 +106,7 @@ def _change_parked(request: HttpRequest, name: str, change: Callable[..., int], 
 
 @require_POST
 @needs("jobs.add_item")
-def batch_queue_put(request: HttpRequest, name: str) -> HttpResponse:
+def batch_queue_put(request: ConsoleRequest, name: str) -> HttpResponse:
     """Put pasted items in; what cannot be read stays in the form with the reason."""
     queue, text, key = find(name), request.POST.get("text", ""), request.POST.get("key", "").strip()
     try:

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
 from console.pages.run_list import SHOWN
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.insight.examine import Finding, examine
@@ -30,15 +30,15 @@ EXAMINED_FOR_SECONDS = 10
 
 @require_GET
 @needs("jobs.view_run")
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: ConsoleRequest) -> HttpResponse:
     """The page, or for htmx what it refreshes."""
     shown = _shown(request)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "home/_home.html", shown)
     return page(request, "home/show.html", shown, title="Home")
 
 
-def _shown(request: HttpRequest) -> dict[str, Any]:
+def _shown(request: ConsoleRequest) -> dict[str, Any]:
     at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
     bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
 from console.pages.log_text import whole_log
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.run import answer, find
 from jobs.insight import read_logs
 from jobs.insight.read_logs import LEVELS, Lines, Only
@@ -18,7 +17,7 @@ from jobs.models import Run
 
 @require_GET
 @needs("jobs.view_logchunk")
-def run_logs(request: HttpRequest, number: int) -> HttpResponseBase:
+def run_logs(request: ConsoleRequest, number: int) -> HttpResponseBase:
     """The log tab; with `lines` only lines: `before`, `after` or `around` a number, or the first `error`."""
     run = find(number)
     if "download" in request.GET:
@@ -30,14 +29,14 @@ def run_logs(request: HttpRequest, number: int) -> HttpResponseBase:
     return answer(request, run, "logs", levels=LEVELS, **asked)
 
 
-def _only(request: HttpRequest) -> Only:
+def _only(request: ConsoleRequest) -> Only:
     level = request.GET.get("level", "")
     return Only(
         node=request.GET.get("node", ""), level=level if level in LEVELS else "", text=request.GET.get("text", "")[:200]
     )
 
 
-def _lines(request: HttpRequest, run: Run, only: Only) -> Lines:
+def _lines(request: ConsoleRequest, run: Run, only: Only) -> Lines:
     for name, read in (("before", read_logs.older), ("after", read_logs.newer), ("around", read_logs.around)):
         number = request.GET.get(name, "")
         if number.isdecimal() and len(number) < 18:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from console.drawing.folds import Folds
 from console.drawing.graph import Drawing, draw, element_id
 from console.forms.schema_forms import Branch, plant
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.insight.statistics import Lately, grid, lately
@@ -56,7 +56,7 @@ class Code:
 
 @require_GET
 @needs("jobs.view_pipeline")
-def pipelines(request: HttpRequest) -> HttpResponse:
+def pipelines(request: ConsoleRequest) -> HttpResponse:
     groups = _groups(clock.now())
     return page(request, "pipelines/index.html", {"groups": groups, "admin": _admin_links()}, title="Pipelines")
 
@@ -85,13 +85,13 @@ def _problems(projects: list[Project]) -> dict[int, list[dict[str, str]]]:
 
 @require_GET
 @needs("jobs.view_pipeline")
-def pipeline(request: HttpRequest, pk: int) -> HttpResponse:
+def pipeline(request: ConsoleRequest, pk: int) -> HttpResponse:
     """The page; for htmx its graph alone, with these boxes open, with or without the parameters."""
     row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
     snapshot = row.project.snapshot
     structure = snapshot.pipeline(row.name) if snapshot else None
     drawing = _drawing(structure, request.GET)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "pipelines/_graph.html", {"drawing": drawing})
     at = clock.now()
     figures = lately([row], at=at)[row.pk]

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.forms.quota_form import QuotaForm
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.insight.forecast import forecast, needs_of_week
@@ -34,22 +34,22 @@ MOST_ITEMS: Final = 1_000_000_000
 
 @require_GET
 @needs("jobs.view_quota")
-def quotas(request: HttpRequest) -> HttpResponse:
+def quotas(request: ConsoleRequest) -> HttpResponse:
     """All of them; for htmx only their cards."""
     at = clock.now()
     shown = {"usages": usages(at), "at": at}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "quotas/_quotas.html", shown)
     return page(request, "quotas/index.html", shown, title="Quotas")
 
 
 @require_GET
 @needs("jobs.view_quota")
-def quota(request: HttpRequest, pk: int) -> HttpResponse:
+def quota(request: ConsoleRequest, pk: int) -> HttpResponse:
     """One quota; for htmx what changes by itself."""
     row, at = get_object_or_404(Quota, pk=pk), clock.now()
     shown = {"usage": usage(row, at), "quota": row, "at": at}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "quotas/_usage.html", shown)
     more = {
         "pauses": PAUSES,
@@ -65,7 +65,7 @@ def _takers(row: Quota) -> list[Pipeline]:
     return [pipeline for pipeline in pipelines if row.name in pipeline.takes]
 
 
-def _forecast(request: HttpRequest, row: Quota) -> dict[str, Any]:
+def _forecast(request: ConsoleRequest, row: Quota) -> dict[str, Any]:
     """What was asked in the address, and the answer to it."""
     items, each = (_number(request.GET.get(name, "")) for name in ("items", "each"))
     asked: dict[str, Any] = {"items": items, "each": each or 1}
@@ -81,7 +81,7 @@ def _number(text: str) -> int | None:
 
 @require_POST
 @needs("jobs.pause_quota")
-def quota_pause(request: HttpRequest, pk: int) -> HttpResponse:
+def quota_pause(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Let nothing through for a while."""
     row, at, minutes = get_object_or_404(Quota, pk=pk), clock.now(), request.POST.get("minutes", "")
     until = at + timedelta(minutes=int(minutes)) if minutes in PAUSES and minutes else None
@@ -92,7 +92,7 @@ def quota_pause(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @needs("jobs.pause_quota")
-def quota_open(request: HttpRequest, pk: int) -> HttpResponse:
+def quota_open(request: ConsoleRequest, pk: int) -> HttpResponse:
     """End a pause, or what the API asked for."""
     row = get_object_or_404(Quota, pk=pk)
     reopen(row.name)
@@ -103,20 +103,20 @@ def quota_open(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.add_quota")
-def quota_new(request: HttpRequest) -> HttpResponse:
+def quota_new(request: ConsoleRequest) -> HttpResponse:
     """The form of a new one."""
     return _edit(request, Quota(), "New quota")
 
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.change_quota")
-def quota_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def quota_edit(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Its form."""
     row = get_object_or_404(Quota, pk=pk)
     return _edit(request, row, f"Edit {row}")
 
 
-def _edit(request: HttpRequest, row: Quota, title: str) -> HttpResponse:
+def _edit(request: ConsoleRequest, row: Quota, title: str) -> HttpResponse:
     is_new, old = row.pk is None, row.name
     form = QuotaForm(request.POST or None, instance=row)
     if request.method == "POST" and form.is_valid():
@@ -128,7 +128,7 @@ def _edit(request: HttpRequest, row: Quota, title: str) -> HttpResponse:
     return page(request, "quotas/edit.html", {"form": form, "quota": row, "name": old, "is_new": is_new}, title=title)
 
 
-def _note(request: HttpRequest, row: Quota, form: QuotaForm, flag: int) -> None:
+def _note(request: ConsoleRequest, row: Quota, form: QuotaForm, flag: int) -> None:
     """Who changed what, where the admin's history shows it."""
     change = {"added": {}} if flag == ADDITION else {"changed": {"fields": form.changed_data}}
     LogEntry.objects.log_actions(request.user.pk or 0, [row], flag, [change], single_object=True)

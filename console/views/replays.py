@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.run import find
 from console.views.shell import page
 from jobs import clock
@@ -25,7 +25,7 @@ SCREEN: Final = 100
 
 @require_GET
 @needs("jobs.view_replay")
-def replay(request: HttpRequest, pk: int) -> HttpResponse:
+def replay(request: ConsoleRequest, pk: int) -> HttpResponse:
     """The page, or for htmx what it refreshes until the replay has ended."""
     row = get_object_or_404(Replay, pk=pk)
     after = request.GET.get("after", "")
@@ -39,7 +39,7 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
         "start": start,
         "runs": _runs_to_follow(row) if row.is_final else [],
     }
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "replays/_replay.html", context)
     return page(request, "replays/show.html", context, title=f"Replay #{pk}")
 
@@ -52,7 +52,7 @@ def _runs_to_follow(row: Replay) -> list[int]:
 
 @require_POST
 @needs("jobs.replay_requestrecord")
-def replay_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+def replay_cancel(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Send no more of it."""
     try:
         get_object_or_404(Replay, pk=pk).cancel(at=clock.now())
@@ -64,7 +64,7 @@ def replay_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @needs("jobs.download_artifact")
-def replay_answer(request: HttpRequest, pk: int) -> HttpResponseBase:
+def replay_answer(request: ConsoleRequest, pk: int) -> HttpResponseBase:
     """The whole answer that a replayed request got, as a file."""
     row = get_object_or_404(Resend, pk=pk)
     if not row.sha256:
@@ -80,12 +80,12 @@ def replay_answer(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.retry_run")
-def run_follow_up(request: HttpRequest, number: int) -> HttpResponse:
+def run_follow_up(request: ConsoleRequest, number: int) -> HttpResponse:
     """What would run again with the answers; posted, it starts and leads to the new run."""
     run = find(number)
     if request.method == "POST":
         try:
-            new = follow_up(run, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+            new = follow_up(run, at=clock.now(), by=request.user)
             messages.success(request, f"Run #{new.pk} goes on from run #{run.pk}.")
             return redirect("run", new.pk)
         except ConsoleError as error:

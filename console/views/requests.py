@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.views.access import back, needs
+from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
@@ -26,7 +26,7 @@ MOST_IGNORED: Final = 200
 
 @require_GET
 @needs("jobs.view_requestrecord")
-def requests(request: HttpRequest) -> HttpResponse:
+def requests(request: ConsoleRequest) -> HttpResponse:
     """The open ones by host and reason; with `host` and `reason` those of one group, page by page."""
     host, reason = request.GET.get("host"), request.GET.get("reason")
     if host is not None and reason is not None:
@@ -44,7 +44,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     return page(request, "requests/index.html", context, title="Failed requests")
 
 
-def _group(request: HttpRequest, host: str, reason: str) -> HttpResponse:
+def _group(request: ConsoleRequest, host: str, reason: str) -> HttpResponse:
     rows = RequestRecord.objects.open().filter(host=host, reason=reason)
     before = request.GET.get("before", "")
     older = rows.filter(pk__lt=int(before)) if before.isdecimal() and len(before) < 18 else rows
@@ -62,7 +62,7 @@ def _group(request: HttpRequest, host: str, reason: str) -> HttpResponse:
 
 @require_GET
 @needs("jobs.view_requestrecord")
-def request_shown(request: HttpRequest, pk: int) -> HttpResponse:
+def request_shown(request: ConsoleRequest, pk: int) -> HttpResponse:
     """One failed request: what was sent, each attempt, what came back, and where it belongs."""
     record = get_object_or_404(RequestRecord.objects.newest(), pk=pk)
     context = {
@@ -75,10 +75,10 @@ def request_shown(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @needs("jobs.replay_requestrecord")
-def requests_replay(request: HttpRequest) -> HttpResponse:
+def requests_replay(request: ConsoleRequest) -> HttpResponse:
     """Send the chosen ones again; the answer is the replay's page."""
     try:
-        replay = start_replay(_chosen(request).newest().defer(*TEXTS), at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        replay = start_replay(_chosen(request).newest().defer(*TEXTS), at=clock.now(), by=request.user)
     except ConsoleError as error:
         messages.error(request, str(error))
         return redirect(back(request, "requests"))
@@ -87,7 +87,7 @@ def requests_replay(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs("jobs.dismiss_requestrecord")
-def requests_dismiss(request: HttpRequest) -> HttpResponse:
+def requests_dismiss(request: ConsoleRequest) -> HttpResponse:
     """Take the chosen ones out of the inbox; the reason is asked for."""
     why = request.POST.get("why", "").strip()
     if not why:
@@ -100,7 +100,7 @@ def requests_dismiss(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs("jobs.dismiss_requestrecord")
-def requests_ignore(request: HttpRequest) -> HttpResponse:
+def requests_ignore(request: ConsoleRequest) -> HttpResponse:
     """Keep a host's failed requests out of the inbox from now on."""
     host = request.POST.get("host", "")
     try:
@@ -113,7 +113,7 @@ def requests_ignore(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs("jobs.dismiss_requestrecord")
-def requests_heed(request: HttpRequest) -> HttpResponse:
+def requests_heed(request: ConsoleRequest) -> HttpResponse:
     """Ignore a host no more: what was ignored of it is in the inbox again."""
     host = request.POST.get("host", "")
     try:
@@ -124,7 +124,7 @@ def requests_heed(request: HttpRequest) -> HttpResponse:
     return redirect("requests")
 
 
-def _chosen(request: HttpRequest) -> RequestRecordQuerySet:
+def _chosen(request: ConsoleRequest) -> RequestRecordQuerySet:
     """The open requests that the form names, one by one or all of a host and reason."""
     given: Any = request.POST
     rows = RequestRecord.objects.open()

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.run import find
 from console.views.shell import page
 from jobs import clock
@@ -22,7 +22,7 @@ from jobs.runs.resume import preview, resume
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.retry_run")
-def run_resume(request: HttpRequest, number: int) -> HttpResponse:
+def run_resume(request: ConsoleRequest, number: int) -> HttpResponse:
     """The preview, for htmx its columns alone; posted, it starts the new run and leads to it."""
     run = find(number)
     if request.method == "POST":
@@ -32,14 +32,14 @@ def run_resume(request: HttpRequest, number: int) -> HttpResponse:
             messages.error(request, str(error))
     text = request.POST.get("parameters", "") or request.GET.get("parameters", "")
     shown = {"run": run, "text": text, **_columns(run, text)}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "runs/_resume.html", shown)
     return page(request, "runs/resume.html", shown, title=f"Resume run #{number}")
 
 
-def _started(request: HttpRequest, run: Run) -> HttpResponse:
+def _started(request: ConsoleRequest, run: Run) -> HttpResponse:
     changes = _read(request.POST.get("parameters", ""))
-    new = resume(run, at=clock.now(), by=request.user, parameters=changes)  # type: ignore[arg-type]
+    new = resume(run, at=clock.now(), by=request.user, parameters=changes)
     messages.success(request, f"Run #{new.pk} resumes run #{run.pk}.")
     return redirect("run", new.pk)
 

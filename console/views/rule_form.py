@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.forms.rule_form import RulePageForm
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.rules import find, numbered
 from console.views.shell import page
 from jobs import clock
@@ -22,18 +22,18 @@ from jobs.rules.rehearse import try_rule
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.add_rule")
-def rule_new(request: HttpRequest) -> HttpResponse:
+def rule_new(request: ConsoleRequest) -> HttpResponse:
     return _edit(request, Rule(), "New rule")
 
 
 @require_http_methods(["GET", "POST"])
 @needs("jobs.change_rule")
-def rule_edit(request: HttpRequest, pk: int) -> HttpResponse:
+def rule_edit(request: ConsoleRequest, pk: int) -> HttpResponse:
     row = find(pk)
     return _edit(request, row, row.name)
 
 
-def _edit(request: HttpRequest, row: Rule, title: str) -> HttpResponse:
+def _edit(request: ConsoleRequest, row: Rule, title: str) -> HttpResponse:
     form = RulePageForm(request.POST or None, instance=row, initial=_initial(request))
     if request.method == "POST" and form.is_valid() and _saved(request, form):
         return redirect("rule", form.instance.pk)
@@ -42,15 +42,15 @@ def _edit(request: HttpRequest, row: Rule, title: str) -> HttpResponse:
     return page(request, "rules/edit.html", context, title=title, status=status)
 
 
-def _initial(request: HttpRequest) -> dict[str, Any]:
+def _initial(request: ConsoleRequest) -> dict[str, Any]:
     """What a link to the form asks for: the pipeline that the rule starts from."""
     source = request.GET.get("source", "")
     return {"sources": [int(source)]} if source.isdecimal() and len(source) < 18 else {}
 
 
-def _saved(request: HttpRequest, form: RulePageForm) -> bool:
+def _saved(request: ConsoleRequest, form: RulePageForm) -> bool:
     try:
-        save_rule(form.instance, form.sources, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        save_rule(form.instance, form.sources, at=clock.now(), by=request.user)
     except BadRule as refusal:
         form.refuse(refusal)
         return False
@@ -60,7 +60,7 @@ def _saved(request: HttpRequest, form: RulePageForm) -> bool:
 
 @require_POST
 @needs("jobs.change_rule")
-def rule_proof(request: HttpRequest, pk: int = 0) -> HttpResponse:
+def rule_proof(request: ConsoleRequest, pk: int = 0) -> HttpResponse:
     """What the rule as it is typed would do: with the run that is named, else with the newest that fits."""
     form = RulePageForm(request.POST, instance=find(pk) if pk else Rule())
     form.is_valid()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from console.pages import rules as shown
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
@@ -20,7 +20,7 @@ from jobs.rules.rehearse import Trial, past_run, try_rule
 
 @require_GET
 @needs("jobs.view_rule")
-def rules(request: HttpRequest) -> HttpResponse:
+def rules(request: ConsoleRequest) -> HttpResponse:
     rows = list(shown.rules()[: shown.MOST])
     entries = [{"rule": row, "when": shown.when(row)} for row in rows]
     context = {"entries": entries, "drawing": shown.draw_map(rows), "most": shown.MOST, "colours": shown.COLOURS}
@@ -29,7 +29,7 @@ def rules(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @needs("jobs.view_rule")
-def rule(request: HttpRequest, pk: int) -> HttpResponse:
+def rule(request: ConsoleRequest, pk: int) -> HttpResponse:
     row = find(pk)
     sources = list(row.sources.all())
     last = Firing.objects.filter(rule=row).newest()[: shown.LAST]
@@ -61,7 +61,7 @@ def _neighbours(row: Rule) -> list[Rule]:
 
 @require_GET
 @needs("jobs.test_rule")
-def rule_try(request: HttpRequest, pk: int) -> HttpResponse:
+def rule_try(request: ConsoleRequest, pk: int) -> HttpResponse:
     """What it would do with one run, as the fragment that the page includes."""
     row = find(pk)
     asked = request.GET.get("run", "").strip().removeprefix("#")
@@ -80,10 +80,10 @@ def numbered(text: str) -> Run | None:
 
 @require_POST
 @needs("jobs.change_rule")
-def rule_switch(request: HttpRequest, pk: int, is_enabled: bool) -> HttpResponse:
+def rule_switch(request: ConsoleRequest, pk: int, is_enabled: bool) -> HttpResponse:
     row = find(pk)
     try:
-        switch_rule(row, is_enabled=is_enabled, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        switch_rule(row, is_enabled=is_enabled, at=clock.now(), by=request.user)
         messages.success(request, f"{row} is {'on' if is_enabled else 'off'}.")
     except ConsoleError as refusal:
         messages.error(request, str(refusal))
@@ -92,7 +92,7 @@ def rule_switch(request: HttpRequest, pk: int, is_enabled: bool) -> HttpResponse
 
 @require_POST
 @needs("jobs.delete_rule")
-def rule_delete(request: HttpRequest, pk: int) -> HttpResponse:
+def rule_delete(request: ConsoleRequest, pk: int) -> HttpResponse:
     row = find(pk)
     delete_rule(row)
     messages.success(request, f"{row} was deleted; what it started stays.")

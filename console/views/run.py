@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from console.pages.run_page import LABELS, context
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
@@ -24,10 +24,10 @@ from jobs.runs.retry import retry
 
 @require_GET
 @needs("jobs.view_run")
-def run(request: HttpRequest, number: int) -> HttpResponse:
+def run(request: ConsoleRequest, number: int) -> HttpResponse:
     """The page, or for htmx what it refreshes; an ended run comes without the part that asks again."""
     tab = request.GET.get("tab", "")
-    if tab == "logs" and not request.htmx:  # type: ignore[attr-defined]
+    if tab == "logs" and not request.htmx:
         return redirect("run_logs", number)
     return answer(request, find(number), tab if tab in LABELS else "nodes")  # a log's own script keeps its lines
 
@@ -38,17 +38,17 @@ def find(number: int) -> Run:
     return get_object_or_404(rows.defer("snapshot__content", "pipeline__project__environment"), pk=number)
 
 
-def answer(request: HttpRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
+def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
     """This tab of the run's page: whole, or the fragment that the whole page includes."""
     shown = context(run, tab, clock.now(), request.GET, **asked)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "runs/_run.html", shown)
     return page(request, "runs/show.html", shown, title=f"Run #{run.pk}")
 
 
 @require_POST
 @needs("jobs.cancel_run")
-def run_cancel(request: HttpRequest, number: int) -> HttpResponse:
+def run_cancel(request: ConsoleRequest, number: int) -> HttpResponse:
     """Ask the run to stop."""
     try:
         cancel(find(number), at=clock.now(), by=request.user.get_username())
@@ -60,10 +60,10 @@ def run_cancel(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @needs("jobs.retry_run")
-def run_retry(request: HttpRequest, number: int) -> HttpResponse:
+def run_retry(request: ConsoleRequest, number: int) -> HttpResponse:
     """Start it once more; the answer is the new run's page."""
     try:
-        again = retry(find(number), at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        again = retry(find(number), at=clock.now(), by=request.user)
         messages.success(request, f"Run #{again.pk} does run #{number} again.")
         return redirect("run", again.pk)
     except ConsoleError as error:
@@ -73,7 +73,7 @@ def run_retry(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @needs("jobs.start_pipeline")
-def run_priority(request: HttpRequest, number: int) -> HttpResponse:
+def run_priority(request: ConsoleRequest, number: int) -> HttpResponse:
     """Let what waits of it go before others, or after them."""
     asked = request.POST.get("priority", "")
     priority = int(asked) if asked.isdecimal() and len(asked) == 1 else -1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.pages.complete_search import completions
 from console.pages.run_list import SCREEN, Screen, rows, screen
 from console.pages.search import parse
-from console.views.access import back, needs
+from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError
@@ -25,10 +25,10 @@ from jobs.runs.retry import retry
 
 @require_GET
 @needs("jobs.view_run")
-def runs(request: HttpRequest) -> HttpResponse:
+def runs(request: ConsoleRequest) -> HttpResponse:
     """The page; for htmx with `rows=` those rows alone, until the last of them has ended."""
     at = clock.now()
-    if request.htmx and "rows" in request.GET:  # type: ignore[attr-defined]
+    if request.htmx and "rows" in request.GET:
         shown = Screen(rows(_numbers(request.GET["rows"].split(","))))
         return render(request, "runs/_live_rows.html", {"screen": shown, "at": at})
     search = parse(request.GET.get("q", ""))
@@ -39,14 +39,14 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @needs("jobs.view_run")
-def runs_complete(request: HttpRequest) -> HttpResponse:
+def runs_complete(request: ConsoleRequest) -> HttpResponse:
     """What may follow what stands in the search box."""
     return render(request, "runs/_completions.html", {"completions": completions(request.GET.get("q", ""))})
 
 
 @require_POST
 @needs("jobs.cancel_run")
-def runs_cancel(request: HttpRequest) -> HttpResponse:
+def runs_cancel(request: ConsoleRequest) -> HttpResponse:
     """Ask the chosen runs to stop."""
     _each(request, "asked to stop", lambda run, at: cancel(run, at=at, by=request.user.get_username()))
     return redirect(back(request, "runs"))
@@ -54,13 +54,13 @@ def runs_cancel(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs("jobs.retry_run")
-def runs_retry(request: HttpRequest) -> HttpResponse:
+def runs_retry(request: ConsoleRequest) -> HttpResponse:
     """Start the chosen runs once more."""
-    _each(request, "started again", lambda run, at: retry(run, at=at, by=request.user))  # type: ignore[arg-type]
+    _each(request, "started again", lambda run, at: retry(run, at=at, by=request.user))
     return redirect(back(request, "runs"))
 
 
-def _each(request: HttpRequest, done: str, act: Callable[[Run, datetime], Run]) -> None:
+def _each(request: ConsoleRequest, done: str, act: Callable[[Run, datetime], Run]) -> None:
     """Act on each chosen run and say how many it was; those that refuse say why."""
     count, at = 0, clock.now()
     for run in Run.objects.filter(pk__in=_numbers(request.POST.getlist("run"))).newest():

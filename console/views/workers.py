@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.views.access import needs
+from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import RequestError
@@ -31,10 +31,10 @@ DONE = {
 
 @require_GET
 @needs("jobs.view_worker")
-def workers(request: HttpRequest) -> HttpResponse:
+def workers(request: ConsoleRequest) -> HttpResponse:
     """The page, or for htmx its cards."""
     shown = _shown(clock.now())
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "workers/_workers.html", shown)
     return page(request, "workers/index.html", shown, title="Workers")
 
@@ -68,7 +68,7 @@ def _findings(at: datetime) -> list[Finding]:
 
 @require_POST
 @needs("jobs.control_worker")
-def worker_control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+def worker_control(request: ConsoleRequest, pk: int, verb: str) -> HttpResponse:
     """Pause, resume or drain it."""
     worker = get_object_or_404(Worker, pk=pk)
     try:
@@ -81,7 +81,7 @@ def worker_control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 
 @require_POST
 @needs("jobs.control_worker")
-def worker_slots(request: HttpRequest, pk: int) -> HttpResponse:
+def worker_slots(request: ConsoleRequest, pk: int) -> HttpResponse:
     """Give it another number of slots."""
     worker = get_object_or_404(Worker, pk=pk)
     asked = request.POST.get("slots", "").strip()
