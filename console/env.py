@@ -138,6 +138,9 @@ def embedded_socket(var: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"kc-{os.getuid()}-{digest}" / "redis.sock"
 
 
+DATABASES = ("sqlite", "postgres", "postgresql")
+
+
 def read(environ: Mapping[str, str]) -> Environment:
     """The settings in this environment; ImproperlyConfigured says what is wrong with which."""
     reader = Reader(environ)
@@ -145,33 +148,20 @@ def read(environ: Mapping[str, str]) -> Environment:
     bind = reader.text("CONSOLE_BIND", "127.0.0.1")
     hosts = reader.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
     url = reader.url("CONSOLE_URL", DEFAULT_URL, ("http", "https")).rstrip("/")
-    trusted_origins = reader.words("CSRF_TRUSTED_ORIGINS", "")
-    is_https = reader.flag("CONSOLE_HTTPS", False)
-    is_public = is_https or any(map(_is_elsewhere, [url, *trusted_origins, *hosts]))
-    keys = reader.words("CONSOLE_ENCRYPTION_KEYS", "") or [
-        kept_secret(var / "encryption_key", lambda: Fernet.generate_key().decode())
-    ]
-    for key in keys:
-        try:
-            Fernet(key)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes in URL-safe base64, as Fernet.generate_key() makes them."
-            ) from error
+    origins, is_https = reader.words("CSRF_TRUSTED_ORIGINS", ""), reader.flag("CONSOLE_HTTPS", False)
+    is_public = is_https or any(map(_is_elsewhere, [url, *origins, *hosts]))
     return Environment(
         var=var,
         debug=reader.flag("DEBUG", False),
         secret_key=reader.text("SECRET_KEY") or kept_secret(var / "secret_key", lambda: secrets.token_urlsafe(50)),
-        encryption_keys=keys,
+        encryption_keys=_encryption_keys(reader, var),
         allowed_hosts=hosts,
-        trusted_origins=trusted_origins,
+        trusted_origins=origins,
         bind=bind,
         url=url,
         is_https=is_https,
         time_zone=reader.zone("TIME_ZONE", "UTC"),
-        database_url=reader.url(
-            "DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", ("sqlite", "postgres", "postgresql")
-        ),
+        database_url=reader.url("DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", DATABASES),
         redis_url=reader.url("REDIS_URL", f"unix://{embedded_socket(var)}", ("redis", "rediss", "unix")),
         artifact_store=reader.text("ARTIFACT_STORE", str(var / "artifacts")),
         artifact_limit_mb=reader.number("CONSOLE_ARTIFACT_LIMIT_MB", 1024, least=1, most=1_000_000),
@@ -191,6 +181,20 @@ def read(environ: Mapping[str, str]) -> Environment:
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
     )
+
+
+def _encryption_keys(reader: Reader, var: Path) -> list[str]:
+    keys = reader.words("CONSOLE_ENCRYPTION_KEYS", "") or [
+        kept_secret(var / "encryption_key", lambda: Fernet.generate_key().decode())
+    ]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes in URL-safe base64, as Fernet.generate_key() makes them."
+            ) from error
+    return keys
 
 
 def _anonymous_api(reader: Reader, *, is_public: bool, is_local: bool) -> str:

@@ -99,6 +99,18 @@ def test_the_halls_stay_small() -> None:
     assert len([file for file in (ROOT / "jobs").glob("*.py") if file.name != "__init__.py"]) <= 12
 
 
+def test_no_function_is_longer_than_a_page() -> None:
+    long = [
+        f"{file.relative_to(ROOT)}: {node.name}"
+        for side in SIDES
+        for file in (ROOT / side).rglob("*.py")
+        if "migrations" not in file.parts
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 40
+    ]
+    assert long == []
+
+
 def test_the_wire_loads_nothing_beyond_the_standard_library() -> None:
     code = "import sys, kedro_console.wire as w; print('\\n'.join(sys.modules))"
     ended = subprocess.run(

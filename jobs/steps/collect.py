@@ -68,11 +68,9 @@ class Collector:
         self.failure: wire.RunFailed | None = None
         self.refusal: wire.StepRefused | None = None
         self.exit: wire.ChildExited | None = None
-        self.has_begun = False
-        self.has_asked = False
-        """Whether a node asked the console anything: only then may the step hold a quota."""
-        self.is_waiting = False
-        self.is_finished = False
+        self.has_begun = self.has_asked = False
+        """Has a node asked the console anything? Only then may the step hold a quota."""
+        self.is_waiting = self.is_finished = False
         self._requests = requests.Taken()
         self._ended: list[str] = []
         self._is_awaited = False

@@ -195,17 +195,7 @@ def main() -> None:
     packets = socket.socket(fileno=arguments.packets)
     reporter = Reporter(packets)
     place = Place(Path(arguments.project), arguments.env)
-    bytecode.distrust_old_bytecode()
-    masking.use_key(Path(arguments.learned))
-    known = learned.Learned.read(Path(arguments.learned), place.project_path, place.env)
-    warmth, error = None, None
-    found = record.begin()
-    logs.echoes = False
-    try:
-        warmth = warm.warm_up(place.project_path, place.env, known.modules)
-    except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
-        error = caught
-    record.end(found)
+    found, warmth, error = _warm_up(place, Path(arguments.learned))
     fresh = None if arguments.at_once else Freshness(found, place.project_path, place.project_path)
     reporter.send_ready()
     if fresh:
@@ -228,6 +218,22 @@ def main() -> None:
             end.tell(caught, place.project_path)
     end.close_up(is_copy=False)
     sys.exit(end.code)
+
+
+def _warm_up(place: Place, folder: Path) -> tuple[record.Record, warm.Warmth | None, BaseException | None]:
+    """What was read to load the project, and what came of it: it is warm, or what it raised."""
+    bytecode.distrust_old_bytecode()
+    masking.use_key(folder)
+    known = learned.Learned.read(folder, place.project_path, place.env)
+    warmth, error = None, None
+    found = record.begin()
+    logs.echoes = False
+    try:
+        warmth = warm.warm_up(place.project_path, place.env, known.modules)
+    except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
+        error = caught
+    record.end(found)
+    return found, warmth, error
 
 
 def _start_over(words: list[str], environment: dict[str, str]) -> None:

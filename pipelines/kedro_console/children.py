@@ -61,10 +61,9 @@ class Child:
         selector: selectors.BaseSelector,
         learn: Callable[[list[str]], None],
     ) -> None:
-        self.pid = pid
-        self.mode = mode
-        self.request = request
-        self.talk = talk
+        self.pid, self.mode, self.channels = pid, mode, channels
+        self.request, self.talk = request, talk
+        self._selector, self._learn = selector, learn
         self._started = time.monotonic()
         self._warm_since = self._started if mode == "fork" else None
         self._is_silent = True  # no event yet
@@ -75,9 +74,6 @@ class Child:
         self.held_until = request.held_until and max(request.held_until, self._started + UNHELD_SECONDS)
         self.next_measure = self._started + MEASURE_SECONDS
         self.status: int | None = None
-        self.channels = channels
-        self._selector = selector
-        self._learn = learn
         self._peak = 0
         self._told = (0, 0.0)  # bytes, when
         self._over_limit = 0
@@ -92,8 +88,7 @@ class Child:
         self._tasks: list[dict[str, Any]] = []  # saves that its end may complete
         self._moved: tuple[int, float] | None = None  # since it ends: processor time, and when that grew last
         self.renewal: renewals.Renewal | None = None
-        self._is_reading = False
-        self._is_closed = False
+        self._is_reading = self._is_closed = False
         talk.low = self.resume
         self.resume()
 
