@@ -23,11 +23,10 @@ class Notices:
 
     def __init__(self, files: Iterable[str]) -> None:
         self.fd = processes.open_notices()
-        self._is_whole = self.fd >= 0
         mounts = _mounts()
-        for place in sorted(_places(files)):
-            if self._is_whole:
-                self._is_whole = _is_local(place, mounts) and processes.watch(self.fd, place, WRITTEN)
+        self._is_whole = self.fd >= 0 and all(
+            _is_local(place, mounts) and processes.watch(self.fd, place, WRITTEN) for place in _places(files)
+        )
         if not self._is_whole:
             self.close()
 
