@@ -115,7 +115,7 @@ def test_an_artifact_is_listed_and_downloaded_whole_and_in_parts(analyst) -> Non
 
 
 def test_a_job_says_what_it_left_behind_and_is_not_kept(viewer) -> None:
-    run = make_run()
+    run = make_run().start(at=AT, by="t")
     facts = {
         "name": "a.tsv",
         "dataset": "d",
