@@ -266,8 +266,10 @@ class Child:
         self.is_stopped = True
         if stage == "kill":
             self.kill()
-        else:
+        elif processes.is_group_alive(self.pid):
             processes.kill_group(self.pid, SIGNALS[stage])
+        else:  # it was born this moment, and has no group yet
+            processes.kill(self.pid, SIGNALS[stage])
 
     def answer(self, message: wire.Answered) -> None:
         """Hands an answer on; a child that has ended, or does not read, has no use for it."""

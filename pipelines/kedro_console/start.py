@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -38,10 +39,12 @@ class Waiting:
 def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
     """A copy of this process, which raises `Forked` there; `ours` are the sockets and fds of the host, closed in it."""
     channels = Channels()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # one that comes too early waits for the child
     pid = os.fork()
     if pid == 0:
         _close((*ours, channels.packets, channels.log))
         raise child.Forked(child.Birth(request, place, warmth, channels.child_packets, channels.child_log))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     channels.close_child_ends()
     return pid, channels
 

@@ -429,6 +429,14 @@ def test_an_interrupted_run_says_so(playground):
     assert said.one(wire.NodeFailed).failure.exception == "KeyboardInterrupt"
 
 
+def test_an_interrupt_in_the_moment_of_its_birth_reaches_the_child(playground):
+    """As for a run that is cancelled while its host is still loading the project."""
+    for _ in range(10):
+        said = playground.begin(parameters={"code": ASLEEP})
+        said.stop("interrupt")
+        assert said.finish().one(wire.RunFailed).reason == "interrupted"
+
+
 @pytest.mark.parametrize(("stage", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
 def test_a_stop_ends_the_child_by_its_signal(playground, stage, number):
     said = begin(playground, ASLEEP, "asleep")
