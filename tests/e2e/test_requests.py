@@ -21,7 +21,7 @@ from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project, Replay, RequestRecord, Resend, Run
 from jobs.resends import replay as story
-from jobs.resends.grants import Leave
+from jobs.resends.grants import Permission
 from jobs.resends.replay import replay, send_unheard_replays, start_replay
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
@@ -245,7 +245,7 @@ def test_a_long_wait_for_the_quota_gives_the_worker_back(
 ) -> None:
     started = start_replay([failing(shop, api)], at=clock.now())
     due = clock.now() + timedelta(hours=1)
-    monkeypatch.setattr(story, "leave", lambda turn, at: Leave(False, due, "The quota chat opens at 14:05."))
+    monkeypatch.setattr(story, "ask", lambda turn, at: Permission(False, due, "The quota chat opens at 14:05."))
     assert replay(started.pk, worker_name="w1")
     started.refresh_from_db()
     assert (started.status, started.eligible_at, started.wait_reason) == (
