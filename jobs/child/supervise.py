@@ -36,6 +36,8 @@ IDLE_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 0.2
 STALE_TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
+BIRTH_SECONDS: Final = 1.0
+"""So long a stop waits for a host that is still loading the project and has no child for this step yet."""
 LEAVE_SECONDS: Final = 1.0
 """So long a child may take to leave even where a stop has no grace."""
 
@@ -98,7 +100,7 @@ class Supervision:
         self._questions: deque[wire.Asked] = deque()
         self._untold = mine.others
         self._stage = ""
-        self._stage_at = 0.0
+        self._stage_at = self._unborn_until = 0.0
         self._started = time.monotonic()
 
     def run(self) -> Claim | None:
@@ -267,7 +269,8 @@ class Supervision:
         """Leave the conversation: closing the connection makes the host kill the child's process group."""
         if self.hold.is_handed_back:
             self.ending.is_handed_back = True
-        return self.hold.is_lost or self.hold.is_handed_back
+        is_unborn = bool(self._stage) and not self.collector.has_begun and time.monotonic() >= self._unborn_until
+        return self.hold.is_lost or self.hold.is_handed_back or is_unborn
 
     def _write_if_due(self) -> None:
         if not self.collector.is_due:
@@ -286,7 +289,8 @@ class Supervision:
         if limit := self.pipeline.time_limit_seconds:
             waits.append(max(0.0, self._started + limit - time.monotonic()))
         if self._stage:
-            waits.append(max(0.0, self._stage_at - time.monotonic()))
+            next_at = self._stage_at if self.collector.has_begun else min(self._stage_at, self._unborn_until)
+            waits.append(max(0.0, next_at - time.monotonic()))
         return min(waits)
 
     def _press_on(self) -> None:
@@ -299,6 +303,8 @@ class Supervision:
             self.ending.is_stop_asked = True
         if not (self.ending.is_stop_asked or self.ending.is_timed_out) or time.monotonic() < self._stage_at:
             return
+        if not self._stage:
+            self._unborn_until = time.monotonic() + BIRTH_SECONDS
         following = {"": "interrupt", "interrupt": "terminate", "terminate": "kill", "kill": "kill"}
         self._stage = following[self._stage]
         wait = self.pipeline.grace_seconds if self._stage == "interrupt" else KILL_AFTER_TERMINATE_SECONDS

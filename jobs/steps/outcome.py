@@ -68,7 +68,7 @@ def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
         return Status.CANCELLED, "", False  # also while the project is imported, which then says that it could not be
     if ending.sentence:
         return Status.FAILED, ending.sentence, False
-    if seen.refusal:
+    if seen.refusal and not ending.is_timed_out:  # else it is only that loading the project was interrupted
         return Status.FAILED, seen.refusal.sentence, False
     if seen.is_finished:
         return Status.SUCCEEDED, "", False

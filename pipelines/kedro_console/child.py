@@ -229,6 +229,7 @@ def _warm_up(place: Place, folder: Path) -> tuple[record.Record, warm.Warmth | N
     found = record.begin()
     logs.echoes = False
     try:
+        processes.hear_interrupts()
         warmth = warm.warm_up(place.project_path, place.env, known.modules)
     except BaseException as caught:  # noqa: BLE001  (project code: told to whoever asks for a step)
         error = caught

@@ -127,25 +127,31 @@ def handler_files() -> set[int]:
 def _open_objects() -> str:
     """Objects that act when they die: writers without a file of their own, suspended generators, any `__del__`."""
     known = gc.get_objects()
-    acting = {cls for cls in set(map(type, known)) if acts_at_its_end(cls)}
-    for each in compress(known, map(acting.__contains__, map(type, known))):  # at each step: no loop of Python's own
+    types = list(map(type, known))
+    numbers = list(map(id, types))  # a class need not be hashable
+    acting = {number for number, cls in dict(zip(numbers, types)).items() if acts_at_its_end(cls)}
+    for each in compress(known, map(acting.__contains__, numbers)):  # asked at each step: no loop over all in Python
         if is_unfinished(each):
             return f"an object of type {type(each).__name__} is not closed"
     return ""
 
 
 def acts_at_its_end(cls: type) -> bool:
-    try:
-        type.__getattribute__(cls, "__del__")  # not `hasattr`, which a metaclass may answer in its own way
-    except AttributeError:
+    if _is_one_of(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES:
         return False
-    return not (issubclass(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES)
+    return any("__del__" in vars(each) for each in cls.__mro__)
+
+
+def _is_one_of(cls: type, known: tuple[type, ...]) -> bool:
+    """As `issubclass`, but nothing of the class's own is asked: its metaclass may forbid to compare or to hash it."""
+    return any(base is each for base in cls.__mro__ for each in known)
 
 
 def is_unfinished(each: Any) -> bool:
     """Whether this object, whose type acts at its end, still has something to do then."""
-    if type(each) in PAUSED:
-        return PAUSED[type(each)](each).endswith("SUSPENDED")
+    for cls, state_of in PAUSED.items():
+        if type(each) is cls:
+            return state_of(each).endswith("SUSPENDED")
     try:
         if getattr(each, "closed", False) is True:
             return False

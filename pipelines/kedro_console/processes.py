@@ -25,6 +25,15 @@ def adopt_orphans() -> None:
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def hold_interrupts() -> None:
+    """Around the birth of a child: an interrupt that comes too early waits until the child can be interrupted."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def hear_interrupts() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def open_notices() -> int:
     """An inotify instance that never blocks; -1 when the kernel gives none."""
     return int(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))

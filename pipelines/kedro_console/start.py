@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kedro_console import child, warm, wire
+from kedro_console import child, processes, warm, wire
 from kedro_console.children import Channels
 from kedro_console.work import Place
 
@@ -39,12 +38,12 @@ class Waiting:
 def fork(request: wire.StepStarted, place: Place, warmth: warm.Warmth, ours: Iterable[Any]) -> tuple[int, Channels]:
     """A copy of this process, which raises `Forked` there; `ours` are the sockets and fds of the host, closed in it."""
     channels = Channels()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # one that comes too early waits for the child
+    processes.hold_interrupts()
     pid = os.fork()
     if pid == 0:
         _close((*ours, channels.packets, channels.log))
         raise child.Forked(child.Birth(request, place, warmth, channels.child_packets, channels.child_log))
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    processes.hear_interrupts()
     channels.close_child_ends()
     return pid, channels
 
@@ -65,6 +64,7 @@ def stand_by(place: Place, learned_folder: Path) -> Waiting:
     passed = (channels.child_packets.fileno(), request)
     command = [sys.executable, "-m", "kedro_console.child", "--packets", str(passed[0]), "--request", str(request),
                "--project", str(place.project_path), "--env", place.env, "--learned", str(learned_folder)]  # fmt: skip
+    processes.hold_interrupts()
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -74,6 +74,7 @@ def stand_by(place: Place, learned_folder: Path) -> Waiting:
         cwd=place.project_path,
         start_new_session=True,
     )
+    processes.hear_interrupts()
     process.returncode = 0  # the host waits for its children itself; Popen must not reap this one
     channels.close_child_ends()
     return Waiting(process.pid, channels, request)

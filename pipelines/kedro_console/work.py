@@ -113,7 +113,7 @@ class Work:
         hooks = self._hooks_of(request)
         started = time.monotonic()
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            processes.hear_interrupts()
             if request.function:
                 handlers.release(is_first=True)()
                 value = call.call(request.function, request.arguments)

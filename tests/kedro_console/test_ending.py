@@ -124,6 +124,20 @@ def test_a_step_after_which_nothing_is_open_ends_at_once(playground: HostProcess
     assert not [event for event in said.all(wire.DatasetSaved) if event.kept]
 
 
+def test_classes_that_answer_in_their_own_way_are_seen_too(host_of: Any) -> None:
+    """A metaclass may make its classes unhashable, or have an answer to every name."""
+    body = (
+        "class Meta(type):\n    def __eq__(cls, other):\n        return True\n"
+        "    def __getattr__(cls, name):\n        return name\n"
+        "class Will(metaclass=Meta):\n    def __del__(self):\n        print('my last will')\n"
+        "class Quiet(metaclass=Meta):\n    pass\n"
+        "KEPT = []\n\ndef work():\n    KEPT.extend([Quiet(), Will()])\n    return 1"
+    )
+    said = host_of(**one_node(body)).run()
+    assert said.one(wire.RunFinished) and said.one(wire.ChildExited).exit_code == 0
+    assert "my last will" in said.text
+
+
 def test_what_an_object_prints_when_it_dies_is_in_the_log(host_of: Any) -> None:
     body = (
         "class Will:\n    def __del__(self):\n        print('my last will')\n        raise ValueError('too late')\n"

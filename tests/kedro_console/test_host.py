@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import stat
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -435,6 +436,18 @@ def test_an_interrupt_in_the_moment_of_its_birth_reaches_the_child(playground):
         said = playground.begin(parameters={"code": ASLEEP})
         said.stop("interrupt")
         assert said.finish().one(wire.RunFailed).reason == "interrupted"
+
+
+@pytest.mark.parametrize("mode", ["standby", "cold"])
+def test_an_interrupt_in_the_moment_of_its_birth_reaches_a_process_of_its_own(host_of, mode):
+    nodes = f"def work():\n{textwrap.indent(ASLEEP, '    ')}\n"
+    host = host_of("--mode", mode, **one_node(nodes))
+    for _ in range(3):
+        said = host.begin()
+        said.stop("interrupt")
+        said.finish()
+        assert said.all(wire.RunFailed) or said.one(wire.StepRefused).failure.exception == "KeyboardInterrupt"
+        assert "asleep" not in said.text
 
 
 @pytest.mark.parametrize(("stage", "number"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
