@@ -76,6 +76,9 @@ def test_a_worker_is_made_larger_and_smaller_while_it_works(toy: Project, tmp_pa
         live.until(lambda: busy(1, first), what="one at a time")
         row("elastic").resize(3, at=clock.now(), by="olga")
         live.until(lambda: busy(3, first), seconds=30, what="three at a time")
+        live.until(
+            lambda: row("elastic").slots == 3, seconds=30, what="its row says three"
+        )  # else “one” is said of before
         row("elastic").resize(1, at=clock.now(), by="olga")
         live.until(lambda: row("elastic").slots == 1, seconds=30, what="one slot again")
         stop(first)
