@@ -12,6 +12,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
+STATFS_BYTES = 512  # more than the structure has on any machine; the kind comes first
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,6 +44,14 @@ def open_notices() -> int:
 def watch(fd: int, path: str, events: int) -> bool:
     """Has an inotify instance tell of these events there; False when it cannot."""
     return bool(_libc.inotify_add_watch(fd, os.fsencode(path), events) >= 0)
+
+
+def file_system(path: str) -> int:
+    """The kind of file system that a path lies on, as the kernel numbers it; 0 when that cannot be told."""
+    found = ctypes.create_string_buffer(STATFS_BYTES)
+    if _libc.statfs(os.fsencode(path), found):
+        return 0
+    return ctypes.c_long.from_buffer(found).value & 0xFFFFFFFF
 
 
 def children_of(pid: int) -> list[int]:

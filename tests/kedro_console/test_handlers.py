@@ -305,3 +305,13 @@ logging.getLogger("x").warning("a job began", extra={{"job": 7}})
 def test_what_a_layout_shows_of_the_projects_own_fields_is_in_the_line(run_body, style, shown):
     lines = [line.text for line in run_body(WITH_FIELDS.format(style=style)).lines() if "a job began" in line.text]
     assert lines == [shown]
+
+
+@pytest.mark.parametrize(("style", "layout"), [("{", "{job:>3}|{message}"), ("$", "${job}|${message}")])
+def test_a_layout_in_another_style_is_read_as_well(run_body, style, layout):
+    body = (
+        f"import logging\nlogging.basicConfig(level='INFO', force=True, style={style!r}, format={layout!r})\n"
+        "logging.getLogger('x').warning('a job began', extra={'job': 7})"
+    )
+    lines = [line.text for line in run_body(body).lines() if "a job began" in line.text]
+    assert lines == [{"{": "  7|a job began", "$": "7|a job began"}[style]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kedro_console import notices
+from kedro_console import notices, processes
 from kedro_console.notices import Notices
 
 
@@ -70,16 +70,16 @@ def test_there_are_none_for_a_folder_that_is_gone(module: Path) -> None:
     assert not Notices([str(module), str(module.parent / "gone/one.py")]).are_quiet()
 
 
-def test_there_are_none_for_file_systems_that_others_write_to(module: Path, tmp_path: Path, monkeypatch) -> None:
-    mounts = tmp_path / "mountinfo"
-    here = str(module.parents[1]).replace(" ", "\\040")
-    mounts.write_text(
-        "22 1 0:21 / / rw,relatime - ext4 /dev/vda rw\n"
-        f"23 22 0:22 / {here} rw,relatime shared:1 - nfs4 server:/home rw\n"
-    )
-    monkeypatch.setattr(notices, "MOUNTS", mounts)
+def test_there_are_none_for_file_systems_that_others_write_to(module: Path, monkeypatch) -> None:
+    nfs = 0x6969
+    monkeypatch.setattr(notices.processes, "file_system", lambda path: nfs)
     assert not Notices([str(module)]).are_quiet()
-    assert Notices([str(tmp_path / "mountinfo")]).are_quiet()
+
+
+def test_the_kernel_says_what_a_file_lies_on(module: Path) -> None:
+    assert processes.file_system("/proc") == 0x9FA0
+    assert processes.file_system(str(module)) == processes.file_system(str(module.parent)) != 0
+    assert processes.file_system("/no/such/place") == 0
 
 
 def test_there_are_none_when_the_kernel_gives_no_more(module: Path, monkeypatch) -> None:
