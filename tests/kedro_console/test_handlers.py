@@ -307,7 +307,7 @@ def test_what_a_layout_shows_of_the_projects_own_fields_is_in_the_line(run_body,
     assert lines == [shown]
 
 
-@pytest.mark.parametrize(("style", "layout"), [("{", "{job:>3}|{message}"), ("$", "${job}|${message}")])
+@pytest.mark.parametrize(("style", "layout"), [("{", "{job:>3}|{message}"), ("$", "$job|$message")])
 def test_a_layout_in_another_style_is_read_as_well(run_body, style, layout):
     body = (
         f"import logging\nlogging.basicConfig(level='INFO', force=True, style={style!r}, format={layout!r})\n"
