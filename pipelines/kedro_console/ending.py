@@ -137,9 +137,9 @@ def _open_objects() -> str:
 
 
 def acts_at_its_end(cls: type) -> bool:
-    if _is_one_of(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES:
+    if not any("__del__" in vars(each) for each in cls.__mro__):
         return False
-    return any("__del__" in vars(each) for each in cls.__mro__)
+    return not (_is_one_of(cls, HARMLESS) or str(cls.__module__).partition(".")[0] in HARMLESS_MODULES)
 
 
 def _is_one_of(cls: type, known: tuple[type, ...]) -> bool:
