@@ -9,8 +9,9 @@ from csp.constants import SELF
 from django.urls import reverse_lazy
 
 from console.env import BASE, ENV, embedded_socket, passed_on
+from kedro_console import __version__
 
-VERSION = "0.1.0"
+VERSION = __version__
 BASE_DIR = BASE
 VAR = ENV.var
 DEBUG = ENV.debug

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kedro_console import __version__
 from kedro_console.wire import MESSAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
+LINKING = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md"))]
 READERS = {"text", "flag", "number", "words", "choice", "url", "zone"}
 
 
@@ -78,7 +80,7 @@ def test_what_is_not_in_the_docs_is_noticed() -> None:
     assert not in_docs("CONSOLE_VARIETY") and not in_docs("jobs.E999")
 
 
-@pytest.mark.parametrize("file", PAGES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", LINKING, ids=lambda file: str(file.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(file: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", file.read_text())
     missing = [link for link in links if not (file.parent / link).exists()]
@@ -116,3 +118,9 @@ def test_a_stranger_finds_every_stop_of_the_walk(way: str) -> None:
 
 def test_the_walk_has_the_ways_that_matter() -> None:
     assert len(walks()) == 5
+
+
+def test_the_newest_release_in_the_changelog_is_the_version() -> None:
+    releases = re.findall(r"^## (\d+\.\d+\.\d+) – \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert releases[0] == __version__
+    assert sorted(releases, key=lambda each: [int(part) for part in each.split(".")], reverse=True) == releases
