@@ -13,7 +13,7 @@ from kedro_console.wire import MESSAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
-LINKING = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md"))]
+LINKING = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 READERS = {"text", "flag", "number", "words", "choice", "url", "zone"}
 
 
@@ -124,3 +124,8 @@ def test_the_newest_release_in_the_changelog_is_the_version() -> None:
     releases = re.findall(r"^## (\d+\.\d+\.\d+) – \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert releases[0] == __version__
     assert sorted(releases, key=lambda each: [int(part) for part in each.split(".")], reverse=True) == releases
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = [int(file.name[:4]) for file in sorted((ROOT / "docs/decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
