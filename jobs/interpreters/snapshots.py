@@ -256,7 +256,7 @@ def _register_pipelines(project: Project, snapshot: Snapshot, unread: list[str])
 
 
 def _read(project: Project, env: str, seconds: float) -> dict[str, Any]:
-    command = [project.interpreter, "-m", "kedro_console.snapshot", "--project", project.path]
+    command = [project.interpreter, "-m", "kedro_console.reading.snapshot", "--project", project.path]
     if env:
         command += ["--env", env]
     if not project.folder.is_dir():

@@ -73,7 +73,7 @@ def drop(project: Project, urls: Collection[str]) -> None:
 
 def _ask(project: Project, *arguments: str) -> bytes:
     """Have the project's own Python do it: it has the credentials, and the packages that open the address."""
-    command = [project.interpreter, "-m", "kedro_console.shelf", *arguments]
+    command = [project.interpreter, "-m", "kedro_console.child.shelf", *arguments]
     try:
         ended = subprocess.run(
             command, env=child_environment(project), capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL

@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from kedro_console import here, wire
-from kedro_console.keep import Keeper
+from kedro_console import wire
+from kedro_console.line import here
+from kedro_console.line.keep import Keeper
 
 keeper: Keeper | None = None
 """Set by the child that runs the step."""
@@ -25,7 +26,7 @@ keeper: Keeper | None = None
 def keep(content: str | os.PathLike[str] | bytes, name: str = "") -> bool:
     """Keep the file of this path, or these bytes under `name`; whether somebody keeps it.
 
-    Raises `kedro_console.keep.KeepError` for a file outside the project, in conf/, or beyond the size limit.
+    Raises `kedro_console.line.keep.KeepError` for a file outside the project, in conf/, or beyond the size limit.
     """
     if keeper is None or not here.is_supervised():
         return False

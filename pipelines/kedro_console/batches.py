@@ -29,7 +29,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Union
 
-from kedro_console import here, wire
+from kedro_console import wire
+from kedro_console.line import here
 
 CHUNK = 1_000
 CHUNK_BYTES = 110_000
@@ -109,7 +110,7 @@ class _Console:
 def _store() -> Store:
     if here.is_supervised():
         return _Console()
-    from kedro_console import batches_file
+    from kedro_console.loading import batches_file
 
     return batches_file.store()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
-from kedro_console import batches_file
+from kedro_console.loading import batches_file
 
 
 class BatchHooks:

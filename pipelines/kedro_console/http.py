@@ -20,8 +20,9 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Any
 
-from kedro_console import here, traffic
-from kedro_console.retry_after import seconds_asked
+from kedro_console.line import here
+from kedro_console.traffic import traffic
+from kedro_console.traffic.retry_after import seconds_asked
 
 logger = logging.getLogger(__name__)
 

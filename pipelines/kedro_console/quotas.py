@@ -19,7 +19,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from kedro_console import here, limits
+from kedro_console.line import here
+from kedro_console.traffic import limits
 
 logger = logging.getLogger(__name__)
 

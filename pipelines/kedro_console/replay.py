@@ -12,8 +12,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from kedro_console import failures, masking
-from kedro_console.traffic import RESPONSE_BYTES, shown
+from kedro_console.traffic.traffic import RESPONSE_BYTES, shown
+from kedro_console.words import failures, masking
 
 MOST_BYTES = 50 * 1024 * 1024
 NOT_SENT_AGAIN = frozenset({"host", "content-length", "connection", "accept-encoding", "transfer-encoding"})
@@ -102,7 +102,7 @@ def answers() -> list[dict[str, Any]]:
         for answer in replay.answers():
             rows += json.loads(answer["text"])["rows"]
     """
-    from kedro_console import here
+    from kedro_console.line import here
 
     if not here.is_supervised():
         return []

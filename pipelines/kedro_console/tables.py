@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro_console.columns import LoadError
-from kedro_console.load import Loaded, load
+from kedro_console.loading.columns import LoadError
+from kedro_console.loading.load import Loaded, load
 
 __all__ = ["LoadError", "Loaded", "load"]
 
@@ -29,7 +29,7 @@ __all__ = ["LoadError", "Loaded", "load"]
 def __getattr__(name: str) -> Any:
     """The dataset needs Kedro, the rest does not."""
     if name == "LoadedTable":
-        from kedro_console.loaded_table import LoadedTable
+        from kedro_console.loading.loaded_table import LoadedTable
 
         return LoadedTable
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

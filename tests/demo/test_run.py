@@ -136,7 +136,7 @@ def test_no_hook_keeps_the_demo_in_one_process_when_its_api_is_served_elsewhere(
     code = (
         "from kedro.framework.startup import bootstrap_project\n"
         f"bootstrap_project({os.fspath(PROJECT)!r})\n"
-        "from kedro_console import hooks_seen\n"
+        "from kedro_console.reading import hooks_seen\n"
         "print([reason for hook in hooks_seen.read() for reason in hook.reasons if not hook.plugin])"
     )
 

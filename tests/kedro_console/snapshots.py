@@ -24,7 +24,7 @@ def run_snapshot(
 ) -> subprocess.CompletedProcess[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KEDRO", "DJANGO"))}
     return subprocess.run(
-        [python, "-m", "kedro_console.snapshot", "--project", str(project), *options],
+        [python, "-m", "kedro_console.reading.snapshot", "--project", str(project), *options],
         env={**kept, "PYTHONPATH": str(PIPELINES), **(environ or {})},
         cwd=project if project.is_dir() else None,
         capture_output=True,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kedro_console import here, limits, quotas, wire
+from kedro_console import here, quotas, wire
+from kedro_console.traffic import limits
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from kedro.pipeline import Pipeline, node
 
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.structure.selection import Selection, choose, namespaces, read
-from kedro_console.contents import Sources
-from kedro_console.registry import picture
+from kedro_console.reading.contents import Sources
+from kedro_console.reading.registry import picture
 from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 
 HERE = Path(__file__).parent
