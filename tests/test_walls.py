@@ -171,58 +171,55 @@ def test_another_reader_of_the_environment_is_heard() -> None:
     assert reads_of_the_environment(source) == [3, 5]
 
 
-YOUNGER: dict[str, set[str]] = {
-    "datetime": {"UTC"},
-    "enum": {"StrEnum"},
-    "itertools": {"batched", "pairwise"},
-    "types": {"NoneType", "UnionType"},
-    "typing": {"Never", "NotRequired", "ParamSpec", "Required", "Self", "TypeAlias", "assert_never", "override"},
-}
-YOUNGER_ARGUMENTS = {"zip": {"strict"}, "dataclass": {"kw_only", "slots"}}
-
-
-def younger_than_python_3_9(source: str) -> list[int]:
-    """The lines that Python 3.9 cannot read, or in which it lacks something."""
-    try:
-        tree = ast.parse(source, feature_version=(3, 9))
-    except SyntaxError as error:
-        return [error.lineno or 0]
-    return sorted(
-        node.lineno
-        for node in ast.walk(tree)
-        if (
-            isinstance(node, ast.ImportFrom)
-            and {each.name for each in node.names} & YOUNGER.get(node.module or "", set())
-        )
-        or (
-            isinstance(node, ast.Attribute)
-            and isinstance(node.value, ast.Name)
-            and node.attr in YOUNGER.get(node.value.id, set())
-        )
-        or (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and {each.arg for each in node.keywords} & YOUNGER_ARGUMENTS.get(node.func.id, set())
-        )
-    )
+def younger_than_python_3_9(place: Path) -> subprocess.CompletedProcess[str]:
+    vermin = Path(sys.executable).with_name("vermin")
+    command = [vermin, "--target=3.9-", "--violations", "--no-tips", "--eval-annotations", place]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_what_runs_in_a_projects_python_needs_no_younger_one_than_3_9() -> None:
-    files = (ROOT / "pipelines" / "kedro_console").rglob("*.py")
-    assert {file.name: lines for file in files if (lines := younger_than_python_3_9(file.read_text()))} == {}
+    ended = younger_than_python_3_9(ROOT / "pipelines" / "kedro_console")
+    assert ended.returncode == 0, ended.stdout
 
 
-def test_what_python_3_9_lacks_is_heard() -> None:
-    source = textwrap.dedent(
-        """
-        import datetime
-        from datetime import UTC
-        datetime.UTC
-        zip([], [], strict=True)
-        @dataclass(frozen=True, slots=True)
-        class Fact:
-            pass
-        """
-    )
-    assert younger_than_python_3_9(source) == [3, 4, 5, 6]
-    assert younger_than_python_3_9("match 1:\n    case 1:\n        pass\n")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from datetime import UTC\n",
+        "zip([], [], strict=True)\n",
+        "match 1:\n    case 1:\n        pass\n",
+        "x: int | None = 1\n",
+    ],
+)
+def test_what_python_3_9_lacks_is_heard(tmp_path: Path, source: str) -> None:
+    (tmp_path / "young.py").write_text(source)
+    assert younger_than_python_3_9(tmp_path).returncode == 1
+
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import kedro_console
+for module in pkgutil.walk_packages(kedro_console.__path__, "kedro_console."):
+    try:
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] != "kedro":
+            raise
+"""
+
+
+def test_what_runs_in_a_projects_python_can_be_imported_by_3_9() -> None:
+    if not (python := python_3_9()):
+        pytest.skip("no Python 3.9 on this machine")
+    command = [python, "-c", IMPORT_ALL, str(ROOT / "pipelines")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def python_3_9() -> str:
+    """Where one is, by name or as uv finds them; "" for none."""
+    uv = Path(sys.executable).with_name("uv")
+    found = subprocess.run([uv, "python", "find", "--no-project", "3.9"], capture_output=True, text=True, check=False)
+    return found.stdout.strip()
