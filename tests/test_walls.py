@@ -188,7 +188,6 @@ def test_what_runs_in_a_projects_python_needs_no_younger_one_than_3_9() -> None:
         "from datetime import UTC\n",
         "zip([], [], strict=True)\n",
         "match 1:\n    case 1:\n        pass\n",
-        "x: int | None = 1\n",
     ],
 )
 def test_what_python_3_9_lacks_is_heard(tmp_path: Path, source: str) -> None:
