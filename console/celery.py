@@ -1,5 +1,6 @@
 """The Celery app; its settings and the reason for each are in `console/settings.py`."""
 
+import logging
 import os
 import sys
 import threading
@@ -38,9 +39,11 @@ def have_a_name(sender: str, **_: Any) -> None:
     import django
 
     django.setup()
+    from jobs import schema
     from jobs.errors import RequestError
     from jobs.upkeep.take_name import insist_on
 
+    schema.wait("The worker", logging.getLogger(__name__).warning)
     try:
         insist_on(sender)
     except RequestError as refusal:

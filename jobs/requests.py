@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import DatabaseError, OperationalError, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Count, F, Max, Q, Sum
 
 from jobs.models import IgnoredHost, Replay, RequestCount, RequestRecord, Run, Step
+from jobs.reconnect import AWAY
 from jobs.states import RequestStatus
 from kedro_console import wire
 
@@ -64,7 +65,7 @@ class Taken:
                 self._write_counts(step)
                 self._write_records(step)
                 self._write_recovered()
-        except OperationalError:
+        except AWAY:
             raise  # the database is away: all of the step waits for it
         except (DatabaseError, ValueError, TypeError, KeyError) as error:
             logger.exception("The requests of %s are not recorded.", step)

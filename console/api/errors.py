@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import (
@@ -21,6 +21,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from console.no_database import NO_ANSWER
 from console.tree import starting
 from jobs.errors import (
     AmbiguousPipeline,
@@ -35,6 +36,7 @@ from jobs.errors import (
     UnknownProject,
     UnknownQueue,
 )
+from jobs.reconnect import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +84,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     for kind, code in STATUS:
         if isinstance(error, kind):
             return Response({"detail": _sentence(error), **_particulars(error)}, status=code)
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, AWAY):
         logger.error("The database did not answer: %s", error)
-        return Response({"detail": "The database does not answer or is busy: try again."}, status=503)
+        return Response({"detail": NO_ANSWER}, status=503)
     if isinstance(error, DataError | OverflowError):
         logger.warning("Refused: %s", error)
         return Response({"detail": "A number or a text in the request is too large: write a smaller one."}, status=400)

@@ -13,7 +13,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from supervisor.options import ServerOptions
 from console.env import adopt
 from console.tree import roles
 from console.tree.programs import ROLE
+from console.tree.say import say
 
 SHARED: Final = (
     "console.wsgi",
@@ -95,8 +95,3 @@ def run(configuration: Path) -> None:
     supervisord.ServerOptions = Options
     supervisord.main(["--nodaemon", "--configuration", str(configuration)])
     say("Kedro Console has stopped.")
-
-
-def say(sentence: str) -> None:
-    with suppress(OSError):  # the terminal may be gone: nobody is left to be told
-        print(sentence, flush=True)  # noqa: T201 - this is what the terminal is for

@@ -7,25 +7,33 @@ import secrets
 import stat
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import DatabaseError, connection, connections
+from django.db import Error, connection, connections
 
 from console.env import BASE, ENV
 from console.tree import children
+from console.tree.say import say as say_aloud
+from console.tree.turn import in_turn
 from jobs import clock
-from jobs.errors import PlatformError, ProjectError
+from jobs.errors import ConsoleError, PlatformError, ProjectError
 from jobs.interpreters.snapshots import add_project, as_given, lying_in, take
 from jobs.models import Project, Worker
 from jobs.proposals import propose
+from jobs.reconnect import AWAY, for_seconds, patiently
 
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2
 DEMO: Final = BASE / "pipelines" / "demo"
+LOCK_MILLISECONDS: Final = 400
+"""Shorter than PostgreSQL's deadlock_timeout: of two that wait for each other we give way, and try again."""
 
 
 def prepare_folder(folder: Path) -> None:
@@ -42,19 +50,39 @@ def is_database_new() -> bool:
     """Whether nothing has been migrated yet; PlatformError when the database cannot be reached."""
     try:
         return "django_migrations" not in connection.introspection.table_names()
-    except DatabaseError as error:
+    except Error as error:
         raise PlatformError(f"The database cannot be reached: {str(error).strip()}. See DATABASE_URL.") from error
 
 
-def prepare_database() -> None:
+def prepare_database(say: Callable[[str], None] = say_aloud) -> None:
     """Tables and roles as this version wants them; in a child, or the whole tree would keep the memory it takes."""
     connections.close_all()
-    if not children.do(lambda: call_command("migrate", verbosity=0, interactive=False, skip_checks=True)):
+    if not children.do(partial(_migrate_in_turn, say)):
         raise PlatformError("The database could not be prepared: what stands above says why.")
 
 
-def make_administrator() -> str:
+def _migrate_in_turn(say: Callable[[str], None]) -> None:
+    try:
+        in_turn(migrate, say)
+    except ConsoleError as error:
+        say(str(error))
+        sys.exit(1)
+
+
+def migrate() -> None:
+    """Apply what is missing; a table in use is waited for only so long that nobody queues up behind us."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {LOCK_MILLISECONDS}; SET statement_timeout = 0")
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+
+
+def make_administrator(say: Callable[[str], None] = say_aloud) -> str:
     """The first administrator; the password when we had to make one up, to be shown once, else ""."""
+    return in_turn(_make_administrator, say)
+
+
+def _make_administrator() -> str:
     if User.objects.filter(is_superuser=True).exists():
         return ""
     password = ENV.admin_password or secrets.token_urlsafe(12)
@@ -71,8 +99,12 @@ def check_project_path() -> None:
         )
 
 
-def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
+def register_projects(demo_api_url: str, *, at: datetime, say: Callable[[str], None] = say_aloud) -> list[str]:
     """Register and read the demo project (when its API has an address) and KEDRO_PROJECT_PATH: a sentence for each."""
+    return in_turn(partial(_register_all, demo_api_url, at), say) if demo_api_url or ENV.kedro_project_path else []
+
+
+def _register_all(demo_api_url: str, at: datetime) -> list[str]:
     sentences = []
     if demo_api_url:
         follow_moved_demo()
@@ -84,10 +116,11 @@ def register_projects(demo_api_url: str, *, at: datetime) -> list[str]:
 
 def wait_for_worker(since: datetime) -> bool:
     """Whether a worker says in time that it is alive, later than `since`: an earlier one may look alive for a while."""
-    deadline = time.monotonic() + WORKER_SECONDS
-    while time.monotonic() < deadline:
-        if Worker.objects.alive(clock.now()).filter(heartbeat_at__gte=since).exists():
-            return True
+    is_over = for_seconds(WORKER_SECONDS)
+    while not is_over():
+        with suppress(*AWAY):
+            if patiently(Worker.objects.alive(clock.now()).filter(heartbeat_at__gte=since).exists, is_over=is_over):
+                return True
         time.sleep(WORKER_LOOK_SECONDS)
     return False
 

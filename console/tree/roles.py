@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from console.env import BASE, ENV
 from console.tree.programs import with_port, worker_name
+from console.tree.say import say
 
 WEB_THREADS: Final = 16
 
@@ -43,8 +46,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def web(host: str, port: int) -> int:
     """The pages: one process with threads, which wait for the database and not for the processor."""
+    import django
     from gunicorn.app.wsgiapp import WSGIApplication
 
+    django.setup()
+    _answer_until_ready()
     sys.argv = [
         *("gunicorn", "console.wsgi", "--preload", "--no-control-socket", "--bind", with_port(host, port)),
         *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS), "--graceful-timeout", "5"),
@@ -61,7 +67,11 @@ def worker() -> int:
     from console.celery import app
 
     django.setup()
+    from jobs import schema
     from jobs.upkeep.take_name import free_name
+
+    with _stopping_at_once():
+        schema.wait("The worker", say)
 
     started = app.Worker(
         hostname=free_name(worker_name(), gethostname()),
@@ -78,7 +88,34 @@ def worker() -> int:
 
 def beat() -> int:
     """The one that keeps the schedules of django-celery-beat."""
+    import django
+
     from console.celery import app
 
+    django.setup()
+    from jobs import schema
+
+    with _stopping_at_once():
+        schema.wait("Beat", say)
     app.Beat(loglevel="INFO").run()
     return 0
+
+
+def _answer_until_ready() -> None:
+    """The pages answer also while the database is not ready, to probes and people alike: that it is not."""
+    from console import no_database
+    from jobs import schema
+
+    if why := schema.obstacle():
+        say(f"The pages wait. {why}")
+        no_database.READY.clear()
+
+
+@contextmanager
+def _stopping_at_once() -> Iterator[None]:
+    """Nothing is under way that a stop would have to wait for; the first process of a container hears it only so."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

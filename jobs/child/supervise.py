@@ -10,8 +10,6 @@ from collections import deque
 from datetime import timedelta
 from typing import Final
 
-from django.db import OperationalError
-
 from jobs import clock
 from jobs.child.answer import answer
 from jobs.child.link import Link
@@ -19,6 +17,7 @@ from jobs.child.run_whole import take_all, was_taken
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Run, Step
+from jobs.reconnect import AWAY, for_seconds, patiently, reconnect
 from jobs.states import Runner, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
@@ -69,7 +68,8 @@ def _run(mine: Claim, link: Link, worker_name: str) -> Claim | None:
     """Run the step to its end; the one that follows, in the same child or, when it has ended, in a new one."""
     with LEASES.hold(mine.step, mine.token, since=mine.since) as hold:
         try:
-            following = Supervision(mine, hold, link, worker_name).run()
+            begun = patiently(lambda: Supervision(mine, hold, link, worker_name), is_over=lambda: hold.is_lost)
+            following = begun.run()
         except LeaseLost as lost:
             logger.warning("%s", lost)
             return None
@@ -111,6 +111,10 @@ class Supervision:
             self.ending.is_host_lost = True
         except (ProjectError, wire.WireError) as error:
             self.ending.sentence = str(error)
+        except AWAY as error:  # before the child had begun: nothing is lost, and it costs no retry
+            logger.warning("%s is handed back, the database is away: %s", self.step, error)
+            reconnect()
+            self.ending.is_handed_back, self.ending.why_handed_back = True, "The database was away"
         finally:
             self._tell_others()
         if self.ended and self.ended.following:  # whatever the pulse thinks of a lease that has ended in this moment
@@ -172,7 +176,8 @@ class Supervision:
         untold, self._untold = self._untold, ()
         try:
             send_all(untold)
-        except OperationalError as error:  # the reconciler tells them
+        except AWAY as error:  # the reconciler tells them
+            reconnect()
             logger.warning("The database is away, and Celery was not told of %d steps: %s", len(untold), error)
 
     def _listen(self) -> None:
@@ -201,7 +206,8 @@ class Supervision:
         if outcome.status == Status.SUCCEEDED and LEASES.may_go_on and not self._is_stopping:
             try:
                 self.ended = go_on(self.mine, outcome, self.collector, at=clock.now(), worker_name=self.worker_name)
-            except (OperationalError, IllegalMove) as refusal:
+            except (*AWAY, IllegalMove) as refusal:
+                reconnect()
                 logger.warning("No child goes on after %s: %s", self.step, refusal)
         if self.ended is None:
             self.link.send(wire.LeaveAsked())
@@ -227,7 +233,8 @@ class Supervision:
             self.collector.say("WARNING", warning, time.time())
         try:
             self.collector.append_late(warning)
-        except OperationalError as error:
+        except AWAY as error:
+            reconnect()
             logger.warning("The database took no last lines of %s: %s", self.step, error)
 
     @property
@@ -259,7 +266,8 @@ class Supervision:
         while self._questions:
             try:
                 reply = answer(self.step, self.token, self._questions[0], clock.now())
-            except OperationalError as error:
+            except AWAY as error:
+                reconnect()
                 logger.warning("A question of %s waits for the database: %s", self.step, error)
                 return
             self._questions.popleft()
@@ -277,7 +285,8 @@ class Supervision:
             return
         try:
             self.collector.flush()
-        except OperationalError as error:
+        except AWAY as error:
+            reconnect()
             logger.warning("The database took no rows for %s (%s): they wait in memory.", self.step, error)
 
     # ---- stopping
@@ -353,18 +362,9 @@ class Supervision:
             ask_for_snapshot(self.pipeline.project_id)
 
     def _finish_patiently(self, outcome: Outcome) -> None:
-        deadline = time.monotonic() + (LEASE + timedelta(seconds=40)).total_seconds()
-        while True:
-            try:
-                return finish(
-                    self.step,
-                    outcome,
-                    token=self.token,
-                    at=clock.now(),
-                    by=self.worker_name,
-                    collector=self.collector,
-                )
-            except OperationalError:
-                if self.hold.is_lost or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        def end() -> None:
+            at = clock.now()
+            finish(self.step, outcome, token=self.token, at=at, by=self.worker_name, collector=self.collector)
+
+        is_late = for_seconds((LEASE + timedelta(seconds=40)).total_seconds())
+        patiently(end, is_over=lambda: self.hold.is_lost or is_late())

@@ -133,9 +133,9 @@ class Step(Moving):
     def begin(self, *, at: datetime, by: str, reason: str = "") -> None:
         self._begin(at, by, reason)
 
-    def claim(self, *, at: datetime, worker_name: str, lease: timedelta) -> uuid.UUID:
+    def claim(self, *, at: datetime, worker_name: str, lease: timedelta, token: uuid.UUID | None = None) -> uuid.UUID:
         """queued → running under a new lease token; IllegalMove when another was faster or nothing is to be done."""
-        token = uuid.uuid4()
+        token = token or uuid.uuid4()
         going = Run.objects.filter(pk=models.OuterRef("run"), cancel_requested_at__isnull=True)
         self._move(
             Status.RUNNING,

@@ -25,6 +25,7 @@ from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectEr
 from jobs.interpreters.artifacts import keep
 from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
+from jobs.reconnect import for_seconds, patiently
 from jobs.resends.grants import Permission, ask, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 from jobs.steps import uploads
@@ -41,6 +42,8 @@ MOST: Final = 10_000
 TIMEOUT_SECONDS: Final = 60.0
 CALL_SECONDS: Final = 120.0
 LEASE: Final = timedelta(seconds=CALL_SECONDS + 60)
+PATIENCE_SECONDS: Final = 60.0
+"""What came back waits so long for a database that is away."""
 SHORT_WAIT: Final = timedelta(seconds=10)
 """A worker waits so long for a quota itself; for longer it gives the replay back."""
 LOOK_AGAIN: Final = timedelta(minutes=5)
@@ -187,10 +190,15 @@ def _send(row: Replay, token: uuid.UUID, turn: Resend) -> None:
     folder: Path = settings.VAR / "replays" / str(uuid.uuid4())
     try:
         found = _called(turn.record, folder / "answer")
-        settle(turn, int(found["status"]), found.get("headers") or {}, clock.now())
+        patiently(partial(_settle, turn, found), is_over=for_seconds(PATIENCE_SECONDS))
         _answered(row, token, turn, found, folder / "answer")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _settle(turn: Resend, found: dict[str, Any]) -> None:
+    turn.refresh_from_db(fields=["grant"])  # an earlier try may have been undone, or done
+    settle(turn, int(found["status"]), found.get("headers") or {}, clock.now())
 
 
 def _called(record: RequestRecord, file: Path) -> dict[str, Any]:
@@ -230,12 +238,17 @@ def _stored(found: dict[str, Any], file: Path) -> dict[str, Any]:
 
 
 def _record(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, **facts: Any) -> None:
-    """The end of one request's turn, only while the replay is ours."""
+    """The end of one turn, only while the replay is ours; what came back is not given up with the database."""
+    patiently(partial(_write, row, token, turn, status, facts), is_over=for_seconds(PATIENCE_SECONDS))
+
+
+def _write(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, facts: dict[str, Any]) -> None:
     is_good = status == ResendStatus.SUCCEEDED
     at = clock.now()
     with transaction.atomic():
+        if not Resend.objects.filter(pk=turn.pk).exclude(status=status).update(status=status, **facts):
+            return  # an earlier try did it, and only its answer was lost
         row.hold(token, **({"done": F("done") + 1} if is_good else {"failed": F("failed") + 1}))
-        Resend.objects.filter(pk=turn.pk).update(status=status, **facts)
         if is_good:
             RequestRecord.objects.filter(pk=turn.record_id).open().update(
                 status=RequestStatus.REPLAYED, settled_at=at, settled_by=row.requested_by_name, settled_why=str(row)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from jobs import clock
 from jobs.errors import ConsoleError, LeaseLost, ProjectError
 from jobs.interpreters.call import call
 from jobs.models import Firing, Rule
+from jobs.reconnect import AWAY, for_seconds, patiently
 from jobs.rules.fire import Answer, in_groups, readable, settle, start
 from jobs.rules.scope import see
 from jobs.runs.reread import reread
@@ -50,7 +50,7 @@ def _answer(firing: Firing, at: datetime) -> Answer | ConsoleError:
     """What the handler says, or why it says nothing."""
     try:
         return _ask(firing, at)
-    except OperationalError:
+    except AWAY:
         raise  # the database is away: the reconciler has it asked again
     except ConsoleError as error:
         return error
@@ -88,14 +88,7 @@ def read(value: Any, handler: str) -> Answer:
 
 def _write_patiently(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID) -> None:
     """An answer is not thrown away because the database is away for a moment."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return _write(firing, answer, token, clock.now())
-        except OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    patiently(lambda: _write(firing, answer, token, clock.now()), is_over=for_seconds(PATIENCE_SECONDS))
 
 
 def _write(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID, at: datetime) -> None:

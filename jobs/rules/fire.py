@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from jobs.errors import ConsoleError
 from jobs.models import Firing, Pipeline, Rule, Run
+from jobs.reconnect import AWAY
 from jobs.runs.launch import launch
 from jobs.states import Cause, Decision, Wants
 from jobs.steps.dispatch import ask_for_decision
@@ -87,7 +88,7 @@ def settle(firing: Firing, decide: partial[None]) -> None:
         with transaction.atomic():
             decide()
         return
-    except OperationalError:
+    except AWAY:
         raise  # the database is away or two stood in each other's way: all of it is tried again
     except BadExpression as error:
         decision, sentence = Decision.FAILED, str(error)

@@ -10,13 +10,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import Error, close_old_connections, connection
+from django.db import connection
 
 from jobs import clock
 from jobs.errors import ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.snapshots import READ_FACTS, take
 from jobs.models import Project, Worker
+from jobs.reconnect import attempt
 from jobs.steps.dispatch import ask_for_snapshot
 
 logger = logging.getLogger(__name__)
@@ -100,14 +101,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
-            try:
-                look(self._known, clock.now())
-            except Error as error:
-                logger.warning("The projects could not be looked at: %s", error)
-                close_old_connections()
-                connection.close()
-            except Exception:
-                logger.exception("The projects could not be looked at.")
+            attempt(lambda: look(self._known, clock.now()), what="The look at the projects", log=logger)
         connection.close()
 
     def stop(self) -> None:

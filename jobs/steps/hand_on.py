@@ -15,6 +15,8 @@ from datetime import datetime
 from django.db import transaction
 
 from jobs.models import Run, Step
+from jobs.models.step import StepQuerySet
+from jobs.reconnect import AWAY, for_seconds, patiently, reconnect
 from jobs.states import Status
 from jobs.steps.admit import admit
 from jobs.steps.advance import Outcome, end_step, make_ready
@@ -54,17 +56,33 @@ def claim(step: Step, *, at: datetime, worker_name: str) -> Claim | None:
 
     IllegalMove when another has it, or nothing is to be done.
     """
-    since = time.monotonic()
+    token, since = uuid.uuid4(), time.monotonic()
+    try:
+        is_ours = _claim(step, token, at=at, worker_name=worker_name)
+    except AWAY:
+        is_ours = _was_written(Step.objects.filter(pk=step.pk, status=Status.RUNNING, lease_token=token))
+        if not is_ours:
+            raise
+    return Claim(step, token, since) if is_ours else None
+
+
+def _claim(step: Step, token: uuid.UUID, *, at: datetime, worker_name: str) -> bool:
     with transaction.atomic():
         run = Run.objects.select_for_update().get(pk=step.run_id)
         if not admit(run, step, at):
-            return None
-        token = step.claim(at=at, worker_name=worker_name, lease=LEASE)
+            return False
+        step.claim(at=at, worker_name=worker_name, lease=LEASE, token=token)
         if run.status == Status.QUEUED:
             run.start(at=at, by=worker_name)
         elif step.eligible_at:
             tell_wait(run.pk)
-    return Claim(step, token, since)
+    return True
+
+
+def _was_written(rows: StepQuerySet) -> bool:
+    """Whether a transaction that ended in an error was committed all the same, and only the answer was lost."""
+    reconnect()
+    return patiently(rows.exists, is_over=for_seconds(LEASE.total_seconds()))
 
 
 def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Ended | None:
@@ -72,28 +90,43 @@ def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, 
 
     None, and nothing is written, when the run is to stop or has no other step left: it ends with its process.
     """
+    ended: list[Ended] = []
+    try:
+        _end_and_claim(mine, outcome, collector, ended, at=at, worker_name=worker_name)
+    except AWAY:
+        done = Step.objects.filter(pk=mine.step.pk, lease_token=mine.token).exclude(status=Status.RUNNING)
+        if not ended or not _was_written(done):
+            raise
+    if not ended:
+        return None
+    collector.forget()
+    return ended[0]
+
+
+def _end_and_claim(
+    mine: Claim, outcome: Outcome, collector: Collector, ended: list[Ended], *, at: datetime, worker_name: str
+) -> None:
+    """What will be so once this is committed is put into `ended` before that."""
     since = time.monotonic()
     step = mine.step
     with transaction.atomic():
         collector.lock_followers()
         run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
         if run.cancel_requested_at:
-            return None
+            return
         ready = make_ready(step, at)
         following = in_turn_after(step, at)
         if following is None and not _has_others(step):
-            return None
+            return
         end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
         if following and following.attempt == 1:  # another attempt gets a process of its own
             token = following.claim(at=at, worker_name=worker_name, lease=LEASE)
             if following.eligible_at:
                 tell_wait(run.pk)
             others = [pk for pk in ready if pk != following.pk]
-            ended = Ended(following=Claim(following, token, since, others))
+            ended.append(Ended(following=Claim(following, token, since, others)))
         else:
-            ended = Ended(ready=ready)
-    collector.forget()
-    return ended
+            ended.append(Ended(ready=ready))
 
 
 def _has_others(step: Step) -> bool:

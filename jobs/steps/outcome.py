@@ -24,6 +24,7 @@ class Ending:
     """The node that reached its own limit; empty: it was the step's."""
     is_host_lost: bool = False
     is_handed_back: bool = False
+    why_handed_back: str = "The worker was stopped"
     sentence: str = ""
     """Why the child could not even be started."""
 
@@ -73,7 +74,7 @@ def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
     if seen.is_finished:
         return Status.SUCCEEDED, "", False
     if ending.is_handed_back:
-        return Status.CRASHED, "The worker was stopped; the step starts again on the next one.", True
+        return Status.CRASHED, f"{ending.why_handed_back}; the step starts again on the next one.", True
     if ending.overdue_node:
         sentence = f"Node {ending.overdue_node} was stopped after {ending.time_limit_seconds} s, its time limit."
         return Status.FAILED, sentence, False

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import platform
 import threading
-import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from django.db import Error, close_old_connections, connection, transaction
+from django.db import connection, transaction
 
 from jobs import clock
 from jobs.interpreters.artifacts import put, waiting_folder
 from jobs.models import Upload
+from jobs.reconnect import attempt
 from jobs.steps.alarm import Alarm
 
 logger = logging.getLogger(__name__)
@@ -94,15 +94,7 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         while not self._is_stopping:
-            try:
-                send_waiting(clock.now())
-            except Error as error:
-                logger.warning("The sender could not reach the database: %s", error)
-                close_old_connections()
-                connection.close()
-                time.sleep(1)
-            except Exception:
-                logger.exception("The sender met an error and goes on.")
+            attempt(lambda: send_waiting(clock.now()), what="The sender", log=logger)
             BELL.sleep(LOOK_SECONDS)
         connection.close()
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.db import Error, close_old_connections, connection
+from django.db import connection
 
 from jobs import clock
 from jobs.child.intake import Intake
 from jobs.models import Step, Worker
+from jobs.reconnect import attempt
 from jobs.states import Status, Wanted
 from jobs.steps.admit import bring_forward
 from jobs.steps.alarm import ALARM
@@ -93,14 +94,7 @@ class Heartbeat(threading.Thread):
 
     def _try(self, do: Callable[[], object]) -> None:
         """The pulse goes on when the database is away; the leases fence themselves meanwhile."""
-        try:
-            do()
-        except Error as error:
-            logger.warning("The heartbeat could not reach the database: %s", error)
-            close_old_connections()
-            connection.close()
-        except Exception:
-            logger.exception("The heartbeat met an error and goes on.")
+        attempt(do, what="The heartbeat", log=logger)
 
     def _first_beat(self) -> None:
         """What an earlier worker process of this name left running is lost: nobody waits for its leases."""

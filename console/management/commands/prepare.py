@@ -21,10 +21,10 @@ class Command(BaseCommand):
             prepare.check_project_path()
             prepare.prepare_folder(ENV.var)
             prepare.is_database_new()
-            prepare.prepare_database()
-            if password := prepare.make_administrator():
+            prepare.prepare_database(self.stdout.write)
+            if password := prepare.make_administrator(self.stdout.write):
                 self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
-            for sentence in prepare.register_projects(ENV.demo_api_url, at=clock.now()):
+            for sentence in prepare.register_projects(ENV.demo_api_url, at=clock.now(), say=self.stdout.write):
                 self.stdout.write(sentence)
         except ConsoleError as error:
             raise CommandError(str(error)) from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import time
+from functools import partial
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -16,11 +18,14 @@ from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printabl
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Run, Worker
+from jobs.reconnect import attempt
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.runs.resume import resume
 from jobs.states import Cause, Runner, Status
 from jobs.structure.selection import Selection
+
+logger = logging.getLogger(__name__)
 
 CODES: Final[dict[str, int]] = {Status.SUCCEEDED: 0, Status.CANCELLED: CANCELLED}
 LOOK_SECONDS: Final = 0.2
@@ -81,12 +86,15 @@ class Command(BaseCommand):
             self._warn(run)
             while not run.is_final:
                 time.sleep(LOOK_SECONDS)
-                run.refresh_from_db()
-                if not is_quiet:
-                    bars.show(run, list(run.node_runs.all()), clock.now())
+                attempt(partial(self._look, run, None if is_quiet else bars), what="The progress", log=logger)
         except KeyboardInterrupt:
             self.stderr.write(f"\nRun #{run.pk} goes on without you; to stop it, cancel it at {_page(run)}")
             raise SystemExit(LEFT_ALONE) from None
+
+    def _look(self, run: Run, bars: Bars | None) -> None:
+        run.refresh_from_db()
+        if bars:
+            bars.show(run, list(run.node_runs.all()), clock.now())
 
     def _warn(self, run: Run) -> None:
         if not Worker.objects.alive(clock.now()).exists():

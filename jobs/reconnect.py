@@ -1,0 +1,57 @@
+"""A database that is away, restarts or hangs: what it says then, and how whoever needs it goes on.
+
+A connection that broke is not used again: on it each further try would fail, for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from django.db import Error, InterfaceError, OperationalError, connection
+
+T = TypeVar("T")
+
+AWAY: Final = (OperationalError, InterfaceError)
+"""What a database says that is away, restarted, locked or too slow; never the fault of what was asked."""
+PAUSE_SECONDS: Final = 0.2
+
+
+def reconnect() -> None:
+    """This thread's next question gets a new connection; within a transaction nothing changes, its end sees to it."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def patiently(ask: Callable[[], T], *, is_over: Callable[[], bool]) -> T:
+    """The answer, asked for again on a new connection while the database is away; its error when that is over."""
+    while True:
+        try:
+            return ask()
+        except AWAY:
+            reconnect()
+            if is_over():
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def attempt(do: Callable[[], object], *, what: str, log: logging.Logger) -> bool:
+    """One turn of a loop that must not end: an error is told in the log as `what` failing, and answered with False."""
+    try:
+        do()
+    except Error as error:
+        log.warning("%s could not reach the database: %s", what, " ".join(str(error).split()))
+        reconnect()
+        return False
+    except Exception:
+        log.exception("%s met an error and goes on.", what)
+        return False
+    return True
+
+
+def for_seconds(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds have passed since this call."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
