@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,6 +42,8 @@ class Environment:
     artifact_store: str
     artifact_limit_mb: int
     s3_endpoint_url: str
+    s3_redirect: bool
+    s3_public_url: str
     aws_access_key_id: str
     aws_secret_access_key: str
     aws_region: str
@@ -163,12 +166,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         time_zone=reader.zone("TIME_ZONE", "UTC"),
         database_url=reader.url("DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", DATABASES),
         redis_url=reader.url("REDIS_URL", f"unix://{embedded_socket(var)}", ("redis", "rediss", "unix")),
-        artifact_store=reader.text("ARTIFACT_STORE", str(var / "artifacts")),
-        artifact_limit_mb=reader.number("CONSOLE_ARTIFACT_LIMIT_MB", 1024, least=1, most=1_000_000),
-        s3_endpoint_url=reader.url("S3_ENDPOINT_URL", "", ("http", "https")),
-        aws_access_key_id=reader.text("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=reader.text("AWS_SECRET_ACCESS_KEY"),
-        aws_region=reader.text("AWS_DEFAULT_REGION", "us-east-1"),
+        **_artifact_store(reader, var),
         kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
         demo_api_url=reader.url("DEMO_API_URL", "", ("http", "https")),
         admin_user=reader.text("CONSOLE_ADMIN_USER", "admin"),
@@ -181,6 +179,19 @@ def read(environ: Mapping[str, str]) -> Environment:
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
     )
+
+
+def _artifact_store(reader: Reader, var: Path) -> dict[str, Any]:
+    return {
+        "artifact_store": reader.text("ARTIFACT_STORE", str(var / "artifacts")),
+        "artifact_limit_mb": reader.number("CONSOLE_ARTIFACT_LIMIT_MB", 1024, least=1, most=1_000_000),
+        "s3_endpoint_url": reader.url("S3_ENDPOINT_URL", "", ("http", "https")),
+        "s3_redirect": reader.flag("CONSOLE_S3_REDIRECT", False),
+        "s3_public_url": reader.url("S3_PUBLIC_URL", "", ("http", "https")),
+        "aws_access_key_id": reader.text("AWS_ACCESS_KEY_ID"),
+        "aws_secret_access_key": reader.text("AWS_SECRET_ACCESS_KEY"),
+        "aws_region": reader.text("AWS_DEFAULT_REGION", "us-east-1"),
+    }
 
 
 def _encryption_keys(reader: Reader, var: Path) -> list[str]:

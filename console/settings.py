@@ -163,6 +163,7 @@ def _artifact_storage(where: str) -> dict[str, Any]:
             "bucket_name": bucket,
             "location": prefix,
             "endpoint_url": ENV.s3_endpoint_url or None,
+            "public_url": ENV.s3_public_url or None,
             "access_key": ENV.aws_access_key_id or None,
             "secret_key": ENV.aws_secret_access_key or None,
             "region_name": ENV.aws_region,
@@ -182,6 +183,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 
 CONSOLE_ENCRYPTION_KEYS = ENV.encryption_keys
 CONSOLE_ARTIFACT_LIMIT_MB = ENV.artifact_limit_mb
+CONSOLE_S3_REDIRECT = ENV.s3_redirect
 CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues

@@ -7,19 +7,21 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
-from console.files.downloads import Content, answer
+from console.files.downloads import answer, content_of, disposition, safe_type
 from jobs.errors import AmbiguousPipeline
-from jobs.interpreters.artifacts import open_file
+from jobs.interpreters.artifacts import link
 from jobs.models import Artifact, Pipeline
 from jobs.runs.find import find_pipeline, pipelines_called
 from jobs.states import Status
+
+ELSEWHERE = OpenApiResponse(None, "Where CONSOLE_S3_REDIRECT is set: the store itself has it at this address.")
 
 
 class Latest(Door):
@@ -58,12 +60,12 @@ class Download(Door):
 
     @extend_schema(
         operation_id="artifacts_download",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, **REFUSED, **MISSING},
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 302: ELSEWHERE, **REFUSED, **MISSING},
     )
     def get(self, request: Request, artifact: UUID) -> HttpResponseBase:
         """The file itself, as an attachment; ranges can be asked for."""
         row = Artifact.objects.filter(uuid=artifact).first()
         if row is None:
             raise Http404(f"There is no artifact {artifact}.")
-        content = Content(open_file(row), row.name, row.size_bytes, row.media_type, row.sha256)
-        return answer(request._request, content)
+        to = link(row, disposition(row.name), safe_type(row.media_type))
+        return answer(request._request, content_of(row), to)

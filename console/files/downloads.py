@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 from urllib.parse import quote
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.utils.http import parse_etags
+
+from jobs.errors import PlatformError
+from jobs.interpreters.artifacts import open_exactly
+from jobs.models import Artifact
 
 CHUNK = 256 * 1024
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -21,13 +26,24 @@ HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 @dataclass(frozen=True)
 class Content:
-    """What is sent: an open, seekable file and what its row says about it."""
+    """What is sent: how to open the file, seekable, and what its row says about it."""
 
-    file: IO[bytes]
+    open: Callable[[], IO[bytes]]
     name: str
     size_bytes: int
     media_type: str
     sha256: str
+
+
+def content_of(row: Artifact) -> Content:
+    """What is sent of an artifact, read so that a range of it costs no more than that range."""
+    opener = partial(open_exactly, row.sha256, row.name)
+    return Content(opener, row.name, row.size_bytes, row.media_type, row.sha256)
+
+
+def refusal(error: PlatformError) -> HttpResponse:
+    """The store is away, or the file waits elsewhere: ask again later."""
+    return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
 
 
 def safe_name(name: str) -> str:
@@ -54,26 +70,39 @@ def safe_type(media_type: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
-def answer(request: HttpRequest, content: Content) -> HttpResponseBase:
-    """200, 206 for one range, 304 when the asker has it already, 416 for a range outside; the file is closed after."""
+def answer(request: HttpRequest, content: Content, link: str = "") -> HttpResponseBase:
+    """200, 206 for one range, 304 when the asker has it already, 416 for a range outside; the file is closed after.
+
+    With a link, who asks for bytes is sent there. What the file's opening raises passes through; without a need for
+    bytes it is not opened.
+    """
     etag = f'"{content.sha256}"'
     known = parse_etags(request.headers.get("If-None-Match", ""))
     if "*" in known or etag in {tag.removeprefix("W/") for tag in known}:
-        content.file.close()
         return _dressed(HttpResponse(status=304), content, etag)
+    if link and request.method == "GET":
+        return _away(link)
     wanted = _range(request, content.size_bytes, etag)
     if wanted is None:
-        content.file.close()
         refused = HttpResponse(status=416)
         refused["Content-Range"] = f"bytes */{content.size_bytes}"
         return refused
     first, last = wanted
     is_part = _is_asked(request, etag)
-    response = StreamingHttpResponse(_read(content.file, first, last), status=206 if is_part else 200)
+    parts = begun(_read(content.open(), first, last)) if request.method == "GET" else iter(())
+    response = StreamingHttpResponse(parts, status=206 if is_part else 200)
     if is_part:
         response["Content-Range"] = f"bytes {first}-{last}/{content.size_bytes}"
     response["Content-Length"] = str(last - first + 1)
     return _dressed(response, content, etag)
+
+
+def _away(link: str) -> HttpResponseBase:
+    """To the store itself: the address is good for minutes, and for whoever has it."""
+    response = HttpResponseRedirect(link)
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 def _dressed(response: HttpResponseBase, content: Content, etag: str) -> HttpResponseBase:
@@ -104,6 +133,16 @@ def _range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None
     if int(first) >= size or (last and int(last) < int(first)):
         return None
     return int(first), min(int(last), size - 1) if last else size - 1
+
+
+def begun(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, once the first of it is there: what is raised at its start can still be answered."""
+    return _after(next(parts, b""), parts)
+
+
+def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 def _read(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:

@@ -10,14 +10,14 @@ from django.urls import path
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_safe
 
-from console.files.downloads import Content, answer, disposition
+from console.files.downloads import answer, begun, content_of, disposition, refusal, safe_type
 from console.files.previews import HTML_BYTES, Preview, preview
 from console.files.zips import stream
 from console.pages.library import PAGE, Shelved, latest, library
 from console.views.access import needs
 from console.views.shell import page
 from jobs.errors import PlatformError
-from jobs.interpreters.artifacts import open_file
+from jobs.interpreters.artifacts import link, open_file
 from jobs.models import Artifact, Run
 
 HTML_SANDBOX = (
@@ -106,7 +106,11 @@ def run_artifacts_zip(request: HttpRequest, number: int) -> HttpResponseBase:
     rows = list(run.artifacts.order_by("id"))
     if not rows:
         raise Http404("This run has left no files.")
-    response = StreamingHttpResponse(stream(rows, open_file), content_type="application/zip")
+    try:
+        parts = begun(stream(rows, open_file))
+    except PlatformError as error:
+        return refusal(error)
+    response = StreamingHttpResponse(parts, content_type="application/zip")
     response["Content-Disposition"] = disposition(f"{run.pipeline.name}-{run.pk}.zip")
     response["X-Content-Type-Options"] = "nosniff"
     return response
@@ -118,10 +122,9 @@ def _artifact(uuid: Any) -> Artifact:
 
 def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
     try:
-        file = open_file(row)
+        return answer(request, content_of(row), link(row, disposition(row.name), safe_type(row.media_type)))
     except PlatformError as error:
-        return HttpResponse(str(error), status=503, content_type="text/plain; charset=utf-8")
-    return answer(request, Content(file, row.name, row.size_bytes, row.media_type, row.sha256))
+        return refusal(error)
 
 
 urlpatterns = [

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from console.files.downloads import Content, answer, refusal
 from console.views.access import ConsoleRequest, needs
 from console.views.run import find
 from console.views.shell import page
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, RequestError
-from jobs.interpreters.artifacts import open_kept
+from jobs.interpreters.artifacts import open_exactly
 from jobs.models import Replay, Resend, Run
 from jobs.resends.rerun_dependents import follow_up, preview, unused
 from jobs.states import ResendStatus
@@ -69,13 +71,12 @@ def replay_answer(request: ConsoleRequest, pk: int) -> HttpResponseBase:
     row = get_object_or_404(Resend, pk=pk)
     if not row.sha256:
         raise Http404("This answer is not kept.")
+    opener = partial(open_exactly, row.sha256, row.file_name)
+    content = Content(opener, row.file_name, row.size_bytes, "application/octet-stream", row.sha256)
     try:
-        file = open_kept(row.sha256, row.file_name)
+        return answer(request, content)
     except PlatformError as error:
-        raise Http404("The artifact store does not have this answer any more.") from error
-    answer = FileResponse(file, as_attachment=True, filename=row.file_name, content_type="application/octet-stream")
-    answer["X-Content-Type-Options"] = "nosniff"
-    return answer
+        return refusal(error)
 
 
 @require_http_methods(["GET", "POST"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol, cast
 
 from django.conf import settings
 from django.core.files import File
@@ -15,6 +17,8 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from jobs.errors import PlatformError
 from jobs.models import Artifact, Upload
 from kedro_console.wire import DatasetSaved, FileUnkept, KeptFile
+
+READ_AHEAD: Final = 256 * 1024
 
 
 def store() -> Storage:
@@ -80,13 +84,21 @@ def _keep_in_folder(staged: Path, place: Path) -> None:
         staged.unlink()
 
 
-def put(waiting: Path, sha256: str, size_bytes: int) -> None:
+class Taker(Protocol):
+    """A store elsewhere that takes a file in its own way; it calls `renew` while that lasts."""
+
+    def take(self, name: str, path: Path, renew: Callable[[], None]) -> None: ...
+
+
+def put(waiting: Path, sha256: str, size_bytes: int, renew: Callable[[], None] = lambda: None) -> None:
     """Have the store take a file that waits, and look whether it has it; any error when not."""
     target, key = store(), key_of(sha256)
     if _holds(target, key, size_bytes):
         return
     if isinstance(target, FileSystemStorage):
         _copy_into(target, key, waiting)
+    elif hasattr(target, "take"):
+        cast(Taker, target).take(key, waiting, renew)
     else:
         with waiting.open("rb") as file:
             target.save(key, File(file))
@@ -104,7 +116,10 @@ def _copy_into(target: FileSystemStorage, key: str, waiting: Path) -> None:
 
 
 def _holds(target: Storage, key: str, size_bytes: int) -> bool:
-    return target.exists(key) and target.size(key) == size_bytes
+    try:
+        return target.size(key) == size_bytes
+    except FileNotFoundError:
+        return False
 
 
 def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
@@ -133,13 +148,31 @@ def unkept(event: FileUnkept) -> dict[str, Any]:
     }
 
 
+def link(artifact: Artifact, disposition: str, media_type: str) -> str:
+    """Where a browser fetches the file from the store itself, where that is set; "" when it has to come from us."""
+    target: Any = store()
+    if not settings.CONSOLE_S3_REDIRECT or not hasattr(target, "link") or artifact.upload:
+        return ""
+    address: str = target.link(artifact.store_key, disposition, media_type)
+    return address
+
+
 def open_file(artifact: Artifact) -> File[bytes]:
     """The artifact's bytes, seekable; PlatformError when the store is away or has lost them."""
     return open_kept(artifact.sha256, artifact.name)
 
 
 def open_kept(sha256: str, name: str) -> File[bytes]:
-    """The bytes with this checksum: from the store, or from where they wait for it."""
+    """The bytes with this checksum, read ahead: for who reads little by little."""
+    file = open_exactly(sha256, name)
+    raw: Any = file.file
+    if isinstance(raw, io.RawIOBase):
+        return File(io.BufferedReader(raw, READ_AHEAD), name)
+    return file
+
+
+def open_exactly(sha256: str, name: str) -> File[bytes]:
+    """The bytes with this checksum, from where they wait for the store, else from it; a read fetches what it gives."""
     waiting = Upload.objects.filter(sha256=sha256).first()
     try:
         if waiting:

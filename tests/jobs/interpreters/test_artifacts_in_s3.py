@@ -206,7 +206,7 @@ def test_what_a_store_refuses_or_swallows_stays_and_is_served_from_where_it_lies
 
 def test_a_store_that_hangs_is_given_up_in_seconds(settings: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("console.files.s3_store.READ_SECONDS", 0.3)
-    monkeypatch.setattr("console.files.s3_store.ATTEMPTS", 1)
+    monkeypatch.setattr("console.files.s3_store.PATIENCE_SECONDS", 0.2)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
