@@ -26,15 +26,15 @@ from console.tree.programs import ROLE
 from console.tree.say import say
 
 SHARED: Final = (
+    "console.server.serve",
     "console.wsgi",
+    "django.core.servers.basehttp",
     "celery.apps.beat",
     "celery.apps.worker",
     "celery.concurrency.thread",
     "celery.contrib.django.task",
     "celery.worker.consumer",
     "django_celery_beat.schedulers",
-    "gunicorn.app.wsgiapp",
-    "gunicorn.workers.gthread",
     "jobs.tasks",
     "kombu.transport.redis",
 )

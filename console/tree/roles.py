@@ -8,13 +8,11 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from console.env import BASE, ENV
-from console.tree.programs import with_port, worker_name
+from console.tree.programs import worker_name
 from console.tree.say import say
-
-WEB_THREADS: Final = 16
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -47,15 +45,13 @@ def _parser() -> argparse.ArgumentParser:
 def web(host: str, port: int) -> int:
     """The pages: one process with threads, which wait for the database and not for the processor."""
     import django
-    from gunicorn.app.wsgiapp import WSGIApplication
+    from django.core.servers.basehttp import get_internal_wsgi_application
+
+    from console.server.serve import serve
 
     django.setup()
     _answer_until_ready()
-    sys.argv = [
-        *("gunicorn", "console.wsgi", "--preload", "--no-control-socket", "--bind", with_port(host, port)),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", str(WEB_THREADS), "--graceful-timeout", "5"),
-    ]
-    WSGIApplication("%(prog)s").run()
+    serve(get_internal_wsgi_application(), host, port)
     return 0
 
 

@@ -20,6 +20,7 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
 COLOURED: Final = r"\u001b["  # a word may be torn by a colour
 MOST_CHUNKS: Final = 300  # how much one question may look through
+FEW: Final = 20  # chunks at a time, when all are read
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,17 @@ def first_error(run: Run) -> int | None:
 
 
 def every(run: Run) -> Iterator[Line]:
-    """All lines in order, also those in files, a few chunks in memory at a time."""
-    for chunk in run.log_chunks.select_related("step").order_by("first_seq").iterator(chunk_size=20):
-        for line in chunk.lines:
-            yield from _spilled(line, chunk.step.log_sha256) if line.stream == SPILLED else (line,)
+    """All lines in order, also those in files, a few chunks in memory at a time.
+
+    No cursor stays open between two of them: who reads slowly may be answered by several threads in turn.
+    """
+    rows = run.log_chunks.select_related("step").order_by("first_seq", "pk")
+    beyond = Q()
+    while chunks := list(rows.filter(beyond)[:FEW]):
+        for chunk in chunks:
+            for line in chunk.lines:
+                yield from _spilled(line, chunk.step.log_sha256) if line.stream == SPILLED else (line,)
+        beyond = Q(first_seq__gt=chunk.first_seq) | Q(first_seq=chunk.first_seq, pk__gt=chunk.pk)
 
 
 def _spilled(line: Line, sha256: str) -> Iterator[Line]:
