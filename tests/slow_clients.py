@@ -35,11 +35,13 @@ def readers(place: Place, count: int, path: str, headers: str = "") -> list[sock
 def kept_busy(sockets: list[socket.socket], do: Callable[[socket.socket], object]) -> Iterator[list[socket.socket]]:
     """Each of these does its little bit once a second; all are closed afterwards."""
     has_ended = threading.Event()
+    for each in sockets:
+        each.setblocking(False)  # one that is not answered must not keep the others waiting
 
     def work() -> None:
         while not has_ended.wait(1):
             for each in sockets:
-                with suppress(OSError):  # cut off: it has nothing more to do
+                with suppress(OSError):  # cut off, or nothing there: it has nothing to do
                     do(each)
 
     thread = threading.Thread(target=work)
