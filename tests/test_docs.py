@@ -87,6 +87,21 @@ def test_links_between_pages_lead_somewhere(file: Path) -> None:
     assert not missing
 
 
+def anchor(heading: str) -> str:
+    """As GitHub makes it."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@pytest.mark.parametrize("file", LINKING, ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_to_a_heading_find_it(file: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)\s]*#[^)\s]+)\)", file.read_text()):
+        name, _, wanted = link.partition("#")
+        page = file.parent / name if name else file
+        if page.suffix == ".md":
+            assert wanted in map(anchor, re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)), link
+
+
 STOP = re.compile(r"`([\w/]+\.py) ([\w.]+)`")
 
 
