@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock cases bench bench-signals chaos kills clean venv venv-dev
+.PHONY: help up test check fix lock cases bench bench-signals chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DAT
 
 kills: venv-dev ## kill -9 a child, a worker, everything at TIMES=50 random moments; runs are resumed (SEED=)
 	@PYTHONPATH=.:pipelines $(PY) -m tests.chaos.kills --times $(TIMES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+wheel: venv-dev ## build dist/kedro_console-VERSION-py3-none-any.whl, which `pip install` and pipx take
+	@$(PY) -m hatchling build --target wheel
 
 clean: ## remove the virtual environment and the caches; var/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

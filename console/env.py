@@ -18,6 +18,8 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 BASE = Path(__file__).resolve().parent.parent
+IS_INSTALLED = not (BASE / "manage.py").is_file()  # from a wheel, which has that file under another name
+COMMAND, START = ("kedro-console", "kedro-console up") if IS_INSTALLED else ("python manage.py", "make up")
 SOCKET_PATH_LIMIT = 70  # the kernel’s is 108 bytes, and the hosts’ sockets have longer names
 DEFAULT_URL = "http://127.0.0.1:8000"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -118,6 +120,15 @@ class Reader:
 
 def kept_secret(file: Path, make: Callable[[], str]) -> str:
     """The secret in this file, made the first time; readable by its owner alone. Two makers agree on one value."""
+    try:
+        return _kept_secret(file, make)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{file} cannot be read or made ({error.strerror}): name a folder of yours in CONSOLE_VAR, or with --var."
+        ) from error
+
+
+def _kept_secret(file: Path, make: Callable[[], str]) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f"{file.name}.{os.getpid()}")

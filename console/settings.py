@@ -8,7 +8,7 @@ import environ as urls
 from csp.constants import SELF
 from django.urls import reverse_lazy
 
-from console.env import BASE, ENV, embedded_socket, passed_on
+from console.env import BASE, COMMAND, ENV, START, embedded_socket, passed_on
 from kedro_console import __version__
 
 VERSION = __version__
@@ -192,6 +192,7 @@ CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
 CONSOLE_LOG_FILE_MB = ENV.log_file_mb
 REDIS_URL = ENV.redis_url
+CONSOLE_COMMAND, CONSOLE_START = COMMAND, START  # how the commands are called here, for sentences that name one
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
 CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own environment

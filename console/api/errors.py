@@ -98,7 +98,8 @@ def _named(error: APIException | Http404, context: dict[str, Any]) -> Response:
     response = exception_handler(error, context)
     assert response is not None  # noqa: S101 - it answers every error of these two kinds
     if isinstance(error, NotAuthenticated):
-        detail = "Log in, or send `Authorization: Bearer TOKEN` (`python manage.py token create USER` makes a token)."
+        command = f"{settings.CONSOLE_COMMAND} token create USER"
+        detail = f"Log in, or send `Authorization: Bearer TOKEN` (`{command}` makes a token)."
     elif isinstance(error, UnsupportedMediaType):
         detail = "Send JSON: add the header `Content-Type: application/json`."
     elif isinstance(error, MethodNotAllowed):

@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 
 from django.core.management.base import BaseCommand
 
+from console.env import COMMAND
 from jobs.errors import BadParameters, ConsoleError, ProjectError, UnknownPipeline
 
 FAILED: Final = 1
@@ -36,5 +37,5 @@ def refuse(command: BaseCommand, error: ConsoleError) -> NoReturn:
     if isinstance(error, BadParameters):
         end(command, WRONG_USE, [f"{name}: {sentence}" for name, sentence in error.fields.items()])
     if isinstance(error, UnknownPipeline) and not error.nearest:
-        end(command, WRONG_USE, [str(error).split(" `GET")[0], "`python manage.py project list` names them."])
+        end(command, WRONG_USE, [str(error).split(" `GET")[0], f"`{COMMAND} project list` names them."])
     end(command, FAILED if isinstance(error, ProjectError) else WRONG_USE, [str(error)])

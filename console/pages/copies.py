@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import Any
 
+from django.conf import settings
+
 from console.forms import yaml_values
 from console.forms.forms import RunForm
 from jobs.structure.values import shown
@@ -36,9 +38,9 @@ def _wish(form: RunForm) -> dict[str, Any]:
 
 
 def as_command(form: RunForm) -> str:
-    """The same run by manage.py."""
+    """The same run by a command."""
     chosen = _chosen(form)
-    words = ["python", "manage.py", "run", form.pipeline.name, "--project", form.pipeline.project.name]
+    words = [*settings.CONSOLE_COMMAND.split(), "run", form.pipeline.name, "--project", form.pipeline.project.name]
     for name, value in shown(changes(form)).items():
         words += ["--param", f"{name}={_written(value)}"]
     words += ["--runner", chosen["runner"]] if chosen["runner"] else []

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -22,6 +23,18 @@ register = template.Library()
 
 MASKED = re.compile(r"\*\*\*(?:[0-9a-f]{16}\*\*\*)?")
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+@register.simple_tag
+def command() -> str:
+    """How the commands are called here."""
+    return settings.CONSOLE_COMMAND
+
+
+@register.simple_tag
+def start_command() -> str:
+    """What starts everything here."""
+    return settings.CONSOLE_START
 
 
 @register.filter

@@ -18,8 +18,8 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import Error, connection, connections
 
-from console.env import BASE, ENV
-from console.tree import children
+from console.env import ENV
+from console.tree import children, demo
 from console.tree.say import say as say_aloud
 from console.tree.turn import in_turn
 from jobs import clock
@@ -31,7 +31,6 @@ from jobs.reconnect import AWAY, for_seconds, patiently
 
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2
-DEMO: Final = BASE / "pipelines" / "demo"
 LOCK_MILLISECONDS: Final = 400
 """Shorter than PostgreSQL's deadlock_timeout: of two that wait for each other we give way, and try again."""
 
@@ -107,8 +106,9 @@ def register_projects(demo_api_url: str, *, at: datetime, say: Callable[[str], N
 def _register_all(demo_api_url: str, at: datetime) -> list[str]:
     sentences = []
     if demo_api_url:
-        follow_moved_demo()
-        sentences.append(_register(DEMO, {"DEMO_API_URL": demo_api_url}, at=at))
+        demo.lay_out()
+        demo.follow_moved()
+        sentences.append(_register(demo.PLACE, {"DEMO_API_URL": demo_api_url}, at=at))
     if ENV.kedro_project_path:
         sentences.append(_register(as_given(ENV.kedro_project_path), None, at=at))
     return sentences
@@ -130,7 +130,7 @@ def _register(path: Path, environment: dict[str, str] | None, *, at: datetime) -
     try:
         project = next(iter(lying_in(path)), None)
         if project is None:
-            project = add_project(path, name="demo" if path == DEMO else "", environment=environment, at=at)
+            project = add_project(path, name="demo" if path == demo.PLACE else "", environment=environment, at=at)
         else:  # its name, its Python and its Kedro environment may have been chosen by a person
             _update_place(project, path)
             _update_environment(project, environment)
@@ -154,11 +154,3 @@ def _update_environment(project: Project, environment: dict[str, str] | None) ->
     if wanted != project.environment:
         project.environment = wanted
         project.save(update_fields=["environment"])
-
-
-def follow_moved_demo() -> None:
-    """The tree was moved: the demo project is where it is now, and runs with the Python of here."""
-    moved = Project.objects.filter(name="demo", path__endswith="/pipelines/demo").exclude(path=str(DEMO)).first()
-    if moved and not moved.folder.is_dir() and not Project.objects.filter(path=str(DEMO)).exists():
-        moved.path, moved.interpreter = str(DEMO), sys.executable
-        moved.save(update_fields=["path", "interpreter"])

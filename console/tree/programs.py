@@ -10,11 +10,11 @@ from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from console.env import ENV, Environment
+from console.env import ENV, IS_INSTALLED, Environment
 
 WORKER_STOP_SECONDS: Final = 25
 """Longer than the worker's own drain: it hands back what it still runs, then its hosts end."""
-DEMO_SOURCES: Final = "pipelines/demo/src"
+DEMO_SOURCES: Final = "demo/src" if IS_INSTALLED else "pipelines/demo/src"
 ROLE: Final = (sys.executable, "-m", "console")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from console.env import BASE, ENV
+from console.env import BASE, ENV, IS_INSTALLED
 from console.tree.programs import worker_name
 from console.tree.say import say
 
@@ -30,7 +30,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def up(host: str, port: int) -> NoReturn:
     """Everything at once, as `manage.py up` does it."""
-    command = [sys.executable, str(BASE / "manage.py"), "up", "--host", host, "--port", str(port)]
+    commands = BASE / ("__init__.py" if IS_INSTALLED else "manage.py")
+    command = [sys.executable, str(commands), "up", "--host", host, "--port", str(port)]
     os.execv(sys.executable, command)  # noqa: S606 - our own Python
 
 

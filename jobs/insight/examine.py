@@ -28,7 +28,7 @@ from jobs.schedules.schedules import asked
 
 PATIENCE = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 1.0
-START = "make up"
+COMMAND, START = settings.CONSOLE_COMMAND, settings.CONSOLE_START
 CLOCK_SECONDS = 2.0
 """More than this between two clocks is a good part of a lease."""
 DISK_BYTES = 1_000_000_000
@@ -67,7 +67,7 @@ def _database() -> Finding:
         with transaction.atomic():
             Worker.objects.filter(pk=-1).update(busy=0)
     except DatabaseError as error:
-        return Finding("database", False, f"The database takes no writes: {error}.", "python manage.py migrate")
+        return Finding("database", False, f"The database takes no writes: {error}.", f"{COMMAND} migrate")
     return Finding("database", True, "The database takes writes.")
 
 
@@ -175,13 +175,13 @@ def _unsent() -> Finding:
 def _projects() -> Iterator[Finding]:
     projects = Project.objects.all()
     if not projects:
-        yield Finding("projects", False, "No Kedro project is known yet.", "python manage.py project add PATH")
+        yield Finding("projects", False, "No Kedro project is known yet.", f"{COMMAND} project add PATH")
     for project in projects:
         yield _project(project)
 
 
 def _project(project: Project) -> Finding:
-    subject, mend = f"project {project.name}", f"python manage.py project check {project.name}"
+    subject, mend = f"project {project.name}", f"{COMMAND} project check {project.name}"
     if away := _away(project):
         return Finding(subject, False, away, mend)
     if errors := project.errors:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+
 from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
@@ -79,7 +81,7 @@ def _queue(step: Step, at: datetime) -> Iterator[Reason]:
     alive = list(Worker.objects.alive(at))
     listeners = [worker for worker in alive if step.queue in worker.queues]
     if not alive:
-        yield Reason("No worker is alive.", is_bad=True, mend="make up")
+        yield Reason("No worker is alive.", is_bad=True, mend=settings.CONSOLE_START)
     elif not listeners:
         yield Reason(f"No worker listens to the queue {step.queue}.", is_bad=True, mend=listen(step.queue))
     elif taking := [worker for worker in listeners if worker.is_taking]:

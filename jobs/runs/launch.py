@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
@@ -240,9 +241,8 @@ def snapshot_of(pipeline: Pipeline, env: str = "", *, at: datetime, may_read: bo
     project = pipeline.project
     snapshot = project.snapshot
     if snapshot is None:
-        raise ProjectError(
-            f"The project {project.name} was never read: `python manage.py project check {project.name}` does it."
-        )
+        command = f"{settings.CONSOLE_COMMAND} project check {project.name}"
+        raise ProjectError(f"The project {project.name} was never read: `{command}` does it.")
     if env in ("", project.kedro_env):
         return snapshot
     _check_env(env, snapshot)

@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from supervisor.options import ServerOptions
 
 from console.env import ENV, read
-from console.tree import configuration, lock, pages, ports, prepare, processes, programs
+from console.tree import configuration, demo, lock, pages, ports, prepare, processes, programs
 from console.tree.programs import Program, Tree
 from jobs import clock
 from jobs.errors import PlatformError, ProjectError
@@ -219,9 +219,9 @@ def test_an_unreadable_project_is_said_and_keeps_nobody_from_starting(
 @pytest.mark.django_db
 def test_the_demo_follows_a_moved_tree(tmp_path: Path) -> None:
     old = Project.objects.create(name="demo", path=str(tmp_path / "pipelines" / "demo"), interpreter="/gone/python")
-    prepare.follow_moved_demo()
+    demo.follow_moved()
     old.refresh_from_db()
-    assert (old.path, old.interpreter) == (str(prepare.DEMO), sys.executable)
+    assert (old.path, old.interpreter) == (str(demo.PLACE), sys.executable)
 
 
 @pytest.mark.django_db
@@ -229,7 +229,7 @@ def test_a_demo_of_ones_own_stays_where_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "pipelines" / "demo"
     folder.mkdir(parents=True)
     mine = Project.objects.create(name="demo", path=str(folder), interpreter=sys.executable)
-    prepare.follow_moved_demo()
+    demo.follow_moved()
     mine.refresh_from_db()
     assert mine.path == str(folder)
 

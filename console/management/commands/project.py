@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
+from console.env import COMMAND
 from console.management.sentences import FAILED, WRONG_USE, end, printable, refuse
 from jobs import clock
 from jobs.errors import ProjectError
@@ -62,7 +63,7 @@ class Command(BaseCommand):
     def _check(self, options: dict[str, Any]) -> None:
         projects = [self._find(options["name"])] if options["name"] else list(Project.objects.all())
         if not projects:
-            end(self, WRONG_USE, ["There is no project yet: `python manage.py project add PATH` adds one."])
+            end(self, WRONG_USE, [f"There is no project yet: `{COMMAND} project add PATH` adds one."])
         is_fine = [self._read(project) for project in projects]  # every one is read, whatever the first says
         if not all(is_fine):
             raise SystemExit(FAILED)

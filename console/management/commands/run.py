@@ -12,6 +12,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandParser
 
 from console.api.shapes import ArtifactShape, JobShape, address
+from console.env import START
 from console.management import given
 from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
@@ -98,7 +99,7 @@ class Command(BaseCommand):
 
     def _warn(self, run: Run) -> None:
         if not Worker.objects.alive(clock.now()).exists():
-            self.stderr.write(f"No worker is alive: run #{run.pk} waits until one is (`make up` starts one).")
+            self.stderr.write(f"No worker is alive: run #{run.pk} waits until one is (`{START}` starts one).")
 
     def _report(self, run: Run, *, is_json: bool) -> None:
         if is_json:

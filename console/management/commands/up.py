@@ -11,15 +11,17 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
-from console.env import BASE, DEFAULT_URL, ENV, tree_environment
+from console.env import BASE, DEFAULT_URL, ENV, IS_INSTALLED, START, tree_environment
 from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes, starting
 from console.tree.programs import Tree, programs
 from jobs import clock
-from jobs.errors import ConsoleError
+from jobs.errors import ConsoleError, ProjectError
+from jobs.interpreters.snapshots import folder_of
 
 ORPHAN_SECONDS: Final = 15
 READS: Final = "The projects are being read."
 NO_WORKER: Final = "No worker is alive."
+PROJECT: Final = "KEDRO_PROJECT_PATH"
 
 
 class Command(BaseCommand):
@@ -27,6 +29,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("project", nargs="?", default="", help="folder of a Kedro project to register, such as .")
         parser.add_argument("--port", type=int, default=8000, help="port of the pages (default %(default)s)")
         parser.add_argument("--host", default=ENV.bind, help="address to listen on (default %(default)s)")
         parser.add_argument(
@@ -34,12 +37,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--no-demo", action="store_true", help="without the demo project and its API")
 
-    def handle(self, *_: Any, port: int, host: str, workers: int, no_demo: bool, **__: Any) -> None:
+    def handle(self, *_: Any, project: str, port: int, host: str, workers: int, no_demo: bool, **__: Any) -> None:
         if not 0 < port < 65536 or workers < 1:
             raise CommandError("--port is a number from 1 to 65535, --workers a number from 1.")
         url = Tree(host, port, None).address if ENV.url == DEFAULT_URL else ENV.url
-        wanted = {"CONSOLE_BIND": host, "CONSOLE_WORKER_SLOTS": str(workers), "CONSOLE_URL": url}
+        folder = _folder(project) if project else ENV.kedro_project_path
+        wanted = {"CONSOLE_BIND": host, "CONSOLE_WORKER_SLOTS": str(workers), "CONSOLE_URL": url, PROJECT: folder}
         known = {"CONSOLE_BIND": ENV.bind, "CONSOLE_WORKER_SLOTS": str(ENV.worker_slots), "CONSOLE_URL": ENV.url}
+        known[PROJECT] = ENV.kedro_project_path
         if wanted != known or tree_environment().get(processes.MARK) != str(ENV.var):
             start_over(**wanted, **{processes.MARK: str(ENV.var)})
         try:
@@ -57,7 +62,7 @@ class Command(BaseCommand):
         if refusal := ports.refusal(host, port):
             raise CommandError(
                 f"Port {port} cannot be used ({refusal}): stop what listens there, "
-                f"or choose another with `make up PORT={port + 1}`."
+                f"or choose another with `{START} {'--port ' if IS_INSTALLED else 'PORT='}{port + 1}`."
             )
         tree = Tree(host, port, ports.free_port(port + 10) if has_demo and not ENV.demo_api_url else None)
         self._prepare()
@@ -107,8 +112,19 @@ class Command(BaseCommand):
             self.stdout.write(sentence)
 
 
+def _folder(project: str) -> str:
+    """The whole path of the project that is named, which is looked for from the folder of today."""
+    try:
+        return str(folder_of(project))
+    except ProjectError as error:
+        raise CommandError(str(error)) from error
+
+
 def start_over(**changes: str) -> None:
     """The same command with these settings, which are read once and early."""
     sys.stdout.flush()
     command = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, command, tree_environment(**changes))  # noqa: S606 - our own Python
+    environment = tree_environment(**changes)
+    for name in changes:
+        environment.pop(f"{name}_FILE", None)  # it would be read instead
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own Python
