@@ -1,8 +1,23 @@
 """Errors sorted by who can put them right; each reads aloud as a sentence that says what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
 
 from kedro_console import wire
+
+LIKENESS: Final = 0.4
+"""How alike a name of a pipeline, a project or a queue has to be to have been meant, from 0 to 1."""
+
+
+def nearest_of(name: str, known: Iterable[str], most: int = 3, likeness: float = LIKENESS) -> list[str]:
+    """The known names that were probably meant, the likeliest first."""
+    return get_close_matches(name, sorted(known), most, likeness)
+
+
+def did_you_mean(nearest: Sequence[str], otherwise: str = "") -> str:
+    """To be put after a sentence: a question with these names; `otherwise` when there is none."""
+    return f" Did you mean {' or '.join(nearest)}?" if nearest else otherwise
 
 
 class ConsoleError(Exception):
@@ -17,7 +32,7 @@ class UnknownPipeline(RequestError):
     """There is no such pipeline (in this project); `nearest` names the ones that were probably meant."""
 
     def __init__(self, name: str, nearest: list[str], *, project: str = "", unread: Sequence[str] = ()) -> None:
-        hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " `GET /api/v1/pipelines` lists them."
+        hint = did_you_mean(nearest, " `GET /api/v1/pipelines` lists them.")
         place = f" in the project {project}" if project else ""
         blind = f" Of {' and '.join(unread)} not all could be read: its page says why." if unread else ""
         super().__init__(f"There is no pipeline “{name}”{place}.{blind}{hint}")
@@ -28,9 +43,8 @@ class UnknownProject(RequestError):
     """There is no such project; `nearest` names the ones that were probably meant."""
 
     def __init__(self, name: str, nearest: list[str], known: list[str]) -> None:
-        there = f"There are {', '.join(known)}." if known else "There is none at all."
-        hint = f"Did you mean {' or '.join(nearest)}?" if nearest else there
-        super().__init__(f"There is no project “{name}”. {hint}")
+        there = f" There are {', '.join(known)}." if known else " There is none at all."
+        super().__init__(f"There is no project “{name}”.{did_you_mean(nearest, there)}")
         self.nearest = nearest
 
 

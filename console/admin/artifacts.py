@@ -11,7 +11,8 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from unfold.decorators import display
 
-from console.admin.lists import Facts, link, number_in, run_link
+from console.admin.lists import Facts, link, run_link
+from console.whole_number import whole_number
 from jobs.models import Artifact
 
 KINDS = {
@@ -67,7 +68,7 @@ class ArtifactAdmin(Facts):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Artifact], search_term: str
     ) -> tuple[QuerySet[Artifact], bool]:
-        number = number_in(search_term)
+        number = whole_number(search_term)
         if number is not None:
             return queryset.filter(run_id=number), False
         found: tuple[QuerySet[Artifact], bool] = super().get_search_results(request, queryset, search_term)

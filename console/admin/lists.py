@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
+from console.whole_number import whole_number
 from jobs.structure.values import shown
 
 STATUS_COLOURS = {
@@ -99,7 +100,7 @@ class KnownKeys:
     """A field that is chosen from a search: what came back as a key and can be none is not looked up."""
 
     def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
-        keys = [key for key in value if key == "" or number_in(str(key)) is not None]
+        keys = [key for key in value if key == "" or whole_number(str(key)) is not None]
         return super().optgroups(name, keys, attr)  # type: ignore[misc]
 
 
@@ -153,7 +154,7 @@ class FactsOfRun(Facts):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        number = number_in(search_term)
+        number = whole_number(search_term)
         if not search_term.strip():
             return queryset, False
         return (queryset.filter(run_id=number) if number is not None else queryset.none()), False
@@ -178,12 +179,6 @@ class FactsInline(TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def number_in(text: str) -> int | None:
-    """The number that somebody typed as 12 or #12, None when it is something else."""
-    digits = text.strip().removeprefix("#")
-    return int(digits) if digits.isdecimal() and len(digits) < 19 else None
 
 
 def parameters_text(values: Any) -> str:

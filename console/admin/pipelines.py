@@ -15,7 +15,8 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from console.admin.lists import STATUS_COLOURS, Admin, link, number_in, run_link
+from console.admin.lists import STATUS_COLOURS, Admin, link, run_link
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Run
@@ -197,11 +198,11 @@ class PipelineAdmin(Admin):
 
     @action(description="Open the page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("pipeline", pk=number_in(object_id) or 0)
+        return redirect("pipeline", pk=whole_number(object_id) or 0)
 
     @action(description="Run…", icon="play_arrow", permissions=["start"])
     def run_form(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("pipeline_run", pk=number_in(object_id) or 0)
+        return redirect("pipeline_run", pk=whole_number(object_id) or 0)
 
     @action(description="Schedule…", icon="schedule", permissions=["schedule"])
     def add_schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:

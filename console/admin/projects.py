@@ -20,8 +20,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from console.admin.answers import answered
-from console.admin.lists import Admin, number_in
+from console.admin.lists import Admin
 from console.admin.pipelines import deletion
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, ProjectError
 from jobs.interpreters.snapshots import folder_of, take
@@ -218,7 +219,7 @@ class ProjectAdmin(Admin):
         },
     )
     def check_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.check_projects(request, Project.objects.filter(pk=number_in(object_id) or 0))
+        self.check_projects(request, Project.objects.filter(pk=whole_number(object_id) or 0))
         return answered(request, reverse("admin:jobs_project_change", args=[object_id]))
 
     def _check(self, request: HttpRequest, project: Project) -> None:

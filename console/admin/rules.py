@@ -13,9 +13,10 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from console.admin.lists import Admin, Facts, FactsOfRun, link, number_in, parameters_text, run_link
+from console.admin.lists import Admin, Facts, FactsOfRun, link, parameters_text, run_link
 from console.forms.rule_form import RuleForm
 from console.pages.rules import when
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Arrival, Firing, Rule
@@ -132,7 +133,7 @@ class RuleAdmin(Admin):
 
     @action(description="Open the page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("rule", pk=number_in(object_id) or 0)
+        return redirect("rule", pk=whole_number(object_id) or 0)
 
 
 @admin.register(Arrival)
@@ -162,7 +163,7 @@ class FiringAdmin(Facts):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        number = number_in(search_term)
+        number = whole_number(search_term)
         if number is not None:
             return queryset.filter(ended_id=number), False
         return (queryset.filter(rule_name__icontains=search_term.strip()) if search_term.strip() else queryset), False

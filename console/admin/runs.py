@@ -19,8 +19,9 @@ from unfold.forms import BaseDialogForm
 from console.admin.answers import answered
 from console.admin.artifacts import may_download
 from console.admin.events import TransitionInline
-from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, link, number_in, parameters_text, run_link
+from console.admin.lists import STATUS_COLOURS, Facts, FactsInline, link, parameters_text, run_link
 from console.admin.steps import NodeRunInline, StepInline
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Artifact, Pipeline, Run
@@ -61,7 +62,7 @@ class PipelineFilter(admin.SimpleListFilter):
         return [(str(row.pk), str(row)) for row in rows.order_by("project__name", "name")[:300]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
-        number = number_in(self.value() or "")
+        number = whole_number(self.value() or "")
         return queryset if number is None else queryset.filter(pipeline=number)
 
 
@@ -115,7 +116,7 @@ class RunAdmin(Facts):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if (number := number_in(term)) is not None:
+        if (number := whole_number(term)) is not None:
             return queryset.filter(pk=number), False
         pipelines = Pipeline.objects.filter(Q(name__icontains=term) | Q(project__name__icontains=term))
         people = User.objects.filter(username__icontains=term)
@@ -197,7 +198,7 @@ class RunAdmin(Facts):
 
     @action(description="Open the run's page", icon="open_in_new")
     def open_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect("run", number=get_object_or_404(Run, pk=number_in(object_id) or 0).pk)
+        return redirect("run", number=get_object_or_404(Run, pk=whole_number(object_id) or 0).pk)
 
     @action(
         description="Cancel",
@@ -211,7 +212,7 @@ class RunAdmin(Facts):
         },
     )
     def cancel_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self._each(request, Run.objects.filter(pk=number_in(object_id) or 0), _cancel)
+        self._each(request, Run.objects.filter(pk=whole_number(object_id) or 0), _cancel)
         return answered(request, reverse("admin:jobs_run_change", args=[object_id]))
 
     @action(
@@ -226,7 +227,7 @@ class RunAdmin(Facts):
         },
     )
     def retry_this(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self._each(request, Run.objects.filter(pk=number_in(object_id) or 0), _retry)
+        self._each(request, Run.objects.filter(pk=whole_number(object_id) or 0), _retry)
         return answered(request, reverse("admin:jobs_run_change", args=[object_id]))
 
 

@@ -26,8 +26,9 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from console.admin.answers import answered
-from console.admin.lists import Admin, FactsInline, link, number_in, run_link
+from console.admin.lists import Admin, FactsInline, link, run_link
 from console.admin.schedule_form import TASKS, ScheduleForm
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Pipeline
@@ -105,7 +106,7 @@ class ScheduleAdmin(Admin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """`?pipeline=ID` fills the form so far that it only has to be saved."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        pipeline = Pipeline.objects.filter(pk=number_in(request.GET.get("pipeline", "")) or 0).first()
+        pipeline = Pipeline.objects.filter(pk=whole_number(request.GET.get("pipeline", "")) or 0).first()
         if pipeline is None:
             return initial
         return {"name": free_name(str(pipeline)), "task": START, "pipeline": pipeline.pk, "parameters": {}} | {
@@ -223,7 +224,7 @@ class ScheduleAdmin(Admin):
         },
     )
     def run_this_now(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
-        self.run_now(request, PeriodicTask.objects.filter(pk=number_in(object_id)))
+        self.run_now(request, PeriodicTask.objects.filter(pk=whole_number(object_id)))
         return answered(request, reverse("admin:django_celery_beat_periodictask_change", args=[object_id]))
 
 

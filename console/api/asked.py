@@ -10,7 +10,7 @@ from rest_framework import serializers
 from console.api.shapes import JOB_STATUS
 from jobs.runs.prioritize import LAST
 from jobs.states import Runner
-from jobs.structure.selection import ALL, Selection, did_you_mean
+from jobs.structure.selection import ALL, Selection, meant
 
 LARGEST: Final = 2**63 - 1
 LONGEST_NAME: Final = 500
@@ -34,7 +34,7 @@ def refuse_unknown(data: Any, known: Iterable[str]) -> None:
     unknown = [name for name in data if name not in names] if isinstance(data, Mapping) else []
     if unknown:
         said = "There is no such field here."
-        raise serializers.ValidationError({name: f"{said}{did_you_mean(name, names)}" for name in unknown})
+        raise serializers.ValidationError({name: f"{said}{meant(name, names)}" for name in unknown})
 
 
 def _names(help_text: str) -> serializers.ListField:

@@ -17,6 +17,7 @@ from console.api.asked import Nothing
 from console.api.body import PlainJSON, StrictJSON
 from console.api.errors import LengthMissing
 from console.api.shapes import FieldsRefusalShape, RefusalShape
+from console.whole_number import whole_number
 from jobs.models import Run
 
 REFUSED = {
@@ -76,8 +77,8 @@ def find_job(name: str) -> Run:
 
 
 def _key(name: str) -> dict[str, Any]:
-    if name.isascii() and name.isdigit() and len(name) < 19:
-        return {"pk": int(name)}
+    if (number := whole_number(name)) is not None:
+        return {"pk": number}
     try:
         return {"uuid": UUID(name)}
     except ValueError:

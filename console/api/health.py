@@ -9,8 +9,6 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from drf_spectacular.utils import extend_schema
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -18,7 +16,7 @@ from rest_framework.response import Response
 
 from console.api.door import Door
 from console.tree import starting
-from jobs import clock
+from jobs import broker, clock
 from jobs.models import Project, Worker
 from jobs.models.project import EVERY_PIPELINE
 
@@ -97,12 +95,7 @@ def _missing(rows: Rows | None, *, has_broker: bool) -> list[str]:
 
 
 def _has_broker() -> bool:
-    client = redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=PATIENCE_SECONDS,
-        socket_connect_timeout=PATIENCE_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = broker.client(seconds=PATIENCE_SECONDS)
     try:
         return bool(client.ping())
     except (redis.RedisError, OSError):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
+from kedro_console.wire import SnapshotNode, SnapshotPipeline, bare
 
 MOST: Final = 25
 """More nodes than this are not shown side by side unless somebody asks for it."""
@@ -55,13 +55,9 @@ def layers(nodes: Iterable[SnapshotNode]) -> dict[str, int]:
     made: dict[str, int] = {}
     found = {}
     for node in nodes:  # in topological order
-        found[node.name] = 1 + max((made.get(_bare(name), 0) for name in node.inputs), default=0)
-        made.update(dict.fromkeys(map(_bare, node.outputs), found[node.name]))
+        found[node.name] = 1 + max((made.get(bare(name), 0) for name in node.inputs), default=0)
+        made.update(dict.fromkeys(map(bare, node.outputs), found[node.name]))
     return found
-
-
-def _bare(dataset: str) -> str:
-    return dataset.partition("@")[0]
 
 
 def _filled(box: Box, layer_of: Layers) -> Box:

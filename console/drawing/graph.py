@@ -11,7 +11,7 @@ from typing import Any
 from console.drawing.folds import Box, Folds, State, address, divide, settle
 from console.drawing.icons import ICONS
 from console.drawing.layout import FRAME, Edge, Layout, Point, Vertex, lay_out
-from kedro_console.wire import SnapshotNode, SnapshotPipeline
+from kedro_console.wire import SnapshotNode, SnapshotPipeline, bare
 
 LONGEST_LABEL = 30
 LONGEST_BOX = 40
@@ -401,7 +401,7 @@ def _is_parameter(name: str) -> bool:
 
 def _plain(name: str) -> str:
     """A parameter without its prefix; a dataset without Kedro's `@` transcoding: it is one thing in two formats."""
-    return name.removeprefix(PARAMETERS) if _is_parameter(name) else name.partition("@")[0]
+    return name.removeprefix(PARAMETERS) if _is_parameter(name) else bare(name)
 
 
 def shorten(name: str, length: int = LONGEST_LABEL) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import IO, Any, Final, cast
 
 from console.files import delimited, workbooks
+from console.files.kinds import kind_of, suffix_of
 from console.files.texts import Text, decoded
 from jobs.models import Artifact
 
@@ -30,16 +30,6 @@ COLUMNS: Final = 60
 CELL: Final = 300  # characters
 ENTRIES: Final = 500
 BOMB: Final = 100  # unpacked to packed; honest text stays below 30
-
-PICTURES: Final = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".svg": "image/svg+xml",
-}
-WORKBOOKS: Final = (".xlsx", ".xlsm")
 
 
 @dataclass(frozen=True)
@@ -116,14 +106,14 @@ Opener = Callable[[Artifact], IO[bytes]]
 
 def preview(artifact: Artifact, open_file: Opener, *, sheet: int = -1) -> Preview:
     """What can be shown of this artifact, of a workbook one sheet; errors of the store pass through."""
-    suffix = PurePosixPath(artifact.name.lower()).suffix
-    if suffix in PICTURES:
+    suffix, kind = suffix_of(artifact.name), kind_of(artifact.name)
+    if kind.picture:
         return _limited("picture", artifact, PICTURE_BYTES)
     if suffix == ".pptx":
         return _limited("slides", artifact, SLIDES_BYTES)
     if suffix in (".html", ".htm"):
         return _limited("html", artifact, HTML_BYTES)
-    if suffix in WORKBOOKS:
+    if kind.is_workbook:
         with open_file(artifact) as file:
             return _workbook(file, artifact, sheet)
     reader = _READERS.get(suffix)

@@ -8,9 +8,8 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from console.files.downloads import CHUNK, safe_name
+from console.files.kinds import kind_of
 from jobs.models import Artifact
-
-PACKED = {".zip", ".pptx", ".xlsx", ".docx", ".parquet", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".gz", ".pdf"}
 
 
 class _Outgoing:
@@ -46,7 +45,7 @@ def stream(artifacts: Iterable[Artifact], open_file: Callable[[Artifact], IO[byt
 
 def _info(artifact: Artifact, taken: set[str]) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(_unique(safe_name(artifact.name), taken), artifact.created_at.timetuple()[:6])
-    is_packed = PurePosixPath(artifact.name.lower()).suffix in PACKED
+    is_packed = kind_of(artifact.name).is_packed
     info.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
     return info

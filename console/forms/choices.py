@@ -8,8 +8,8 @@ from django import forms
 from django.forms.boundfield import BoundField
 
 from jobs.errors import BadParameters
-from jobs.structure.selection import OF_NODES, Selection, bare, namespaces, read
-from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
+from jobs.structure.selection import OF_NODES, Selection, namespaces, read
+from kedro_console.wire import ProjectSnapshot, SnapshotPipeline, bare
 
 LISTS = {
     "from_nodes": "From nodes",

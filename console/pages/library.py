@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
+from console.files.kinds import kind_of
 from jobs.models import Artifact, Pipeline
 from jobs.states import Status
 
 PAGE: Final = 50
 LOOKED_AT: Final = 4000
 """Newest files that the library groups by name; older ones are found by searching for their name."""
-
-KINDS: Final[dict[str, tuple[str, str]]] = {
-    ".pptx": ("PowerPoint slides", "slideshow"),
-    ".xlsx": ("Excel workbook", "table_chart"),
-    ".csv": ("Table (CSV)", "table"),
-    ".tsv": ("Table (TSV)", "table"),
-    ".parquet": ("Table (Parquet)", "table"),
-    ".zip": ("Zip archive", "folder_zip"),
-    ".pdf": ("PDF document", "picture_as_pdf"),
-    ".html": ("Web page", "html"),
-    ".json": ("JSON data", "data_object"),
-    ".txt": ("Text", "description"),
-    ".md": ("Text", "description"),
-    ".png": ("Picture", "image"),
-    ".jpg": ("Picture", "image"),
-    ".jpeg": ("Picture", "image"),
-    ".svg": ("Picture", "image"),
-}
 
 
 @dataclass(frozen=True)
@@ -40,20 +22,15 @@ class Shelved:
 
     @property
     def kind(self) -> str:
-        return self._words[0]
+        return kind_of(self.artifact.name).title
 
     @property
     def icon(self) -> str:
-        return self._words[1]
+        return kind_of(self.artifact.name).icon
 
     @property
     def origin(self) -> str:
         return plain_words(self.artifact.run.pipeline)
-
-    @property
-    def _words(self) -> tuple[str, str]:
-        suffix = PurePosixPath(self.artifact.name.lower()).suffix
-        return KINDS.get(suffix, (f"{suffix[1:].upper()} file" if suffix else "File", "draft"))
 
 
 def plain_words(pipeline: Pipeline) -> str:

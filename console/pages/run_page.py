@@ -16,8 +16,8 @@ from console.drawing.graph import draw
 from console.pages.batch_pages import of_run
 from console.pages.rules import COLOURS
 from jobs.insight.compare import BAD, differences, history
+from jobs.insight.durations import Usual, usual
 from jobs.insight.explain import why_waiting
-from jobs.insight.usual import Usual, usual
 from jobs.models import NodeRun, Run, Step, Transition, Upload
 from jobs.requests import TEXTS, by_node
 from jobs.resends.rerun_dependents import unused
@@ -195,7 +195,7 @@ def earlier(run: Run, nodes: list[NodeRun]) -> dict[str, list[Step]]:
 
 
 def _graph(run: Run, nodes: list[NodeRun], query: QueryDict) -> dict[str, Any]:
-    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    structure = run.structure
     if structure is None:
         return {"drawing": None}
     statuses = {node.name: node.status for node in nodes}

@@ -8,13 +8,14 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from itertools import product
 from typing import Any, Final
 
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.fields.json import KeyTransform
 
+from console.whole_number import whole_number
+from jobs.errors import nearest_of
 from jobs.models import NodeRun, Pipeline, Run
 from jobs.models.run import RunQuerySet
 from jobs.states import LIVE, Cause, Status
@@ -99,7 +100,7 @@ def _is_key(name: str, value: str) -> bool:
 def _unknown(name: str) -> str:
     """One sentence with the nearest qualifier; what looks like a parameter is led to `param.`"""
     known = [*QUALIFIERS, "param"]
-    near = get_close_matches(name.lower().partition(".")[0], known, n=1, cutoff=0.5)
+    near = nearest_of(name.lower().partition(".")[0], known, 1, 0.5)
     meant = f"{PARAMETER}NAME" if near == ["param"] else near[0] if near else ""
     hint = f"did you mean “{meant}:”?" if meant else f"for a parameter write “{PARAMETER}{name}:”."
     return f"There is no “{name}:”; {hint} Known are {', '.join(f'{one}:' for one in QUALIFIERS)}, {PARAMETER}NAME:."
@@ -242,8 +243,7 @@ def _word(word: str) -> Q:
 
 
 def _number(word: str) -> int:
-    digits = word.removeprefix("#")
-    return int(digits) if digits.isdecimal() and len(digits) < 18 else 0
+    return whole_number(word) or 0
 
 
 def _any(lookup: str, values: list[str]) -> Q:

@@ -7,7 +7,7 @@ from typing import Any
 
 from console.forms.forms import RunForm
 from jobs.errors import BadParameters, EmptyPipeline
-from jobs.insight.statistics import lately
+from jobs.insight.durations import lately
 from jobs.models import Snapshot, Worker
 from jobs.runs.fallbacks import plan_of
 from jobs.runs.recall import Recall, recall

@@ -16,6 +16,7 @@ from console.files.zips import stream
 from console.pages.library import PAGE, Shelved, latest, library
 from console.views.access import needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import link, open_file
 from jobs.models import Artifact, Run
@@ -30,7 +31,7 @@ HTML_SANDBOX = (
 def artifacts(request: HttpRequest) -> HttpResponse:
     """Files by name, the newest good one of each."""
     wanted, asked = request.GET.get("q", "").strip()[:200], request.GET.get("page", "1")
-    number = int(asked) if asked.isdecimal() and 0 < int(asked[:6]) < 100_000 else 1
+    number = whole_number(asked, most=99_999) or 1
     shelf = library(wanted, page=number)
     context = {"shelf": shelf[:PAGE], "has_more": len(shelf) > PAGE, "page": number, "q": wanted}
     return page(request, "artifacts/index.html", context, title="Artifacts")
@@ -55,8 +56,8 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
 
 
 def _sheet(request: HttpRequest) -> int:
-    asked = request.GET.get("sheet", "")
-    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 5 else -1
+    number = whole_number(request.GET.get("sheet", ""), most=9_999)
+    return -1 if number is None else number
 
 
 def _preview(row: Artifact, sheet: int = -1) -> Preview:

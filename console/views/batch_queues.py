@@ -16,14 +16,13 @@ from console.pages import batch_pages
 from console.templatetags.console import plural
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.batches.batches import put, with_oldest
 from jobs.batches.parked import drop_parked, put_back
 from jobs.errors import RequestError
 from jobs.models import BatchQueue
 from jobs.states import ItemStatus
-
-LONGEST = 18
 
 
 @require_GET
@@ -57,7 +56,7 @@ def _head(queue: BatchQueue) -> dict[str, Any]:
 
 def _items(request: ConsoleRequest, queue: BatchQueue) -> dict[str, Any]:
     asked = request.GET.get
-    text, run, beyond = asked("q", "").strip()[:200], _number(asked("run", "")), _number(asked("beyond", ""))
+    text, run, beyond = asked("q", "").strip()[:200], whole_number(asked("run", "")), whole_number(asked("beyond", ""))
     status = asked("status", "") if asked("status") in ItemStatus.values else _first_status(queue)
     if text:
         screen = batch_pages.by_key(queue, text)
@@ -77,10 +76,6 @@ def _first_status(queue: BatchQueue) -> str:
     """What there is to see: what waits, else what needs somebody, else what was done."""
     order = (ItemStatus.WAITING, ItemStatus.PARKED, ItemStatus.TAKEN, ItemStatus.DONE)
     return next((status for status in order if getattr(queue, status)), ItemStatus.WAITING)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) <= LONGEST else None
 
 
 @require_POST

@@ -11,6 +11,7 @@ from console.pages.compare_page import context, usual_other
 from console.views.access import needs
 from console.views.run import find
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs.models import Run
 
 
@@ -27,10 +28,10 @@ def run_compare(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _named(run: Run, asked: str) -> Run | None:
-    if not asked.isdecimal() or len(asked) > 18:
+    if (number := whole_number(asked)) is None:
         return None
     rows = Run.objects.filter(pipeline=run.pipeline_id).exclude(pk=run.pk).select_related("pipeline", "snapshot")
-    return rows.defer("snapshot__content").filter(pk=int(asked)).first()
+    return rows.defer("snapshot__content").filter(pk=number).first()
 
 
 urlpatterns = [path("runs/<int:number>/compare/", run_compare, name="run_compare")]

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 from console.pages.rules import COLOURS
 from console.views.access import needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs.models import Firing, Rule
 from jobs.models.firing import FiringQuerySet
 from jobs.states import Decision
@@ -46,8 +47,7 @@ def _narrowed(request: HttpRequest) -> FiringQuerySet:
 
 
 def _number(request: HttpRequest, name: str) -> int | None:
-    text = request.GET.get(name, "").strip().removeprefix("#")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
+    return whole_number(request.GET.get(name, ""))
 
 
 urlpatterns = [path("rules/firings/", firings, name="firings")]

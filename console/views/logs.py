@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 from console.pages.log_text import whole_log
 from console.views.access import ConsoleRequest, needs
 from console.views.run import answer, find
+from console.whole_number import whole_number
 from jobs.insight import read_logs
 from jobs.insight.read_logs import LEVELS, Lines, Only
 from jobs.models import Run
@@ -38,9 +39,8 @@ def _only(request: ConsoleRequest) -> Only:
 
 def _lines(request: ConsoleRequest, run: Run, only: Only) -> Lines:
     for name, read in (("before", read_logs.older), ("after", read_logs.newer), ("around", read_logs.around)):
-        number = request.GET.get(name, "")
-        if number.isdecimal() and len(number) < 18:
-            return read(run, int(number), only)
+        if (number := whole_number(request.GET.get(name, ""))) is not None:
+            return read(run, number, only)
     if "error" in request.GET and (first := read_logs.first_error(run)) is not None:
         return read_logs.around(run, first, only)
     return read_logs.newest(run, only)

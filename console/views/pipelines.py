@@ -17,7 +17,7 @@ from console.forms.schema_forms import Branch, plant
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
-from jobs.insight.statistics import Lately, grid, lately
+from jobs.insight.durations import Lately, grid, lately
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.schedules.due import Fire, by_pipeline
 from jobs.structure.parameters import settled

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.quota_form import QuotaForm
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.insight.forecast import forecast, needs_of_week
 from jobs.models import Pipeline, Quota
@@ -75,8 +76,7 @@ def _forecast(request: ConsoleRequest, row: Quota) -> dict[str, Any]:
 
 
 def _number(text: str) -> int | None:
-    digits = text.strip().replace(",", "")
-    return min(int(digits), MOST_ITEMS) or None if digits.isdecimal() and len(digits) < 16 else None
+    return min(whole_number(text.replace(",", "")) or 0, MOST_ITEMS) or None
 
 
 @require_POST

@@ -15,6 +15,7 @@ from console.files.downloads import Content, answer, refusal
 from console.views.access import ConsoleRequest, needs
 from console.views.run import find
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, RequestError
 from jobs.interpreters.artifacts import open_exactly
@@ -30,8 +31,8 @@ SCREEN: Final = 100
 def replay(request: ConsoleRequest, pk: int) -> HttpResponse:
     """The page, or for htmx what it refreshes until the replay has ended."""
     row = get_object_or_404(Replay, pk=pk)
-    after = request.GET.get("after", "")
-    start = int(after) if after.isdecimal() and len(after) < 9 else -1
+    after = whole_number(request.GET.get("after", ""), most=99_999_999)
+    start = -1 if after is None else after
     turns = row.resends.filter(position__gt=start).select_related("record", "followed_by").defer("record__response")
     shown = list(turns.order_by("position")[: SCREEN + 1])
     context = {

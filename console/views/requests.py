@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import IgnoredHost, Replay, RequestRecord
@@ -46,8 +47,8 @@ def requests(request: ConsoleRequest) -> HttpResponse:
 
 def _group(request: ConsoleRequest, host: str, reason: str) -> HttpResponse:
     rows = RequestRecord.objects.open().filter(host=host, reason=reason)
-    before = request.GET.get("before", "")
-    older = rows.filter(pk__lt=int(before)) if before.isdecimal() and len(before) < 18 else rows
+    before = whole_number(request.GET.get("before", ""))
+    older = rows if before is None else rows.filter(pk__lt=before)
     shown = list(older.newest().defer(*TEXTS)[: SCREEN + 1])
     context = {
         "host": host,
@@ -130,7 +131,7 @@ def _chosen(request: ConsoleRequest) -> RequestRecordQuerySet:
     rows = RequestRecord.objects.open()
     if "host" in given and "reason" in given:
         return rows.filter(host=given["host"], reason=given["reason"])
-    return rows.filter(pk__in=[int(key) for key in given.getlist("request") if key.isdecimal() and len(key) < 18])
+    return rows.filter(pk__in=filter(None, map(whole_number, given.getlist("request"))))
 
 
 urlpatterns = [

@@ -14,6 +14,7 @@ from console.forms.rule_form import RulePageForm
 from console.views.access import ConsoleRequest, needs
 from console.views.rules import find, numbered
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.models import Rule
 from jobs.rules.edit import BadRule, save_rule
@@ -44,8 +45,8 @@ def _edit(request: ConsoleRequest, row: Rule, title: str) -> HttpResponse:
 
 def _initial(request: ConsoleRequest) -> dict[str, Any]:
     """What a link to the form asks for: the pipeline that the rule starts from."""
-    source = request.GET.get("source", "")
-    return {"sources": [int(source)]} if source.isdecimal() and len(source) < 18 else {}
+    source = whole_number(request.GET.get("source", ""))
+    return {"sources": [source]} if source else {}
 
 
 def _saved(request: ConsoleRequest, form: RulePageForm) -> bool:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.pages import rules as shown
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Firing, Rule, Run
@@ -73,9 +74,9 @@ def rule_try(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 def numbered(text: str) -> Run | None:
     """The run of this number, None when there is none."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 18):
+    if (number := whole_number(text)) is None:
         return None
-    return Run.objects.select_related("pipeline__project").filter(pk=int(text)).first()
+    return Run.objects.select_related("pipeline__project").filter(pk=number).first()
 
 
 @require_POST

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.pages.run_page import LABELS, context
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Run
@@ -75,11 +76,11 @@ def run_retry(request: ConsoleRequest, number: int) -> HttpResponse:
 @needs("jobs.start_pipeline")
 def run_priority(request: ConsoleRequest, number: int) -> HttpResponse:
     """Let what waits of it go before others, or after them."""
-    asked = request.POST.get("priority", "")
-    priority = int(asked) if asked.isdecimal() and len(asked) == 1 else -1
+    asked = whole_number(request.POST.get("priority", ""), most=9)
+    priority = -1 if asked is None else asked
     try:
         prioritize(find(number), priority, at=clock.now(), by=request.user.get_username())
-        messages.success(request, f"What waits of run #{number} has priority {asked} now.")
+        messages.success(request, f"What waits of run #{number} has priority {priority} now.")
     except ConsoleError as error:
         messages.error(request, str(error))
     return redirect("run", number)

@@ -19,6 +19,7 @@ from console.pages.copies import as_command, as_curl
 from console.pages.will_run import will_run
 from console.views.access import needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Run, Snapshot
@@ -83,7 +84,8 @@ def _env(request: HttpRequest, earlier: Run | None = None) -> str:
 def _earlier(request: HttpRequest, row: Pipeline) -> Run | None:
     """The run that `from` names."""
     number = request.POST.get("from", "") or request.GET.get("from", "")
-    earlier = row.runs.filter(pk=int(number)).first() if number.isdecimal() and len(number) < 18 else None
+    key = whole_number(number)
+    earlier = None if key is None else row.runs.filter(pk=key).first()
     if number and earlier is None and request.method == "GET":
         messages.warning(request, f"This pipeline has no run #{number}: the form shows its usual values.")
     return earlier

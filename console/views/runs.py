@@ -16,6 +16,7 @@ from console.pages.run_list import SCREEN, Screen, rows, screen
 from console.pages.search import parse
 from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Run
@@ -74,7 +75,7 @@ def _each(request: ConsoleRequest, done: str, act: Callable[[Run, datetime], Run
 
 def _numbers(texts: list[str]) -> list[int]:
     """The whole numbers among these, at most two screens of them."""
-    return [int(text) for text in texts if text.isdecimal() and len(text) < 18][: 2 * SCREEN]
+    return [number for text in texts if (number := whole_number(text)) is not None][: 2 * SCREEN]
 
 
 urlpatterns = [

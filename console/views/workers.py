@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
+from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import RequestError
 from jobs.insight.examine import Finding, examine_workers
@@ -86,7 +87,7 @@ def worker_slots(request: ConsoleRequest, pk: int) -> HttpResponse:
     worker = get_object_or_404(Worker, pk=pk)
     asked = request.POST.get("slots", "").strip()
     try:
-        slots = int(asked) if asked.isdecimal() and len(asked) < 6 else 0
+        slots = whole_number(asked, most=99_999) or 0
         worker.resize(slots, at=clock.now(), by=request.user.get_username())
         messages.success(request, f"{worker} was asked to run {slots} steps at once.")
     except RequestError as refusal:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from django.db import transaction
 from django.db.models import Case, F, Min, OuterRef, QuerySet, Subquery, TextField, Value, When
 from django.db.models.functions import Least
 
-from jobs.errors import RequestError, UnknownQueue
+from jobs.errors import RequestError, UnknownQueue, nearest_of
 from jobs.models import BatchQueue, Item, Run, Step, Taking
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY, ItemQuerySet
@@ -62,7 +61,7 @@ def _known(rows: QuerySet[BatchQueue], name: str) -> BatchQueue:
     found = rows.filter(name=name).first()
     if found is None:
         names = BatchQueue.objects.values_list("name", flat=True)
-        raise UnknownQueue(name, get_close_matches(name, names, 3, 0.4))
+        raise UnknownQueue(name, nearest_of(name, names))
     return found
 
 

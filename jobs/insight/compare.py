@@ -116,7 +116,7 @@ def _code(before: Run, after: Run) -> Iterator[Difference]:
 
 
 def _nodes(run: Run) -> Any:
-    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    structure = run.structure
     return structure.nodes if structure else ()
 
 

@@ -15,10 +15,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 from django_celery_beat.models import PeriodicTask
-from redis import Redis
 from redis.exceptions import RedisError
 
-from jobs import clock
+from jobs import broker, clock
 from jobs.interpreters.artifacts import is_remote
 from jobs.models import Beat, Pipeline, Project, Upload, Worker
 from jobs.models.quota import check_takes
@@ -71,17 +70,8 @@ def _database() -> Finding:
     return Finding("database", True, "The database takes writes.")
 
 
-def _redis() -> Redis:
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
-        socket_timeout=BROKER_TIMEOUT_SECONDS,
-        retry_on_timeout=False,
-    )
-
-
 def _broker() -> Finding:
-    client = _redis()
+    client = broker.client(seconds=BROKER_TIMEOUT_SECONDS)
     try:
         client.ping()
     except (RedisError, OSError) as error:
@@ -96,7 +86,7 @@ def _deaf(error: Exception) -> Finding:
 
 
 def _eviction() -> Finding:
-    client = _redis()
+    client = broker.client(seconds=BROKER_TIMEOUT_SECONDS)
     try:
         policy = str(client.info("memory").get("maxmemory_policy", "unknown"))
     except (RedisError, OSError) as error:

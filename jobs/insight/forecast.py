@@ -11,7 +11,7 @@ from itertools import takewhile
 from django.db.models import Sum
 from django_celery_beat.models import PeriodicTask
 
-from jobs.insight.usual import SUCCESSES
+from jobs.insight.durations import SUCCESSES
 from jobs.models import Grant, Pipeline, Quota, Run, Window
 from jobs.quotas.turns import FAR, UNITS, used
 from jobs.schedules.schedules import START, asked, next_fires

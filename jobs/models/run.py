@@ -15,6 +15,7 @@ from jobs.models.snapshot import Snapshot
 from jobs.models.transition import Moving, final_has_finished_at
 from jobs.states import FINAL, LIVE, Cause, Runner, Status
 from jobs.stored import ParametersField
+from kedro_console.wire import SnapshotPipeline
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -154,6 +155,11 @@ class Run(Moving):
 
     def __str__(self) -> str:
         return f"run #{self.pk}"
+
+    @property
+    def structure(self) -> SnapshotPipeline | None:
+        """Its pipeline's nodes and datasets as they were planned; None when that picture is gone."""
+        return self.snapshot.pipeline(self.pipeline.name) if self.snapshot else None
 
     def get_absolute_url(self) -> str:
         return reverse("run", args=[self.pk])

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from jobs.models import Resend
 from jobs.quotas.quotas import grant_settled, grant_taken
+from kedro_console.wire import seconds_asked
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def settle(turn: Resend, status: int, headers: dict[str, str], at: datetime) -> 
         return
     told: dict[str, Any] = {"grant": turn.grant, "status": status or None}
     asked = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    told["retry_after_seconds"] = float(asked) if asked.replace(".", "", 1).isdigit() else None
+    told["retry_after_seconds"] = seconds_asked(asked, at.timestamp())
     with transaction.atomic():
         grant_settled(turn.record.step, told, at)
         turn.grant = None

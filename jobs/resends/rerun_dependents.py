@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +14,11 @@ from jobs.interpreters.artifacts import open_kept
 from jobs.models import Resend, Run, Step
 from jobs.runs.launch import launch, nodes_of, snapshot_of
 from jobs.runs.reread import reread
+from jobs.runs.spread import Part, spread
 from jobs.states import Cause, ResendStatus
 from jobs.structure.parameters import as_given
-from jobs.structure.selection import bare, children, parents, reach, selection_of
-from kedro_console.wire import Json, SnapshotNode
+from jobs.structure.selection import children, reach, selection_of
+from kedro_console.wire import Json
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 PART: Final = 20_000
 """Characters of an answer in one message: six bytes each at most."""
 MOST: Final = 1_000
-
-
-@dataclass(frozen=True)
-class Part:
-    """A node that will run, and why."""
-
-    node: str
-    reason: str
 
 
 def unused(run: Run) -> list[Resend]:
@@ -86,23 +78,9 @@ def _parts(run: Run, asked: set[str]) -> list[Part]:
         raise RequestError("No request of this run was replayed with success, or its answer was used already.")
     reasons = dict.fromkeys(reach(start, children(nodes)), "Reads what the nodes before it make.")
     reasons |= dict.fromkeys(start, "Made the request that was replayed.")
-    kept = {bare(row["name"]) for row in snapshot.content.get("datasets", []) if row.get("is_persisted")}
-    _add_makers(nodes, reasons, kept)
+    kept = snapshot.picture.persisted
+    reasons = spread(nodes, reasons, lambda dataset: "" if dataset in kept else f"Its {dataset} is kept nowhere.")
     return [Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons]
-
-
-def _add_makers(nodes: list[SnapshotNode], reasons: dict[str, str], kept: set[str]) -> None:
-    """What is read and kept nowhere has to be made again."""
-    by_name = {node.name: node for node in nodes}
-    above = parents(nodes)
-    waiting = list(reasons)
-    while waiting:
-        name = waiting.pop()
-        read = {bare(each) for each in by_name[name].inputs} - kept
-        for maker in above[name] - reasons.keys():
-            if made := read & {bare(output) for output in by_name[maker].outputs}:
-                reasons[maker] = f"Makes {', '.join(sorted(made))}, which is kept nowhere."
-                waiting.append(maker)
 
 
 def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:

@@ -8,8 +8,7 @@ from typing import Final
 from jobs.models import Pipeline, Snapshot
 from jobs.states import Grouping, Runner
 from jobs.structure.plan import Bond, Plan, plan
-from jobs.structure.selection import bare
-from kedro_console.wire import SnapshotNode
+from kedro_console.wire import SnapshotNode, bare
 
 FEW_NAMES: Final = 4
 FEW_HOOKS: Final = 2
@@ -42,7 +41,7 @@ def _hooks(nodes: list[SnapshotNode], snapshot: Snapshot) -> list[Bond]:
 
 def unshared(nodes: list[SnapshotNode], snapshot: Snapshot, *, unshareable: Iterable[str]) -> list[str]:
     """The datasets of these nodes that have to stay in the process that makes them."""
-    kept = {bare(row.name) for row in snapshot.picture.datasets if row.is_persisted}
+    kept = snapshot.picture.persisted
     known = set(map(bare, unshareable))
     found = {
         name

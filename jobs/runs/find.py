@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from typing import Final
-
 from django.db.models import Q, QuerySet
 
 from jobs import clock
-from jobs.errors import AmbiguousPipeline, BadParameters, ProjectError, UnknownPipeline, UnknownProject
+from jobs.errors import AmbiguousPipeline, BadParameters, ProjectError, UnknownPipeline, UnknownProject, nearest_of
 from jobs.models import Pipeline, Project
 from jobs.models.project import EVERY_PIPELINE
 from jobs.runs.reread import reread_changed
-
-LIKENESS: Final = 0.4
 
 
 def find_pipeline(name: str, project: str = "") -> Pipeline:
@@ -38,7 +33,7 @@ def find_project(name: str) -> Project:
     found = Project.objects.filter(name=name).first()
     if found is None:
         names = sorted(Project.objects.values_list("name", flat=True))
-        raise UnknownProject(name, get_close_matches(name, names, 3, LIKENESS), names)
+        raise UnknownProject(name, nearest_of(name, names), names)
     return found
 
 
@@ -88,7 +83,7 @@ def _unknown(rows: QuerySet[Pipeline], name: str, project: Project | None) -> Pi
     if named:
         rows = rows.filter(project=named)
     names = sorted(set(rows.values_list("name", flat=True)))
-    nearest = get_close_matches(pipeline, names, 3, LIKENESS)
+    nearest = nearest_of(pipeline, names)
     troubled = [each for each in ([named] if named else Project.objects.order_by("name")) if each.trouble]
     if named and troubled and not nearest:
         raise ProjectError(f"Nothing of {named.name} that could be read is a pipeline “{pipeline}”. {named.errors[0]}")

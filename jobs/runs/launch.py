@@ -7,7 +7,6 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -15,13 +14,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline
+from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline, nearest_of
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.runs.cancel import cancel
 from jobs.runs.fallbacks import plan_of, unshared
-from jobs.runs.find import LIKENESS
 from jobs.runs.recall import (
     Recall,
     carry_all_over,
@@ -40,7 +38,7 @@ from jobs.steps.overlap import line_up, unversioned
 from jobs.structure import parameters as runtime
 from jobs.structure.content import is_fresh
 from jobs.structure.plan import Plan, PlannedStep
-from jobs.structure.selection import Selection, check_versions, choose, did_you_mean
+from jobs.structure.selection import Selection, check_versions, choose, meant
 from kedro_console.wire import SnapshotNode
 
 if TYPE_CHECKING:
@@ -255,7 +253,7 @@ def snapshot_of(pipeline: Pipeline, env: str = "", *, at: datetime, may_read: bo
 def _check_env(env: str, snapshot: Snapshot) -> None:
     known = snapshot.picture.environments
     if (known and env not in known) or env.startswith((".", "/", "-")):
-        raise BadParameters({"env": f"The project has no Kedro environment “{env}”.{did_you_mean(env, known)}"})
+        raise BadParameters({"env": f"The project has no Kedro environment “{env}”.{meant(env, known)}"})
 
 
 def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> list[SnapshotNode]:
@@ -263,7 +261,7 @@ def nodes_of(pipeline: Pipeline, snapshot: Snapshot, selection: Selection) -> li
     structure = snapshot.pipeline(pipeline.name)
     if structure is None:
         names = [each.name for each in snapshot.picture.pipelines]
-        nearest = get_close_matches(pipeline.name, names, 3, LIKENESS)
+        nearest = nearest_of(pipeline.name, names)
         raise UnknownPipeline(pipeline.name, nearest, project=pipeline.project.name)
     return choose(structure, selection, kedro=snapshot.kedro_version)
 

@@ -15,9 +15,9 @@ from jobs.runs.spread import Part, spread
 from jobs.states import NODE_DONE, NodeStatus, Status
 from jobs.structure import parameters as runtime
 from jobs.structure.paths import Path, leaves, merge, named, text_of, written
-from jobs.structure.selection import ANYTHING, PREFIX, bare, parents, selection_of
+from jobs.structure.selection import ANYTHING, PREFIX, parents, selection_of
 from jobs.structure.values import same
-from kedro_console.wire import SnapshotNode
+from kedro_console.wire import SnapshotNode, bare
 
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
 
@@ -112,7 +112,7 @@ def _old(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot) -> dict[str, s
     """Nodes whose function or datasets are not what they were when the run was started."""
     if run.snapshot is None or run.snapshot_id == snapshot.pk:
         return {}
-    structure = run.snapshot.pipeline(run.pipeline.name)
+    structure = run.structure
     before = {node.name: content_of(node) for node in structure.nodes} if structure else {}
     return {node.name: "Its code changed." for node in nodes if before.get(node.name) != content_of(node)}
 

@@ -14,8 +14,7 @@ from django.db.models import Q, QuerySet
 from jobs.interpreters import stores
 from jobs.models import Event, Run, Snapshot
 from jobs.states import NodeStatus
-from jobs.structure.selection import bare
-from kedro_console.wire import store_file
+from kedro_console.wire import bare, store_file
 
 SAVED: Final = "dataset_saved"
 IN_MEMORY: Final = "MemoryDataset"
@@ -28,7 +27,7 @@ class Leftovers:
 
     def __init__(self, run: Run, snapshot: Snapshot) -> None:
         self.run = run
-        self._persisted = {bare(row.name) for row in snapshot.picture.datasets if row.is_persisted}
+        self._persisted = snapshot.picture.persisted
 
     def lost(self, dataset: str) -> str:
         """Why the dataset can no longer be read as this run made it, as a sentence; "" when it can."""

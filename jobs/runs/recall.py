@@ -17,8 +17,7 @@ from jobs.runs.spread import Part, spread
 from jobs.states import NODE_DONE, Status
 from jobs.steps.overlap import written_by_live
 from jobs.structure.content import Contents, Parts, contents, is_fresh
-from jobs.structure.selection import bare
-from kedro_console.wire import SnapshotNode
+from kedro_console.wire import SnapshotNode, bare
 
 EARLIER: Final = 50
 """So many of the last successful runs are looked at."""
@@ -89,7 +88,7 @@ class _Search:
         runs = Run.objects.filter(pipeline=pipeline, status=Status.SUCCEEDED).select_related("pipeline__project")
         self._runs = {run.pk: run for run in runs.order_by("-pk").defer("snapshot__content")[:EARLIER]}
         self._left = {pk: Leftovers(run, snapshot) for pk, run in self._runs.items()}
-        self._persisted = {bare(row.name) for row in snapshot.picture.datasets if row.is_persisted}
+        self._persisted = snapshot.picture.persisted
         self._written = written_by_live(pipeline.project_id)
         self._maker = {bare(name): node.name for node in nodes for name in node.outputs}
         self._last: dict[str, tuple[int, Parts]] = {}

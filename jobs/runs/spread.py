@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jobs.structure.selection import bare, parents
-from kedro_console.wire import SnapshotNode
+from jobs.structure.selection import parents
+from kedro_console.wire import SnapshotNode, bare
 
 
 class Part(NamedTuple):

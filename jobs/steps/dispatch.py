@@ -11,12 +11,9 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from jobs import clock
+from jobs import broker, clock
 from jobs.models import Firing, Step, Worker
 
 logger = logging.getLogger(__name__)
@@ -94,12 +91,7 @@ def ask_for_decision(firing_id: int) -> bool:
 
 def messages_in(queues: Collection[str]) -> dict[str, int] | None:
     """How many messages wait in each of these queues; None when the broker does not say so at once."""
-    client = Redis.from_url(
-        settings.REDIS_URL,
-        socket_connect_timeout=BROKER_SECONDS,
-        socket_timeout=BROKER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = broker.client(seconds=BROKER_SECONDS)
     keys = [(queue, key) for queue in queues for key in _lists(queue)]
     try:
         with client.pipeline(transaction=False) as asked:

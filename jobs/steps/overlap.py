@@ -18,16 +18,16 @@ from jobs.models import Pipeline, Project, Run, Snapshot, Step
 from jobs.models.run import RunQuerySet
 from jobs.states import LIVE, NodeStatus, Overlap, Status
 from jobs.steps.dispatch import send
-from kedro_console.wire import SnapshotNode
+from kedro_console.wire import SnapshotNode, bare
 
 SAME: Final = "of the same pipeline"
 
 
 def unversioned(nodes: Iterable[SnapshotNode], snapshot: Snapshot) -> dict[str, str]:
     """The files that these nodes write over, each with its dataset's name; a dataset without a path counts by name."""
-    written = {name.partition("@")[0] for node in nodes for name in node.outputs}
+    written = {bare(name) for node in nodes for name in node.outputs}
     kept = (row for row in snapshot.picture.datasets if row.is_persisted and not row.is_versioned)
-    return {row.path or row.name: row.name for row in kept if row.name.partition("@")[0] in written}
+    return {row.path or row.name: row.name for row in kept if bare(row.name) in written}
 
 
 def written_by_live(project_id: int) -> dict[str, int]:
@@ -35,12 +35,12 @@ def written_by_live(project_id: int) -> dict[str, int]:
     live = Run.objects.live().filter(pipeline__project_id=project_id).select_related("pipeline", "snapshot")
     found: dict[str, int] = {}
     for run in live.order_by("pk"):
-        structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+        structure = run.structure
         done = set(run.node_runs.filter(status=NodeStatus.REUSED).values_list("name", flat=True))
         nodes = [node for node in structure.nodes if node.name not in done] if structure else []
         chosen = [node for node in nodes if not run.nodes or node.name in run.nodes]
         names = unversioned(chosen, run.snapshot).values() if run.snapshot else ()
-        found |= {name.partition("@")[0]: run.pk for name in names}
+        found |= {bare(name): run.pk for name in names}
     return found
 
 

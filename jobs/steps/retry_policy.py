@@ -43,7 +43,7 @@ def after_failure(run: Run, step: Step, failure: wire.RunFailed | None, at: date
 
 def allowed_retries(run: Run, node: str) -> int:
     """How often this node may be tried again: its tag `retry-N`, else the policy when it is for this node."""
-    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    structure = run.structure
     tags = next((known.tags for known in structure.nodes if known.name == node), []) if structure else []
     for tag in tags:
         if found := TAG.fullmatch(tag):

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from jobs.models import Pipeline, Run, Step
 from jobs.states import Status
-from jobs.structure.selection import bare, reach
-from kedro_console.wire import RunFailed, SnapshotNode
+from jobs.structure.selection import reach
+from kedro_console.wire import RunFailed, SnapshotNode, bare
 
 UNSHAREABLE = "unshareable"
 
@@ -56,7 +56,7 @@ def _waiting(run: Run, step: Step, dataset: str) -> list[Step]:
 
 
 def _structure(run: Run) -> list[SnapshotNode]:
-    structure = run.snapshot.pipeline(run.pipeline.name) if run.snapshot else None
+    structure = run.structure
     return structure.nodes if structure else []
 
 

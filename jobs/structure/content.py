@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from jobs.models import Project, Snapshot
 from jobs.structure.paths import at, leaves, merge, named, places
-from jobs.structure.selection import ANYTHING, PREFIX, bare, is_parameter
-from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, sha256_of, watched_files
+from jobs.structure.selection import ANYTHING, PREFIX, is_parameter
+from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, bare, sha256_of, watched_files
 
 LARGE_BYTES: Final = 256 * 1024 * 1024
 """Of a larger file size and time of change count: nobody wants to wait until it is read."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, Final
 
 from jmespath import exceptions, functions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
-from jobs.errors import RequestError
+from jobs.errors import RequestError, did_you_mean, nearest_of
 
 LONGEST: Final = 2_000  # characters
 DEEPEST: Final = 50
@@ -99,8 +98,8 @@ def _check_node(text: str, node: dict[str, Any], depth: int) -> None:
     place = f"Character {text.find(name) + 1}: "
     spec = Arithmetic.FUNCTION_TABLE.get(name)
     if spec is None:
-        nearest = get_close_matches(name, Arithmetic.FUNCTION_TABLE, 2)
-        raise BadExpression(f"{place}there is no function {name}(). Did you mean {' or '.join(nearest) or 'add'}?")
+        meant = nearest_of(name, Arithmetic.FUNCTION_TABLE, 2, 0.6) or ["add"]
+        raise BadExpression(f"{place}there is no function {name}().{did_you_mean(meant)}")
     wanted, is_open = len(spec["signature"]), bool(spec["signature"] and spec["signature"][-1].get("variadic"))
     if given < wanted or (given > wanted and not is_open):
         raise BadExpression(f"{place}{name}() takes {'at least ' if is_open else ''}{wanted} values, not {given}.")

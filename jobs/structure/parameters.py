@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from jobs.errors import BadParameters
+from jobs.errors import BadParameters, did_you_mean, nearest_of
 from jobs.structure.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
 from jobs.structure.values import fitted, is_secret, plain
 from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, hidden, kind_of
@@ -132,8 +131,7 @@ def unknown(whole: Mapping[Any, Any], picture: ProjectSnapshot, pipeline: Snapsh
     known = {*map(text_of, picture.parameters), *(name.split(".")[0] for name in picture.runtime_parameters)}
     for key in map(text_of, whole):
         if key not in known | read and "*" not in read:
-            nearest = get_close_matches(key, known | read, 2)
-            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+            hint = did_you_mean(nearest_of(key, known | read, 2, 0.6))
             yield (key,), f"The project has no parameter of this name.{hint}"
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from jobs.errors import BadParameters, EmptyPipeline
-from kedro_console.wire import ProjectSnapshot, SnapshotNode, SnapshotPipeline
+from jobs.errors import BadParameters, EmptyPipeline, did_you_mean, nearest_of
+from kedro_console.wire import ProjectSnapshot, SnapshotNode, SnapshotPipeline, bare
 
 if TYPE_CHECKING:
     from jobs.models import Run
@@ -56,11 +55,6 @@ class Selection:
     def of(self, nodes: list[str]) -> Selection:
         """The same configuration for these nodes alone."""
         return Selection(nodes=nodes, load_versions=self.load_versions, env=self.env)
-
-
-def bare(dataset: str) -> str:
-    """A dataset's name without Kedro's transcoding suffix (`cars@pandas` and `cars@spark` are one dataset)."""
-    return dataset.partition("@")[0]
 
 
 def parents(nodes: list[SnapshotNode]) -> dict[str, set[str]]:
@@ -191,18 +185,16 @@ SELECTS: Final[dict[str, Callable[[SnapshotPipeline, list[str]], set[str]]]] = {
 def _known(noun: str, field_name: str, asked: list[str], known: set[str]) -> list[str]:
     for name in asked:
         if name not in known:
-            sentence = f"There is no {noun} “{name}” in this pipeline.{did_you_mean(name, known)}"
+            sentence = f"There is no {noun} “{name}” in this pipeline.{meant(name, known)}"
             raise BadParameters({field_name: sentence})
     return asked
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
     """To be put after a sentence: a question with the nearest of the known names, or all of a few."""
     names = sorted(known)
-    nearest = get_close_matches(name, names, 2)
-    if nearest or not 0 < len(names) <= FEW:
-        return f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-    return f" Known here: {', '.join(names)}."
+    few = f" Known here: {', '.join(names)}." if 0 < len(names) <= FEW else ""
+    return did_you_mean(nearest_of(name, names, 2, 0.6), few)
 
 
 # ---- what the configuration has to have
@@ -213,7 +205,7 @@ def check_versions(picture: ProjectSnapshot, asked: dict[str, str]) -> None:
     known = {dataset.name for dataset in picture.datasets} | {bare(dataset.name) for dataset in picture.datasets}
     for name, version in asked.items():
         if name not in known:
-            sentence = f"The project has no dataset “{name}”.{did_you_mean(name, known)}"
+            sentence = f"The project has no dataset “{name}”.{meant(name, known)}"
             raise BadParameters({"load_versions": sentence})
         if not version.strip() or version in (".", "..") or set(version) & set("/\\"):
             raise BadParameters({"load_versions": f"“{version}” is no version of {name}: it is the name of a folder."})
@@ -233,7 +225,7 @@ def read(raw: Any) -> Selection:
         raise BadParameters({"selection": f"Write an object of some of {', '.join(ALL)}."})
     for name in raw:
         if name not in ALL:
-            raise BadParameters({str(name): f"There is no such choice.{did_you_mean(str(name), ALL)}"})
+            raise BadParameters({str(name): f"There is no such choice.{meant(str(name), ALL)}"})
     for name, value in raw.items():
         if problem := _mistyped(name, value):
             raise BadParameters({name: problem})

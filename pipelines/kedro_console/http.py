@@ -22,7 +22,7 @@ from typing import Any
 
 from kedro_console.line import here
 from kedro_console.traffic import traffic
-from kedro_console.traffic.retry_after import seconds_asked
+from kedro_console.wire import seconds_asked
 
 logger = logging.getLogger(__name__)
 

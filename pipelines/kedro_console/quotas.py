@@ -21,6 +21,7 @@ from typing import Any
 
 from kedro_console.line import here
 from kedro_console.traffic import limits
+from kedro_console.wire import seconds_asked
 
 logger = logging.getLogger(__name__)
 
@@ -121,21 +122,7 @@ def _sentence(answer: dict[str, Any]) -> str:
 
 def seconds_of(retry_after: float | str | None) -> float | None:
     """A Retry-After header in seconds; None when there is none that can be read."""
-    if retry_after is None or isinstance(retry_after, (int, float)):
-        return retry_after
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        return _seconds_until(retry_after)
-
-
-def _seconds_until(date: str) -> float | None:
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
+    return seconds_asked(retry_after, time.time()) if isinstance(retry_after, str) else retry_after
 
 
 def local(quota: str, *, requests: int = 0, rows: int = 0, seconds: float) -> None:

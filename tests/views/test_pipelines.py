@@ -14,7 +14,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 
 from console.drawing.graph import element_id
 from jobs import clock
-from jobs.insight.statistics import LOOKED_AT, SHOWN, lately
+from jobs.insight.durations import LOOKED_AT, SHOWN, lately
 from jobs.models import NodeRun, Pipeline, Project, Snapshot
 from jobs.schedules.due import by_pipeline
 from jobs.states import NodeStatus, Status

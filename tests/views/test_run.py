@@ -9,8 +9,8 @@ from django.test import Client
 from console.drawing.gantt import gantt
 from console.pages.run_page import LABELS, pace
 from jobs import clock
+from jobs.insight.durations import usual
 from jobs.insight.explain import why_waiting
-from jobs.insight.usual import usual
 from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status

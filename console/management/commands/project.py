@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -11,7 +10,7 @@ from django.db import transaction
 from console.env import COMMAND
 from console.management.sentences import FAILED, WRONG_USE, end, printable, refuse
 from jobs import clock
-from jobs.errors import ProjectError
+from jobs.errors import ProjectError, did_you_mean, nearest_of
 from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Project, Run
 from jobs.proposals import propose
@@ -111,8 +110,8 @@ class Command(BaseCommand):
     def _find(self, name: str) -> Project:
         found = Project.objects.filter(name=name).first()
         if found is None:
-            nearest = get_close_matches(name, Project.objects.values_list("name", flat=True), 2, 0.4)
-            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " `project list` shows all."
+            nearest = nearest_of(name, Project.objects.values_list("name", flat=True), 2)
+            hint = did_you_mean(nearest, " `project list` shows all.")
             end(self, WRONG_USE, [f"There is no project “{name}”.{hint}"])
         return found
 

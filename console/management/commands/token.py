@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -13,15 +12,17 @@ from django.core.management.base import BaseCommand, CommandParser
 from console.management.sentences import WRONG_USE, end
 from console.models import ApiToken
 from console.roles import Role, permissions
+from console.whole_number import whole_number
 from jobs import clock
+from jobs.errors import did_you_mean, nearest_of
 
 LONGEST_DAYS: Final = 3650
 
 
 def _days(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= LONGEST_DAYS:
+    if not (days := whole_number(text, most=LONGEST_DAYS)):
         raise ArgumentTypeError(f"write a number of days from 1 to {LONGEST_DAYS}")
-    return int(text)
+    return days
 
 
 class Command(BaseCommand):
@@ -58,8 +59,8 @@ class Command(BaseCommand):
     def _user(self, name: str) -> User:
         found = User.objects.filter(username=name).first()
         if found is None:
-            nearest = get_close_matches(name, User.objects.values_list("username", flat=True), 2)
-            hint = f" Did you mean {' or '.join(nearest)}?" if nearest else " The admin has a page to add one."
+            nearest = nearest_of(name, User.objects.values_list("username", flat=True), 2)
+            hint = did_you_mean(nearest, " The admin has a page to add one.")
             end(self, WRONG_USE, [f"There is no user “{name}”.{hint}"])
         if not found.is_active:
             end(self, WRONG_USE, [f"{found} is not active, so no token of {found} would work."])

@@ -41,18 +41,13 @@ class StoreHooks:
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         self._shelf.open()
         for name in _names(pipeline):
-            if not is_parameter(name) and bare(name) not in self._in_memory and _is_in_memory(catalog, name):
+            if not is_parameter(name) and wire.bare(name) not in self._in_memory and _is_in_memory(catalog, name):
                 compat.put_dataset(catalog, name, store_dataset(self._shelf, name))
 
 
 def _names(pipeline: Any) -> Iterable[str]:
     find = getattr(pipeline, "datasets", None) or pipeline.data_sets
     return sorted(find())
-
-
-def bare(name: str) -> str:
-    """The name without Kedro's transcoding suffix."""
-    return name.partition("@")[0]
 
 
 def _is_in_memory(catalog: Any, name: str) -> bool:

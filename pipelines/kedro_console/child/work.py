@@ -253,9 +253,9 @@ def _tracking(request: wire.StepStarted) -> list[Any]:
 
 def unshareable(error: BaseException) -> str:
     """The dataset whose value the run's store could not take; "" when that was not the error."""
-    from kedro_console.child.store import StoreError, bare  # it needs Kedro
+    from kedro_console.child.store import StoreError  # it needs Kedro
 
-    return next((bare(each.dataset) for each in failures.causes(error) if isinstance(each, StoreError)), "")
+    return next((wire.bare(each.dataset) for each in failures.causes(error) if isinstance(each, StoreError)), "")
 
 
 def reason_of(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from kedro_console.wire.digests import NEVER_SOURCES as NEVER_SOURCES
 from kedro_console.wire.digests import TEMPLATES as TEMPLATES
 from kedro_console.wire.digests import UNKNOWN as UNKNOWN
 from kedro_console.wire.digests import WATCHED as WATCHED
+from kedro_console.wire.digests import bare as bare
 from kedro_console.wire.digests import sha256_of as sha256_of
 from kedro_console.wire.digests import store_file as store_file
 from kedro_console.wire.digests import watched_files as watched_files
@@ -65,6 +66,7 @@ from kedro_console.wire.messages import StopAsked as StopAsked
 from kedro_console.wire.messages import code_of as code_of
 from kedro_console.wire.messages import parse as parse
 from kedro_console.wire.messages import plain as plain
+from kedro_console.wire.retry_after import seconds_asked as seconds_asked
 from kedro_console.wire.secret_names import HIDDEN as HIDDEN
 from kedro_console.wire.secret_names import SEALED as SEALED
 from kedro_console.wire.secret_names import WITH_PASSWORD as WITH_PASSWORD

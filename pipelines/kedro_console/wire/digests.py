@@ -11,12 +11,17 @@ from urllib.parse import quote
 MAX_STORE_NAME: Final = 120
 
 
+def bare(dataset: str) -> str:
+    """A dataset's name without Kedro's transcoding suffix (`cars@pandas` and `cars@spark` are one dataset)."""
+    return dataset.partition("@")[0]
+
+
 def store_file(dataset: str) -> str:
     """The name of this dataset's file in a run's store: safe, readable and different for every dataset."""
-    bare = dataset.partition("@")[0]
-    quoted = quote(bare, safe="")
+    name = bare(dataset)
+    quoted = quote(name, safe="")
     if len(quoted) > MAX_STORE_NAME:
-        quoted = f"{quoted[:80]}-{hashlib.sha256(bare.encode()).hexdigest()[:16]}"
+        quoted = f"{quoted[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     return f"{quoted}.data"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kedro_console.wire.digests import UNKNOWN
+from kedro_console.wire.digests import UNKNOWN, bare
 from kedro_console.wire.kinds import unpacked
 from kedro_console.wire.messages import Failure, nested
 from kedro_console.wire.values import Json, WireError
@@ -87,6 +87,11 @@ class ProjectSnapshot:
     folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
     hooks: list[SnapshotHook] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)  # Kedro environments that it has; [] = nobody can tell
+
+    @property
+    def persisted(self) -> set[str]:
+        """The bare names of the datasets that are kept outside of a run's store: files, tables, addresses."""
+        return {bare(row.name) for row in self.datasets if row.is_persisted}
 
 
 def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:

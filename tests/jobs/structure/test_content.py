@@ -11,7 +11,7 @@ import pytest
 from celery import current_app
 from django.conf import settings
 
-from jobs.insight.usual import usual
+from jobs.insight.durations import usual
 from jobs.models import Event, Pipeline, Run, Snapshot
 from jobs.runs.launch import launch
 from jobs.runs.recall import recall

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from statistics import median, quantiles
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 
 from jobs.models import NodeRun, Pipeline, Run
 from jobs.states import FINAL, Status
@@ -28,6 +28,30 @@ SUCCESSES = 20
 
 TOGETHER = 100
 """Pipelines in one query: SQLite refuses conditions that are nested too deeply."""
+
+
+@dataclass(frozen=True)
+class Usual:
+    """Seconds from start to end of the last successes of a pipeline."""
+
+    median: float
+    p95: float
+    count: int
+
+
+def usual(pipeline_id: int, before: int | None = None) -> Usual | None:
+    """By at most the last 20 successes with something to do (older than run `before`); None when there is none."""
+    rows = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED, finished_at__gt=F("started_at"))
+    times = rows.before(before).order_by("-id").values_list("started_at", "finished_at")[:SUCCESSES]
+    seconds = [(finished - started).total_seconds() for started, finished in times if finished and started]
+    return _usual_of(seconds)
+
+
+def _usual_of(seconds: list[float]) -> Usual | None:
+    if not seconds:
+        return None
+    p95 = quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
+    return Usual(median(seconds), p95, len(seconds))
 
 
 @dataclass(frozen=True)
@@ -96,12 +120,12 @@ def _told(newest: list[Bar]) -> Lately:
     counted = [bar for bar in shown if bar.status in FINAL and bar.status != Status.CANCELLED]
     good = sum(bar.status == Status.SUCCEEDED for bar in counted)
     successes = [bar.seconds for bar in newest if bar.status == Status.SUCCEEDED and bar.seconds]
-    seconds = successes[:SUCCESSES]
+    found = _usual_of(successes[:SUCCESSES])
     return Lately(
         bars=_with_heights(shown),
         success_rate=good / len(counted) if counted else None,
-        usual_seconds=median(seconds) if seconds else None,
-        slow_seconds=quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else None,
+        usual_seconds=found.median if found else None,
+        slow_seconds=found.p95 if found and found.count > 1 else None,
     )
 
 
