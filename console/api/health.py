@@ -16,9 +16,10 @@ from rest_framework.response import Response
 
 from console.api.door import Door
 from console.tree import starting
-from jobs import broker, clock
+from jobs import clock
 from jobs.models import Project, Worker
 from jobs.models.project import EVERY_PIPELINE
+from jobs.steps import broker
 
 PATIENCE_SECONDS: Final = 1.0
 ASK_AGAIN_SECONDS: Final = 2

@@ -17,13 +17,14 @@ from django.db import DatabaseError, transaction
 from django_celery_beat.models import PeriodicTask
 from redis.exceptions import RedisError
 
-from jobs import broker, clock
+from jobs import clock
 from jobs.interpreters.artifacts import is_remote
 from jobs.models import Beat, Pipeline, Project, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
 from jobs.schedules.schedules import START as STARTS
 from jobs.schedules.schedules import asked
+from jobs.steps import broker
 
 PATIENCE = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 1.0

@@ -79,7 +79,9 @@ def _parts(run: Run, asked: set[str]) -> list[Part]:
     reasons = dict.fromkeys(reach(start, children(nodes)), "Reads what the nodes before it make.")
     reasons |= dict.fromkeys(start, "Made the request that was replayed.")
     kept = snapshot.picture.persisted
-    reasons = spread(nodes, reasons, lambda dataset: "" if dataset in kept else f"Its {dataset} is kept nowhere.")
+    reasons = spread(
+        nodes, reasons, lambda dataset: "" if dataset in kept else f"Makes {dataset}, which is kept nowhere."
+    )
     return [Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons]
 
 

@@ -13,8 +13,9 @@ from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel
 from redis.exceptions import RedisError
 
-from jobs import broker, clock
+from jobs import clock
 from jobs.models import Firing, Step, Worker
+from jobs.steps import broker
 
 logger = logging.getLogger(__name__)
 

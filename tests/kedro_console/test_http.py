@@ -14,7 +14,7 @@ import pytest
 import kedro_console
 from kedro_console import http
 from kedro_console.http import Client, HttpError
-from kedro_console.traffic.retry_after import seconds_asked
+from kedro_console.wire.retry_after import seconds_asked
 from tests.flaky_api import Api, flaky_api
 
 
