@@ -71,7 +71,7 @@ def test_a_429_closes_the_local_quota_too() -> None:
         assert time.monotonic() - began >= 0.3
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("12", 12), (1.5, 1.5), (None, None), ("soon", None), ("-3", 0)])
+@pytest.mark.parametrize(("header", "seconds"), [("12", 12), (1.5, 1.5), (None, None), ("soon", None), ("-3", None)])
 def test_a_retry_after_header_is_read_as_it_is(header: Any, seconds: float | None) -> None:
     assert quotas.seconds_of(header) == seconds
 

@@ -10,7 +10,7 @@ def seconds_asked(header: str, now: float) -> float | None:
     """The wait that a Retry-After header asks for, given in seconds or as a date; None when it says neither."""
     text = header.strip()
     try:
-        return max(0.0, min(float(text), 1e9)) if text.lstrip("+-")[:1].isdigit() else max(0.0, _moment(text) - now)
+        return max(0.0, min(float(text), 1e9)) if text[:1].isdigit() else max(0.0, _moment(text) - now)
     except (ValueError, TypeError, IndexError):
         return None
 
