@@ -20,9 +20,11 @@ help: ## list these commands
 up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C stops it
 	@exec $(PY) manage.py up --port "$(PORT)" $(ARGS)
 
+ROWS = tests/jobs tests/console/test_turn.py tests/console/test_beat.py tests/e2e/test_prepare_beside.py
+
 test: venv-dev ## run every test (ARGS="-k name" chooses)
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
-	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q tests/jobs; }
+	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q $(ROWS); }
 
 check: venv-dev ## lint, format, types, import contracts, Django's checks, migrations, docs
 	@.ci/check

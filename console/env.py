@@ -56,6 +56,7 @@ class Environment:
     worker_slots: int
     worker_queues: list[str]
     lease_seconds: int
+    database_seconds: int
     anonymous_api: str
     keep_stores_days: int
     keep_logs_days: int
@@ -188,6 +189,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         keep_logs_days=reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
         log_file_mb=reader.number("CONSOLE_LOG_FILE_MB", 10_240, least=0, most=1_000_000),
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
+        database_seconds=reader.number("CONSOLE_DATABASE_SECONDS", 20, least=1, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
     )
 

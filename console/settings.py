@@ -89,8 +89,17 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["CONN_MAX_AGE"] = 60  # opening the file anew costs a request more than all its questions
     DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}  # a file: a test's worker opens it too
 else:
+    DATABASES["default"]["ENGINE"] = "console.postgres"  # an answer that never comes is an error, not a wait
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 
 MIGRATION_MODULES = {"knox": None}  # our ApiToken takes the place of its table, which would only be in the way
 
@@ -188,6 +197,7 @@ CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
 CONSOLE_LEASE_SECONDS = ENV.lease_seconds
+CONSOLE_DATABASE_SECONDS = ENV.database_seconds
 CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
 CONSOLE_LOG_FILE_MB = ENV.log_file_mb
@@ -235,7 +245,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "console.beat:PatientScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_BEAT_SYNC_EVERY = 1
 CELERY_BEAT_SCHEDULE = {  # beat writes when it sent this: that is how a silent beat is noticed

@@ -51,6 +51,12 @@ def attempt(do: Callable[[], object], *, what: str, log: logging.Logger) -> bool
     return True
 
 
+def wait_at_most(seconds: float) -> None:
+    """From now on this thread waits no longer for an answer of PostgreSQL; 0: as long as it takes."""
+    connection.patience_seconds = seconds  # type: ignore[attr-defined]  # of the console's own PostgreSQL
+    reconnect()
+
+
 def for_seconds(seconds: float) -> Callable[[], bool]:
     """Whether so many seconds have passed since this call."""
     deadline = time.monotonic() + seconds

@@ -26,6 +26,7 @@ from console.tree.programs import ROLE
 from console.tree.say import say
 
 SHARED: Final = (
+    "console.beat",
     "console.server.serve",
     "console.wsgi",
     "django.core.servers.basehttp",
@@ -34,7 +35,6 @@ SHARED: Final = (
     "celery.concurrency.thread",
     "celery.contrib.django.task",
     "celery.worker.consumer",
-    "django_celery_beat.schedulers",
     "jobs.tasks",
     "kombu.transport.redis",
 )

@@ -27,7 +27,7 @@ from jobs.errors import ConsoleError, PlatformError, ProjectError
 from jobs.interpreters.snapshots import add_project, as_given, lying_in, take
 from jobs.models import Project, Worker
 from jobs.proposals import propose
-from jobs.reconnect import AWAY, for_seconds, patiently
+from jobs.reconnect import AWAY, for_seconds, patiently, wait_at_most
 
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2
@@ -70,9 +70,10 @@ def _migrate_in_turn(say: Callable[[str], None]) -> None:
 
 def migrate() -> None:
     """Apply what is missing; a table in use is waited for only so long that nobody queues up behind us."""
+    wait_at_most(0)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {LOCK_MILLISECONDS}; SET statement_timeout = 0")
+            cursor.execute(f"SET lock_timeout = {LOCK_MILLISECONDS}")
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
 
 

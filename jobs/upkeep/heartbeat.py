@@ -18,7 +18,7 @@ from django.db import connection
 from jobs import clock
 from jobs.child.intake import Intake
 from jobs.models import Step, Worker
-from jobs.reconnect import attempt
+from jobs.reconnect import attempt, wait_at_most
 from jobs.states import Status, Wanted
 from jobs.steps.admit import bring_forward
 from jobs.steps.alarm import ALARM
@@ -49,6 +49,7 @@ class Heartbeat(threading.Thread):
         """Steps that could start by then were told."""
 
     def run(self) -> None:
+        wait_at_most(LEASE.total_seconds() / 2)  # a session that hangs must not cost the leases
         self._try(self._first_beat)
         while not self._stopping.is_set():
             self._try(self._sleep)

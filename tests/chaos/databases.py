@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, TypeVar
 
 import psycopg
@@ -32,7 +37,7 @@ def patiently(ask: Callable[[], T], *, seconds: float = 120) -> T:
     while True:
         try:
             return ask()
-        except Error:
+        except (Error, psycopg.Error):
             connection.close()
             if time.monotonic() > deadline:
                 raise
@@ -57,6 +62,60 @@ def cut_off() -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+class Server:
+    """The PostgreSQL server on this machine that holds our database; its processes are stopped and started again."""
+
+    def __init__(self) -> None:
+        with _other() as session:
+            row = session.execute("SHOW data_directory").fetchone()
+        assert row is not None
+        self._folder = Path(str(row[0]))
+        self._command = shlex.split((self._folder / "postmaster.opts").read_text())
+
+    @property
+    def pid(self) -> int:
+        return int((self._folder / "postmaster.pid").read_text().split()[0])
+
+    def restart(self, *, is_crash: bool, away_seconds: float) -> None:
+        """End it, sessions and all (`is_crash`: it has to recover from its log then), and start it after a while."""
+        pid = self.pid
+        os.kill(pid, signal.SIGQUIT if is_crash else signal.SIGINT)
+        while _is_there(pid):
+            time.sleep(0.05)
+        time.sleep(away_seconds)
+        owner = self._folder.stat()
+        with (self._folder / "restarts.log").open("ab") as log:
+            subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                cwd=self._folder, user=owner.st_uid, group=owner.st_gid,
+            )  # fmt: skip
+        patiently(lambda: _other().close(), seconds=60)
+
+    def hang(self, seconds: float) -> None:
+        """None of its processes does anything for so long; connections look sound meanwhile."""
+        family = [self.pid, *_children(self.pid)]
+        try:
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            time.sleep(seconds)
+        finally:
+            for pid in family:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _other() -> psycopg.Connection[tuple[object, ...]]:

@@ -14,7 +14,8 @@ from tests.chaos.ledger import Accepted, Ledger, Line
 from tests.chaos.tormentor import Fault
 
 MATTERS: Final = frozenset({"child killed", "host killed", "worker killed", "worker stopped", "worker terminated",
-                     "database locked", "sessions ended"})  # fmt: skip
+                     "database locked", "database restarted", "database crashed", "database hangs",
+                     "sessions ended"})  # fmt: skip
 
 
 TICKED: Final = "ticked"

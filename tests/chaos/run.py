@@ -23,6 +23,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, default=3, help="of each worker")
     parser.add_argument("--lease", type=int, default=4, help="seconds; a stopped worker is stopped for longer")
     parser.add_argument("--lock", type=float, default=10, help="seconds for which the database is locked")
+    parser.add_argument("--only", action="append", default=[], metavar="KIND", help="this kind of fault; again: others")
+    parser.add_argument("--times", type=int, default=1, help="with --minutes 0: each kind so often")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs, ledger and database")
     return parser.parse_args()
 
@@ -59,11 +61,12 @@ def main() -> int:
     measures = Measures(
         stop_seconds=(given.lease + 1, given.lease + (2 if is_short else 5)),
         lock_seconds=given.lock,
-        between_seconds=(0.1, 0.6) if is_short else (0.5, 2.5),
+        between_seconds=(0.1, 0.6) if is_short and given.times == 1 else (0.5, 2.5),
     )
     plan = Plan(
         seed=seed, seconds=60 * given.minutes, workers=given.workers, slots=given.slots,
         lease_seconds=given.lease, measures=measures, longest_nap=2 if is_short else 10,
+        only=tuple(given.only), times=given.times,
     )  # fmt: skip
     report = Storm(plan).run()
     print(text(report), flush=True)

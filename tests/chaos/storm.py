@@ -49,6 +49,10 @@ class Plan:
     measures: Measures
     drain_seconds: float = 240
     longest_nap: float = 10
+    only: tuple[str, ...] = ()
+    """Kinds of faults; empty: all."""
+    times: int = 1
+    """How often each kind, when it is not the time that ends it."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,14 @@ class Storm:
         self.redis = Redis(self.mark)
         self.fleet = Fleet(self.mark, workers=plan.workers, slots=plan.slots, lease_seconds=plan.lease_seconds)
         self.tormentor = Tormentor(
-            plan.seed, self.fleet, self.redis, self.mark, plan.measures, is_each_once=not plan.seconds
+            plan.seed,
+            self.fleet,
+            self.redis,
+            self.mark,
+            plan.measures,
+            is_each_once=not plan.seconds,
+            only=plan.only,
+            times=plan.times,
         )
         self.visitor = Visitor(self.fleet.address, self.ledger)
         self._random = Random(plan.seed + 2)

