@@ -137,7 +137,7 @@ def reason_of(event: wire.RequestMade) -> str:
 
 
 def _began(event: wire.RequestMade) -> datetime:
-    return _moment(event.attempts[0]["at"] if event.attempts else event.at)
+    return _moment(float(event.attempts[0]["at"]) if event.attempts else event.at)
 
 
 def _moment(seconds: float) -> datetime:

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group, User
 from jobs.models import Pipeline, Project, Quota, Run, Snapshot
 from jobs.quotas.windows import parse
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -90,7 +91,7 @@ def make_pipeline(name: str = "report", project: Project | None = None, **facts:
 def make_run(pipeline: Pipeline | None = None, *, at: datetime = AT, **facts: Any) -> Run:
     """A queued run with its step and nodes, as `launch` makes it."""
     pipeline = pipeline or Pipeline.objects.filter(name="report").first() or make_pipeline()
-    return launch(pipeline, at=at, cause=facts.pop("cause", Cause.MANUAL), **facts)
+    return launch(Order(pipeline, facts.pop("cause", Cause.MANUAL), **facts), at=at)
 
 
 def make_user(name: str = "olga", role: str = "operator", **facts: Any) -> User:

@@ -21,6 +21,7 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Run
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.schedules.schedules import of_pipelines
 from jobs.states import Cause
 from jobs.structure import parameters as runtime
@@ -189,7 +190,7 @@ class PipelineAdmin(Admin):
     def run_with_defaults(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
         for pipeline in queryset:
             try:
-                run = launch(pipeline, at=clock.now(), cause=Cause.MANUAL, by=request.user)  # type: ignore[arg-type]
+                run = launch(Order(pipeline, Cause.MANUAL, by=request.user), at=clock.now())  # type: ignore[arg-type]
             except ConsoleError as refusal:
                 self.message_user(request, f"{pipeline} was not started: {refusal}", messages.ERROR)
             else:

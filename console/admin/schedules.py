@@ -33,6 +33,7 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.schedules.schedules import (
     HOUSEKEEPING,
     START,
@@ -201,15 +202,15 @@ class ScheduleAdmin(Admin):
         pipeline = Pipeline.objects.filter(pk=pipeline_id or 0).first()
         if pipeline is None:
             raise RequestError("it starts no pipeline that we know.")
-        run = launch(
+        order = Order(
             pipeline,
-            at=clock.now(),
-            cause=Cause.MANUAL,
+            Cause.MANUAL,
             by=request.user,  # type: ignore[arg-type] # the admin is for users, never for the anonymous
             parameters=parameters,
             selection=read(choices(schedule)),
             cause_detail=f"schedule {schedule.name}, run now",
         )
+        run = launch(order, at=clock.now())
         return format_html("{} started {} as run {}.", schedule.name, str(pipeline), run_link(run.pk))
 
     @action(

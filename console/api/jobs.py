@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from uuid import uuid4
 
 from django.utils.http import urlencode
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -22,6 +21,7 @@ from jobs.models import Pipeline, Run
 from jobs.runs.cancel import cancel
 from jobs.runs.find import find_pipeline, pipelines_called
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.prioritize import prioritize
 from jobs.runs.resume import resume
 from jobs.runs.retry import retry
@@ -77,12 +77,10 @@ class Jobs(Door):
 
 def _submit(request: Request, pipeline: Pipeline, given: JobAsked) -> tuple[Run, bool]:
     """The job, and whether this request made it."""
-    uuid = uuid4()
     parameters = given.validated_data.get("parameters") or {}
-    run = launch(
+    order = Order(
         pipeline,
-        at=clock.now(),
-        cause=Cause.API,
+        Cause.API,
         by=request.user if request.user.is_authenticated else None,
         by_name=name_of(request),
         parameters=parameters,
@@ -90,11 +88,11 @@ def _submit(request: Request, pipeline: Pipeline, given: JobAsked) -> tuple[Run,
         runner=given.validated_data["runner"],
         everything=given.validated_data["everything"],
         idempotency_key=_key(request),
-        uuid=uuid,
     )
-    if run.uuid != uuid and not _is_answer(run, pipeline, parameters, given.selection):
+    run = launch(order, at=clock.now())
+    if run.uuid != order.uuid and not _is_answer(run, pipeline, parameters, given.selection):
         raise Conflict("This Idempotency-Key has already started a different job: use a new key for this one.")
-    return run, run.uuid == uuid
+    return run, run.uuid == order.uuid
 
 
 def _key(request: Request) -> str | None:

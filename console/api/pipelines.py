@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -20,6 +20,9 @@ from jobs.structure.paths import named, text_of
 from jobs.structure.plan import Plan
 from jobs.structure.values import kinds, without_defaults
 from kedro_console.wire import SnapshotPipeline
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class PipelineShape(serializers.Serializer[Any]):
@@ -143,7 +146,7 @@ def _facts(pipeline: Pipeline, snapshot: Snapshot | None) -> dict[str, Any]:
     }
 
 
-def _read_by(structure: SnapshotPipeline, values: dict[str, Any]) -> dict[str, Any]:
+def _read_by(structure: SnapshotPipeline, values: Mapping[K, V]) -> dict[K, V]:
     """Those of these parameters (or of their types) that the pipeline's nodes read."""
     read = structure.parameters
     return {key: value for key, value in values.items() if "*" in read or any(_is_part(key, name) for name in read)}

@@ -16,7 +16,7 @@ from console.forms.schema_fields import NOT_GIVEN, field_for
 from console.forms.schema_forms import Branch, Leaf, changed, initial, plant
 from jobs.errors import BadParameters, EmptyPipeline
 from jobs.models import Pipeline
-from jobs.runs.launch import WHOLE
+from jobs.runs.order import WHOLE
 from jobs.states import Runner
 from jobs.structure import parameters as runtime
 from jobs.structure.parameters import as_given, settled

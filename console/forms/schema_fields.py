@@ -21,7 +21,7 @@ from console.forms.schema_forms import Leaf, choices
 from jobs.structure.paths import text_of
 from jobs.structure.values import masked, plain, restored
 from jobs.structure.values import shown as shown_values
-from kedro_console.wire import Other, kind_of, read_kind
+from kedro_console.wire import Other, kind_of, read_number
 
 NOTHING = "—"
 LONG_TEXT = 80  # characters; longer texts get several lines
@@ -189,7 +189,7 @@ class NumberField(ValueField):
 
     def read(self, text: str) -> Any:
         try:
-            value = float(read_kind("number", text))
+            value = read_number(text)
         except ValueError as error:
             raise forms.ValidationError(self.sentence) from error
         if kind_of(value) and self.leaf.is_typed:

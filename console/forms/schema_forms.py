@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs.structure.paths import Path, at, merge, named, parsed, places, text_of, written
 from jobs.structure.values import is_secret, masked, same
+from kedro_console.wire import Group
 
 Schema = dict[str, Any]
 
@@ -81,9 +82,7 @@ class Branch:
             yield from branch
 
 
-def plant(
-    names: list[str], *, values: dict[str, Any], schemas: dict[str, Schema], optional: Iterable[str] = ()
-) -> Branch:
+def plant(names: list[str], *, values: Group, schemas: dict[str, Schema], optional: Iterable[str] = ()) -> Branch:
     """The tree for these parameters (as Kedro names them, "*" for all), with the values that count anyway."""
     root = Branch("")
     typed = {path: schema for name, schema in schemas.items() for path in _paths(name, values)}
@@ -99,7 +98,7 @@ def plant(
     return root
 
 
-def _heading(root: Branch, path: Path, values: dict[Any, Any]) -> Branch:
+def _heading(root: Branch, path: Path, values: Group) -> Branch:
     """The group of this path, with the namespace as its heading; parameters of one namespace share it."""
     name = named(path, values)
     known = next((branch for branch in root.branches if branch.name == name), None)
@@ -109,7 +108,7 @@ def _heading(root: Branch, path: Path, values: dict[Any, Any]) -> Branch:
     return known
 
 
-def _asked(names: list[str], values: dict[Any, Any]) -> Iterator[Path]:
+def _asked(names: list[str], values: Group) -> Iterator[Path]:
     if "*" in names:
         yield from sorted(((key,) for key in values), key=written)
     for name in names:
@@ -117,7 +116,7 @@ def _asked(names: list[str], values: dict[Any, Any]) -> Iterator[Path]:
             yield from _paths(name, values)
 
 
-def _paths(name: str, values: dict[Any, Any]) -> list[Path]:
+def _paths(name: str, values: Group) -> list[Path]:
     """Where a parameter of this name is; where it would be, when there is none."""
     return list(places(values, name)) or [parsed(name, values)]
 
@@ -197,7 +196,7 @@ class _Room:
 class _Growing:
     """One parameter on its way into the tree: all known values, and the schema that its references lead into."""
 
-    values: dict[Any, Any]
+    values: Group
     root: Schema
     is_typed: bool
     room: _Room
@@ -217,7 +216,7 @@ class _Growing:
         name = named(path, self.values)
         branch.leaves.append(Leaf(path, name, schema, value, found, is_nullable, is_required, self.is_typed))
 
-    def _grow_group(self, branch: Branch, path: Path, schema: Schema, value: dict[Any, Any]) -> None:
+    def _grow_group(self, branch: Branch, path: Path, schema: Schema, value: Group) -> None:
         group = Branch(named(path, self.values), str(schema.get("description", "")))
         branch.branches.append(group)
         required = schema.get("required", [])

@@ -25,6 +25,7 @@ from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.quotas.usage import taken_by
 from jobs.runs.launch import launch, snapshot_of
+from jobs.runs.order import Order
 from jobs.states import Cause
 from jobs.structure.content import digest
 from jobs.structure.selection import Selection, selection_of
@@ -122,10 +123,9 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
     assert isinstance(request.user, User)  # noqa: S101 - narrows the type
     at = clock.now()
     try:
-        run = launch(
+        order = Order(
             form.pipeline,
-            at=at,
-            cause=Cause.MANUAL,
+            Cause.MANUAL,
             by=request.user,
             parameters=form.asked(form.changes),
             selection=form.selection,
@@ -133,6 +133,7 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
             everything=form.cleaned_data["everything"],
             idempotency_key=_key(request.user, form),
         )
+        run = launch(order, at=at)
     except BadParameters as error:
         form.refuse(error)
         return None

@@ -55,7 +55,7 @@ def turn_of(quota: Quota, asked: Amount, at: datetime, place: int | None = None)
 # ---- what nodes ask
 
 
-def grant_taken(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
+def grant_taken(step: Step, data: dict[str, Any], at: datetime) -> dict[str, Any]:
     """A grant for one request of a node, or when to ask again: `place` keeps its place in the line."""
     asked = Amount(_whole(data, "requests", 1), _whole(data, "rows", 0))
     if not asked:
@@ -96,7 +96,7 @@ def _whole(data: dict[str, Any], name: str, otherwise: int) -> int:
     return number
 
 
-def _told(grant: Grant, due: Turn, at: datetime) -> wire.Json:
+def _told(grant: Grant, due: Turn, at: datetime) -> dict[str, Any]:
     assert grant.due_at  # noqa: S101 - narrows the type
     wait = (grant.due_at - at).total_seconds()
     return {

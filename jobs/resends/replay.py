@@ -11,6 +11,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from jobs.states import ReplayStatus, RequestStatus, ResendStatus
 from jobs.steps import uploads
 from jobs.steps.dispatch import publish
 from kedro_console import wire
+from kedro_console.wire import Json
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -196,39 +198,57 @@ def _send(row: Replay, token: uuid.UUID, turn: Resend) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _settle(turn: Resend, found: dict[str, Any]) -> None:
+def _settle(turn: Resend, found: _Found) -> None:
     turn.refresh_from_db(fields=["grant"])  # an earlier try may have been undone, or done
-    settle(turn, int(found["status"]), found.get("headers") or {}, clock.now())
+    settle(turn, found.status, found.headers, clock.now())
 
 
-def _called(record: RequestRecord, file: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Found:
+    """What `kedro_console.replay` tells of an answer; status 0: there was none, and `error` says why."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    response: str = ""
+    is_whole: bool = False
+    size_bytes: int = 0
+    sha256: str = ""
+    media_type: str = ""
+    seconds: float = 0.0
+    error: str = ""
+
+    @classmethod
+    def read(cls, told: Any) -> _Found:
+        return cls(**{each.name: told[each.name] for each in fields(cls) if told.get(each.name) is not None})
+
+
+def _called(record: RequestRecord, file: Path) -> _Found:
     arguments = {"request": record.as_sent(), "file": str(file), "timeout": TIMEOUT_SECONDS}
     try:
-        found: dict[str, Any] = call(record.run.pipeline.project, FUNCTION, arguments, seconds=CALL_SECONDS)
+        return _Found.read(call(record.run.pipeline.project, FUNCTION, arguments, seconds=CALL_SECONDS))
     except ProjectError as error:
-        return {"status": 0, "error": str(error)[:500]}
-    return found
+        return _Found(status=0, error=str(error)[:500])
 
 
-def _answered(row: Replay, token: uuid.UUID, turn: Resend, found: dict[str, Any], file: Path) -> None:
-    facts = {
-        "seconds": found.get("seconds", 0.0),
-        "status_code": found["status"],
-        "headers": found.get("headers") or {},
-        "response": found.get("response", ""),
-        "media_type": found.get("media_type", "")[:120],
-        "size_bytes": found.get("size_bytes", 0),
+def _answered(row: Replay, token: uuid.UUID, turn: Resend, found: _Found, file: Path) -> None:
+    facts: dict[str, Json] = {
+        "seconds": found.seconds,
+        "status_code": found.status,
+        "headers": found.headers,
+        "response": found.response,
+        "media_type": found.media_type[:120],
+        "size_bytes": found.size_bytes,
     }
-    if not found["status"] or found["status"] >= 400:
-        return _record(row, token, turn, ResendStatus.FAILED, error=found["error"][:500], **facts)
-    if found.get("is_whole"):
+    if not found.status or found.status >= 400:
+        return _record(row, token, turn, ResendStatus.FAILED, error=found.error[:500], **facts)
+    if found.is_whole:
         facts |= _stored(found, file)
     return _record(row, token, turn, ResendStatus.SUCCEEDED, **facts)
 
 
-def _stored(found: dict[str, Any], file: Path) -> dict[str, Any]:
+def _stored(found: _Found, file: Path) -> dict[str, str]:
     """The whole answer goes into the artifact store; without the store its beginning is what is left."""
-    kept = wire.KeptFile(str(file), "answer", found["size_bytes"], found["sha256"], found["media_type"])
+    kept = wire.KeptFile(str(file), "answer", found.size_bytes, found.sha256, found.media_type)
     try:
         waiting = keep(kept)
     except PlatformError as error:
@@ -237,12 +257,12 @@ def _stored(found: dict[str, Any], file: Path) -> dict[str, Any]:
     return {"sha256": kept.sha256}
 
 
-def _record(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, **facts: Any) -> None:
+def _record(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, **facts: Json) -> None:
     """The end of one turn, only while the replay is ours; what came back is not given up with the database."""
     patiently(partial(_write, row, token, turn, status, facts), is_over=for_seconds(PATIENCE_SECONDS))
 
 
-def _write(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, facts: dict[str, Any]) -> None:
+def _write(row: Replay, token: uuid.UUID, turn: Resend, status: ResendStatus, facts: dict[str, Json]) -> None:
     is_good = status == ResendStatus.SUCCEEDED
     at = clock.now()
     with transaction.atomic():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +14,10 @@ from jobs.errors import IllegalMove, RequestError
 from jobs.interpreters.artifacts import open_kept
 from jobs.models import Resend, Run, Step
 from jobs.runs.launch import launch, nodes_of, snapshot_of
+from jobs.runs.order import again
 from jobs.runs.reread import reread
 from jobs.runs.spread import Part, spread
-from jobs.states import Cause, ResendStatus
-from jobs.structure.parameters import as_given
+from jobs.states import ResendStatus
 from jobs.structure.selection import children, reach, selection_of
 from kedro_console.wire import Json
 
@@ -47,20 +48,10 @@ def follow_up(run: Run, *, at: datetime, by: User | None = None, by_name: str = 
     answers = unused(run)
     parts = _parts(run, _nodes_that_asked(answers))
     many = f"{len(answers)} replayed request{'' if len(answers) == 1 else 's'}"
+    order = again(run, f"goes on from run #{run.pk} with the answers of {many}", by=by, by_name=by_name)
+    order = replace(order, selection=order.selection.of([part.node for part in parts]))
     with transaction.atomic():
-        started = launch(
-            run.pipeline,
-            at=at,
-            cause=Cause.RETRY,
-            by=by,
-            by_name=by_name,
-            parameters=as_given(run.parameters),
-            selection=selection_of(run).of([part.node for part in parts]),
-            runner=run.runner,
-            retry_of=run,
-            cause_detail=f"goes on from run #{run.pk} with the answers of {many}",
-            tags=run.tags,
-        )
+        started = launch(order, at=at)
         Resend.objects.filter(pk__in=[row.pk for row in answers]).update(followed_by=started)
     return started
 

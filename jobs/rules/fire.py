@@ -7,23 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from django.db import transaction
 
 from jobs.errors import ConsoleError
 from jobs.models import Firing, Pipeline, Rule, Run
 from jobs.reconnect import AWAY
+from jobs.rules.scope import Scope
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, Decision, Wants
 from jobs.steps.dispatch import ask_for_decision
 from jobs.structure.expressions import BadExpression, Evaluation
 from jobs.structure.parameters import as_given, check
 from jobs.structure.selection import read
+from kedro_console.wire import Group, Key, Value
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-Look = Callable[[], dict[str, Any]]
+Look = Callable[[], Scope]
 
 HOUR: Final = timedelta(hours=1)
 
@@ -33,7 +37,7 @@ class Answer:
     """What a rule's expressions say about one end."""
 
     start: bool
-    parameters: dict[str, Any]
+    parameters: Group
     reason: str = ""
 
 
@@ -48,13 +52,13 @@ def weigh(rule: Rule, look: Look) -> Answer:
     return Answer(True, in_groups({name: value for name, value in values.items() if value is not None}, rule.target))
 
 
-def in_groups(parameters: dict[str, Any], target: Pipeline) -> dict[str, Any]:
+def in_groups(parameters: Group, target: Pipeline) -> dict[Key, Value]:
     """With the keys of the target's project; BadParameters for what no run could be given, whatever its pipeline."""
     snapshot = target.project.snapshot if parameters else None
     return check(parameters, picture=snapshot.picture if snapshot else None, pipeline=None)
 
 
-def _named(field: str, compute: partial[Any]) -> Any:
+def _named(field: str, compute: partial[T]) -> T:
     try:
         return compute()
     except BadExpression as error:
@@ -128,17 +132,16 @@ def start(firing: Firing, rule: Rule, at: datetime) -> None:
     if sentence := _cap(rule, firing.ended, at):
         firing.decision, firing.sentence = Decision.CAPPED, sentence
         return
-    run = launch(
+    order = Order(
         rule.target,
-        at=at,
-        cause=Cause.RULE,
+        Cause.RULE,
         parameters=as_given(firing.parameters),
         selection=read(rule.selection),
         caused_by=firing.ended,
         cause_detail=f"rule {rule.name} after {firing.node[:120] or 'the end'} of run #{firing.ended_id}",
         is_side_job=rule.is_side_job,
     )
-    firing.started = run
+    firing.started = run = launch(order, at=at)
     firing.decision = Decision.REFUSED if run.is_final else Decision.STARTED
     firing.sentence = run.error if run.is_final else f"Started run #{run.pk} of {run.pipeline.name}."
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from jobs import requests
 from jobs.batches import batches
@@ -12,8 +12,11 @@ from jobs.models import NodeRun, Run
 from jobs.quotas.quotas import left
 from jobs.structure.paths import merge
 from jobs.structure.values import plain
+from kedro_console.wire import Json
 
-More = Callable[[Run, datetime], Any]
+Scope = dict[str, Json]
+"""What expressions are computed with."""
+More = Callable[[Run, datetime], Json]
 
 MORE: Final[dict[str, More]] = {
     "batches": lambda run, at: batches.counts(run),
@@ -29,17 +32,17 @@ def see(
     *,
     node: NodeRun | None = None,
     joined: Iterable[Run] = (),
-    results: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    results: Mapping[str, Json] | None = None,
+) -> Scope:
     """The input of a rule's expressions: the run, at a node's end that node, at a join the other runs."""
-    seen = {**describe(run, results), "runs": {other.pipeline.name: describe(other) for other in joined}}
+    seen: Scope = {**describe(run, results), "runs": {other.pipeline.name: describe(other) for other in joined}}
     if node is not None:
         facts = ("name", "status", "seconds", "attempts", "error")
         seen["node"] = {name: getattr(node, name) for name in facts}
     return {**seen, **{name: tell(run, at) for name, tell in MORE.items()}}
 
 
-def describe(run: Run, results: dict[str, Any] | None = None) -> dict[str, Any]:
+def describe(run: Run, results: Mapping[str, Json] | None = None) -> Scope:
     facts = {
         "number": run.pk,
         "uuid": str(run.uuid),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -20,6 +19,7 @@ from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.runs.cancel import cancel
 from jobs.runs.fallbacks import plan_of, unshared
+from jobs.runs.order import Order
 from jobs.runs.recall import (
     Recall,
     carry_all_over,
@@ -39,12 +39,8 @@ from jobs.structure import parameters as runtime
 from jobs.structure.content import is_fresh
 from jobs.structure.plan import Plan, PlannedStep
 from jobs.structure.selection import Selection, check_versions, choose, meant
-from kedro_console.wire import SnapshotNode
+from kedro_console.wire import Group, SnapshotNode
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-WHOLE = Selection()
 REASON_LENGTH = 300
 UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE, Cause.BACKFILL})
 """Causes with no person who would read a refusal."""
@@ -52,41 +48,24 @@ TIMED: Final = frozenset({Cause.SCHEDULE, Cause.BACKFILL})
 """Causes with nothing but the run itself to say what came of them."""
 
 
-def launch(
-    pipeline: Pipeline,
-    *,
-    at: datetime,
-    cause: Cause,
-    by: User | None = None,
-    by_name: str = "",
-    parameters: dict[str, Any] | None = None,
-    selection: Selection = WHOLE,
-    runner: str = "",
-    idempotency_key: str | None = None,
-    reused: Collection[str] = (),
-    everything: bool = False,
-    **facts: Any,
-) -> Run:
-    """A queued run of this pipeline; with a known idempotency key the run that it made before.
+def launch(order: Order, at: datetime) -> Run:
+    """A queued run as ordered; with a known idempotency key the run that it made before.
 
-    Nodes that are `reused` do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
+    Nodes that are reused do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
     what changed, others do not either, unless `everything` is to run; a run with nothing to do succeeds at once.
     Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all, NotNow when
     the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once,
     and a due time of a project that cannot run one that has failed.
     """
-    if known := _known(idempotency_key):
+    if known := _known(order.idempotency_key):
         return known
-    facts |= {"cause": cause, "runner": runner or pipeline.runner, "idempotency_key": idempotency_key}
-    asked = {**facts, "parameters": parameters or {}}
-    reread(pipeline.project, at=at)
-    if why := pipeline.project.refusal(pipeline.name):
-        return _refuse(ProjectError(why), pipeline, selection, at=at, **asked)
-    facts |= {"requested_by": by, "requested_by_name": by_name or (by.get_username() if by else "")}
+    reread(order.pipeline.project, at=at)
+    if why := order.pipeline.project.refusal(order.pipeline.name):
+        return _refuse(ProjectError(why), order, at)
     try:
-        wish = _planned(pipeline, selection, parameters or {}, reused, everything=everything, at=at, **facts)
+        wish = _planned(order, at)
     except EmptyPipeline as error:
-        return _refuse(error, pipeline, selection, at=at, **asked)
+        return _refuse(error, order, at)
     return _commit_once(wish, at=at)
 
 
@@ -95,25 +74,17 @@ def _known(idempotency_key: str | None) -> Run | None:
     return Run.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
 
 
-def _planned(
-    pipeline: Pipeline,
-    selection: Selection,
-    parameters: dict[str, Any],
-    reused: Collection[str],
-    *,
-    everything: bool,
-    at: datetime,
-    **facts: Any,
-) -> _Wish:
+def _planned(order: Order, at: datetime) -> _Wish:
     """The run as it is to be, in the newest picture of the project; raises what `launch` raises."""
-    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=facts["cause"] != Cause.RULE)
+    pipeline, selection = order.pipeline, order.selection
+    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=order.cause != Cause.RULE)
     looks_back = pipeline.reuses_content and not (selection.only_missing_outputs or selection.load_versions)
     if looks_back:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
     nodes = nodes_of(pipeline, snapshot, selection)
     check_versions(snapshot.picture, selection.load_versions)
     asked = runtime.check(
-        parameters,
+        order.parameters,
         picture=snapshot.picture,
         pipeline=snapshot.pipeline(pipeline.name),
         defaults=pipeline.default_parameters,
@@ -121,41 +92,49 @@ def _planned(
     found = Recall()
     if looks_back:
         found = recall(pipeline, snapshot, nodes, asked)
-        found = without_taking(found, reused, facts.get("retry_of")) if reused or everything else found
-    facts |= {"parameters": asked, "selection": selection, "created_at": at}
-    facts["nodes"] = [] if selection.is_whole else [node.name for node in nodes]
-    return _wish(pipeline, snapshot, nodes, found, reused, **facts)
+        is_fixed = order.reuse.nodes or order.everything
+        found = without_taking(found, order.reuse.nodes, order.retry_of) if is_fixed else found
+    return _wish(order, _row_of(order, at, parameters=asked), snapshot, nodes, found)
 
 
-def _wish(
-    pipeline: Pipeline,
-    snapshot: Snapshot,
-    chosen: list[SnapshotNode],
-    found: Recall,
-    reused: Collection[str],
-    **facts: Any,
-) -> _Wish:
-    """The run with what follows from its nodes and from what it need not do."""
-    todo = [node for node in chosen if node.name not in reused and node.name not in found.taken]
-    plan = plan_of(pipeline, snapshot, todo, facts["runner"])
-    selection: Selection = facts.pop("selection")
-    facts["load_versions"] = {**found.versions, **facts.get("load_versions", {}), **selection.load_versions}
-    facts.setdefault("is_resumable", _is_resumable(pipeline, facts["runner"]))
-    run = Run(
-        pipeline=pipeline,
-        snapshot=snapshot,
-        revision=snapshot.revision,
-        nodes_total=len(chosen),
-        nodes_done=len(chosen) - len(todo),
-        **_chain(facts.get("caused_by"), facts.get("retry_of")),
-        plan_reason=plan.reason,
-        selection=selection.stored,
-        kedro_env=selection.env or pipeline.project.kedro_env,
-        unshared=unshared(chosen, snapshot, unshareable=pipeline.unshareable),
-        writes=unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {},
-        **facts,
+def _row_of(order: Order, at: datetime, *, parameters: Group) -> Run:
+    """The run as it was asked for; what its project makes of it comes next."""
+    return Run(
+        uuid=order.uuid,
+        pipeline=order.pipeline,
+        cause=order.cause,
+        cause_detail=order.cause_detail,
+        requested_by=order.by,
+        requested_by_name=order.requested_by_name,
+        parameters=dict(parameters),
+        selection=order.selection.stored,
+        kedro_env=order.selection.env or order.pipeline.project.kedro_env,
+        runner=order.runner or order.pipeline.runner,
+        tags=list(order.tags),
+        idempotency_key=order.idempotency_key,
+        due_at=order.due_at,
+        retry_of=order.retry_of,
+        caused_by=order.caused_by,
+        is_side_job=order.is_side_job,
+        created_at=at,
     )
+
+
+def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode], found: Recall) -> _Wish:
+    """The run with what follows from its nodes and from what it need not do."""
+    pipeline, reuse = order.pipeline, order.reuse
+    todo = [node for node in chosen if node.name not in reuse.nodes and node.name not in found.taken]
+    plan = plan_of(pipeline, snapshot, todo, run.runner)
+    run.snapshot, run.revision, run.plan_reason = snapshot, snapshot.revision, plan.reason
+    run.nodes = [] if order.selection.is_whole else [node.name for node in chosen]
+    run.nodes_total, run.nodes_done = len(chosen), len(chosen) - len(todo)
+    run.load_versions = {**found.versions, **reuse.load_versions, **order.selection.load_versions}
+    run.unshared = unshared(chosen, snapshot, unshareable=pipeline.unshareable)
+    run.writes = unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {}
+    is_kept = reuse.is_resumable
+    run.is_resumable = _is_resumable(pipeline, run.runner) if is_kept is None else is_kept
     run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
+    _join_chain(run)
     return _Wish(run, chosen, todo, plan, found)
 
 
@@ -196,14 +175,15 @@ def _commit_once(wish: _Wish, *, at: datetime) -> Run:
     return run
 
 
-def _chain(caused_by: Run | None, retry_of: Run | None) -> dict[str, Any]:
-    """What a run has of the chain that it is in: a follower comes next, a retry stands in the place of the old one."""
-    before = caused_by or retry_of
+def _join_chain(run: Run) -> None:
+    """A follower comes next in the chain of the run before it, a retry stands in the place of the old one."""
+    before = run.caused_by or run.retry_of
     if before is None:
-        return {}
-    iteration = before.iteration + 1 if caused_by else before.iteration
-    place = {} if caused_by else {"is_side_job": before.is_side_job}
-    return {"root_id": before.root_number, "due_at": before.due_at, "iteration": iteration, **place}
+        return
+    run.root_id, run.due_at = before.root_number, before.due_at
+    run.iteration = before.iteration + 1 if run.caused_by else before.iteration
+    if not run.caused_by:
+        run.is_side_job = before.is_side_job
 
 
 def _forget_files(wish: _Wish) -> None:
@@ -310,20 +290,20 @@ def _commit_skipped(run: Run, nodes: list[SnapshotNode], reason: str, *, at: dat
         run.end(Status.CANCELLED, at=at, by=run.cause, reason=reason, error=reason)
 
 
-def _refuse(error: ConsoleError, pipeline: Pipeline, selection: Selection, *, at: datetime, **facts: Any) -> Run:
+def _refuse(error: ConsoleError, order: Order, at: datetime) -> Run:
     """Whoever asked hears why; of a due time, of which nobody would hear, there is a run."""
-    if facts["cause"] not in TIMED:
+    if order.cause not in TIMED:
         raise error
-    facts |= {"selection": selection.stored, "kedro_env": selection.env or pipeline.project.kedro_env}
-    return _commit_refused(pipeline, str(error), at=at, **facts)
+    return _commit_refused(order, str(error), at=at)
 
 
-def _commit_refused(pipeline: Pipeline, why: str, *, at: datetime, **facts: Any) -> Run:
+def _commit_refused(order: Order, why: str, *, at: datetime) -> Run:
     """A due time for which the project cannot run is a failed run: people find it, and rules may follow it."""
-    snapshot = pipeline.project.snapshot
-    structure = snapshot.pipeline(pipeline.name) if snapshot else None
+    snapshot = order.pipeline.project.snapshot
+    structure = snapshot.pipeline(order.pipeline.name) if snapshot else None
     names = [node.name for node in structure.nodes] if structure else []
-    run = Run(pipeline=pipeline, snapshot=snapshot, nodes_total=len(names), created_at=at, **facts)
+    run = _row_of(order, at, parameters=order.parameters)
+    run.snapshot, run.nodes_total = snapshot, len(names)
     try:
         with transaction.atomic():
             on_end.lock(run.pipeline_id)

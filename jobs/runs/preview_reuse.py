@@ -17,7 +17,7 @@ from jobs.structure import parameters as runtime
 from jobs.structure.paths import Path, leaves, merge, named, text_of, written
 from jobs.structure.selection import ANYTHING, PREFIX, parents, selection_of
 from jobs.structure.values import same
-from kedro_console.wire import SnapshotNode, bare
+from kedro_console.wire import Group, Key, SnapshotNode, Value, bare
 
 UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
 
@@ -29,12 +29,12 @@ class Preview:
     rerun: list[Part]
     reuse: list[Part]
     again: list[Part]
-    parameters: dict[str, Any]
+    parameters: Group
     load_versions: dict[str, str] = field(default_factory=dict)
     """Versioned datasets that are read as the old run saved them."""
 
 
-def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
+def preview(run: Run, parameters: Group | None = None) -> Preview:
     """What a new run would execute and reuse with the old parameters, these laid over them.
 
     IllegalMove while the run is under way; BadParameters, UnknownPipeline and ProjectError as from `launch`.
@@ -59,7 +59,7 @@ def preview(run: Run, parameters: dict[str, Any] | None = None) -> Preview:
     )
 
 
-def _asked(run: Run, snapshot: Snapshot, given: dict[str, Any]) -> dict[str, Any]:
+def _asked(run: Run, snapshot: Snapshot, given: Group) -> dict[Key, Value]:
     structure = snapshot.pipeline(run.pipeline.name)
     changes = runtime.check(given, picture=snapshot.picture, pipeline=structure)
     return runtime.check(
@@ -122,7 +122,7 @@ def content_of(node: SnapshotNode) -> tuple[Any, ...]:
     return (node.function, node.source, node.inputs, node.outputs)
 
 
-def _changed(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot, asked: dict[str, Any]) -> dict[str, str]:
+def _changed(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot, asked: Group) -> dict[str, str]:
     """Nodes that read a parameter whose value is another one now."""
     old = run.snapshot.picture.parameters if run.snapshot else snapshot.picture.parameters
     new = merge(snapshot.picture.parameters, asked)
@@ -139,7 +139,7 @@ def _taken_by_configuration(snapshot: Snapshot) -> set[str]:
     return {name.split(".")[0] for name in snapshot.picture.runtime_parameters}
 
 
-def _differ(before: dict[Path, Any], after: dict[Path, Any], path: Path) -> bool:
+def _differ(before: dict[Path, Value], after: dict[Path, Value], path: Path) -> bool:
     return (path in before) != (path in after) or not same(before.get(path), after.get(path))
 
 

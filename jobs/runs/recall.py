@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take, take_in
@@ -17,7 +17,7 @@ from jobs.runs.spread import Part, spread
 from jobs.states import NODE_DONE, Status
 from jobs.steps.overlap import written_by_live
 from jobs.structure.content import Contents, Parts, contents, is_fresh
-from kedro_console.wire import SnapshotNode, bare
+from kedro_console.wire import Group, SnapshotNode, bare
 
 EARLIER: Final = 50
 """So many of the last successful runs are looked at."""
@@ -61,7 +61,7 @@ def fresh_snapshot(pipeline: Pipeline, snapshot: Snapshot, *, at: datetime) -> S
     return take_in(project, snapshot.kedro_env, at=at) if snapshot.kedro_env else take(project, at=at)
 
 
-def recall(pipeline: Pipeline, snapshot: Snapshot, nodes: list[SnapshotNode], parameters: dict[str, Any]) -> Recall:
+def recall(pipeline: Pipeline, snapshot: Snapshot, nodes: list[SnapshotNode], parameters: Group) -> Recall:
     """For a run of these nodes with these runtime parameters; the snapshot is fresh."""
     if not pipeline.project.folder.is_dir():
         return Recall(reasons={node.name: FAR for node in nodes})

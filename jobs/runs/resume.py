@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
@@ -16,12 +15,13 @@ from jobs.interpreters import stores
 from jobs.models import Run
 from jobs.runs.carry_over import carry_over
 from jobs.runs.launch import launch, nodes_of, snapshot_of, store_url_of
+from jobs.runs.order import Order, Reuse, again
 from jobs.runs.preview_reuse import Preview, preview
 from jobs.runs.reread import reread
 from jobs.runs.spread import Part
-from jobs.states import Cause
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import selection_of
+from kedro_console.wire import Group
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,7 +30,7 @@ __all__ = ["Part", "Preview", "preview", "resume"]
 
 
 def resume(
-    run: Run, *, at: datetime, by: User | None = None, by_name: str = "", parameters: dict[str, Any] | None = None
+    run: Run, *, at: datetime, by: User | None = None, by_name: str = "", parameters: Group | None = None
 ) -> Run:
     """A new run over what `preview` says; the files it reuses are its own, so that the old run may be deleted.
 
@@ -42,9 +42,10 @@ def resume(
         raise NothingToResume(
             f"There is nothing to resume: all nodes of run #{run.pk} succeeded. Change a parameter, or run it again."
         )
-    new = Run(uuid=uuid.uuid4(), pipeline=run.pipeline)
+    order = _order(run, found, by=by, by_name=by_name, has_changed=bool(parameters))
+    new = Run(uuid=order.uuid, pipeline=run.pipeline)
     try:
-        return _start(run, new, found, at=at, by=by, by_name=by_name, has_changed=bool(parameters))
+        return _start(run, new, order, at)
     except BaseException:
         shutil.rmtree(new.folder, ignore_errors=True)
         with suppress(ProjectError):
@@ -52,35 +53,28 @@ def resume(
         raise
 
 
-def _start(
-    run: Run, new: Run, found: Preview, *, at: datetime, by: User | None, by_name: str, has_changed: bool
-) -> Run:
-    reused = {part.node for part in found.reuse}
-    outputs = _outputs(run, reused, at)
-    selection = selection_of(run)
+def _order(run: Run, found: Preview, *, by: User | None, by_name: str, has_changed: bool) -> Order:
+    reuse = Reuse(
+        nodes=frozenset(part.node for part in found.reuse),
+        load_versions=found.load_versions,
+        is_resumable=run.is_resumable or run.pipeline.is_resumable,
+    )
+    reused, all_nodes = len(reuse.nodes), len(reuse.nodes) + len(found.rerun)
+    order = again(run, f"resumes run #{run.pk}: {reused} of {all_nodes} nodes reused", by=by, by_name=by_name)
+    selection = order.selection
     if has_changed:  # what is there was made with other parameters
         selection = replace(selection, only_missing_outputs=False)
+    return replace(order, parameters=as_given(found.parameters), selection=selection, reuse=reuse)
+
+
+def _start(run: Run, new: Run, order: Order, at: datetime) -> Run:
+    reused = set(order.reuse.nodes)
+    outputs = _outputs(run, reused, at)
     if run.is_resumable:
         new.store_url = store_url_of(run.pipeline, new.uuid)
         stores.share(run, new, outputs)
     with transaction.atomic():
-        started = launch(
-            run.pipeline,
-            at=at,
-            cause=Cause.RETRY,
-            by=by,
-            by_name=by_name,
-            parameters=as_given(found.parameters),
-            selection=selection,
-            runner=run.runner,
-            reused=reused,
-            uuid=new.uuid,
-            retry_of=run,
-            cause_detail=f"resumes run #{run.pk}: {len(reused)} of {len(reused) + len(found.rerun)} nodes reused",
-            tags=run.tags,
-            load_versions=found.load_versions,
-            is_resumable=run.is_resumable or run.pipeline.is_resumable,
-        )
+        started = launch(order, at=at)
         carry_over(run, started, reused, outputs, at)
     return started
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import IllegalMove
 from jobs.models import Run
 from jobs.runs.launch import launch
-from jobs.states import Cause
-from jobs.structure.parameters import as_given
-from jobs.structure.selection import selection_of
+from jobs.runs.order import again
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -20,16 +18,4 @@ def retry(run: Run, *, at: datetime, by: User | None = None, by_name: str = "") 
     """A new run with the same pipeline, parameters, nodes and runner; IllegalMove while the old one is under way."""
     if not run.is_final:
         raise IllegalMove("run", run.status, "another attempt before it has ended")
-    return launch(
-        run.pipeline,
-        at=at,
-        cause=Cause.RETRY,
-        by=by,
-        by_name=by_name,
-        parameters=as_given(run.parameters),
-        selection=selection_of(run),
-        runner=run.runner,
-        retry_of=run,
-        cause_detail=f"again after run #{run.pk}",
-        tags=run.tags,
-    )
+    return launch(again(run, f"again after run #{run.pk}", by=by, by_name=by_name), at=at)

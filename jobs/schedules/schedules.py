@@ -24,11 +24,13 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError, RequestError
 from jobs.models import Pipeline, Run
 from jobs.runs.launch import check_choices, launch
+from jobs.runs.order import Order
 from jobs.states import Cause
 from jobs.stored import opened, sealed
 from jobs.structure import parameters as runtime
 from jobs.structure.cron import LAST
 from jobs.structure.selection import Selection, read
+from kedro_console.wire import Group
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ def start_scheduled(
         return None
     key = _key(schedule, pipeline, slot, at) if schedule else None
     values, chosen = opened(parameters), read(selection or {})
-    return _launch(pipeline, values, chosen, schedule_name, at=at, key=key, slot=slot)
+    return launch(_order(pipeline, values, chosen, schedule_name, key=key, slot=slot), at=at)
 
 
 def _counts(schedule: PeriodicTask, slot: datetime) -> bool:
@@ -93,20 +95,12 @@ def _is_last_day(schedule: PeriodicTask, slot: datetime) -> bool:
     return (slot.astimezone(zone) + timedelta(days=1)).day == 1
 
 
-def _launch(
-    pipeline: Pipeline,
-    parameters: dict[str, Any],
-    selection: Selection,
-    name: str,
-    *,
-    at: datetime,
-    key: str | None,
-    slot: datetime | None,
-) -> Run:
-    return launch(
+def _order(
+    pipeline: Pipeline, parameters: Group, selection: Selection, name: str, *, key: str | None, slot: datetime | None
+) -> Order:
+    return Order(
         pipeline,
-        at=at,
-        cause=Cause.SCHEDULE,
+        Cause.SCHEDULE,
         parameters=parameters,
         selection=selection,
         idempotency_key=key,
@@ -163,7 +157,7 @@ def _start_missed(schedule: PeriodicTask, at: datetime) -> bool:
     if Run.objects.filter(idempotency_key=key).exists() or _was_refused(schedule, slot):
         return False
     try:
-        _launch(pipeline, parameters, read(choices(schedule)), schedule.name, at=at, key=key, slot=slot)
+        launch(_order(pipeline, parameters, read(choices(schedule)), schedule.name, key=key, slot=slot), at=at)
     except ConsoleError as refusal:
         logger.warning("The schedule “%s” could not start for %s: %s", schedule.name, slot, refusal)
         return False

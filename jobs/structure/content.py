@@ -18,7 +18,7 @@ from typing import Any, Final
 from jobs.models import Project, Snapshot
 from jobs.structure.paths import at, leaves, merge, named, places
 from jobs.structure.selection import ANYTHING, PREFIX, is_parameter
-from kedro_console.wire import UNKNOWN, SnapshotDataset, SnapshotNode, bare, sha256_of, watched_files
+from kedro_console.wire import UNKNOWN, Group, SnapshotDataset, SnapshotNode, bare, sha256_of, watched_files
 
 LARGE_BYTES: Final = 256 * 1024 * 1024
 """Of a larger file size and time of change count: nobody wants to wait until it is read."""
@@ -54,7 +54,7 @@ def is_fresh(snapshot: Snapshot, project: Project) -> bool:
     return bool(picture.folders) and now == picture.files
 
 
-def contents(nodes: list[SnapshotNode], snapshot: Snapshot, project: Project, parameters: dict[str, Any]) -> Contents:
+def contents(nodes: list[SnapshotNode], snapshot: Snapshot, project: Project, parameters: Group) -> Contents:
     """Of these nodes (in topological order), for a run with these runtime parameters; the snapshot is fresh."""
     return _Reading(nodes, snapshot, project, parameters).contents()
 
@@ -62,9 +62,7 @@ def contents(nodes: list[SnapshotNode], snapshot: Snapshot, project: Project, pa
 class _Reading:
     """Goes through the nodes of one run, in order: a node counts by what was found of those before it."""
 
-    def __init__(
-        self, nodes: list[SnapshotNode], snapshot: Snapshot, project: Project, parameters: dict[str, Any]
-    ) -> None:
+    def __init__(self, nodes: list[SnapshotNode], snapshot: Snapshot, project: Project, parameters: Group) -> None:
         picture = snapshot.picture
         self._nodes, self._picture, self._folder = nodes, picture, project.folder
         self._values = merge(picture.parameters, parameters)

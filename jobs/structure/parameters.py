@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters, did_you_mean, nearest_of
 from jobs.structure.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
 from jobs.structure.values import fitted, is_secret, plain
-from kedro_console.wire import HIDDEN, ProjectSnapshot, SnapshotPipeline, hidden, kind_of
+from kedro_console.wire import HIDDEN, Group, Json, Key, ProjectSnapshot, SnapshotPipeline, Value, hidden, kind_of
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20
@@ -21,7 +20,7 @@ Problem = tuple[Path, str]
 """What is wrong with the parameter at this path, as a sentence."""
 
 
-def settled(given: Mapping[Any, Any], known: Mapping[Any, Any]) -> dict[Any, Any]:
+def settled(given: Group, known: Group) -> dict[Key, Value]:
     """What a person gave, as nested groups with the project's own keys.
 
     Names at the top may lead further down, as text does; below them keys are keys.
@@ -33,7 +32,7 @@ def settled(given: Mapping[Any, Any], known: Mapping[Any, Any]) -> dict[Any, Any
     )
 
 
-def _with_keys_of(value: Any, known: Any) -> Any:
+def _with_keys_of(value: Value, known: Value) -> Value:
     """JSON's keys are text; the project's may be numbers."""
     if not isinstance(value, dict) or not isinstance(known, dict):
         return value
@@ -42,18 +41,18 @@ def _with_keys_of(value: Any, known: Any) -> Any:
     return {keys[key]: _with_keys_of(inner, known.get(keys[key])) for key, inner in value.items()}
 
 
-def as_given(settled: Mapping[Any, Any]) -> dict[Any, Any]:
+def as_given(settled: Group) -> dict[Key, Value]:
     """Nested groups so that `settled` makes the same of them whatever the project is like by then."""
     return {written((key,)) if isinstance(key, str) else key: value for key, value in settled.items()}
 
 
 def check(
-    given: Mapping[Any, Any],
+    given: Group,
     *,
     picture: ProjectSnapshot | None,
     pipeline: SnapshotPipeline | None,
-    defaults: Mapping[Any, Any] | None = None,
-) -> dict[Any, Any]:
+    defaults: Group | None = None,
+) -> dict[Key, Value]:
     """The given parameters laid on the pipeline's own, nested; BadParameters with one sentence a field."""
     known = picture.parameters if picture is not None else {}
     _refuse_monsters(given)
@@ -69,9 +68,9 @@ def check(
     return whole
 
 
-def _fitted(whole: dict[Any, Any], known: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[Path, str]]:
+def _fitted(whole: dict[Key, Value], known: Group) -> tuple[dict[Key, Value], dict[Path, str]]:
     """The same with the kinds of the project's values, and what cannot be of that kind."""
-    fits: list[tuple[Path, Any]] = []
+    fits: list[tuple[Path, Value]] = []
     misfits: dict[Path, str] = {}
     for path, value in leaves(whole, with_empty=True):
         found, default = at(known, path)
@@ -82,14 +81,14 @@ def _fitted(whole: dict[Any, Any], known: Mapping[Any, Any]) -> tuple[dict[Any, 
     return nested(fits), misfits
 
 
-def _refuse_monsters(given: Mapping[Any, Any]) -> None:
+def _refuse_monsters(given: Group) -> None:
     if _depth(given) > DEEPEST:
         raise BadParameters({"parameters": f"Nested deeper than {DEEPEST} groups."})
     if len(json.dumps(given, default=str, skipkeys=True)) > LONGEST:
         raise BadParameters({"parameters": f"Longer than {LONGEST:,} characters of JSON: pass the name of a file."})
 
 
-def _depth(value: Any) -> int:
+def _depth(value: Value) -> int:
     level, depth = [value], 0
     while level and depth <= DEEPEST:
         depth += 1
@@ -102,7 +101,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _unsafe(whole: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
+def _unsafe(whole: dict[Key, Value]) -> Iterator[tuple[Path, str]]:
     for path, value in leaves(whole):
         for text in (*map(text_of, path), *_texts(value)):
             if "${" in text:
@@ -113,7 +112,7 @@ def _unsafe(whole: dict[Any, Any]) -> Iterator[tuple[Path, str]]:
             yield path, f"“{HIDDEN}” only stands for the secret: give the value itself, or leave it out."
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Value) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -125,7 +124,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def unknown(whole: Mapping[Any, Any], picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[Problem]:
+def unknown(whole: Group, picture: ProjectSnapshot, pipeline: SnapshotPipeline) -> Iterator[Problem]:
     """A sentence for each name that the project has no parameter of."""
     read = {first for name in pipeline.parameters for first in (name, name.split(".")[0])}
     known = {*map(text_of, picture.parameters), *(name.split(".")[0] for name in picture.runtime_parameters)}
@@ -135,25 +134,27 @@ def unknown(whole: Mapping[Any, Any], picture: ProjectSnapshot, pipeline: Snapsh
             yield (key,), f"The project has no parameter of this name.{hint}"
 
 
-def _mistyped(whole: dict[Any, Any], picture: ProjectSnapshot) -> Iterator[Problem]:
+def _mistyped(whole: dict[Key, Value], picture: ProjectSnapshot) -> Iterator[Problem]:
     typed: set[Path] = set()
     for name, schema in picture.schemas.items():
         for path in places(whole, name):
             typed.add(path)
             _, default = at(picture.parameters, path)
             _, given = at(whole, path)
-            yield from _against_schema(path, merge(default, given) if _both_groups(default, given) else given, schema)
+            yield from _against_schema(path, _laid_on(default, given), schema)
     for path, value in (*_misplaced_groups(whole, picture.parameters), *leaves(whole)):
         found, default = at(picture.parameters, path)
         if found and not any(path[: len(above)] == above for above in typed):
             yield from _against_default(path, value, default)
 
 
-def _both_groups(one: object, other: object) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
+def _laid_on(default: Value, given: Value) -> Value:
+    return merge(default, given) if isinstance(default, dict) and isinstance(given, dict) else given
 
 
-def _misplaced_groups(whole: dict[Any, Any], defaults: dict[Any, Any], above: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _misplaced_groups(
+    whole: dict[Key, Value], defaults: dict[Key, Value], above: Path = ()
+) -> Iterator[tuple[Path, Group]]:
     """Groups that stand where the project's parameters have a value that is none."""
     for key, value in whole.items():
         default = defaults.get(key)
@@ -163,7 +164,7 @@ def _misplaced_groups(whole: dict[Any, Any], defaults: dict[Any, Any], above: Pa
             yield (*above, key), value
 
 
-def _against_schema(path: Path, value: Any, schema: dict[str, Any]) -> Iterator[Problem]:
+def _against_schema(path: Path, value: Value, schema: dict[str, Json]) -> Iterator[Problem]:
     for error in Draft202012Validator(schema).iter_errors(plain(value, has_endless=True)):
         place = (*path, *error.absolute_path)
         if is_secret(place, error.instance):
@@ -185,7 +186,7 @@ _KINDS: list[tuple[type | tuple[type, ...], str]] = [
 ]
 
 
-def _against_default(path: Path, value: Any, default: Any) -> Iterator[Problem]:
+def _against_default(path: Path, value: Value, default: Value) -> Iterator[Problem]:
     """An untyped parameter keeps the kind of value that parameters.yml gives it (None allows anything)."""
     if default is None or value is None or kind_of(default) not in ("", "number"):
         return

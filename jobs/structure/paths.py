@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from jobs.errors import BadParameters
+from kedro_console.wire import Group, Key, Value
 
-Path = tuple[Any, ...]
+Path = tuple[Key, ...]
 """Keys as YAML knows them: nearly always text."""
 
 _PLAIN: Final = re.compile(r'[^\s.="\x00-\x1f\x7f]([^.="\x00-\x1f\x7f]*[^\s.="\x00-\x1f\x7f])?')
@@ -52,7 +53,7 @@ def _quoted(key: object) -> str:
     return json.dumps(key, ensure_ascii=False) if isinstance(key, str) else text_of(key)
 
 
-def named(path: Path, known: Mapping[Any, Any]) -> str:
+def named(path: Path, known: Group) -> str:
     """The shortest text that leads to this path among the known parameters."""
     bare = ".".join(map(text_of, path))
     if all(map(_is_speakable, path)) and parsed(bare, known) == path:
@@ -65,13 +66,13 @@ def _is_speakable(key: object) -> bool:
     return not isinstance(key, str) or (bool(key.strip()) and key.isprintable() and "=" not in key)
 
 
-def parsed(text: str, known: Mapping[Any, Any]) -> Path:
+def parsed(text: str, known: Group) -> Path:
     """The path that this text means; what the project does not know is separated at its dots."""
     parts = _parts(text)
     return _found(parts, known) or _nearest(parts, known)
 
 
-def split(pair: str, known: Mapping[Any, Any]) -> tuple[Path, str] | None:
+def split(pair: str, known: Group) -> tuple[Path, str] | None:
     """`name=value` in its two parts, at the first sign that leaves a known name before it; None without a sign."""
     found = signs(pair)
     for sign in found:
@@ -108,7 +109,7 @@ def _part(text: str, *, is_quoted: bool) -> _Part:
         return _Part(text, False)
 
 
-def _found(parts: list[_Part], values: Mapping[Any, Any]) -> Path | None:
+def _found(parts: list[_Part], values: Group) -> Path | None:
     """The path when all of it is known; longer names before shorter ones."""
     for count, key in _keys_at(parts, values):
         if count == len(parts):
@@ -119,14 +120,15 @@ def _found(parts: list[_Part], values: Mapping[Any, Any]) -> Path | None:
     return None
 
 
-def _nearest(parts: list[_Part], values: Mapping[Any, Any]) -> Path:
+def _nearest(parts: list[_Part], values: Group) -> Path:
     for count, key in _keys_at(parts[:-1], values):
-        if isinstance(values[key], dict):
-            return (key, *_nearest(parts[count:], values[key]))
+        inner = values[key]
+        if isinstance(inner, dict):
+            return (key, *_nearest(parts[count:], inner))
     return tuple(part.text for part in parts)
 
 
-def _keys_at(parts: list[_Part], values: Mapping[Any, Any]) -> Iterator[tuple[int, Any]]:
+def _keys_at(parts: list[_Part], values: Group) -> Iterator[tuple[int, Key]]:
     """The keys of this group with which the text may begin, and how many of its parts they take."""
     longest = max((text_of(key).count(".") for key in values), default=0) + 1
     for count in range(min(len(parts), longest), 0, -1):
@@ -134,7 +136,7 @@ def _keys_at(parts: list[_Part], values: Mapping[Any, Any]) -> Iterator[tuple[in
             yield count, key
 
 
-def _keys(parts: list[_Part], values: Mapping[Any, Any]) -> Iterator[Any]:
+def _keys(parts: list[_Part], values: Group) -> Iterator[Key]:
     if any(part.is_quoted for part in parts):
         if len(parts) == 1 and parts[0].text in values:
             yield parts[0].text
@@ -148,7 +150,7 @@ def _keys(parts: list[_Part], values: Mapping[Any, Any]) -> Iterator[Any]:
 # ---- in nested values
 
 
-def at(values: Any, path: Path) -> tuple[bool, Any]:
+def at(values: Value, path: Path) -> tuple[bool, Value]:
     """Whether there is something at this path, and what."""
     for key in path:
         if not isinstance(values, dict) or key not in values:
@@ -157,7 +159,7 @@ def at(values: Any, path: Path) -> tuple[bool, Any]:
     return True, values
 
 
-def leaves(value: Any, path: Path = (), *, with_empty: bool = False) -> Iterator[tuple[Path, Any]]:
+def leaves(value: Value, path: Path = (), *, with_empty: bool = False) -> Iterator[tuple[Path, Value]]:
     """Every value that is not a group (or is an empty one, where that counts), by its path."""
     if isinstance(value, dict) and (value or not with_empty or not path):
         for key, inner in value.items():
@@ -166,12 +168,12 @@ def leaves(value: Any, path: Path = (), *, with_empty: bool = False) -> Iterator
         yield path, value
 
 
-def by_name(values: dict[Any, Any]) -> dict[str, Any]:
+def by_name(values: Group) -> dict[str, Value]:
     """Every value that is not a group, by the shortest text that leads to it."""
     return {named(path, values): value for path, value in leaves(values)}
 
 
-def places(values: Mapping[Any, Any], name: str) -> Iterator[Path]:
+def places(values: Group, name: str) -> Iterator[Path]:
     """The paths that Kedro means by `params:name`: there may be two."""
     for key, inner in values.items():
         text = text_of(key)
@@ -181,25 +183,26 @@ def places(values: Mapping[Any, Any], name: str) -> Iterator[Path]:
             yield from ((key, *rest) for rest in places(inner, name[len(text) + 1 :]))
 
 
-def nested(pairs: Iterable[tuple[Path, Any]]) -> dict[Any, Any]:
+def nested(pairs: Iterable[tuple[Path, Value]]) -> dict[Key, Value]:
     """Values by path as nested groups; BadParameters where one path is both a value and a group."""
-    whole: dict[Any, Any] = {}
+    whole: dict[Key, Value] = {}
     for path, value in pairs:
         if len(path) > MOST_KEYS:
             raise BadParameters({f"{written(path[:5])}…": f"Nested deeper than {MOST_KEYS} groups."})
         place = whole
         for depth, key in enumerate(path[:-1], start=1):
-            place = place.setdefault(key, {})
-            if not isinstance(place, dict):
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
                 name = written(path[:depth])
                 raise BadParameters({written(path): f"“{name}” is given both as a value and as a group."})
-        last = path[-1]
-        is_group = isinstance(place.get(last), dict) and isinstance(value, dict)
-        place[last] = merge(place[last], value) if is_group else merge({}, value) if isinstance(value, dict) else value
+            place = inner
+        before = place.get(path[-1])
+        group = before if isinstance(before, dict) else {}
+        place[path[-1]] = merge(group, value) if isinstance(value, dict) else value
     return whole
 
 
-def merge(base: Mapping[Any, Any], over: Mapping[Any, Any]) -> dict[Any, Any]:
+def merge(base: Group, over: Group) -> dict[Key, Value]:
     """`over` laid on `base`, group by group; the groups of neither are shared."""
     merged = {key: merge(value, {}) if isinstance(value, dict) else value for key, value in base.items()}
     for key, value in over.items():

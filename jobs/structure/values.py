@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from jobs.structure.paths import Path, leaves, text_of
 from kedro_console.wire import (
+    Group,
+    Json,
     Other,
+    Value,
     hidden,
     kind_of,
     packed,
@@ -35,7 +38,11 @@ SUCH_AS: Final = {
 }
 
 
-def plain(value: Any, *, has_endless: bool = False) -> Any:
+@overload
+def plain(value: Group, *, has_endless: bool = ...) -> dict[str, Json]: ...
+@overload
+def plain(value: Value, *, has_endless: bool = ...) -> Json: ...
+def plain(value: Value, *, has_endless: bool = False) -> Json:
     """As JSON for people: what JSON cannot hold as text; numbers without an end too, unless they may stay."""
     if isinstance(value, dict):
         return {text_of(key): plain(part, has_endless=has_endless) for key, part in value.items()}
@@ -45,8 +52,9 @@ def plain(value: Any, *, has_endless: bool = False) -> Any:
         return [plain(part, has_endless=has_endless) for part in sorted(value, key=repr)]
     if isinstance(value, str):
         return _readable(value)
-    kind = kind_of(value)
-    return value if not kind or (kind == "number" and has_endless) else text_of_kind(value)
+    if value is None or (isinstance(value, int | float) and (has_endless or not kind_of(value))):
+        return value
+    return text_of_kind(value)
 
 
 def _readable(text: str) -> str:
@@ -54,22 +62,36 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
-def shown(value: Any) -> Any:
+@overload
+def shown(value: Group) -> dict[str, Json]: ...
+@overload
+def shown(value: Value) -> Json: ...
+def shown(value: Value) -> Json:
     """As JSON for everybody who may look: `***` instead of secrets."""
     return plain(masked(value))
 
 
-def masked(value: Any) -> Any:
+@overload
+def masked(value: Group) -> dict[Any, Value]: ...
+@overload
+def masked(value: Value) -> Value: ...
+def masked(value: Value) -> Value:
     """`***` instead of each secret, an address without its password."""
     return with_secrets(value, hidden)
 
 
 def without_literals(mapping: Mapping[str, str]) -> dict[str, str]:
     """Expressions for parameters: of one that makes a secret, and holds a literal, nothing is shown."""
-    return {name: masked({name: text})[name] if re.search("['`\"]", text) else text for name, text in mapping.items()}
+    return {
+        name: str(masked({name: text})[name]) if re.search("['`\"]", text) else text for name, text in mapping.items()
+    }
 
 
-def without_defaults(schema: Any, name: str = "") -> Any:
+@overload
+def without_defaults(schema: Mapping[str, Json], name: str = ...) -> dict[str, Json]: ...
+@overload
+def without_defaults(schema: Json, name: str = ...) -> Json: ...
+def without_defaults(schema: Json, name: str = "") -> Json:
     """Schemas without the values that they give to secrets."""
     if isinstance(schema, list):
         return [without_defaults(part, name) for part in schema]
@@ -81,38 +103,42 @@ def without_defaults(schema: Any, name: str = "") -> Any:
     }
 
 
-def restored(given: Any, old: Any) -> Any:
+@overload
+def restored(given: Group, old: Value) -> dict[Any, Value]: ...
+@overload
+def restored(given: Value, old: Value) -> Value: ...
+def restored(given: Value, old: Value) -> Value:
     """What came back of values that were shown: what nobody changed is what it was, with its kind and its secrets."""
     return _restored(given, shown(old), old)
 
 
-def _restored(given: Any, seen: Any, old: Any) -> Any:
-    if isinstance(given, dict) and isinstance(old, dict):
+def _restored(given: Value, seen: Json, old: Value) -> Value:
+    if isinstance(given, dict) and isinstance(seen, dict) and isinstance(old, dict):
         keys = {text_of(key): key for key in old}
         return {
             keys.get(key, key): _restored(part, seen[key], old[keys[key]]) if key in keys else part
             for key, part in given.items()
         }
-    if isinstance(given, list) and isinstance(old, list | tuple) and len(given) == len(old):
+    if isinstance(given, list) and isinstance(seen, list) and isinstance(old, list | tuple) and len(given) == len(old):
         parts = [_restored(*three) for three in zip(given, seen, old, strict=True)]
         return tuple(parts) if isinstance(old, tuple) else parts
     return old if same(given, seen) else given
 
 
-def is_secret(path: Path, value: Any) -> bool:
+def is_secret(path: Path, value: Value) -> bool:
     """Whether what is at this path is, or holds, a secret."""
     for key in reversed(path):
         value = {key: value}
     return next(secrets_in(value), None) is not None
 
 
-def kinds(values: Mapping[Any, Any]) -> dict[Path, str]:
+def kinds(values: Group) -> dict[Path, str]:
     """The kinds of those values that JSON cannot hold."""
     found = {path: kind_of(value) for path, value in leaves(dict(values))}
     return {path: kind for path, kind in found.items() if kind}
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: Value, other: Value) -> bool:
     """Whether both are one value of one kind; what is not a number is the same as itself."""
     return isinstance(one, bool) is isinstance(other, bool) and bool(packed(one) == packed(other))
 
@@ -120,7 +146,7 @@ def same(one: Any, other: Any) -> bool:
 # ---- the kind that the project gives
 
 
-def fitted(value: Any, default: Any) -> Any:
+def fitted(value: Value, default: Value) -> Value:
     """What was given, with the kind of the project's value; ValueError with a sentence when that cannot be."""
     if isinstance(value, dict) and isinstance(default, dict):
         return {key: fitted(part, default[key]) if key in default else part for key, part in value.items()}
@@ -139,7 +165,7 @@ def fitted(value: Any, default: Any) -> Any:
         ) from error
 
 
-def _fitted_list(value: list[Any], default: Any) -> Any:
+def _fitted_list(value: list[Value], default: Collection[Value]) -> Value:
     samples = list(default)
     is_one_kind = len({(type(part), kind_of(part)) for part in samples}) == 1
     beside = (
@@ -153,7 +179,7 @@ def _fitted_list(value: list[Any], default: Any) -> Any:
         raise ValueError("Has to be a list of texts or numbers: the project makes a set of it.") from error
 
 
-def _endless(text: str) -> Any:
+def _endless(text: str) -> Value:
     """A number that JSON has no word for, by YAML's."""
     found = text.strip().lower()
     if found.lstrip("+-") in (".inf", "inf", "infinity", ".nan", "nan"):
@@ -161,13 +187,13 @@ def _endless(text: str) -> Any:
     return text
 
 
-def _as_text(value: Any, kind: str) -> Any:
+def _as_text(value: Value, kind: str) -> Value:
     if not isinstance(value, str):
         raise ValueError(value)
     return read_kind(kind, value)
 
 
-def _as_date(value: Any, kind: str) -> Any:
+def _as_date(value: Value, kind: str) -> Value:
     if isinstance(value, datetime):
         return value if kind == "datetime" else value.date()
     if isinstance(value, date):
@@ -175,13 +201,13 @@ def _as_date(value: Any, kind: str) -> Any:
     return _as_text(value, kind)
 
 
-def _as_decimal(value: Any, kind: str) -> Any:
+def _as_decimal(value: Value, kind: str) -> Value:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError(value)
     return read_kind(kind, str(value))
 
 
-_READ: Final[dict[str, Callable[[Any, str], Any]]] = {
+_READ: Final[dict[str, Callable[[Value, str], Value]]] = {
     "date": _as_date,
     "datetime": _as_date,
     "decimal": _as_decimal,

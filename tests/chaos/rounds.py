@@ -21,6 +21,7 @@ from jobs.errors import ConsoleError
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Run
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.resume import preview, resume
 from jobs.states import Cause
 from tests import live
@@ -126,7 +127,7 @@ class Kills:
         Pipeline.objects.filter(pk=pipeline.pk).update(crash_retries=one.retries)
         key = f"kill-{one.number}"
         given = {"ledger": str(self._ledger.lines_path), "key": key, "seconds": NAP_SECONDS}
-        return launch(pipeline, at=clock.now(), cause=Cause.MANUAL, parameters=given, idempotency_key=key)
+        return launch(Order(pipeline, Cause.MANUAL, parameters=given, idempotency_key=key), at=clock.now())
 
     def _kill(self, victim: str, run: Run) -> bool:
         """False when the run was over before."""

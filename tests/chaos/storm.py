@@ -19,6 +19,7 @@ from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Beat, Pipeline, Run, Worker
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.schedules.schedules import START, wish
 from jobs.states import Cause
 from tests import live
@@ -164,7 +165,7 @@ class Storm:
     def _launch(self, name: str, given: dict[str, Any], key: str) -> None:
         pipeline = Pipeline.objects.select_related("project").get(project=self.project, name=name)
         by = {"cause": Cause.API, "by_name": "chaos"}
-        launch(pipeline, at=clock.now(), parameters=given, idempotency_key=key, **by)
+        launch(Order(pipeline, parameters=given, idempotency_key=key, **by), at=clock.now())
 
     def _drain(self) -> float:
         """Seconds from the last fault until every run has ended; a run that never does is the auditor's to name."""

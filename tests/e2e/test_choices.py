@@ -12,6 +12,7 @@ from jobs.errors import BadParameters
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project, Run
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.resume import resume
 from jobs.runs.retry import retry
 from jobs.states import Cause, NodeStatus, Status
@@ -43,7 +44,7 @@ CASES: list[tuple[dict[str, Any], list[str], list[str]]] = [
 def begin(project: Project, runner: str = "", **choices: Any) -> Run:
     pipeline = Pipeline.objects.select_related("project").get(project=project, name="whole")
     selection = Selection(**choices)
-    return launch(pipeline, at=clock.now(), cause=Cause.MANUAL, by_name="olga", selection=selection, runner=runner)
+    return launch(Order(pipeline, Cause.MANUAL, by_name="olga", selection=selection, runner=runner), at=clock.now())
 
 
 @pytest.fixture

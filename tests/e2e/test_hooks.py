@@ -10,6 +10,7 @@ from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project, Run
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, Runner, Status
 from tests.choices_project import copied, kedro_run
 from tests.e2e.test_runs import ended
@@ -75,7 +76,7 @@ HOOKS = (Speaker(),)
 def begin(project: Project, **facts: bool) -> Run:
     Pipeline.objects.filter(project=project, name="fan").update(runner=Runner.DISTRIBUTED, **facts)
     pipeline = Pipeline.objects.select_related("project").get(project=project, name="fan")
-    return launch(pipeline, at=clock.now(), cause=Cause.MANUAL, by_name="olga")
+    return launch(Order(pipeline, Cause.MANUAL, by_name="olga"), at=clock.now())
 
 
 def test_a_hook_that_collects_over_nodes_writes_what_kedro_run_writes(worker: object, tmp_path: Path) -> None:

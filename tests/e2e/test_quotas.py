@@ -14,6 +14,7 @@ from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Grant, Pipeline, Quota, Run
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, Status
 from tests.e2e.quota_project import Api, api, write_project
 from tests.factories import make_quota
@@ -36,7 +37,7 @@ def project(worker: subprocess.Popen[bytes], limited: Api, tmp_path: Path) -> Ap
 
 
 def start(name: str, **parameters: object) -> Run:
-    return launch(Pipeline.objects.get(name=name), at=clock.now(), cause=Cause.MANUAL, parameters=dict(parameters))
+    return launch(Order(Pipeline.objects.get(name=name), Cause.MANUAL, parameters=dict(parameters)), at=clock.now())
 
 
 def ended(run: Run) -> Run:

@@ -25,6 +25,7 @@ from jobs.resends.grants import Permission
 from jobs.resends.replay import replay, send_unheard_replays, start_replay
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, ReplayStatus, RequestStatus, ResendStatus, Status
 from tests import live
 from tests.factories import make_user
@@ -120,7 +121,7 @@ def hosts() -> Iterator[None]:
 
 
 def ran(shop: Project, name: str) -> Run:
-    run = launch(find_pipeline(name, shop.name), at=clock.now(), cause=Cause.MANUAL)
+    run = launch(Order(find_pipeline(name, shop.name), Cause.MANUAL), at=clock.now())
     live.until(lambda: Run.objects.filter(pk=run.pk).final().exists(), what=f"the end of {name}")
     run.refresh_from_db()
     return run
@@ -193,7 +194,7 @@ def test_a_replay_puts_the_secrets_back_and_a_run_goes_on_with_its_answer(
 
 def failing(shop: Project, api: Api, **facts: object) -> RequestRecord:
     Pipeline.objects.filter(project=shop).update(queue="nobody")  # the shared worker leaves it to the test
-    run = launch(find_pipeline("asks", shop.name), at=clock.now(), cause=Cause.MANUAL)
+    run = launch(Order(find_pipeline("asks", shop.name), Cause.MANUAL), at=clock.now())
     return a_request(run, **{"url": f"{api.url}/200", "headers": {}, "host": api.url[7:], **facts})
 
 

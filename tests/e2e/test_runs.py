@@ -19,6 +19,7 @@ from jobs.interpreters.snapshots import add_project
 from jobs.models import LogChunk, Pipeline, Project, Run
 from jobs.runs.cancel import cancel
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, NodeStatus, Status
 from tests import live
 from tests.toys import write_toy
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 def start(project: Project, name: str, *, settings: dict[str, Any] | None = None, **parameters: Any) -> Run:
     Pipeline.objects.filter(project=project, name=name).update(**(settings or {}))
     pipeline = Pipeline.objects.select_related("project").get(project=project, name=name)
-    return launch(pipeline, at=clock.now(), cause=Cause.MANUAL, by_name="olga", parameters=parameters)
+    return launch(Order(pipeline, Cause.MANUAL, by_name="olga", parameters=parameters), at=clock.now())
 
 
 def ended(run: Run, seconds: float = 90) -> Run:

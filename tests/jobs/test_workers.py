@@ -12,6 +12,7 @@ from jobs.insight.examine import examine_workers
 from jobs.insight.queues import SLICES, at_work, queues
 from jobs.models import Beat, Run, Snapshot, Worker
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, NodeStatus, Status
 from jobs.upkeep.reconcile import close_lost, reconcile
 from tests.factories import AT, content, make_pipeline, make_run, node
@@ -79,7 +80,7 @@ def test_a_node_is_sent_to_the_queue_of_its_tag() -> None:
     ]
     picture = content(pipelines=[{**content()["pipelines"][0], "nodes": chain, "parameters": []}])
     Snapshot.objects.create(project=line.project, revision="files-2", content=picture, taken_at=AT)
-    run = launch(line, at=AT, cause=Cause.MANUAL)
+    run = launch(Order(line, Cause.MANUAL), at=AT)
     steps = [(step.nodes, step.queue) for step in run.steps.order_by("position")]
     assert steps == [(["load"], "default"), (["train", "score"], "gpu"), (["report"], "default")]
 

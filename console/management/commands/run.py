@@ -22,6 +22,7 @@ from jobs.models import Run, Worker
 from jobs.reconnect import attempt
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.resume import resume
 from jobs.states import Cause, Runner, Status
 from jobs.structure.selection import Selection
@@ -141,10 +142,9 @@ def _resume(options: dict[str, Any]) -> Run:
 
 def _launch(options: dict[str, Any]) -> Run:
     pipeline = find_pipeline(options["pipeline"], options["project"])
-    return launch(
+    order = Order(
         pipeline,
-        at=clock.now(),
-        cause=Cause.MANUAL,
+        Cause.MANUAL,
         by_name=_who(),
         cause_detail="from the command line",
         parameters=given.parameters(options["param"], options["params_file"], pipeline.known_parameters),
@@ -157,6 +157,7 @@ def _launch(options: dict[str, Any]) -> Run:
         runner=options["runner"],
         everything=options["everything"],
     )
+    return launch(order, at=clock.now())
 
 
 def _who() -> str:

@@ -14,7 +14,8 @@ class CallError(Exception):
 
 def call(function: str, arguments: dict[str, Any]) -> wire.Json:
     """What `package.module:name` returns for these keyword arguments, as plain JSON."""
-    return wire.json_safe(find(function)(**arguments), depth=12, items=100_000)
+    returned: object = find(function)(**arguments)
+    return wire.json_safe(returned, depth=12, items=100_000)
 
 
 def find(function: str) -> Any:

@@ -278,9 +278,9 @@ def _default(settings: Any, name: str) -> str:
     return str(known.default or "") if known and known.default is not known.empty else ""
 
 
-def _nested(values: dict[str, str]) -> dict[str, wire.Json]:
+def _nested(values: dict[str, str]) -> dict[str, Any]:
     """{"a.b": 1} → {"a": {"b": 1}}."""
-    nested: dict[str, wire.Json] = {}
+    nested: dict[str, Any] = {}
     for name, value in values.items():
         *parents, last = name.split(".")
         level = nested

@@ -178,7 +178,7 @@ def _fill(empty: wire.ProjectSnapshot, env: str, version: str, problems: Problem
         empty,
         pipelines=pictures,
         datasets=shown,
-        parameters=wire.packed(found.parameters or {}),
+        parameters=dict(wire.packed(found.parameters or {}).items()),
         schemas=schemas.read(pipelines.values(), problems),
         versions=warm.versions(),
         runtime_parameters=found.runtime_parameters,

@@ -160,7 +160,7 @@ class Traffic:
     def _send_counts(self) -> None:
         with self._lock:
             counts, self._counts, self._sent_at = self._counts, {}, time.monotonic()
-        rows = [[*key, int(number), round(seconds, 3)] for key, (number, seconds) in counts.items()]
+        rows = [(*key, int(number), round(seconds, 3)) for key, (number, seconds) in counts.items()]
         for start in range(0, len(rows), 500):
             self._send(wire.RequestsCounted(time.time(), rows[start : start + 500]))
 
@@ -252,7 +252,7 @@ def described(call: Call, call_id: str, attempts: list[Attempt]) -> wire.Request
     )
 
 
-def _plain(attempts: list[Attempt]) -> list[dict[str, Any]]:
+def _plain(attempts: list[Attempt]) -> list[dict[str, float | str]]:
     return [vars(attempt) for attempt in attempts]
 
 

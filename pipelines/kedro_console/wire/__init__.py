@@ -17,10 +17,14 @@ from kedro_console.wire.frames import FrameReader as FrameReader
 from kedro_console.wire.frames import frame as frame
 from kedro_console.wire.frames import send as send
 from kedro_console.wire.kinds import ODD_TEXT as ODD_TEXT
+from kedro_console.wire.kinds import Group as Group
+from kedro_console.wire.kinds import Key as Key
 from kedro_console.wire.kinds import Other as Other
+from kedro_console.wire.kinds import Value as Value
 from kedro_console.wire.kinds import kind_of as kind_of
 from kedro_console.wire.kinds import packed as packed
 from kedro_console.wire.kinds import read_kind as read_kind
+from kedro_console.wire.kinds import read_number as read_number
 from kedro_console.wire.kinds import text_of_kind as text_of_kind
 from kedro_console.wire.kinds import unpacked as unpacked
 from kedro_console.wire.lines import MARK as MARK

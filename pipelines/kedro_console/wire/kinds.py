@@ -8,9 +8,12 @@ import decimal
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union, overload
+
+from kedro_console.wire.values import Json
 
 KIND = "$kind"
 ODD_TEXT = re.compile("[\x00\ud800-\udfff]")
@@ -28,6 +31,29 @@ class Other:
 
     kind: str
     text: str
+
+
+Key = Hashable
+"""What names a parameter in its group: nearly always text, in YAML also a number or a date."""
+Value = Union[
+    None,
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    Other,
+    Sequence["Value"],
+    AbstractSet["Value"],
+    Mapping[Any, "Value"],
+]
+"""A parameter as YAML and resolvers make it, or JSON: in memory lists, tuples, sets and dicts."""
+Group = Mapping[Any, Value]
+"""Parameters by their keys. Python's types do not let a mapping's keys vary: text alone would not be a `Key`."""
 
 
 def duration(text: str) -> datetime.timedelta:
@@ -55,7 +81,7 @@ _TEXTS: dict[str, tuple[Any, Callable[[Any], str], Callable[[str], Any]]] = {
 _GROUPS: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """The kind of a value that JSON cannot hold; "" for one that it can."""
     if isinstance(value, Other):
         return value.kind
@@ -65,26 +91,37 @@ def kind_of(value: Any) -> str:
     return next((kind for kind, cls in (*named, *_GROUPS.items()) if isinstance(value, cls)), "")
 
 
-def text_of_kind(value: Any) -> str:
+def text_of_kind(value: object) -> str:
     """A value of one of these kinds (none that holds others) as text, as YAML writes numbers that have no end."""
     if isinstance(value, float):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if isinstance(value, Other):
         return value.text
-    return _TEXTS[kind_of(value)][1](value)
+    write: Callable[[object], str] = _TEXTS[kind_of(value)][1]
+    return write(value)
 
 
-def read_kind(kind: str, text: str) -> Any:
+def read_number(text: str) -> float:
+    """The number that YAML writes like this, also one without an end; ValueError when it is none."""
+    return float(text.strip().replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
+
+
+def read_kind(kind: str, text: str) -> Value:
     """The value of this kind that the text writes; ValueError when it does not."""
     if kind == "number":
-        return float(text.strip().replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
+        return read_number(text)
     try:
-        return _TEXTS[kind][2](text.strip())
+        read: Callable[[str], Value] = _TEXTS[kind][2]
+        return read(text.strip())
     except (ArithmeticError, KeyError) as error:
         raise ValueError(text) from error
 
 
-def packed(value: Any, *, depth: int = DEPTH, items: int = ITEMS) -> Any:
+@overload
+def packed(value: dict[Any, Any], *, depth: int = ..., items: int = ...) -> dict[str, Json]: ...
+@overload
+def packed(value: object, *, depth: int = ..., items: int = ...) -> Json: ...
+def packed(value: object, *, depth: int = DEPTH, items: int = ITEMS) -> Json:
     """`value` as plain JSON, from which `unpacked` makes the same again; what is too deep or too long is cut."""
     if isinstance(value, str):
         return _tagged("text", text=json.dumps(value)) if ODD_TEXT.search(value) else value
@@ -102,31 +139,36 @@ def packed(value: Any, *, depth: int = DEPTH, items: int = ITEMS) -> Any:
     if isinstance(value, list):
         return [packed(part, depth=depth - 1, items=items) for part in value[:items]]
     kind = kind_of(value)
-    if kind in _GROUPS:
-        parts = sorted(value, key=repr) if kind != "tuple" else list(value)
+    if isinstance(value, (tuple, set, frozenset)):
+        parts = list(value) if isinstance(value, tuple) else sorted(value, key=repr)
         return _tagged(kind, items=[packed(part, depth=depth - 1, items=items) for part in parts[:items]])
     return _tagged(kind, text=text_of_kind(value)) if kind else _tagged(type(value).__qualname__, text=_said(value))
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     try:
         return str(value)[:LONGEST_TEXT]
     except Exception as error:  # noqa: BLE001  (a class of the project's own may raise anything)
         return f"no text: {type(error).__name__}"
 
 
-def _packed_group(value: dict[Any, Any], depth: int, items: int) -> Any:
+def _packed_group(value: dict[Key, object], depth: int, items: int) -> dict[str, Json]:
     pairs = list(value.items())[:items]
-    if all(isinstance(key, str) and not ODD_TEXT.search(key) for key, _ in pairs) and KIND not in value:
-        return {key: packed(part, depth=depth, items=items) for key, part in pairs}
+    names = [key for key, _ in pairs if isinstance(key, str) and not ODD_TEXT.search(key)]
+    if len(names) == len(pairs) and KIND not in value:
+        return {name: packed(value[name], depth=depth, items=items) for name in names}
     return _tagged("group", items=[[packed(key), packed(part, depth=depth, items=items)] for key, part in pairs])
 
 
-def _tagged(kind: str, **holds: Any) -> dict[str, Any]:
+def _tagged(kind: str, **holds: Json) -> dict[str, Json]:
     return {KIND: kind, **holds}
 
 
-def unpacked(value: Any) -> Any:
+@overload
+def unpacked(value: Mapping[str, Json]) -> dict[Any, Value]: ...
+@overload
+def unpacked(value: Json) -> Value: ...
+def unpacked(value: Json) -> Value:
     """The value that was packed; foreign ones as `Other`."""
     if isinstance(value, list):
         return [unpacked(part) for part in value]
@@ -135,8 +177,9 @@ def unpacked(value: Any) -> Any:
     kind = value.get(KIND)
     if not isinstance(kind, str):
         return {key: unpacked(part) for key, part in value.items()}
-    if isinstance(value.get("items"), list):
-        return _unpacked_group(kind, value["items"])
+    items = value.get("items")
+    if isinstance(items, list):
+        return _unpacked_group(kind, items)
     text = str(value.get("text", ""))
     try:
         return str(json.loads(text)) if kind == "text" else read_kind(kind, text)
@@ -144,7 +187,7 @@ def unpacked(value: Any) -> Any:
         return Other(kind, text)
 
 
-def _unpacked_group(kind: str, items: list[Any]) -> Any:
+def _unpacked_group(kind: str, items: list[Any]) -> Value:
     if kind == "group":
         return {_as_key(pair[0]): unpacked(pair[1]) for pair in items}
     parts = [unpacked(part) for part in items]
@@ -154,6 +197,6 @@ def _unpacked_group(kind: str, items: list[Any]) -> Any:
         return parts
 
 
-def _as_key(key: Any) -> Any:
-    key = unpacked(key)
+def _as_key(packed_key: Json) -> Key:
+    key = unpacked(packed_key)
     return tuple(key) if isinstance(key, list) else key

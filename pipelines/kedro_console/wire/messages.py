@@ -49,7 +49,7 @@ class StepStarted(Message):
     choices: dict[str, list[str]] = field(default_factory=dict)  # nodes, from_nodes … as `kedro run` knows them
     runner: str = "sequential"  # or "threads"
     max_workers: int = 4
-    parameters: dict[str, Json] = field(default_factory=dict)  # runtime parameters, nested and packed
+    parameters: dict[Any, Any] = field(default_factory=dict)  # runtime parameters, nested and packed
     save_version: str = ""  # Kedro version id for versioned datasets; "" = Kedro's own timestamp
     load_versions: dict[str, str] = field(default_factory=dict)
     only_missing_outputs: bool = False  # a node runs when an output is missing, or one below it needs what it makes
@@ -274,10 +274,10 @@ class Asked(Event):
 
 @dataclass(frozen=True)
 class RequestsCounted(Event):
-    """Requests since the last such event: [node, host, status (0: no answer), how many, seconds of all] each."""
+    """Requests since the last such event: node, host, status (0: no answer), how many, seconds of all each."""
 
     kind: ClassVar[str] = "requests_counted"
-    counts: list[list[Json]]
+    counts: list[tuple[str, str, int, int, float]]
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ class RequestMade(Event):
     response: str = ""
     is_response_whole: bool = True
     seconds: float = 0.0
-    attempts: list[dict[str, Json]] = field(default_factory=list)  # at, seconds, status, error of each
+    attempts: list[dict[str, float | str]] = field(default_factory=list)  # at, seconds, status, error of each
     exception: str = ""  # qualified class name
     message: str = ""
     quota: str = ""
@@ -315,7 +315,7 @@ class RequestRecovered(Event):
     kind: ClassVar[str] = "request_recovered"
     call: str
     node: str
-    attempts: list[dict[str, Json]]
+    attempts: list[dict[str, float | str]]
 
 
 @dataclass(frozen=True)
@@ -423,7 +423,7 @@ def parse(data: bytes) -> Message:
         raise WireError(f"Not a message: {data[:200]!r} ({error})") from error
 
 
-def nested(name: str, value: Json) -> Any:
+def nested(name: str, value: Any) -> Any:
     if name not in NESTED or value is None:
         return value
     if name == "failure":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, overload
+
+from kedro_console.wire.kinds import Group, Value
 
 WORDS = frozenset({
     "password", "passwd", "passphrase", "passwort", "pwd", "pass", "secret", "secrets", "token", "apikey", "key",
@@ -58,7 +60,7 @@ def is_secret_name(name: str) -> bool:
     return not WORDS.isdisjoint(words) or "".join(words) in WORDS
 
 
-def is_secret_parameter(name: str, value: Any) -> bool:
+def is_secret_parameter(name: str, value: object) -> bool:
     """Whether a parameter of this name with this value (none that holds others) is a secret."""
     if value is None or value == "" or isinstance(value, bool) or not is_secret_name(name):
         return False
@@ -73,7 +75,15 @@ def is_secret_parameter(name: str, value: Any) -> bool:
     return not is_column or bool(DRAWN.fullmatch(value if isinstance(value, str) else value.decode("latin-1")))
 
 
-def with_secrets(values: Any, change: Callable[[Any], Any], name: str = "", *, is_inside: bool = False) -> Any:
+@overload
+def with_secrets(
+    values: Group, change: Callable[[Value], Value], name: str = ..., *, is_inside: bool = ...
+) -> dict[Any, Value]: ...
+@overload
+def with_secrets(
+    values: Value, change: Callable[[Value], Value], name: str = ..., *, is_inside: bool = ...
+) -> Value: ...
+def with_secrets(values: Value, change: Callable[[Value], Value], name: str = "", *, is_inside: bool = False) -> Value:
     """Parameters with `change` made to each secret: by its name, its group's name, or a password in its address."""
     if isinstance(values, dict):
         return {
@@ -87,12 +97,12 @@ def with_secrets(values: Any, change: Callable[[Any], Any], name: str = "", *, i
     return change(values) if _is_secret(name, values, is_inside) else values
 
 
-def _is_vault(key: Any) -> bool:
+def _is_vault(key: object) -> bool:
     """Whether all that is in a group of this name is secret, but for what is plain by its own name."""
     return is_secret_parameter(str(key), "text")
 
 
-def _is_secret(name: str, value: Any, is_inside: bool) -> bool:
+def _is_secret(name: str, value: object, is_inside: bool) -> bool:
     if is_secret_parameter(name, value) or getattr(value, "kind", "") == SEALED:
         return True
     if isinstance(value, str) and (_password_in(value) or _without_pairs(value) != value):
@@ -120,7 +130,7 @@ def _hidden_pair(found: re.Match[str]) -> str:
     return f"{before}{name}{sign}{HIDDEN}"
 
 
-def hidden(value: Any) -> Any:
+def hidden(value: Value) -> str:
     """What is shown instead of a secret; of an address or a connection string only its secrets are left out."""
     if not isinstance(value, str):
         return HIDDEN
@@ -130,8 +140,13 @@ def hidden(value: Any) -> Any:
     return open_text if open_text != value else HIDDEN
 
 
-def secrets_in(values: Any) -> Iterator[Any]:
+def secrets_in(values: Value) -> Iterator[Value]:
     """All secrets of these parameters."""
-    found: list[Any] = []
-    with_secrets(values, found.append)
+    found: list[Value] = []
+
+    def note(secret: Value) -> Value:
+        found.append(secret)
+        return secret
+
+    with_secrets(values, note)
     yield from found

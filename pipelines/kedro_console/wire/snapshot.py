@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_console.wire.digests import UNKNOWN, bare
-from kedro_console.wire.kinds import unpacked
+from kedro_console.wire.kinds import Key, Value, unpacked
 from kedro_console.wire.messages import Failure, nested
 from kedro_console.wire.values import Json, WireError
 
@@ -76,8 +76,8 @@ class ProjectSnapshot:
     revision: str
     pipelines: list[SnapshotPipeline]
     datasets: list[SnapshotDataset]
-    parameters: dict[Any, Any]  # merged parameters of the Kedro environment; packed in its JSON
-    schemas: dict[str, Json]  # parameter name → JSON schema of its type (pydantic or dataclass)
+    parameters: dict[Key, Value]  # merged parameters of the Kedro environment; packed in its JSON
+    schemas: dict[str, dict[str, Json]]  # parameter name → JSON schema of its type (pydantic or dataclass)
     problems: list[Problem]
     versions: dict[str, str] = field(default_factory=dict)
     runtime_parameters: list[str] = field(
@@ -94,7 +94,7 @@ class ProjectSnapshot:
         return {bare(row.name) for row in self.datasets if row.is_persisted}
 
 
-def parse_snapshot(raw: dict[str, Json]) -> ProjectSnapshot:
+def parse_snapshot(raw: dict[str, Any]) -> ProjectSnapshot:
     """The snapshot in this JSON object; WireError when a part is missing."""
     try:
         pipelines = [

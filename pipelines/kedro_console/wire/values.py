@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Union, overload
 
-Json = Any
+Json = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
 """A value that json can write: None, bool, int, float, str, list or dict of those."""
 
 
@@ -20,15 +21,23 @@ HOSTILE: Final = (b"\\ud", b"\\u0000", b"NaN", b"Infinity")
 def clean(value: Json) -> Json:
     """JSON that every database takes: no NUL characters, no lone surrogates, no NaN."""
     if isinstance(value, str):
-        return value.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+        return _clean_text(value)
     if isinstance(value, dict):
-        return {clean(str(name)): clean(inner) for name, inner in value.items()}
+        return {_clean_text(str(name)): clean(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [clean(inner) for inner in value]
     return json_safe(value) if isinstance(value, float) else value
 
 
-def json_safe(value: Json, *, depth: int = 6, items: int = 1_000) -> Json:
+def _clean_text(text: str) -> str:
+    return text.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+
+
+@overload
+def json_safe(value: dict[str, Any], *, depth: int = ..., items: int = ...) -> dict[str, Json]: ...
+@overload
+def json_safe(value: object, *, depth: int = ..., items: int = ...) -> Json: ...
+def json_safe(value: object, *, depth: int = 6, items: int = 1_000) -> Json:
     """`value` as plain JSON: NaN and infinities become text, foreign objects their repr, deep or long ones are cut."""
     if value is None or isinstance(value, (bool, int, str)):
         return value

@@ -14,6 +14,7 @@ from jobs.errors import LeaseLost
 from jobs.models import Arrival, Firing, Pipeline, Rule, Run, Step
 from jobs.runs.cancel import cancel
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.retry import retry
 from jobs.states import Cause, Correlate, Decision, Occasion, Overlap, Status, Wants
 from jobs.steps.advance import Outcome, finish
@@ -445,7 +446,7 @@ def test_ends_and_launches_at_once_do_not_stand_in_each_others_way(overlap: Over
     make_rule([a, b], a, name="other", condition="run.iteration < `9`", outcome=Occasion.FINISHED)
     for _ in range(4):
         steps = [running(run) for run in (make_run(a), make_run(b)) if not run.is_final and run.waits_for is None]
-        starts = [lambda p=p: launch(p, at=AT, cause=Cause.RULE) for p in (a, b)]
+        starts = [lambda p=p: launch(Order(p, Cause.RULE), at=AT) for p in (a, b)]
         together(*starts, *[lambda step=step: succeed(step) for step in steps])
         for run in Run.objects.live():
             Run.objects.get(pk=run.pk).is_final or cancel(run, at=AT, by="test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.retry import retry
 from jobs.states import Cause, Status
 from tests.factories import AT, make_pipeline
@@ -10,9 +11,9 @@ from tests.factories import AT, make_pipeline
 
 def test_a_follower_comes_next_in_the_chain_of_its_root(db):
     pipeline = make_pipeline()
-    first = launch(pipeline, at=AT, cause=Cause.SCHEDULE, due_at=AT)
-    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first)
-    third = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=second)
+    first = launch(Order(pipeline, Cause.SCHEDULE, due_at=AT), at=AT)
+    second = launch(Order(pipeline, Cause.RULE, caused_by=first), at=AT)
+    third = launch(Order(pipeline, Cause.RULE, caused_by=second), at=AT)
     assert (first.root_id, first.iteration) == (None, 0)
     assert [(run.root_number, run.iteration, run.due_at) for run in (second, third)] == [
         (first.pk, 1, AT),
@@ -22,8 +23,8 @@ def test_a_follower_comes_next_in_the_chain_of_its_root(db):
 
 def test_a_retry_stands_in_the_place_of_the_old_run(db):
     pipeline = make_pipeline()
-    first = launch(pipeline, at=AT, cause=Cause.MANUAL)
-    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first)
+    first = launch(Order(pipeline, Cause.MANUAL), at=AT)
+    second = launch(Order(pipeline, Cause.RULE, caused_by=first), at=AT)
     second.end(Status.CRASHED, at=AT, by="test")
     again = retry(second, at=AT)
     assert (again.root_number, again.iteration, again.caused_by) == (first.pk, 1, None)
@@ -31,7 +32,7 @@ def test_a_retry_stands_in_the_place_of_the_old_run(db):
 
 def test_a_retry_of_a_side_job_is_one(db):
     pipeline = make_pipeline()
-    first = launch(pipeline, at=AT, cause=Cause.MANUAL)
-    second = launch(pipeline, at=AT, cause=Cause.RULE, caused_by=first, is_side_job=True)
+    first = launch(Order(pipeline, Cause.MANUAL), at=AT)
+    second = launch(Order(pipeline, Cause.RULE, caused_by=first, is_side_job=True), at=AT)
     second.end(Status.CRASHED, at=AT, by="test")
     assert retry(second, at=AT).is_side_job

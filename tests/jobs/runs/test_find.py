@@ -11,6 +11,7 @@ from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Pipeline, Snapshot
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.states import Cause, Status
 from tests.factories import AT, content, make_pipeline, make_project
 from tests.kedro_console.kedro_projects import THREE_FUNCTIONS
@@ -75,8 +76,8 @@ def test_a_pipeline_without_nodes_is_no_wrong_choice() -> None:
     Snapshot.objects.create(project=project, revision="r", content=picture, taken_at=AT)
     pipeline = make_pipeline("empty", project)
     with pytest.raises(EmptyPipeline, match=r"“empty” contains no nodes\. Please ensure that at least one pipeline"):
-        launch(pipeline, at=AT, cause=Cause.MANUAL)
-    due = launch(pipeline, at=AT, cause=Cause.SCHEDULE)
+        launch(Order(pipeline, Cause.MANUAL), at=AT)
+    due = launch(Order(pipeline, Cause.SCHEDULE), at=AT)
     assert (due.status, "contains no nodes" in due.error) == (Status.FAILED, True)
 
 

@@ -11,6 +11,7 @@ from jobs.errors import BadParameters, ProjectError, UnknownPipeline, UnknownPro
 from jobs.models import NodeRun, Run, Step
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.retry import retry
 from jobs.states import Cause, Status
 from jobs.structure.selection import Selection
@@ -80,8 +81,8 @@ def test_a_run_has_its_step_and_nodes_in_order() -> None:
 
 def test_the_same_idempotency_key_makes_one_run() -> None:
     pipeline = make_pipeline()
-    first = launch(pipeline, at=AT, cause=Cause.API, idempotency_key="k1")
-    again = launch(pipeline, at=AT, cause=Cause.API, idempotency_key="k1")
+    first = launch(Order(pipeline, Cause.API, idempotency_key="k1"), at=AT)
+    again = launch(Order(pipeline, Cause.API, idempotency_key="k1"), at=AT)
     assert first.pk == again.pk
     assert Run.objects.count() == 1
 
@@ -147,7 +148,7 @@ def test_monsters_are_refused() -> None:
 
 def test_dotted_names_and_defaults_of_the_pipeline_are_merged() -> None:
     pipeline = make_pipeline(default_parameters={"options": {"top": 5, "kind": "line"}})
-    run = launch(pipeline, at=AT, cause=Cause.MANUAL, parameters={"options.top": 7})
+    run = launch(Order(pipeline, Cause.MANUAL, parameters={"options.top": 7}), at=AT)
     assert run.parameters == {"options": {"top": 7, "kind": "line"}}
     assert pipeline.default_parameters == {"options": {"top": 5, "kind": "line"}}
 
@@ -166,7 +167,7 @@ def test_a_project_that_was_never_read_says_what_to_do() -> None:
 
     pipeline = Pipeline.objects.create(project=make_project("raw"), name="x")
     with pytest.raises(ProjectError, match="project check raw"):
-        launch(pipeline, at=AT, cause=Cause.MANUAL)
+        launch(Order(pipeline, Cause.MANUAL), at=AT)
 
 
 def test_a_retry_is_a_new_run_that_names_the_old_one() -> None:

@@ -21,6 +21,7 @@ from jobs.rules.decide import decide
 from jobs.runs import reread
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.schedules.schedules import start_scheduled, wish
 from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
 from jobs.steps import on_end
@@ -62,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def start(pipeline: Pipeline, cause: Cause = Cause.API, **facts: Any) -> Run:
-    return launch(pipeline, at=AT, cause=cause, **facts)
+    return launch(Order(pipeline, cause, **facts), at=AT)
 
 
 def test_what_is_broken_is_refused_with_the_reason(broken: Broken) -> None:
@@ -118,7 +119,7 @@ def test_what_was_mended_elsewhere_is_found_a_little_later(broken: Broken, monke
     Project.objects.update(fingerprint=fingerprint(broken.project))  # the files are as they were when it was read
     with pytest.raises(ProjectError):
         start(broken.chain)
-    run = launch(broken.chain, at=AT + reread.BELIEVED + timedelta(seconds=1), cause=Cause.API)
+    run = launch(Order(broken.chain, Cause.API), at=AT + reread.BELIEVED + timedelta(seconds=1))
     assert run.status == Status.QUEUED
 
 

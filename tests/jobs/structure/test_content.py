@@ -14,6 +14,7 @@ from django.conf import settings
 from jobs.insight.durations import usual
 from jobs.models import Event, Pipeline, Run, Snapshot
 from jobs.runs.launch import launch
+from jobs.runs.order import Order
 from jobs.runs.recall import recall
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.content import contents, is_fresh
@@ -67,7 +68,7 @@ def take_picture(project: Any, graph: list[dict[str, Any]] | None = None, **chan
 def run_of(pipeline: Pipeline, at: datetime = AT, **parameters: Any) -> Run:
     """A run that succeeds, with what its nodes leave behind."""
     pipeline = Pipeline.objects.select_related("project").get(pk=pipeline.pk)
-    run = launch(pipeline, at=at, cause=Cause.MANUAL, parameters=parameters)
+    run = launch(Order(pipeline, Cause.MANUAL, parameters=parameters), at=at)
     if run.is_final:
         return run
     for row in run.node_runs.filter(status=NodeStatus.WAITING):
@@ -177,15 +178,15 @@ def test_a_run_that_failed_or_is_another_pipeline_s_gives_nothing(shop: Pipeline
 
 def test_a_live_run_that_will_write_over_an_output_stands_against_it(shop: Pipeline) -> None:
     run_of(shop)
-    live = launch(shop, at=AT + MINUTE, cause=Cause.MANUAL, parameters={"options": {"top": 3}})
+    live = launch(Order(shop, Cause.MANUAL, parameters={"options": {"top": 3}}), at=AT + MINUTE)
     assert rerun(shop) == {"save": f"Run #{live.pk}, which is under way, saves saved."}
 
 
 def test_a_run_that_takes_a_file_is_waited_for_by_those_that_write_it(shop: Pipeline) -> None:
     run_of(shop)
-    taking = launch(shop, at=AT + MINUTE, cause=Cause.MANUAL, parameters={"api_url": "http://other"})
+    taking = launch(Order(shop, Cause.MANUAL, parameters={"api_url": "http://other"}), at=AT + MINUTE)
     assert [step.nodes for step in taking.steps.all()] == [["show"]]
-    writing = launch(shop, at=AT + 2 * MINUTE, cause=Cause.MANUAL, parameters={"options": {"top": 3}})
+    writing = launch(Order(shop, Cause.MANUAL, parameters={"options": {"top": 3}}), at=AT + 2 * MINUTE)
     assert (writing.waits_for, taking.writes) == (taking, {"data/out.csv": "saved"})
 
 
@@ -246,7 +247,7 @@ def test_a_folder_counts_by_its_files_and_a_version_by_the_newest(shop: Pipeline
 
 def test_everything_runs_when_that_is_asked_for_and_may_be_taken_later(shop: Pipeline) -> None:
     run_of(shop)
-    whole = launch(shop, at=AT + MINUTE, cause=Cause.MANUAL, everything=True)
+    whole = launch(Order(shop, Cause.MANUAL, everything=True), at=AT + MINUTE)
     assert whole.steps.get().nodes == ["load", "clean", "save", "show"]
     assert not whole.node_runs.filter(content_key="").exists()
 
