@@ -29,6 +29,11 @@ class Screen:
     def live(self) -> list[Run]:
         return [run for run in self.runs if not run.is_final]
 
+    @property
+    def live_numbers(self) -> str:
+        """As the address of the next look at them has it: `3,7,12`."""
+        return ",".join(str(run.pk) for run in self.live)
+
 
 def screen(search: Search, at: datetime, *, before: int | None = None, after: int | None = None) -> Screen:
     """The runs before one number, or right after another, or the newest."""

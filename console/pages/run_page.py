@@ -9,12 +9,14 @@ from itertools import pairwise
 from typing import Any, Final
 
 from django.http import QueryDict
+from django.urls import reverse
 
 from console.drawing.folds import Folds
 from console.drawing.gantt import gantt
 from console.drawing.graph import draw
 from console.pages.batch_pages import of_run
 from console.pages.rules import COLOURS
+from console.templatetags.console import plural, size
 from jobs.insight.compare import BAD, differences, history
 from jobs.insight.durations import Usual, usual
 from jobs.insight.explain import why_waiting
@@ -68,7 +70,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "run": run,
         "at": at,
         "tab": tab,
-        "tabs": _tabs(run, tab),
+        "tab_links": _tab_links(run, tab),
         "artifact_count": run.artifacts.count(),
         "unkept": list(run.unkept_files.all()),
         **_uploads(run),
@@ -78,6 +80,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "reasons": why_waiting(run, at),
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
+        "kept": _kept(run),
         "failure": failure(run, nodes),
         "stopped": stopped(run, nodes),
         **chain(run),
@@ -106,10 +109,25 @@ def chain(run: Run) -> dict[str, Any]:
     }
 
 
-def _tabs(run: Run, tab: str) -> dict[str, str]:
-    """The tabs that have something to show: only some runs deal with batch queues."""
+def _tab_links(run: Run, tab: str) -> list[tuple[str, str, str]]:
+    """Name, label and address of each tab that has something to show: only some runs deal with batch queues."""
     is_shown = tab == "batches" or run.takings.exists()
-    return {name: label for name, label in LABELS.items() if is_shown or name != "batches"}
+    return [(name, label, _address(run, name)) for name, label in LABELS.items() if is_shown or name != "batches"]
+
+
+def _address(run: Run, tab: str) -> str:
+    if tab == "logs":
+        return reverse("run_logs", args=[run.pk])
+    page = reverse("run", args=[run.pk])
+    return page if tab == "nodes" else f"{page}?tab={tab}"
+
+
+def _kept(run: Run) -> str:
+    """What stays of a run at work when it is cancelled."""
+    if run.status != Status.RUNNING or not run.nodes_total:
+        return ""
+    total = plural(run.nodes_total, "node is,nodes are")
+    return f"{run.nodes_done} of {total} done; files written so far stay."
 
 
 def pace(run: Run, at: datetime) -> Pace:
@@ -149,11 +167,23 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
         "history": past,
         "differences": differences(past.last_success, run) if past and past.last_success else [],
         "node": node,
-        "step": step,
+        "process": _process(step) if step else "",
         "exception": exception,
         "frames": _folded(frames),
         "sentence": "" if is_said or is_cancelled else run.error,
     }
+
+
+def _process(step: Step) -> str:
+    """How the last process went: `Its process 12 on w1 ended by signal 9, peak memory 2.1 GB, attempt 2.`"""
+    if step.exit_signal is not None:
+        end = f"by signal {step.exit_signal}"
+    else:
+        end = "without a word" if step.exit_code is None else f"with exit code {step.exit_code}"
+    who = [str(step.pid or ""), f"on {step.worker_name}" if step.worker_name else ""]
+    more = [f"peak memory {size(step.peak_memory_bytes)}" if step.peak_memory_bytes else ""]
+    more.append(f"attempt {step.attempt}" if step.attempt > 1 else "")
+    return ", ".join(filter(None, [" ".join(filter(None, ["Its process", *who, "ended", end])), *more])) + "."
 
 
 def stopped(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from console.drawing.icons import ICONS
 from console.files.ansi import to_html
+from jobs.states import Status
 from jobs.structure.paths import leaves, named
 from jobs.structure.values import masked as without_secrets
 from jobs.structure.values import plain, without_literals
@@ -172,6 +173,24 @@ def plural(count: int, words: str) -> str:
     """`3|plural:"run,runs"` is “3 runs”."""
     one, _, many = words.partition(",")
     return f"{count:,} {one if count == 1 else many}"
+
+
+@register.filter
+def parts(number: int, is_workbook: bool) -> str:
+    """What a file of several tables consists of: `3 sheets`."""
+    return plural(number, "sheet,sheets" if is_workbook else "table,tables")
+
+
+@register.filter
+def led_by(text: str, mark: str) -> str:
+    """Text with something before it; nothing stays nothing."""
+    return f"{mark}{text}" if text else ""
+
+
+@register.filter
+def error_tone(status: str) -> str:
+    """The class of an error's text: what somebody cancelled is no alarm."""
+    return "kc-muted" if status == Status.CANCELLED else "kc-bad"
 
 
 @register.filter

@@ -24,6 +24,14 @@ from jobs.errors import RequestError
 from jobs.models import BatchQueue
 from jobs.states import ItemStatus
 
+MOVED = {
+    ItemStatus.WAITING: "Put in",
+    ItemStatus.TAKEN: "Taken",
+    ItemStatus.DONE: "Done",
+    ItemStatus.PARKED: "Parked",
+}
+"""What the time beside an item of this status is the time of."""
+
 
 @require_GET
 @needs("jobs.view_batchqueue")
@@ -69,6 +77,7 @@ def _items(request: ConsoleRequest, queue: BatchQueue) -> dict[str, Any]:
         "screen": screen, "q": text, "run": run, "beyond": beyond, "status": "" if text or run else status,
         "reasons": batch_pages.reasons(queue) if is_parked else [],
         "counts": {status: getattr(queue, status) for status in ItemStatus.values},
+        "moved": MOVED.get(status if not (text or run) else "", "Last change"),
     }  # fmt: skip
 
 

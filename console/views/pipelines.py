@@ -53,6 +53,11 @@ class Code:
     id: str
     lines: list[tuple[int, str]]
 
+    @property
+    def place(self) -> str:
+        """Where it stands; its function where no file is known."""
+        return f"{self.node.file}:{self.node.line_start}" if self.node.file else self.node.function
+
 
 @require_GET
 @needs("jobs.view_pipeline")

@@ -273,7 +273,7 @@ def test_a_parquet_file_shows_its_first_rows_as_they_were_saved() -> None:
         run=run, step=run.steps.get(), seq=1, at=row.created_at, kind="dataset_saved", node="n", data=saved
     )
     page = logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
-    assert "<td>Ä &lt;b&gt;</td><td>1</td>" in page and "<td></td><td>2</td>" in page
+    assert "<td>Ä &lt;b&gt;</td> <td>1</td>" in page and "<td></td> <td>2</td>" in page
     assert "The first 2 of 500 rows. 1 further columns are not shown. As they were saved" in page
     Event.objects.update(data=saved | {"kept": {"sha256": "of another"}})
     assert "Ä &lt;b&gt;" not in logged_in("analyst").get(f"/artifacts/{row.uuid}/").content.decode()
@@ -285,7 +285,7 @@ def test_a_workbook_has_sheets_and_no_rows() -> None:
     )
     client = logged_in("analyst")
     page = client.get(f"/artifacts/{row.uuid}/").content.decode()
-    assert '<dt>Sheets</dt><dd class="kc-number">2</dd>' in page and "<dt>Rows</dt>" not in page
+    assert '<dt> Sheets </dt> <dd class="kc-number">2</dd>' in page and "<dt>Rows</dt>" not in page
     assert 'href="?sheet=1"' in page and "<span>7</span>" in page
     assert "<span>8</span>" in client.get(f"/artifacts/{row.uuid}/?sheet=1").content.decode()
     assert client.get(f"/artifacts/{row.uuid}/?sheet=-1x").status_code == 200

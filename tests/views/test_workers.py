@@ -20,7 +20,7 @@ def test_workers_are_alive_silent_or_stopped() -> None:
     a_worker(at - timedelta(minutes=5), name="two")
     a_worker(at - timedelta(minutes=5), name="three", stopped_at=at)
     body = logged_in("viewer").get("/workers/").content.decode()
-    assert all(f"</span>\n{word}</span>" in body for word in ("alive", "silent", "stopped"))
+    assert all(f"</span> {word}</span>" in body for word in ("alive", "silent", "stopped"))
 
 
 def test_without_a_worker_the_page_says_what_starts_one() -> None:
@@ -70,7 +70,7 @@ def test_an_operator_pauses_resizes_and_drains_a_worker() -> None:
     client = logged_in("operator")
     for verb, word in (("pause", "pausing"), ("resume", "alive"), ("drain", "draining")):
         body = client.post(f"/workers/{worker.pk}/{verb}/", follow=True).content.decode()
-        assert f"</span>\n{word}</span>" in body and f"{worker.name} was asked to" in body
+        assert f"</span> {word}</span>" in body and f"{worker.name} was asked to" in body
     client.post(f"/workers/{worker.pk}/slots/", {"slots": "7"})
     worker.refresh_from_db()
     assert (worker.wanted_slots, worker.wanted_by) == (7, "operator")
