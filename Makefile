@@ -32,6 +32,7 @@ check: venv-dev ## lint, format, types, import contracts, Django's checks, migra
 fix: venv-dev ## mend what can be mended by a tool
 	@$(PY) -m ruff check --fix --quiet . || true
 	@$(PY) -m ruff format .
+	@$(dir $(PY))djangofmt --quiet templates
 
 lock: venv-dev ## write the exact versions and hashes of *.in (UPGRADE=--upgrade for newer ones)
 	@$(PY) -m uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --generate-hashes \

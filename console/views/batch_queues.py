@@ -24,7 +24,7 @@ from jobs.errors import RequestError
 from jobs.models import BatchQueue
 from jobs.states import ItemStatus
 
-MOVED = {
+MOVED: dict[str, str] = {
     ItemStatus.WAITING: "Put in",
     ItemStatus.TAKEN: "Taken",
     ItemStatus.DONE: "Done",
