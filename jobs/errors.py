@@ -29,13 +29,14 @@ class RequestError(ConsoleError):
 
 
 class UnknownPipeline(RequestError):
-    """There is no such pipeline (in this project); `nearest` names the ones that were probably meant."""
+    """There is no such pipeline (in this project): that is the `fact`; `nearest` names those that were probably meant."""
 
     def __init__(self, name: str, nearest: list[str], *, project: str = "", unread: Sequence[str] = ()) -> None:
         hint = did_you_mean(nearest, " `GET /api/v1/pipelines` lists them.")
         place = f" in the project {project}" if project else ""
         blind = f" Of {' and '.join(unread)} not all could be read: its page says why." if unread else ""
-        super().__init__(f"There is no pipeline “{name}”{place}.{blind}{hint}")
+        self.fact = f"There is no pipeline “{name}”{place}.{blind}"
+        super().__init__(f"{self.fact}{hint}")
         self.nearest = nearest
 
 

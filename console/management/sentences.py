@@ -37,5 +37,5 @@ def refuse(command: BaseCommand, error: ConsoleError) -> NoReturn:
     if isinstance(error, BadParameters):
         end(command, WRONG_USE, [f"{name}: {sentence}" for name, sentence in error.fields.items()])
     if isinstance(error, UnknownPipeline) and not error.nearest:
-        end(command, WRONG_USE, [str(error).split(" `GET")[0], f"`{COMMAND} project list` names them."])
+        end(command, WRONG_USE, [error.fact, f"`{COMMAND} project list` names them."])
     end(command, FAILED if isinstance(error, ProjectError) else WRONG_USE, [str(error)])

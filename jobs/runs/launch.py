@@ -114,6 +114,7 @@ def _row_of(order: Order, at: datetime, *, parameters: Group) -> Run:
         idempotency_key=order.idempotency_key,
         due_at=order.due_at,
         retry_of=order.retry_of,
+        is_resumption=order.is_resumption,
         caused_by=order.caused_by,
         is_side_job=order.is_side_job,
         created_at=at,

@@ -51,6 +51,8 @@ class Order:
     """Of two orders with the same key the second one gets the run of the first."""
     due_at: datetime | None = None
     retry_of: Run | None = None
+    is_resumption: bool = False
+    """It goes on where that run stopped."""
     caused_by: Run | None = None
     is_side_job: bool = False
     uuid: UUID = field(default_factory=uuid4)

@@ -64,7 +64,8 @@ def _order(run: Run, found: Preview, *, by: User | None, by_name: str, has_chang
     selection = order.selection
     if has_changed:  # what is there was made with other parameters
         selection = replace(selection, only_missing_outputs=False)
-    return replace(order, parameters=as_given(found.parameters), selection=selection, reuse=reuse)
+    parameters = as_given(found.parameters)
+    return replace(order, parameters=parameters, selection=selection, reuse=reuse, is_resumption=True)
 
 
 def _start(run: Run, new: Run, order: Order, at: datetime) -> Run:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.test import Client
 
 from jobs import clock
@@ -48,6 +51,26 @@ def test_resuming_leads_to_the_new_run_which_names_the_old_one() -> None:
     assert page.redirect_chain == [(f"/runs/{new.pk}/", 302)]
     assert f"resumes #{run.pk}" in page.content.decode()
     assert (new.cause, new.parameters, new.requested_by_name) == (Cause.RETRY, {"dry": True}, "operator")
+
+
+def test_that_a_run_resumes_another_is_a_fact_whatever_the_words_of_its_cause() -> None:
+    run = with_the_first_node_done()
+    client = logged_in("operator")
+    client.post(f"/runs/{run.pk}/resume/")
+    resumed = Run.objects.get(retry_of=run)
+    client.post(f"/runs/{run.pk}/retry/")
+    retried = Run.objects.exclude(pk=resumed.pk).get(retry_of=run)
+    Run.objects.filter(pk=resumed.pk).update(cause_detail="goes on")
+    Run.objects.filter(pk=retried.pk).update(cause_detail="resumes nothing")
+    assert f"resumes #{run.pk}" in client.get(f"/runs/{resumed.pk}/").content.decode()
+    assert f"again after #{run.pk}" in client.get(f"/runs/{retried.pk}/").content.decode()
+
+
+def test_runs_that_were_resumed_before_that_was_a_fact_are_told_by_their_words() -> None:
+    old, other = make_run(), make_run()
+    Run.objects.filter(pk=old.pk).update(cause_detail="resumes run #7: 1 of 3 nodes reused")
+    import_module("jobs.migrations.0024_run_is_resumption").tell_by_the_old_words(apps, None)
+    assert list(Run.objects.filter(is_resumption=True)) == [old] and not Run.objects.get(pk=other.pk).is_resumption
 
 
 def test_a_run_under_way_and_a_whole_one_have_nothing_to_resume() -> None:
