@@ -29,7 +29,7 @@ class RequestError(ConsoleError):
 
 
 class UnknownPipeline(RequestError):
-    """There is no such pipeline (in this project): that is the `fact`; `nearest` names those that were probably meant."""
+    """There is no such pipeline (in this project): the `fact`; `nearest` names those that were probably meant."""
 
     def __init__(self, name: str, nearest: list[str], *, project: str = "", unread: Sequence[str] = ()) -> None:
         hint = did_you_mean(nearest, " `GET /api/v1/pipelines` lists them.")

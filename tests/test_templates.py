@@ -32,3 +32,36 @@ def test_no_space_comes_before_a_comma() -> None:
 @pytest.mark.parametrize(("line", "is_loose"), [("  {% if a %}, b", True), (". ", True), ("a{% if b %},", False)])
 def test_what_a_loose_mark_is(line: str, is_loose: bool) -> None:
     assert bool(LOOSE.match(line)) is is_loose
+
+
+def text_of(*patterns: str) -> str:
+    paths = [path for pattern in patterns for path in HERE.glob(pattern) if "vendor" not in path.parts]
+    assert paths
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(paths))
+
+
+@pytest.fixture(scope="module")
+def defined() -> set[str]:
+    """The classes of ours that the style sheets speak of."""
+    sheets = re.sub(r"/\*.*?\*/", "", text_of("console/static/console/*.css"), flags=re.DOTALL)
+    return {name for selector in re.findall(r"([^{}]+)\{", sheets) for name in re.findall(r"\.(kc-[\w-]+)", selector)}
+
+
+@pytest.fixture(scope="module")
+def written() -> set[str]:
+    """The classes that templates, scripts and views write; one that ends with a hyphen goes on with a value."""
+    sources = text_of("templates/**/*.html", "console/**/*.py", "console/static/console/*.js")
+    return set(re.findall(r"(?<![\w-])kc-[a-z0-9-]+", sources))
+
+
+def test_every_class_that_is_written_has_a_style(defined: set[str], written: set[str]) -> None:
+    begun = tuple(name for name in written if name.endswith("-"))
+    assert not {name for name in written if name not in defined and name not in begun}
+    assert not {name for name in begun if not any(one.startswith(name) for one in defined)}
+
+
+def test_every_style_has_something_that_wears_it(defined: set[str], written: set[str]) -> None:
+    words = set(re.findall(r"[a-z0-9]+", text_of("templates/**/*.html", "console/**/*.py", "jobs/**/*.py").lower()))
+    begun = [name for name in written if name.endswith("-")]
+    values = {name for start in begun for name in defined if set(name.removeprefix(start).split("-")) <= words}
+    assert not sorted(defined - written - values)

@@ -317,7 +317,7 @@ class JsonField(ValueField):
 
     def make_widget(self) -> forms.Widget:
         lines = min(max(self.prepare_value(self.leaf.default).count("\n") + 1, 2), 14)
-        return _widget(UnfoldAdminTextareaWidget(attrs={**self.attributes, "rows": lines, "class": "kc-json"}))
+        return _widget(UnfoldAdminTextareaWidget(attrs={**self.attributes, "rows": lines}))
 
     def write(self, value: Any) -> Any:
         if value is None:
