@@ -47,7 +47,7 @@ class Put:
 class Taken:
     """A batch; `has_more` when what was asked for did not fit into it, `left` is what waits after it."""
 
-    items: list[dict[str, Any]]
+    items: list[wire.TakenItem]
     left: int
     has_more: bool
 
@@ -188,8 +188,8 @@ def _fitting(rows: ItemQuerySet, count: int) -> tuple[list[dict[str, Any]], bool
     return chosen, len(chosen) < len(found)
 
 
-def _shape(row: dict[str, Any], more: int) -> dict[str, Any]:
-    return {"id": row["id"], "key": row["key"], "body": row["body"], "attempt": row["attempts"] + more}
+def _shape(row: dict[str, Any], more: int) -> wire.TakenItem:
+    return wire.TakenItem(row["id"], row["key"], row["body"], row["attempts"] + more)
 
 
 # ---- what becomes of them

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, Final
+from typing import assert_never
 
 from django.db import transaction
 
@@ -17,42 +16,46 @@ from jobs.quotas.quotas import grant_settled, grant_taken
 from jobs.resends.rerun_dependents import replay_answer
 from kedro_console import wire
 
-Answer = Callable[[Step, dict[str, Any], datetime], wire.Json]
 
-
-def _describe_run(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    run = step.run
-    return {"number": run.pk, "pipeline": run.pipeline.name, "cause": run.cause, "iteration": run.iteration}
-
-
-ANSWERS: Final[dict[str, Answer]] = {
-    "run_described": _describe_run,
-    "grant_taken": grant_taken,
-    "grant_settled": grant_settled,
-    **answer_batches.ANSWERS,
-}
-"""By what is asked. An answer may write: it is part of the transaction in which the lease is checked."""
-READ: Final[dict[str, Answer]] = {"replay_answer": replay_answer}
-"""What only reads, also files: outside of any transaction."""
-
-
-def answer(step: Step, token: uuid.UUID, question: wire.Asked, at: datetime) -> wire.Answered:
+def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wire.Answered:
     """The answer, with a sentence where there is none; LeaseLost when the step is another's by now."""
-    find = {**ANSWERS, **READ}.get(question.what)
-    if find is None:
-        return wire.Answered(question.number, error=f"The console has no answer to “{question.what}”: update it.")
     try:
-        with nullcontext() if question.what in READ else transaction.atomic():
+        question = wire.read_question(asked.what, asked.data)
+        with nullcontext() if _only_reads(question) else transaction.atomic():
             step.record(token)
-            answered = wire.Answered(question.number, find(step, question.data, at))
+            answered = wire.Answered(asked.number, wire.said(_reply(step, question, at)))
             if len(answered.to_json()) > wire.MAX_EVENT_BYTES:
                 raise TooMuch
             return answered
     except LeaseLost:
         raise
-    except (ConsoleError, KeyError, TypeError, ValueError) as error:
-        sentence = str(error) if isinstance(error, ConsoleError) else f"The question is not understood: {error!r}."
-        return wire.Answered(question.number, error=sentence)
+    except (ConsoleError, wire.BadQuestion) as error:
+        return wire.Answered(asked.number, error=str(error))
+    except (KeyError, TypeError, ValueError) as error:
+        return wire.Answered(asked.number, error=f"The question is not understood: {error!r}.")
+
+
+def _only_reads(question: wire.AnyQuestion) -> bool:
+    """Also files: outside of any transaction. Any other answer may write, where the lease is checked."""
+    return isinstance(question, wire.ReadAnswer)
+
+
+def _reply(step: Step, question: wire.AnyQuestion, at: datetime) -> wire.Reply | int | None:
+    match question:
+        case wire.TakeGrant():
+            return grant_taken(step, question, at)
+        case wire.SettleGrant():
+            grant_settled(step, question, at)
+            return None
+        case wire.PutItems() | wire.TakeItems() | wire.FinishItems() | wire.FailItem() | wire.DescribeQueue():
+            return answer_batches.reply(step, question, at)
+        case wire.ReadAnswer():
+            return replay_answer(step, question)
+        case wire.DescribeRun():
+            run = step.run
+            return wire.RunDescribed(run.pk, run.pipeline.name, run.cause, run.iteration)
+        case _:
+            assert_never(question)
 
 
 class TooMuch(ConsoleError):

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import assert_never
 
 from jobs.batches.batches import described, fail_item, find_queue, finish_items, put, take
 from jobs.models import Step
 from kedro_console import wire
 
-
-def _put(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    items = ((item["key"], item["body"]) for item in data["items"])
-    found = put(str(data["queue"]), items, at=at, run=step.run)
-    return {"added": found.added, "known": found.known}
+OfBatches = wire.PutItems | wire.TakeItems | wire.FinishItems | wire.FailItem | wire.DescribeQueue
 
 
-def _take(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    batch = take(step, str(data["queue"]), int(data["count"]), at=at, node=str(data.get("node", "")))
-    return {"items": batch.items, "left": batch.left, "more": batch.has_more}
-
-
-def _finish(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    ids = data["ids"] if "ids" in data else [data["id"]]
-    return finish_items(step.run, [int(number) for number in ids], at)
-
-
-def _fail(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    fail_item(step.run, int(data["id"]), str(data["error"])[:10_000])
-    return None
-
-
-def _describe(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
-    return described(find_queue(str(data["queue"])))
-
-
-ANSWERS = {
-    "items_put": _put,
-    "items_taken": _take,
-    "item_done": _finish,
-    "items_done": _finish,
-    "item_failed": _fail,
-    "queue_described": _describe,
-}
+def reply(step: Step, question: OfBatches, at: datetime) -> wire.Reply | int | None:
+    match question:
+        case wire.PutItems():
+            rows = ((item.key, item.body) for item in question.items)
+            found = put(question.queue, rows, at=at, run=step.run)
+            return wire.ItemsPut(found.added, found.known)
+        case wire.TakeItems():
+            batch = take(step, question.queue, question.count, at=at, node=question.node)
+            return wire.ItemsTaken(batch.items, batch.has_more, batch.left)
+        case wire.FinishItems():
+            return finish_items(step.run, question.ids, at)
+        case wire.FailItem():
+            fail_item(step.run, question.id, question.error)
+            return None
+        case wire.DescribeQueue():
+            return wire.QueueDescribed(**described(find_queue(question.queue)))
+        case _:
+            assert_never(question)

@@ -6,7 +6,6 @@ answer came. Until then it counts as now. Two requests further apart than the wi
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +27,6 @@ REFUSALS: Final = frozenset({429, 503})
 LONGEST_AGE_SECONDS: Final = 60.0
 UNTOLD_SECONDS: Final = 60.0
 LONGEST_CLOSURE_SECONDS: Final = 31 * 24 * 3600.0
-MOST: Final = 2_000_000_000
 
 
 class QuotaRefusal(RequestError):
@@ -55,29 +53,29 @@ def turn_of(quota: Quota, asked: Amount, at: datetime, place: int | None = None)
 # ---- what nodes ask
 
 
-def grant_taken(step: Step, data: dict[str, Any], at: datetime) -> dict[str, Any]:
+def grant_taken(step: Step, question: wire.TakeGrant, at: datetime) -> wire.Granted | wire.InLine:
     """A grant for one request of a node, or when to ask again: `place` keeps its place in the line."""
-    asked = Amount(_whole(data, "requests", 1), _whole(data, "rows", 0))
+    asked = Amount(question.requests, question.rows)
     if not asked:
         raise QuotaRefusal("A grant is for at least one request or row.")
-    quota = locked(str(data["quota"]))
-    place = _place(quota, step, _whole(data, "place", 0), str(data.get("node") or "")[:500], at)
+    quota, node = locked(question.quota), question.node[:500]
+    place = _place(quota, step, question.place, node, at)
     reserved = quota.grants.held().filter(run=step.run_id, is_reserved=True).first()
     own = min(asked.requests, reserved.requests) if reserved else 0
     rest = Amount(asked.requests - own, asked.rows)
     due = turn_of(quota, rest, at, place.pk if place else None)
     if due.is_never:
         raise QuotaRefusal(due.reason)
-    grant = place or Grant(quota=quota, run_id=step.run_id, step=step, node=str(data.get("node") or "")[:500])
+    grant = place or Grant(quota=quota, run_id=step.run_id, step=step, node=node)
     if not due.is_now(at):
         return _told(in_line(grant, asked, due, at), due, at)
     if reserved and own:
         _use_up(reserved, own)
     hold(quota, grant, asked, new=rest, at=at)
-    return {"granted": True, "grant": grant.pk}
+    return wire.Granted(grant.pk)
 
 
-def _place(quota: Quota, step: Step, known: int, node: str, at: datetime) -> Grant | None:
+def _place(quota: Quota, step: Step, known: int | None, node: str, at: datetime) -> Grant | None:
     """Where the asker stands in the line: where it was told, or where its run stood when it started before its turn."""
     line = quota.grants.waiting().filter(run=step.run_id)
     if known:
@@ -88,25 +86,10 @@ def _place(quota: Quota, step: Step, known: int, node: str, at: datetime) -> Gra
     return place
 
 
-def _whole(data: dict[str, Any], name: str, otherwise: int) -> int:
-    value = data.get(name)
-    number = otherwise if value is None else value
-    if type(number) is not int or not 0 <= number <= MOST:
-        raise QuotaRefusal(f"{name}: write a whole number, not {str(number)[:40]}.")
-    return number
-
-
-def _told(grant: Grant, due: Turn, at: datetime) -> dict[str, Any]:
+def _told(grant: Grant, due: Turn, at: datetime) -> wire.InLine:
     assert grant.due_at  # noqa: S101 - narrows the type
     wait = (grant.due_at - at).total_seconds()
-    return {
-        "granted": False,
-        "at": grant.due_at.timestamp(),
-        "seconds": wait,
-        "is_known": due.at is not None,
-        "reason": due.reason,
-        "place": grant.pk,
-    }
+    return wire.InLine(grant.due_at.timestamp(), wait, due.at is not None, due.reason, grant.pk)
 
 
 def in_line(grant: Grant, asked: Amount, due: Turn, at: datetime, *, waits_elsewhere: bool = False) -> Grant:
@@ -137,33 +120,24 @@ def _use_up(reserved: Grant, requests: int) -> None:
         reserved.delete()
 
 
-def grant_settled(step: Step, data: dict[str, Any], at: datetime) -> wire.Json:
+def grant_settled(step: Step, told: wire.SettleGrant, at: datetime) -> None:
     """The answer came, or the request failed: from now on the grant counts from now."""
-    held = Grant.objects.held().filter(pk=_whole(data, "grant", 0), run=step.run_id)
+    held = Grant.objects.held().filter(pk=told.grant, run=step.run_id)
     name = held.values_list("quota__name", flat=True).first()
     if name is None:
-        return None
+        return
     quota, grant = locked(name), held.get()
-    status = data.get("status")
-    grant.status = status if type(status) is int and 100 <= status <= 999 else None
-    grant.retry_after_seconds = _seconds(data.get("retry_after_seconds"))
-    settle(quota, [grant], max(at - _age(data.get("monotonic")), grant.taken_at or at))
+    grant.status, wait = told.status, told.retry_after_seconds
+    grant.retry_after_seconds = None if wait is None else min(max(wait, 0.0), LONGEST_CLOSURE_SECONDS)
+    settle(quota, [grant], max(at - _age(told.monotonic), grant.taken_at or at))
     if grant.status == 429 or (grant.status in REFUSALS and grant.retry_after_seconds is not None):
         _learn(quota, grant, at)
-    return None
 
 
-def _age(monotonic: Any) -> timedelta:
+def _age(monotonic: float | None) -> timedelta:
     """How long ago the answer came, by the clock that all processes of a machine share: the word of it may be late."""
-    if isinstance(monotonic, bool) or not isinstance(monotonic, (int, float)) or not math.isfinite(monotonic):
-        return timedelta(0)
-    return timedelta(seconds=min(max(time.monotonic() - monotonic, 0.0), LONGEST_AGE_SECONDS))
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return min(max(float(value), 0.0), LONGEST_CLOSURE_SECONDS)
+    age = 0.0 if monotonic is None else time.monotonic() - monotonic
+    return timedelta(seconds=min(max(age, 0.0), LONGEST_AGE_SECONDS))
 
 
 def _learn(quota: Quota, grant: Grant, at: datetime) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import transaction
 
 from jobs.models import Resend
 from jobs.quotas.quotas import grant_settled, grant_taken
-from kedro_console.wire import seconds_asked
+from kedro_console import wire
 
 
 @dataclass(frozen=True)
@@ -27,22 +26,24 @@ def ask(turn: Resend, at: datetime) -> Permission:
     record = turn.record
     if not record.quota:
         return Permission(True)
-    asked = {"quota": record.quota, "requests": 1, "rows": record.quota_rows, "node": record.node, "place": turn.grant}
+    asked = wire.TakeGrant(record.quota, rows=record.quota_rows, place=turn.grant, node=record.node)
     with transaction.atomic():
-        answer = grant_taken(record.step, asked, at)
-        turn.grant = answer.get("grant") or answer.get("place")
+        reply = grant_taken(record.step, asked, at)
+        turn.grant = reply.grant if isinstance(reply, wire.Granted) else reply.place
         turn.save(update_fields=["grant"])
-    due = answer.get("at") if answer.get("is_known", True) else None
-    return Permission(answer["granted"], datetime.fromtimestamp(due, UTC) if due else None, answer.get("reason", ""))
+    if isinstance(reply, wire.Granted):
+        return Permission(True)
+    due = datetime.fromtimestamp(reply.at, UTC) if reply.is_known else None
+    return Permission(False, due, reply.reason)
 
 
 def settle(turn: Resend, status: int, headers: dict[str, str], at: datetime) -> None:
     """The answer has come: the grant counts from now on, and a 429 closes the quota for as long as it says."""
     if turn.grant is None:
         return
-    told: dict[str, Any] = {"grant": turn.grant, "status": status or None}
     asked = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    told["retry_after_seconds"] = seconds_asked(asked, at.timestamp())
+    wait = wire.seconds_asked(asked, at.timestamp())
+    told = wire.SettleGrant(turn.grant, status or None, wait)
     with transaction.atomic():
         grant_settled(turn.record.step, told, at)
         turn.grant = None

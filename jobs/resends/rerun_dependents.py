@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
 
@@ -19,7 +19,7 @@ from jobs.runs.reread import reread
 from jobs.runs.spread import Part, spread
 from jobs.states import ResendStatus
 from jobs.structure.selection import children, reach, selection_of
-from kedro_console.wire import Json
+from kedro_console import wire
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -76,9 +76,9 @@ def _parts(run: Run, asked: set[str]) -> list[Part]:
     return [Part(node.name, reasons[node.name]) for node in nodes if node.name in reasons]
 
 
-def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
+def replay_answer(step: Step, question: wire.ReadAnswer) -> wire.AnswerPart | None:
     """For a node of a follow-up: a part of the answer at this place; None when there is none."""
-    place, start = int(data["place"]), int(data["start"])
+    place, start = question.place, question.start
     row = (
         Resend.objects.filter(followed_by=step.run_id)
         .select_related("record")
@@ -89,13 +89,7 @@ def replay_answer(step: Step, data: dict[str, Any], at: datetime) -> Json:
         return None
     text = _text(row)
     following = start + PART if start + PART < len(text) else None
-    return {
-        "method": row.record.method,
-        "url": row.record.url,
-        "status": row.status_code,
-        "text": text[start : start + PART],
-        "next": following,
-    }
+    return wire.AnswerPart(row.record.method, row.record.url, row.status_code, text[start : start + PART], following)
 
 
 def _text(row: Resend) -> str:

@@ -80,31 +80,31 @@ class Counts:
 class Store(Protocol):
     """Where queues are: the console's rows, or a file."""
 
-    def put(self, queue: str, items: list[dict[str, Any]]) -> dict[str, int]: ...
-    def take(self, queue: str, count: int) -> dict[str, Any]: ...
+    def put(self, queue: str, items: list[wire.NewItem]) -> wire.ItemsPut: ...
+    def take(self, queue: str, count: int) -> wire.ItemsTaken: ...
     def finish(self, ids: list[int]) -> None: ...
     def fail(self, number: int, error: str) -> None: ...
-    def describe(self, queue: str) -> dict[str, int]: ...
+    def describe(self, queue: str) -> wire.QueueDescribed: ...
 
 
 class _Console:
     """The console's rows, by questions."""
 
-    def put(self, queue: str, items: list[dict[str, Any]]) -> dict[str, int]:
-        return dict(here.ask("items_put", queue=queue, items=items))
+    def put(self, queue: str, items: list[wire.NewItem]) -> wire.ItemsPut:
+        return here.reply_to(wire.PutItems(queue, items))
 
-    def take(self, queue: str, count: int) -> dict[str, Any]:
-        return dict(here.ask("items_taken", queue=queue, count=count, node=here.node()))
+    def take(self, queue: str, count: int) -> wire.ItemsTaken:
+        return here.reply_to(wire.TakeItems(queue, count, here.node()))
 
     def finish(self, ids: list[int]) -> None:
         for begin in range(0, len(ids), CHUNK):
-            here.ask("items_done", ids=ids[begin : begin + CHUNK])
+            here.reply_to(wire.FinishItems(ids[begin : begin + CHUNK]))
 
     def fail(self, number: int, error: str) -> None:
-        here.ask("item_failed", id=number, error=error[:10_000])
+        here.reply_to(wire.FailItem(number, error[:10_000]))
 
-    def describe(self, queue: str) -> dict[str, int]:
-        return dict(here.ask("queue_described", queue=queue))
+    def describe(self, queue: str) -> wire.QueueDescribed:
+        return here.reply_to(wire.DescribeQueue(queue))
 
 
 def _store() -> Store:
@@ -126,7 +126,7 @@ def put(queue: str, rows: Iterable[Any], key: Key = None) -> Put:
     bar = _Bar(queue, total)
     for chunk in _chunks(_items(rows, key)):
         found = _store().put(queue, chunk)
-        added, known = added + found["added"], known + found["known"]
+        added, known = added + found.added, known + found.known
         bar.show(added + known)
     bar.show(added + known, is_last=True)
     return Put(added, known)
@@ -139,9 +139,9 @@ def take(queue: str, count: int = 100) -> list[Item]:
     """
     items: list[Item] = []
     while True:
-        answer = _store().take(queue, count - len(items))
-        items += [Item(queue=queue, **each) for each in answer["items"]]
-        if not answer["more"]:
+        batch = _store().take(queue, count - len(items))
+        items += [Item(queue, each.id, each.key, each.body, each.attempt) for each in batch.items]
+        if not batch.more:
             return items
 
 
@@ -170,15 +170,16 @@ def taking(queue: str, count: int = 100) -> Iterator[list[Item]]:
 
 def describe(queue: str) -> Counts:
     """The queue's exact counters."""
-    return Counts(**_store().describe(queue))
+    found = _store().describe(queue)
+    return Counts(found.waiting, found.taken, found.done, found.parked)
 
 
 # ---- rows as items
 
 
-def _items(rows: Iterable[Any], key: Key) -> Iterator[dict[str, Any]]:
+def _items(rows: Iterable[Any], key: Key) -> Iterator[wire.NewItem]:
     for number, row in enumerate(_rows(rows), 1):
-        yield {"key": _key_of(row, key, number), "body": plain(row, number)}
+        yield wire.NewItem(_key_of(row, key, number), plain(row, number))
 
 
 def _rows(rows: Any) -> Iterable[Any]:
@@ -234,14 +235,14 @@ def _foreign(value: Any, number: int) -> Any:
     raise ValueError(f"Row {number} holds a {type(value).__name__}, which JSON has no word for.")
 
 
-def _chunks(items: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _chunks(items: Iterator[wire.NewItem]) -> Iterator[list[wire.NewItem]]:
     """As many at once as a message carries."""
-    chunk: list[dict[str, Any]] = []
+    chunk: list[wire.NewItem] = []
     room = CHUNK_BYTES
     for item in items:
-        need = len(json.dumps(item)) + 2
+        need = len(json.dumps(vars(item))) + 2
         if need > MAX_ITEM_BYTES:
-            raise ValueError(f"The item “{item['key'][:60]}” has {need:,} bytes and may have {MAX_ITEM_BYTES:,}.")
+            raise ValueError(f"The item “{item.key[:60]}” has {need:,} bytes and may have {MAX_ITEM_BYTES:,}.")
         if chunk and (room < need or len(chunk) == CHUNK):
             yield chunk
             chunk, room = [], CHUNK_BYTES

@@ -17,8 +17,8 @@ import logging
 import threading
 import time
 from types import TracebackType
-from typing import Any
 
+from kedro_console import wire
 from kedro_console.line import here
 from kedro_console.traffic import limits
 from kedro_console.wire import seconds_asked
@@ -66,13 +66,7 @@ class _AskedGrant(Grant):
 
     def _settle(self, status: int | None, retry_after_seconds: float | None) -> None:
         try:
-            here.ask(
-                "grant_settled",
-                grant=self.number,
-                status=status,
-                retry_after_seconds=retry_after_seconds,
-                monotonic=time.monotonic(),
-            )
+            here.reply_to(wire.SettleGrant(self.number, status, retry_after_seconds, time.monotonic()))
         except here.AskError as error:
             logger.warning("A grant of the quota %s is settled at the end of the step: %s", self.quota, error)
 
@@ -103,21 +97,21 @@ def _ask(quota: str, requests: int, rows: int) -> Grant:
     place: int | None = None
     told = ""
     while True:
-        answer = here.ask("grant_taken", quota=quota, requests=requests, rows=rows, place=place, node=here.node())
-        if answer["granted"]:
-            return _AskedGrant(quota, answer["grant"])
-        place = answer["place"]
-        if answer["reason"] != told:
-            told = answer["reason"]
-            logger.info("%s", _sentence(answer))
-        time.sleep(min(max(answer["seconds"], 0.001), LOOK_AGAIN_SECONDS))
+        reply = here.reply_to(wire.TakeGrant(quota, requests, rows, place, here.node()))
+        if isinstance(reply, wire.Granted):
+            return _AskedGrant(quota, reply.grant)
+        place = reply.place
+        if reply.reason != told:
+            told = reply.reason
+            logger.info("%s", _sentence(reply))
+        time.sleep(min(max(reply.seconds, 0.001), LOOK_AGAIN_SECONDS))
 
 
-def _sentence(answer: dict[str, Any]) -> str:
-    if not answer["is_known"]:
-        return f"{answer['reason']} This waits until it is opened."
-    due = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(answer["at"]))
-    return f"{answer['reason']} This waits until {due} UTC."
+def _sentence(reply: wire.InLine) -> str:
+    if not reply.is_known:
+        return f"{reply.reason} This waits until it is opened."
+    due = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(reply.at))
+    return f"{reply.reason} This waits until {due} UTC."
 
 
 def seconds_of(retry_after: float | str | None) -> float | None:

@@ -102,6 +102,7 @@ def answers() -> list[dict[str, Any]]:
         for answer in replay.answers():
             rows += json.loads(answer["text"])["rows"]
     """
+    from kedro_console import wire
     from kedro_console.line import here
 
     if not here.is_supervised():
@@ -109,11 +110,11 @@ def answers() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     place, start = 0, 0
     while True:
-        part = here.ask("replay_answer", place=place, start=start)
+        part = here.reply_to(wire.ReadAnswer(place, start))
         if part is None:
             return found
         if start == 0:
-            found.append({name: part[name] for name in ("method", "url", "status", "text")})
+            found.append({"method": part.method, "url": part.url, "status": part.status, "text": part.text})
         else:
-            found[-1]["text"] += part["text"]
-        place, start = (place, part["next"]) if part["next"] else (place + 1, 0)
+            found[-1]["text"] += part.text
+        place, start = (place, part.next) if part.next else (place + 1, 0)

@@ -20,7 +20,7 @@ def parked(number: int = 3) -> None:
     BatchQueue.objects.update(max_attempts=1)
     step = working()
     for item in take(step, "words", number, at=AT).items:
-        fail_item(step.run, item["id"], "422" if item["key"] == "k00000" else "500")
+        fail_item(step.run, item.id, "422" if item.key == "k00000" else "500")
     end(step)
 
 

@@ -122,7 +122,7 @@ def test_alone_a_queue_that_is_none_is_refused_with_what_to_do(alone: Alone) -> 
 
 
 def items(rows: object, key: batches.Key = None) -> list[dict[str, wire.Json]]:
-    return list(batches._items(rows, key))  # type: ignore[arg-type]
+    return [vars(item) for item in batches._items(rows, key)]  # type: ignore[arg-type]
 
 
 def test_a_table_is_put_row_by_row_with_plain_values() -> None:
@@ -176,14 +176,14 @@ def test_a_row_that_cannot_be_an_item_is_named(rows: list[wire.Json], key: str |
 
 
 def test_messages_carry_as_much_as_they_may_and_an_item_that_fits_into_none_is_named() -> None:
-    many = ({"key": str(n), "body": "x" * (n % 3_000)} for n in range(5_000))
+    many = (wire.NewItem(str(n), "x" * (n % 3_000)) for n in range(5_000))
     chunks = list(batches._chunks(many))
     assert sum(len(chunk) for chunk in chunks) == 5_000
-    asked = [wire.Asked(0.0, 1, "items_put", "n" * 200, {"queue": "q", "items": chunk}) for chunk in chunks]
+    asked = [wire.Asked(0.0, 1, "items_put", "n" * 200, wire.PutItems("q", chunk).to_data()) for chunk in chunks]
     assert max(len(question.to_json()) for question in asked) < wire.MAX_EVENT_BYTES
     assert max(len(chunk) for chunk in chunks) <= batches.CHUNK
     with pytest.raises(ValueError, match="The item “large” has"):
-        list(batches._chunks(iter([{"key": "large", "body": "x" * 100_000}])))
+        list(batches._chunks(iter([wire.NewItem("large", "x" * 100_000)])))
 
 
 # ---- under the console

@@ -27,8 +27,8 @@ def scene() -> None:
     BatchQueue.objects.update(max_attempts=1)
     step = working()
     batch = take(step, "words", 7, at=clock.now())
-    fail_item(step.run, batch.items[0]["id"], "422: <script>alert(1)</script>")
-    fail_item(step.run, batch.items[1]["id"], "500:\naway")
+    fail_item(step.run, batch.items[0].id, "422: <script>alert(1)</script>")
+    fail_item(step.run, batch.items[1].id, "500:\naway")
     end(step)
     take(working(), "words", 1, at=clock.now())
 

@@ -8,11 +8,13 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from kedro_console import wire
 from kedro_console.line.report import Reporter
 from kedro_console.words import logs
+
+R = TypeVar("R")
 
 
 class AskError(Exception):
@@ -118,6 +120,11 @@ def ask(what: str, **data: Any) -> Any:
     if _line is None:
         raise AskError("Nobody answers: this runs without the console.")
     return _line.ask(what, data)
+
+
+def reply_to(question: wire.Question[R]) -> R:
+    """The console's reply to one of the questions that both sides know; AskError as for `ask`."""
+    return question.reply(ask(question.what, **question.to_data()))
 
 
 def report(event: wire.Event) -> None:

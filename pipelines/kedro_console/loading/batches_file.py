@@ -16,8 +16,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from kedro_console import wire
 from kedro_console.line.here import AskError
 
 MAX_ATTEMPTS = 3
@@ -82,17 +83,17 @@ class FileStore:
                 file.unlink(missing_ok=True)
                 mark.close()
 
-    def put(self, queue: str, items: list[dict[str, Any]]) -> dict[str, int]:
+    def put(self, queue: str, items: list[wire.NewItem]) -> wire.ItemsPut:
         with self._rows() as rows:
             before = rows.total_changes
             rows.executemany(
                 "INSERT OR IGNORE INTO items (queue, key, body) VALUES (?, ?, ?)",
-                [(queue, item["key"], json.dumps(item["body"])) for item in items],
+                [(queue, item.key, json.dumps(item.body)) for item in items],
             )
             added = rows.total_changes - before
-        return {"added": added, "known": len(items) - added}
+        return wire.ItemsPut(added, len(items) - added)
 
-    def take(self, queue: str, count: int) -> dict[str, Any]:
+    def take(self, queue: str, count: int) -> wire.ItemsTaken:
         if count < 1:
             raise AskError(f"{count} items cannot be taken: ask for at least one.")
         with self._rows() as rows:
@@ -105,8 +106,8 @@ class FileStore:
                 "UPDATE items SET status = 'taken', holder = ?, attempts = attempts + 1, is_failed = 0 WHERE id = ?",
                 [(self.holder, row[0]) for row in found],
             )
-        items = [{"id": i, "key": key, "body": json.loads(body), "attempt": n + 1} for i, key, body, n in found]
-        return {"items": items, "more": False}
+        items = [wire.TakenItem(number, key, json.loads(body), n + 1) for number, key, body, n in found]
+        return wire.ItemsTaken(items, more=False)
 
     def _know(self, rows: sqlite3.Connection, queue: str) -> None:
         if not rows.execute("SELECT 1 FROM items WHERE queue = ? LIMIT 1", (queue,)).fetchone():
@@ -127,11 +128,13 @@ class FileStore:
                 (error, number, self.holder),
             )
 
-    def describe(self, queue: str) -> dict[str, int]:
+    def describe(self, queue: str) -> wire.QueueDescribed:
         with self._rows() as rows:
             self._know(rows, queue)
             found = rows.execute("SELECT status, count(*) FROM items WHERE queue = ? GROUP BY status", (queue,))
-            return {"waiting": 0, "taken": 0, "done": 0, "parked": 0, **dict(found.fetchall())}
+            number = dict(found.fetchall())
+        counts = (number.get(status, 0) for status in ("waiting", "taken", "done", "parked"))
+        return wire.QueueDescribed(*counts)
 
     def settle(self, *, is_good: bool, error: str = "") -> None:
         """The run has ended: what it holds is done, or goes back."""

@@ -50,7 +50,7 @@ def end(step: Step, status: Status = Status.SUCCEEDED, error: str = "", **facts:
 
 
 def keys(batch: Taken) -> list[str]:
-    return [item["key"] for item in batch.items]
+    return [item.key for item in batch.items]
 
 
 def queue(name: str = "words") -> BatchQueue:
@@ -113,7 +113,7 @@ def test_a_run_takes_the_oldest_and_they_are_done_with_its_good_end() -> None:
     step = working()
     batch = take(step, "words", 3, at=AT, node="ask")
     assert keys(batch) == ["k00000", "k00001", "k00002"]
-    assert batch.items[0] == {"id": batch.items[0]["id"], "key": "k00000", "body": {"place": 0}, "attempt": 1}
+    assert batch.items[0] == wire.TakenItem(batch.items[0].id, "k00000", {"place": 0}, 1)
     assert (batch.left, batch.has_more) == (2, False)
     assert counters() == (2, 3, 0, 0)
     end(step)
@@ -135,7 +135,7 @@ def test_a_bad_end_gives_back_in_their_old_place_and_parks_after_the_attempts(st
     for attempt in (1, 2):
         step = working()
         batch = take(step, "words", 2, at=AT)
-        assert [item["attempt"] for item in batch.items] == [attempt, attempt]
+        assert [item.attempt for item in batch.items] == [attempt, attempt]
         assert keys(batch) == ["k00000", "k00001"]
         end(step, status, "The API is away.")
     assert counters() == (2, 0, 0, 2)
@@ -160,7 +160,7 @@ def test_a_failed_item_stays_with_its_run_and_then_goes_back_alone() -> None:
     put("words", rows(3), at=AT)
     step = working()
     batch = take(step, "words", 2, at=AT)
-    fail_item(step.run, batch.items[0]["id"], "422: no such word")
+    fail_item(step.run, batch.items[0].id, "422: no such word")
     assert keys(take(step, "words", 9, at=AT)) == ["k00002"]
     end(step)
     assert counters() == (1, 0, 2, 0)
@@ -173,7 +173,7 @@ def test_a_finished_item_is_done_whatever_becomes_of_the_run() -> None:
     put("words", rows(3), at=AT)
     step = working()
     batch = take(step, "words", 3, at=AT)
-    assert finish_items(step.run, [batch.items[0]["id"], 999], AT) == 1
+    assert finish_items(step.run, [batch.items[0].id, 999], AT) == 1
     end(step, Status.FAILED, "late")
     assert counters() == (2, 0, 1, 0)
     taking = Taking.objects.get()
@@ -184,9 +184,9 @@ def test_what_another_run_holds_can_be_neither_finished_nor_failed() -> None:
     put("words", rows(1), at=AT)
     batch = take(working(), "words", 1, at=AT)
     other = working().run
-    assert finish_items(other, [batch.items[0]["id"]], AT) == 0
+    assert finish_items(other, [batch.items[0].id], AT) == 0
     with pytest.raises(RequestError, match="is not held by run"):
-        fail_item(other, batch.items[0]["id"], "mine")
+        fail_item(other, batch.items[0].id, "mine")
 
 
 def test_a_queue_that_is_none_is_refused_with_the_nearest_name() -> None:
@@ -213,7 +213,7 @@ def test_a_run_may_hold_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert (len(batch.items), batch.has_more) == (3, True)
     with pytest.raises(RequestError, match=r"call .done\(\)"):
         take(step, "words", 2, at=AT)
-    finish_items(step.run, [batch.items[0]["id"]], AT)
+    finish_items(step.run, [batch.items[0].id], AT)
     assert len(take(step, "words", 5, at=AT).items) == 1
 
 
@@ -245,8 +245,8 @@ def test_what_the_earlier_attempt_finished_or_failed_is_not_handed_out_again() -
     put("words", rows(3), at=AT)
     step = working()
     batch = take(step, "words", 3, at=AT)
-    finish_items(step.run, [batch.items[0]["id"]], AT)
-    fail_item(step.run, batch.items[1]["id"], "no")
+    finish_items(step.run, [batch.items[0].id], AT)
+    fail_item(step.run, batch.items[1].id, "no")
     assert keys(take(crash(step), "words", 3, at=AT)) == ["k00002"]
 
 
@@ -314,7 +314,7 @@ def parked(number: int = 4) -> BatchQueue:
     step = working()
     batch = take(step, "words", number, at=AT)
     for item in batch.items:
-        fail_item(step.run, item["id"], "odd" if item["body"]["place"] % 2 else "even")
+        fail_item(step.run, item.id, "odd" if item.body["place"] % 2 else "even")
     end(step)
     return queue()
 
@@ -328,7 +328,7 @@ def test_parked_items_go_back_one_like_this_or_all_with_all_their_attempts() -> 
     assert put_back(words) == 3
     batch = take(working(), "words", 9, at=AT)
     assert len(batch.items) == 7
-    assert {item["attempt"] for item in batch.items} == {1}
+    assert {item.attempt for item in batch.items} == {1}
 
 
 def test_dropped_items_are_gone_and_their_keys_can_be_put_in_anew(monkeypatch: pytest.MonkeyPatch) -> None:

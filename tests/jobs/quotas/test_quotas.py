@@ -25,6 +25,7 @@ from jobs.quotas.turns import used
 from jobs.quotas.windows import BadWindow, in_words, parse
 from jobs.states import Status
 from jobs.steps.advance import Outcome, finish
+from kedro_console import wire
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db
@@ -50,14 +51,16 @@ def step() -> Step:
 def ask(step: Step, at: float | datetime, quota: str = "chat", **data: Any) -> dict[str, Any]:
     moment = at if isinstance(at, datetime) else second(at)
     with transaction.atomic():
-        answer = grant_taken(step, {"quota": quota, **data}, moment)
-    assert isinstance(answer, dict)
+        question = wire.TakeGrant.read({"quota": quota, **data})
+        answer: dict[str, Any] = grant_taken(step, question, moment).to_data()
     return answer
 
 
 def settle(step: Step, grant: int, at: float | datetime, **data: Any) -> None:
     with transaction.atomic():
-        grant_settled(step, {"grant": grant, **data}, at if isinstance(at, datetime) else second(at))
+        grant_settled(
+            step, wire.SettleGrant.read({"grant": grant, **data}), at if isinstance(at, datetime) else second(at)
+        )
 
 
 def use(step: Step, at: float | datetime, quota: str = "chat", **data: Any) -> None:
@@ -170,7 +173,7 @@ def test_more_at_once_than_a_window_holds_is_refused_with_a_sentence(step: Step)
 )
 def test_a_question_that_makes_no_sense_takes_nothing(step: Step, data: dict[str, Any]) -> None:
     make_quota()
-    with pytest.raises(QuotaRefusal):
+    with pytest.raises((QuotaRefusal, wire.BadQuestion)):
         ask(step, 0, **data)
     assert not Grant.objects.exists()
 

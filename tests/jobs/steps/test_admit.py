@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from jobs.steps.admit import bring_forward
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.hand_on import claim
 from jobs.upkeep.reconcile import PATIENCE
+from kedro_console import wire
 from tests.factories import AT, make_pipeline, make_quota, make_run
 
 pytestmark = pytest.mark.django_db
@@ -149,10 +151,10 @@ def one_after_another(pipeline: Pipeline, *, asks_after: float) -> list[float]:
             now = (step.eligible_at - AT).total_seconds()
         claimed.append(round(now, 2))
         now += asks_after
-        step, data = run.steps.get(), {"quota": "chat", "node": "ask"}
-        while not (answer := grant_taken(step, data, AT + timedelta(seconds=now)))["granted"]:  # type: ignore[index,call-overload]
-            data, now = {**data, "place": answer["place"]}, now + answer["seconds"]  # type: ignore[index,call-overload]
-        grant_settled(step, {"grant": answer["grant"]}, AT + timedelta(seconds=now))  # type: ignore[index,call-overload]
+        step, asked = run.steps.get(), wire.TakeGrant("chat", node="ask")
+        while isinstance(reply := grant_taken(step, asked, AT + timedelta(seconds=now)), wire.InLine):
+            asked, now = replace(asked, place=reply.place), now + reply.seconds
+        grant_settled(step, wire.SettleGrant(reply.grant), AT + timedelta(seconds=now))
         finish(step, Outcome(Status.SUCCEEDED), token=None, at=AT + timedelta(seconds=now), by="w")
     return claimed
 
