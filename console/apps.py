@@ -8,6 +8,8 @@ class ConsoleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from console.access import refusals
         from console.groups import make_groups
 
         post_migrate.connect(make_groups, sender=self, dispatch_uid="console.groups")
+        refusals.listen()

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ IS_INSTALLED = not (BASE / "manage.py").is_file()  # from a wheel, which has tha
 COMMAND, START = ("kedro-console", "kedro-console up") if IS_INSTALLED else ("python manage.py", "make up")
 SOCKET_PATH_LIMIT = 70  # the kernel’s is 108 bytes, and the hosts’ sockets have longer names
 DEFAULT_URL = "http://127.0.0.1:8000"
+SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -58,6 +59,9 @@ class Environment:
     lease_seconds: int
     database_seconds: int
     anonymous_api: str
+    trusted_proxies: list[str]
+    login_limit: Rate
+    api_limit: Rate
     keep_stores_days: int
     keep_logs_days: int
     log_file_mb: int
@@ -66,6 +70,18 @@ class Environment:
     def is_embedded_redis(self) -> bool:
         """Whether the Redis is the one that `up` starts itself."""
         return self.redis_url == f"unix://{embedded_socket(self.var)}"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many requests within so many seconds; 0 requests mean no limit."""
+
+    requests: int
+    seconds: int
+
+    @property
+    def is_unlimited(self) -> bool:
+        return self.requests == 0
 
 
 class Reader:
@@ -109,6 +125,26 @@ class Reader:
         if value and not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
             raise ImproperlyConfigured(f"{name} has to begin with {' or '.join(f'{s}://' for s in schemes)}.")
         return value
+
+    def networks(self, name: str) -> list[str]:
+        words = self.words(name, "")
+        for word in words:
+            try:
+                ip_network(word, strict=False)
+            except ValueError as error:
+                raise ImproperlyConfigured(
+                    f"{name}={word}: write addresses or networks, such as 10.0.0.0/8."
+                ) from error
+        return words
+
+    def rate(self, name: str, default: str) -> Rate:
+        value = self.text(name, default)
+        number, _, unit = value.partition("/")
+        if value == "off":
+            return Rate(0, 1)
+        if not (number.isascii() and number.isdigit() and 0 < int(number) < 10**9) or unit not in SECONDS:
+            raise ImproperlyConfigured(f"{name}={value}: write a rate such as 30/minute (or second, hour), or off.")
+        return Rate(int(number), SECONDS[unit])
 
     def zone(self, name: str, default: str) -> str:
         value = self.text(name, default)
@@ -164,7 +200,8 @@ def read(environ: Mapping[str, str]) -> Environment:
     hosts = reader.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
     url = reader.url("CONSOLE_URL", DEFAULT_URL, ("http", "https")).rstrip("/")
     origins, is_https = reader.words("CSRF_TRUSTED_ORIGINS", ""), reader.flag("CONSOLE_HTTPS", False)
-    is_public = is_https or any(map(_is_elsewhere, [url, *origins, *hosts]))
+    proxies = reader.networks("CONSOLE_TRUSTED_PROXIES")
+    is_public = is_https or bool(proxies) or any(map(_is_elsewhere, [url, *origins, *hosts]))
     return Environment(
         var=var,
         debug=reader.flag("DEBUG", False),
@@ -191,6 +228,9 @@ def read(environ: Mapping[str, str]) -> Environment:
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         database_seconds=reader.number("CONSOLE_DATABASE_SECONDS", 20, least=1, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
+        trusted_proxies=proxies,
+        login_limit=reader.rate("CONSOLE_LOGIN_LIMIT", "30/minute"),
+        api_limit=reader.rate("CONSOLE_API_LIMIT", "6000/minute"),
     )
 
 

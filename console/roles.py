@@ -72,6 +72,8 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
         *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
         *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],
+        *[f"axes.view_{model}" for model in ("accessattempt", "accessfailurelog", "accesslog")],
+        "axes.delete_accessattempt",  # which unlocks
     ],
 }
 

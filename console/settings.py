@@ -42,11 +42,13 @@ INSTALLED_APPS = [
     "console",
 ]
 MIDDLEWARE = [
+    "console.access.addresses.HearTrustedProxies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "console.no_database.SayThatThereIsNone",
     "console.odd_requests.RefuseOddRequests",
+    "console.access.slow_down.SlowDownLogins",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -122,6 +124,8 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "console.views.login.locked"
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "console.access.addresses.client_address"
+AXES_ENABLE_ACCESS_FAILURE_LOG = True  # each refused login is a row in the admin
 LOGIN_URL = reverse_lazy("login")
 LOGIN_REDIRECT_URL = reverse_lazy("home")
 LOGOUT_REDIRECT_URL = reverse_lazy("login")
@@ -193,6 +197,9 @@ STORAGES: dict[str, dict[str, Any]] = {
 CONSOLE_ENCRYPTION_KEYS = ENV.encryption_keys
 CONSOLE_ARTIFACT_LIMIT_MB = ENV.artifact_limit_mb
 CONSOLE_S3_REDIRECT = ENV.s3_redirect
+CONSOLE_TRUSTED_PROXIES = ENV.trusted_proxies
+CONSOLE_LOGIN_LIMIT = ENV.login_limit
+CONSOLE_API_LIMIT = ENV.api_limit
 CONSOLE_ANONYMOUS_API = ENV.anonymous_api
 CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
@@ -299,7 +306,9 @@ from console.theme import UNFOLD  # noqa: E402, F401 - the admin theme's own lon
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"()": "console.access.hide.Line", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {

@@ -147,6 +147,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Users", "group", "auth.user"),
                     _list("Roles", "shield_person", "auth.group"),
                     _list("API tokens", "key", "console.apitoken"),
+                    _list("Refused logins", "person_cancel", "axes.accessfailurelog"),
+                    _list("Locked names", "lock_person", "axes.accessattempt"),
                 ],
             },
         ],

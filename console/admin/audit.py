@@ -49,6 +49,7 @@ for _model in (AccessAttempt, AccessLog, AccessFailureLog):
 @admin.register(AccessLog, AccessFailureLog)
 class AccessLogAdmin(Facts):
     list_display = ("attempt_time", "username", "ip_address", "user_agent", "path_info")
+    list_display_links = ("attempt_time",)
     search_fields = ("username", "ip_address")
     list_filter = ("attempt_time",)
     ordering = ("-attempt_time",)

@@ -8,14 +8,17 @@ from uuid import UUID
 from django.db.models import F, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from console.access.refusals import token_refused
 from console.api.asked import Nothing
 from console.api.body import PlainJSON, StrictJSON
 from console.api.errors import LengthMissing
+from console.api.limits import AskLess, count_refusal
 from console.api.shapes import FieldsRefusalShape, RefusalShape
 from console.whole_number import whole_number
 from jobs.models import Run
@@ -23,6 +26,7 @@ from jobs.models import Run
 REFUSED = {
     401: OpenApiResponse(RefusalShape, "No valid token or session."),
     403: OpenApiResponse(RefusalShape, "The role is not enough."),
+    429: OpenApiResponse(RefusalShape, "Asked too often: Retry-After says for how many seconds to wait."),
 }
 MISSING = {404: OpenApiResponse(RefusalShape, "There is nothing of that name.")}
 MISPUT = {422: OpenApiResponse(FieldsRefusalShape, "Something in it cannot be used; a sentence for each field.")}
@@ -35,10 +39,17 @@ class Door(APIView):
     parser_classes = [StrictJSON]
     renderer_classes = [PlainJSON]
     metadata_class = None
+    throttle_classes = [AskLess]
 
     def initial(self, request: Request, *args: Any, **named: Any) -> None:
         """Whoever may ask has to send a body that can be read: WSGI shows none without its length."""
-        super().initial(request, *args, **named)
+        try:
+            super().initial(request, *args, **named)
+        except (AuthenticationFailed, NotAuthenticated) as refusal:
+            if isinstance(refusal, AuthenticationFailed):
+                token_refused(request, str(refusal.detail))
+            count_refusal(request)
+            raise
         if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
             raise LengthMissing
 

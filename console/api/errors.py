@@ -15,6 +15,7 @@ from rest_framework.exceptions import (
     APIException,
     MethodNotAllowed,
     NotAuthenticated,
+    Throttled,
     UnsupportedMediaType,
     ValidationError,
 )
@@ -104,6 +105,8 @@ def _named(error: APIException | Http404, context: dict[str, Any]) -> Response:
         detail = "Send JSON: add the header `Content-Type: application/json`."
     elif isinstance(error, MethodNotAllowed):
         detail = f"{error.args[0] if error.args else 'This method'} is not possible here."
+    elif isinstance(error, Throttled):
+        detail = f"Asked too often: try again in {response.headers['Retry-After']} s."
     elif isinstance(error, Http404):
         detail = str(error) or "There is nothing here."
     else:

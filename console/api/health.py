@@ -46,6 +46,7 @@ class HealthShape(serializers.Serializer[Any]):
 class Health(Door):
     authentication_classes = []
     permission_classes = [AllowAny]
+    throttle_classes = []
 
     @extend_schema(operation_id="health", auth=[], responses={200: HealthShape, 503: HealthShape})
     def get(self, request: Request) -> Response:

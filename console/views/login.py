@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -27,7 +28,9 @@ def locked(request: HttpRequest, credentials: dict[str, Any] | None = None, *arg
     view = Login()
     view.setup(request)
     shown = view.get_context_data(form=view.get_form_class()(request), is_locked=True)
-    return render(request, "login.html", shown, status=429)
+    answer = render(request, "login.html", shown, status=429)
+    answer["Retry-After"] = str(int(settings.AXES_COOLOFF_TIME.total_seconds()))
+    return answer
 
 
 urlpatterns = [

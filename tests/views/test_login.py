@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import io
+import logging
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from console.access.hide import Line
+from console.env import Rate
 from tests.factories import make_user
 from tests.views.scenes import logged_in, running
 
@@ -36,6 +41,75 @@ def test_too_many_wrong_passwords_close_the_door_for_a_while() -> None:
     assert answer.status_code == 429
     right = client.post("/login/", {"username": "mia", "password": "correct horse battery"})
     assert right.status_code == 429
+
+
+def attempt(name: str, **more: object):  # type: ignore[no-untyped-def]
+    return Client().post("/login/", {"username": name, "password": "wrong"}, **more)
+
+
+def test_who_is_locked_out_is_told_for_how_long() -> None:
+    make_user("mia", "viewer")
+    answers = [attempt("mia") for _ in range(7)]
+    assert int(answers[-1]["Retry-After"]) == 600
+
+
+def test_nobody_locks_another_out_from_elsewhere(settings) -> None:
+    settings.CONSOLE_TRUSTED_PROXIES = ["10.0.0.1"]
+    make_user("mia", "viewer")
+    evil = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.66"}
+    assert [attempt("mia", **evil).status_code for _ in range(7)][-1] == 429
+    right = {"username": "mia", "password": "correct horse battery"}
+    own = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.5"}
+    assert Client().post("/login/", right, **own).status_code == 302
+    spoofed = {"REMOTE_ADDR": "203.0.113.66", "HTTP_X_FORWARDED_FOR": "203.0.113.5"}
+    assert Client().post("/login/", right, **spoofed).status_code == 429, "a word of one's own does not help"
+
+
+@pytest.mark.parametrize("path", ["/login/", "/admin/login/"])
+def test_many_names_from_one_address_have_to_wait(settings, path: str) -> None:
+    settings.CONSOLE_LOGIN_LIMIT = Rate(3, 60)
+    make_user("mia", "admin")
+    tried = [Client().post(path, {"username": f"u{n}", "password": "wrong"}) for n in range(4)]
+    assert [answer.status_code for answer in tried] == [200, 200, 200, 429]
+    assert 0 < int(tried[-1]["Retry-After"]) <= 20 and "Try again in" in tried[-1].content.decode()
+    right = {"username": "mia", "password": "correct horse battery"}
+    assert Client().post(path, right).status_code == 429
+    assert Client().post(path, right, REMOTE_ADDR="203.0.113.5").status_code == 302
+
+
+def test_right_logins_are_not_counted(settings) -> None:
+    settings.CONSOLE_LOGIN_LIMIT = Rate(2, 60)
+    make_user("mia", "viewer")
+    right = {"username": "mia", "password": "correct horse battery"}
+    assert {Client().post("/login/", right).status_code for _ in range(4)} == {302}
+
+
+def test_each_refused_login_is_one_line_and_one_row_that_admins_see(caplog, settings) -> None:
+    name = 'a"\n2026-01-01 00:00:00,000 WARNING console.access: Login refused from 10.9.9.9 for "b": x'
+    attempt(name, REMOTE_ADDR="203.0.113.5")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "console.access"]
+    assert line.startswith('Login refused from 203.0.113.5 for "a\\"\\n2026') and "\n" not in line
+    assert line.endswith(": wrong name or password") and "wrong" not in line.removesuffix("wrong name or password")
+    assert "203.0.113.5" in logged_in("admin").get("/admin/axes/accessfailurelog/").content.decode()
+    assert "203.0.113.5" in logged_in("admin").get("/admin/axes/accessattempt/").content.decode()
+    assert logged_in("operator").get("/admin/axes/accessfailurelog/").status_code in (302, 403)
+    for _ in range(7):
+        attempt("mia")
+    assert caplog.records[-1].getMessage() == 'Login refused from 127.0.0.1 for "mia": too many wrong passwords'
+
+
+def test_a_password_in_the_host_header_is_not_written_down(caplog) -> None:
+    said = io.StringIO()
+    monitor = logging.StreamHandler(said)
+    monitor.formatter = next(
+        each.formatter for each in logging.getLogger().handlers if isinstance(each.formatter, Line)
+    )
+    logging.getLogger().addHandler(monitor)
+    try:
+        assert Client().get("/login/", HTTP_HOST="olga:hunter22@localhost").status_code == 400
+    finally:
+        logging.getLogger().removeHandler(monitor)
+    assert "***@localhost" in said.getvalue() and "hunter22" not in said.getvalue()
 
 
 def test_a_login_never_leads_to_another_site() -> None:

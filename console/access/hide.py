@@ -1,0 +1,18 @@
+"""What strangers send stands in our own log without the passwords that may be in it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Final
+
+USER_INFO: Final = re.compile(r"(?<![\w.])[^\s/@'\"<>]+:[^\s/@'\"<>]+@(?=[\w\[])")
+"""`user:password@`, as it stands in a Host header or an address."""
+
+
+class Line(logging.Formatter):
+    """A line of our log, with its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return USER_INFO.sub("***@", text) if "@" in text else text
