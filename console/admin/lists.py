@@ -20,6 +20,8 @@ from unfold.views import ChangeList
 from console.whole_number import whole_number
 from jobs.structure.values import shown
 
+LAST_PAGE = 10**12
+
 STATUS_COLOURS = {
     "queued": "info",
     "running": "primary",
@@ -59,6 +61,8 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]
             raise PageNotAnInteger("The page is not a number.") from error
         if number < 1:
             raise EmptyPage("Pages begin at 1.")
+        if number > LAST_PAGE:
+            raise EmptyPage("There is no such page.")  # its first row has a number that no database takes
         return number
 
     def page(self, number: int | float | str) -> UncountedPage:
