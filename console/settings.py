@@ -295,6 +295,7 @@ SPECTACULAR_SETTINGS = {
         "ResendStatus": "jobs.states.ResendStatus.choices",
         "ConsoleHealth": "console.api.health.STATUS",
         "Reachability": "console.api.health.REACHABILITY",
+        "StoreReachability": "console.api.health.STORE",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

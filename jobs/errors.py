@@ -122,6 +122,10 @@ class PlatformError(ConsoleError):
     """Ops can put it right: broker, store, worker."""
 
 
+class StoreAway(PlatformError):
+    """The artifact store, or the machine that keeps a file for it, does not answer now and may do so later."""
+
+
 class LeaseLost(ConsoleError):
     """This supervisor no longer owns its step; whatever it still wanted to write is refused."""
 

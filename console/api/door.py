@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
@@ -21,7 +21,7 @@ from console.api.errors import LengthMissing
 from console.api.limits import AskLess, count_refusal
 from console.api.shapes import FieldsRefusalShape, RefusalShape
 from console.whole_number import whole_number
-from jobs.models import Run
+from jobs.models import Run, Upload
 
 REFUSED = {
     401: OpenApiResponse(RefusalShape, "No valid token or session."),
@@ -74,9 +74,8 @@ def asked(shape: type[Serializer[Any]], request: Request) -> dict[str, Any]:
 
 def jobs(before: int | None = None) -> QuerySet[Run]:
     """The newest first; older than number `before` when it is given."""
-    return (
-        Run.objects.newest().before(before).annotate(retried_uuid=F("retry_of__uuid")).prefetch_related("unkept_files")
-    )
+    facts = {"retried_uuid": F("retry_of__uuid"), "may_wait": Exists(Upload.objects.all())}
+    return Run.objects.newest().before(before).annotate(**facts).prefetch_related("unkept_files")
 
 
 def find_job(name: str) -> Run:

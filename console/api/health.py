@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import redis
@@ -17,7 +18,7 @@ from rest_framework.response import Response
 from console.api.door import Door
 from console.tree import starting
 from jobs import clock
-from jobs.models import Project, Worker
+from jobs.models import Project, StoreCheck, Worker
 from jobs.models.project import EVERY_PIPELINE
 from jobs.steps import broker
 
@@ -25,16 +26,20 @@ PATIENCE_SECONDS: Final = 1.0
 ASK_AGAIN_SECONDS: Final = 2
 STATUS: Final = ["ok", "degraded", "starting", "down"]
 REACHABILITY: Final = ["ok", "unreachable"]
+STORE: Final = ["ok", "unreachable", "unchecked"]
+STORE_AWAY: Final = "The artifact store does not answer; runs go on, and their files are kept until it does."
 
 
 class HealthShape(serializers.Serializer[Any]):
-    """`ok`; `degraded` when no worker is alive or a project cannot be read; `starting` (503) while `up` still reads the
-    projects or waits for its worker; `down` (503) when the database or the broker does not answer."""
+    """`ok`; `degraded` without a live worker, with a project that cannot be read or a store that is away; `starting`
+    (503) while `up` still reads the projects or waits for its worker; `down` (503) when the database or the broker
+    does not answer."""
 
     status = serializers.ChoiceField(STATUS)
     version = serializers.CharField()
     database = serializers.ChoiceField(REACHABILITY)
     broker = serializers.ChoiceField(REACHABILITY)
+    artifact_store = serializers.ChoiceField(STORE, help_text="As a worker was told within the last minutes.")
     workers = serializers.IntegerField(help_text="How many are alive.")
     missing = serializers.ListField(
         child=serializers.CharField(),
@@ -55,13 +60,15 @@ class Health(Door):
         left = starting.left(settings.VAR)
         rows = _rows()
         is_up = rows is not None and has_broker
-        workers, unread = rows or (0, [])
+        workers, unread, store = rows or (0, [], "unchecked")
+        is_well = bool(workers) and not unread and store != "unreachable"
         missing = list(dict.fromkeys([*_missing(rows, has_broker=has_broker), *left]))
         body: dict[str, Any] = {
-            "status": ("starting" if left else "ok" if workers and not unread else "degraded") if is_up else "down",
+            "status": ("starting" if left else "ok" if is_well else "degraded") if is_up else "down",
             "version": settings.VERSION,
             "database": "unreachable" if rows is None else "ok",
             "broker": "ok" if has_broker else "unreachable",
+            "artifact_store": store,
             "workers": workers,
         }
         if missing:
@@ -71,28 +78,35 @@ class Health(Door):
         return Response(body, status=503, headers={"Retry-After": str(ASK_AGAIN_SECONDS)})
 
 
-Rows = tuple[int, list[str]]
+Rows = tuple[int, list[str], str]
 
 
 def _rows() -> Rows | None:
-    """How many workers are alive, and the projects that cannot be read; None when the database does not answer."""
+    """How many workers live, the projects that cannot be read, how the store is; None without a database."""
     try:
         unread = Project.objects.filter(unread=[EVERY_PIPELINE]).values_list("name", flat=True)
-        return Worker.objects.alive(clock.now()).count(), list(unread)
+        at = clock.now()
+        return Worker.objects.alive(at).count(), list(unread), _store(at)
     except DatabaseError:
         connection.close()
         return None
+
+
+def _store(at: datetime) -> str:
+    check = StoreCheck.objects.lately(at).first()
+    return "unchecked" if check is None else "unreachable" if check.error else "ok"
 
 
 def _missing(rows: Rows | None, *, has_broker: bool) -> list[str]:
     """What stands in the way of runs, for anybody's eyes: no path, no message of a project."""
     if rows is None:
         return ["The database does not answer."]
-    workers, unread = rows
+    workers, unread, store = rows
     return [
         *([] if has_broker else ["The broker does not answer."]),
         *([] if workers else ["No worker is alive."]),
         *(f"The project {name} cannot be read: `project check {name}` says why." for name in unread),
+        *([STORE_AWAY] if store == "unreachable" else []),
     ]
 
 

@@ -14,7 +14,8 @@ from rest_framework.reverse import reverse
 
 from console.env import DEFAULT_URL
 from console.tree import lock
-from jobs.models import Artifact, Run
+from jobs import clock
+from jobs.models import Artifact, Run, Upload
 from jobs.states import Cause, NodeStatus, Runner, Status
 from jobs.structure.values import shown
 
@@ -71,6 +72,21 @@ class UnkeptShape(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="Why it is not kept and what to do, as one sentence.")
 
 
+class UnsentShape(serializers.Serializer[Any]):
+    """A file that waits for the artifact store."""
+
+    name = serializers.CharField()
+    sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    host = serializers.CharField(help_text="The machine that keeps it.")
+    attempts = serializers.IntegerField(help_text="How often the store did not take it.")
+    reason = serializers.SerializerMethodField(help_text="Why the store does not have it yet, as a sentence.")
+    next_try_at = Moment(source="due_at")
+
+    def get_reason(self, upload: Upload) -> str:
+        return upload.sentence(clock.now())
+
+
 class JobShape(serializers.Serializer[Any]):
     """A job. `started_at`, `completed_at`, `execution_time`, `results` and `error_message` are null until known."""
 
@@ -108,6 +124,9 @@ class JobShape(serializers.Serializer[Any]):
     code_change = serializers.CharField(help_text="From which node on it ran other code; empty: it is one piece.")
     peak_memory_bytes = serializers.IntegerField()
     not_kept = serializers.SerializerMethodField(help_text="What it left behind and we do not keep.")
+    not_in_store = serializers.SerializerMethodField(
+        help_text="What we keep and the artifact store does not have yet; it can be downloaded meanwhile."
+    )
 
     def get_url(self, run: Run) -> str:
         return address(self.context, run.get_absolute_url())
@@ -115,6 +134,10 @@ class JobShape(serializers.Serializer[Any]):
     @extend_schema_field(UnkeptShape(many=True))
     def get_not_kept(self, run: Run) -> Any:
         return UnkeptShape(run.unkept_files.all() if run.started_at else [], many=True).data
+
+    @extend_schema_field(UnsentShape(many=True))
+    def get_not_in_store(self, run: Run) -> Any:
+        return UnsentShape(run.unsent if getattr(run, "may_wait", True) else [], many=True).data
 
     def get_user_id(self, run: Run) -> str:
         return run.requested_by_name or run.cause
@@ -198,12 +221,12 @@ class ArtifactShape(serializers.Serializer[Any]):
     parts = serializers.IntegerField(allow_null=True, help_text="How many tables it holds: the sheets of a workbook.")
     created_at = Moment()
     waits = serializers.SerializerMethodField(
-        help_text="Null when the artifact store has it; else why it has not: empty when it is on its way."
+        help_text="Null when the artifact store has it; else a sentence that says why it has not."
     )
     url = serializers.SerializerMethodField()
 
     def get_waits(self, artifact: Artifact) -> str | None:
-        return artifact.upload.error if artifact.upload else None
+        return artifact.upload.sentence(clock.now()) if artifact.upload else None
 
     @extend_schema_field(OpenApiTypes.URI)
     def get_url(self, artifact: Artifact) -> str:

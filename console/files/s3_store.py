@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from django.core.files import File
 from storages.backends.s3 import ClientError, S3Storage
 
-from jobs.errors import PlatformError
+from jobs.errors import StoreAway
 
 CONNECT_SECONDS: Final = 3
 READ_SECONDS: Final = 10
@@ -102,12 +102,12 @@ class S3Store(S3Storage):
             raise
 
     def read_piece(self, name: str, first: int, last: int) -> bytes:
-        """These bytes of the object, and no others are fetched; PlatformError when the store does not give them."""
+        """These bytes of the object, and no others are fetched; StoreAway when it does not give them."""
         try:
             with self._reader():
                 return _patiently(lambda: self._piece(name, first, last))
         except Exception as error:
-            raise PlatformError(f"The artifact store did not give the whole file: {error}.") from error
+            raise StoreAway(f"The artifact store did not give the whole file: {error}.") from error
 
     def _piece(self, name: str, first: int, last: int) -> bytes:
         found = self._client.get_object(**self._place(name), Range=f"bytes={first}-{last}")
@@ -150,6 +150,14 @@ class S3Store(S3Storage):
             "s3", region_name=self.region_name, endpoint_url=self._public_url, config=self.client_config
         )
         return client
+
+    def ask(self) -> None:
+        """Ask for an object that is not there: whoever says so is reached, knows the bucket and our keys."""
+        try:
+            _patiently(lambda: self._client.get_object(**self._place(".examined")))
+        except ClientError as error:  # who may not list keys is not told which of them are missing
+            if error.response.get("Error", {}).get("Code") not in ("NoSuchKey", "AccessDenied"):
+                raise
 
     # ---- writing
 

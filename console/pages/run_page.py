@@ -63,6 +63,15 @@ class Phase:
     seconds: float | None
 
 
+@dataclass(frozen=True)
+class Late:
+    """A file that the store does not have yet, and why."""
+
+    upload: Upload
+    sentence: str
+    is_stranded: bool
+
+
 def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) -> dict[str, Any]:
     """Everything that templates/runs/_run.html needs for this tab; the query says which boxes of the graph are open."""
     nodes = list(run.node_runs.order_by("position"))
@@ -73,7 +82,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "tab_links": _tab_links(run, tab),
         "artifact_count": run.artifacts.count(),
         "unkept": list(run.unkept_files.all()),
-        **_uploads(run),
+        **_uploads(run, at),
         "failed_requests": run.requests.open().count(),
         "pace": pace(run, at),
         "phases": phases(run, at),
@@ -91,10 +100,11 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
     }
 
 
-def _uploads(run: Run) -> dict[str, Any]:
-    """Files of the run that are on their way to the store, and those that it did not take yet."""
-    waiting = list(Upload.objects.of(run.artifacts.values_list("sha256", flat=True)))
-    return {"uploads": waiting, "refused": [upload for upload in waiting if upload.error]}
+def _uploads(run: Run, at: datetime) -> dict[str, Any]:
+    """Files of the run that are on their way to the store, and those that should have arrived."""
+    waiting = list(run.unsent)
+    late = [Late(upload, upload.sentence(at), upload.is_stranded(at)) for upload in waiting if upload.is_late(at)]
+    return {"uploads": waiting, "late": late}
 
 
 def chain(run: Run) -> dict[str, Any]:

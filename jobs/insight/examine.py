@@ -11,15 +11,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.db import DatabaseError, transaction
 from django_celery_beat.models import PeriodicTask
 from redis.exceptions import RedisError
 
 from jobs import clock
-from jobs.interpreters.artifacts import is_remote
-from jobs.models import Beat, Pipeline, Project, Upload, Worker
+from jobs.interpreters.artifacts import ask_store, is_remote
+from jobs.models import Beat, Pipeline, Project, StoreCheck, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
 from jobs.schedules.schedules import START as STARTS
@@ -53,7 +51,7 @@ def examine(at: datetime) -> list[Finding]:
     """The ground that runs stand on: the same subjects in the same order each time. Slow: it asks other machines."""
     broker = _broker()
     eviction = [_eviction()] if broker.is_ok else []
-    ground = [_database(), broker, *eviction, _store(), *_projects(), *_takes(), *_schedules(), _beat(at)]
+    ground = [_database(), broker, *eviction, _store(at), *_projects(), *_takes(), *_schedules(), _beat(at)]
     return [*ground, _single_beat(at), _clocks(at), _disk()]
 
 
@@ -140,27 +138,42 @@ def _written() -> Iterator[Path]:
     yield from (Path(path) for path in Project.objects.values_list("path", flat=True))
 
 
-def _store() -> Finding:
-    if is_remote():
-        return _unsent()
-    store = storages["artifacts"]
+def _store(at: datetime) -> Finding:
+    """What workers were told of it: a page that asked it would wait for it. A folder is looked at while none has."""
+    if late := _late(at):
+        return late
+    check = StoreCheck.objects.lately(at).first()
+    if check and check.error:
+        since = f"{check.failing_since:%H:%M} UTC" if check.failing_since else "its last check"
+        sentence = f"The artifact store has not answered {check.host} since {since}: {check.error.rstrip('.')}."
+        return Finding("artifact store", False, f"{sentence} {GOES_ON}", is_amber=True)
+    if check:
+        return Finding("artifact store", True, f"The artifact store answered at {check.at:%H:%M:%S} UTC.")
+    return (
+        Finding("artifact store", True, "No worker has asked the artifact store lately.") if is_remote() else _folder()
+    )
+
+
+GOES_ON = "Runs go on, and their files are kept until it does."
+
+
+def _folder() -> Finding:
     try:
-        store.delete(store.save(".examined", ContentFile(b"writable")))
+        ask_store()
     except Exception as error:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
         return Finding("artifact store", False, f"The artifact store takes no files: {error}", "ls -ld var/artifacts")
     return Finding("artifact store", True, "The artifact store takes files.")
 
 
-def _unsent() -> Finding:
-    """A store elsewhere is not asked by a page, which would wait for it: what could not be sent says how it is."""
-    refused = Upload.objects.refused()
-    count, newest = refused.count(), refused.order_by("-id").first()
+def _late(at: datetime) -> Finding | None:
+    late = Upload.objects.late(at)
+    newest = late.order_by("-attempts", "-id").first()
     if newest is None:
-        return Finding("artifact store", True, "The artifact store has taken every file that it was given.")
-    files = "1 file waits" if count == 1 else f"{count:,} files wait"
-    return Finding(
-        "artifact store", False, f"{files} to be sent to the artifact store: {newest.error}", "ls -l var/unsent"
-    )
+        return None
+    count = late.count()
+    files = "1 file is kept" if count == 1 else f"{count:,} files are kept"
+    sentence = f"{files}, not yet in the artifact store. {newest.name}: {newest.sentence(at)}"
+    return Finding("artifact store", False, sentence, "ls -l var/unsent", is_amber=True)
 
 
 def _projects() -> Iterator[Finding]:

@@ -7,14 +7,17 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from django.conf import settings
 from django.core.files import File
+from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from jobs.errors import PlatformError
+from jobs.errors import PlatformError, StoreAway
 from jobs.models import Artifact, Upload
 from kedro_console.wire import DatasetSaved, FileUnkept, KeptFile
 
@@ -46,7 +49,7 @@ def keep(kept: KeptFile) -> dict[str, Any] | None:
     """
     refusal = ""
     try:
-        if not is_remote():
+        if not is_remote() and _is_on_our_disk(str(store().path(""))):
             _keep_in_folder(Path(kept.path), Path(store().path(key_of(kept.sha256))))
             return None
     except OSError as error:
@@ -60,11 +63,19 @@ def keep(kept: KeptFile) -> dict[str, Any] | None:
     return {**facts, "path": str(path), "error": refusal, "attempts": int(bool(refusal))}
 
 
+@lru_cache(maxsize=8)
+def _is_on_our_disk(folder: str) -> bool:
+    """Else a file is copied there, for as long as that takes: by who sends files, not by who keeps them."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder).stat().st_dev == Path(settings.VAR).stat().st_dev
+
+
 def _set_aside(staged: Path, sha256: str) -> Path:
     place = waiting_folder() / sha256
     place.parent.mkdir(parents=True, exist_ok=True)
     staged.chmod(0o440)
     staged.replace(place)
+    os.utime(place)
     return place
 
 
@@ -95,6 +106,8 @@ def put(waiting: Path, sha256: str, size_bytes: int, renew: Callable[[], None] =
     target, key = store(), key_of(sha256)
     if _holds(target, key, size_bytes):
         return
+    if not waiting.exists():
+        raise PlatformError(f"It is no longer at {waiting}, and the store does not have it: run again what made it.")
     if isinstance(target, FileSystemStorage):
         _copy_into(target, key, waiting)
     elif hasattr(target, "take"):
@@ -104,6 +117,17 @@ def put(waiting: Path, sha256: str, size_bytes: int, renew: Callable[[], None] =
             target.save(key, File(file))
     if not _holds(target, key, size_bytes):
         raise PlatformError("It said that it took the file, and does not have it.")
+
+
+def ask_store() -> None:
+    """Ask the store for a word, as a page must not; any error when it is away."""
+    target: Any = store()
+    if isinstance(target, FileSystemStorage):
+        target.delete(target.save(".examined", ContentFile(b"writable")))
+    elif hasattr(target, "ask"):
+        target.ask()
+    else:
+        target.exists(".examined")
 
 
 def _copy_into(target: FileSystemStorage, key: str, waiting: Path) -> None:
@@ -172,17 +196,19 @@ def open_kept(sha256: str, name: str) -> File[bytes]:
 
 
 def open_exactly(sha256: str, name: str) -> File[bytes]:
-    """The bytes with this checksum, from where they wait for the store, else from it; a read fetches what it gives."""
+    """The bytes with this checksum, from where they wait for the store, else from it; a read fetches what it gives.
+
+    StoreAway while the store, or the machine that has the file, may answer later.
+    """
     waiting = Upload.objects.filter(sha256=sha256).first()
-    try:
-        if waiting:
-            return File(Path(waiting.path).open("rb"), name)
-    except OSError:
-        pass  # the store has it by now, or it waits on another machine
+    for path in (Path(waiting.path), waiting_folder() / sha256) if waiting else ():
+        with suppress(OSError):  # the store has it by now, or it waits on another machine
+            return File(path.open("rb"), name)
     try:
         return store().open(key_of(sha256), "rb")
     except Exception as error:
         if waiting:
-            sentence = f"The file {name} waits on {waiting.host} to be sent to the artifact store: open it there."
-            raise PlatformError(sentence) from error
-        raise PlatformError(f"The file {name} could not be read from the artifact store: {error}.") from error
+            sentence = f"The file {name} is kept on {waiting.host}, not yet in the artifact store: open it there."
+            raise StoreAway(sentence) from error
+        kind = PlatformError if isinstance(error, FileNotFoundError) else StoreAway
+        raise kind(f"The file {name} could not be read from the artifact store: {error}.") from error

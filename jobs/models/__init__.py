@@ -16,6 +16,7 @@ from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
+from jobs.models.store_check import StoreCheck
 from jobs.models.taking import Taking
 from jobs.models.transition import Transition
 from jobs.models.unkept_file import UnkeptFile
@@ -45,6 +46,7 @@ __all__ = [
     "Run",
     "Snapshot",
     "Step",
+    "StoreCheck",
     "Taking",
     "Transition",
     "UnkeptFile",

@@ -13,6 +13,7 @@ from jobs.errors import IllegalMove
 from jobs.models.pipeline import Pipeline
 from jobs.models.snapshot import Snapshot
 from jobs.models.transition import Moving, final_has_finished_at
+from jobs.models.upload import Upload, UploadQuerySet
 from jobs.states import FINAL, LIVE, Cause, Runner, Status
 from jobs.stored import ParametersField
 from kedro_console.wire import SnapshotPipeline
@@ -185,6 +186,12 @@ class Run(Moving):
     def store_folder(self) -> Path:
         """The datasets between its nodes, when it is resumable."""
         return self.folder / "store"
+
+    @property
+    def unsent(self) -> UploadQuerySet:
+        """Its files that are kept and not yet in the artifact store, also those that hold the rest of a log."""
+        files, logs = self.artifacts.values("sha256"), self.steps.exclude(log_sha256="").values("log_sha256")
+        return Upload.objects.filter(models.Q(sha256__in=files) | models.Q(sha256__in=logs))
 
     @property
     def env(self) -> str:

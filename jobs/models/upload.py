@@ -1,9 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
+
+from jobs.models.worker import Worker
+
+ON_THE_WAY = timedelta(seconds=15)
+"""A file that waits for longer is no longer simply on its way."""
+
+
+OVERDUE = timedelta(seconds=30)
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):
@@ -14,6 +22,14 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def refused(self) -> UploadQuerySet:
         """Those that the store did not take when it was asked last."""
         return self.exclude(error="")
+
+    def late(self, at: datetime) -> UploadQuerySet:
+        """Those that people should hear of: refused, or waiting for longer than a sending takes to begin."""
+        return self.filter(~models.Q(error="") | models.Q(created_at__lt=at - ON_THE_WAY))
+
+    def overdue(self, at: datetime, host: str) -> UploadQuerySet:
+        """Those of other machines that nobody there sends, though it is time."""
+        return self.exclude(host=host).filter(due_at__lt=at - OVERDUE).order_by("due_at")
 
     def of(self, sums: Iterable[str]) -> UploadQuerySet:
         return self.filter(sha256__in=sums)
@@ -39,3 +55,20 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def is_late(self, at: datetime) -> bool:
+        return bool(self.error) or self.created_at < at - ON_THE_WAY
+
+    def is_stranded(self, at: datetime) -> bool:
+        """Whether no worker is alive on the machine that has the file."""
+        return not Worker.objects.alive(at).filter(host=self.host).exists()
+
+    def sentence(self, at: datetime) -> str:
+        """Why the store does not have it, for people."""
+        times = "once" if self.attempts == 1 else f"{self.attempts:,} times"
+        said = f"The store did not take it, {times}: {self.error.rstrip('.')}. " if self.error else ""
+        if self.is_stranded(at):
+            return f"{said}No worker is alive on {self.host}, where it is kept: start one there, and it is sent."
+        if not said and not self.is_late(at):
+            return "It is on its way."
+        return f"{said}It is kept on {self.host} and sent again until the store has it."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from jobs.interpreters.artifacts import key_of, open_kept, store
+from jobs.interpreters.artifacts import key_of, open_kept, store, waiting_folder
 from jobs.models import Upload
 from jobs.models.log_chunk import Line
 from kedro_console import wire
@@ -69,5 +69,6 @@ def spilled(sha256: str, number: int) -> Iterator[Line]:
 
 def drop(sha256: str) -> None:
     """Remove the file from where it lies; any error of the store."""
-    Upload.objects.filter(sha256=sha256).delete()
     store().delete(key_of(sha256))
+    Upload.objects.filter(sha256=sha256).delete()
+    (waiting_folder() / sha256).unlink(missing_ok=True)

@@ -151,21 +151,28 @@ def _rows(at: datetime) -> int:
     if not days:
         return 0
     old = Run.objects.filter(log_dropped_at=None, finished_at__lt=at - timedelta(days=days)).order_by("finished_at")
-    return sum(_forget(pk, at) for pk in list(old.values_list("pk", flat=True)[:BATCH]))
+    dropped = 0
+    for pk in list(old.values_list("pk", flat=True)[:BATCH]):
+        if not _drop_files(pk):  # the store is away: another day
+            break
+        dropped += _forget(pk, at)
+    return dropped
 
 
-def _drop_files(run_id: int) -> None:
+def _drop_files(run_id: int) -> bool:
+    """Whether what of its logs lies in the store is gone."""
     steps = Step.objects.filter(run_id=run_id).exclude(log_sha256="")
     for sha256 in steps.values_list("log_sha256", flat=True):
         try:
             drop(sha256)
         except Exception as error:  # noqa: BLE001  (a store has errors of its own)
             logger.warning("The rest of a log could not be dropped: %s", error)
+            return False
     steps.update(log_sha256="")
+    return True
 
 
 def _forget(run_id: int, at: datetime) -> int:
-    _drop_files(run_id)
     lines = LogChunk.objects.filter(run_id=run_id).delete()[0]
     events = Event.objects.filter(run_id=run_id).exclude(kind=SAVED).delete()[0]
     Run.objects.filter(pk=run_id).update(log_dropped_at=at)

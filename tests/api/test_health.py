@@ -12,7 +12,7 @@ from django.test import Client
 
 from console.tree import starting
 from jobs import clock
-from jobs.models import Worker
+from jobs.models import StoreCheck, Worker
 from tests import live
 from tests.api.conftest import get, post
 from tests.factories import make_project
@@ -40,8 +40,23 @@ def test_all_is_well_with_a_database_a_broker_and_a_worker(broker) -> None:
         "version": "",
         "database": "ok",
         "broker": "ok",
+        "artifact_store": "unchecked",
         "workers": 1,
     }
+
+
+def test_a_store_that_is_away_is_told_as_a_worker_heard_it_and_only_while_that_is_news(broker) -> None:
+    make_worker()
+    at = clock.now()
+    StoreCheck.objects.note("h", "Nobody listens at /secret.", at)
+    answer = get(Client(), "/health").json()
+    assert (answer["status"], answer["artifact_store"]) == ("degraded", "unreachable")
+    assert "runs go on" in answer["missing"][0] and "secret" not in str(answer)
+    StoreCheck.objects.note("h", "", at)
+    answer = get(Client(), "/health").json()
+    assert (answer["status"], answer["artifact_store"]) == ("ok", "ok")
+    StoreCheck.objects.update(at=at - timedelta(minutes=10))
+    assert get(Client(), "/health").json()["artifact_store"] == "unchecked"
 
 
 def test_without_a_worker_it_is_degraded(broker) -> None:

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 
-from jobs.models import Pipeline, Project, Run, Step
+from jobs import clock
+from jobs.models import Pipeline, Project, Run, Step, Upload
 from jobs.states import NodeStatus, Status
 from tests.api.conftest import get, post
 from tests.factories import AT, make_pipeline, make_project, make_run
+from tests.views.artifacts import an_artifact
 
 
 def end(run: Run, status: Status, **facts: object) -> Run:
@@ -124,6 +126,23 @@ def test_a_list_asks_the_same_number_of_questions_for_any_length(viewer, django_
     with django_assert_num_queries(5):  # token, its user's permissions (2), jobs, what these did not keep
         jobs = get(viewer, "/jobs").json()
     assert jobs[0]["retry_of"] == str(first.uuid)
+
+
+def test_a_job_names_what_is_kept_and_not_yet_in_the_store(viewer) -> None:
+    run, other = end(make_run()), end(make_run())
+    at = clock.now()
+    an_artifact(other, "b.csv", b"b")
+    artifact = an_artifact(run, "a.csv", b"a")
+    facts = {"sha256": artifact.sha256, "name": "a.csv", "size_bytes": 1, "path": "/var/unsent/x", "host": "w1"}
+    Upload.objects.create(due_at=at, created_at=at, error="Nobody listens.", attempts=2, **facts)
+    listed = {job["number"]: job["not_in_store"] for job in get(viewer, "/jobs").json()}
+    assert listed[other.pk] == []
+    (told,) = listed[run.pk]
+    assert (told["name"], told["host"], told["attempts"]) == ("a.csv", "w1", 2)
+    assert told["reason"].startswith("The store did not take it, 2 times: Nobody listens.")
+    assert "path" not in told
+    (file,) = get(viewer, f"/jobs/{run.uuid}/artifacts").json()
+    assert file["waits"] == told["reason"]
 
 
 def test_a_submit_asks_few_questions(operator, django_assert_max_num_queries) -> None:

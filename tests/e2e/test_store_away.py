@@ -50,7 +50,7 @@ def test_a_run_is_green_while_its_store_is_away_and_the_store_has_all_when_it_is
     upload: Any = live.until(lambda: Upload.objects.refused().first(), what="the store was asked")
     assert Path(upload.path).read_bytes() == b"word\nlate\n"
     client.force_login(make_user(role="analyst"))
-    assert "1 file waits to be sent to the store" in client.get(f"/runs/{run.pk}/").content.decode()
+    assert "1 file is kept, not yet in the store" in client.get(f"/runs/{run.pk}/").content.decode()
     page = client.get(f"/runs/{run.pk}/?tab=artifacts").content.decode()
     assert upload.path in page and "Could not connect" in page
     download = client.get(f"/artifacts/{artifact.uuid}/download/")
@@ -64,6 +64,6 @@ def test_a_run_is_green_while_its_store_is_away_and_the_store_has_all_when_it_is
         (stored,) = list(bucket.objects.all())
         assert (stored.key, stored.size) == (f"x/{artifact.store_key}", 10)
         assert not Path(upload.path).exists()
-        assert "to the store" not in client.get(f"/runs/{run.pk}/").content.decode()
+        assert "in the store" not in client.get(f"/runs/{run.pk}/").content.decode()
     finally:
         server.stop()

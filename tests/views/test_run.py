@@ -11,7 +11,7 @@ from console.pages.run_page import LABELS, pace
 from jobs import clock
 from jobs.insight.durations import usual
 from jobs.insight.explain import why_waiting
-from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload
+from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload, Worker
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
@@ -206,10 +206,22 @@ def test_a_file_that_the_store_did_not_take_yet_is_amber_with_reason_and_place()
     assert "1 file is on the way to the store" in text and 'id="poll-nodes"' in text
     Upload.objects.filter(pk=upload.pk).update(error="Nobody listens.", attempts=2)
     text = body(run, "artifacts")
-    assert "1 file waits to be sent to the store" in text and 'id="poll-' not in text
+    assert "1 file is kept, not yet in the store" in text and 'hx-trigger="every 10s"' in text
     assert all(words in text for words in ("2 times: Nobody listens.", "/var/unsent/x", "on w1"))
+    assert "No worker is alive on w1" in text
     upload.delete()
-    assert "to the store" not in body(run)
+    assert "the store" not in body(run) and 'id="poll-' not in body(run)
+
+
+def test_a_file_that_nobody_sends_is_amber_though_nobody_refused_it() -> None:
+    run = ended()
+    artifact = an_artifact(run, "a.csv", b"a")
+    at = clock.now()
+    Worker.objects.create(name="w", host="w1", pid=1, slots=1, started_at=at, heartbeat_at=at)
+    facts = {"sha256": artifact.sha256, "name": "a.csv", "size_bytes": 1, "path": "/var/unsent/x", "host": "w1"}
+    Upload.objects.create(due_at=at, created_at=at - timedelta(minutes=1), **facts)
+    text = body(run, "artifacts")
+    assert "1 file is kept, not yet in the store" in text and "is kept on w1 and sent again" in text
 
 
 def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]

@@ -119,8 +119,8 @@ class Command(BaseCommand):
         for artifact in run.artifacts.order_by("id"):
             size = f"{artifact.size_bytes:,} bytes"
             self.stdout.write(f"  {printable(artifact.name)}  {size}  {address({}, artifact.get_absolute_url())}")
-            if artifact.upload and artifact.upload.error:
-                why = f"waits at {artifact.upload.path} for the artifact store: {artifact.upload.error}"
+            if artifact.upload and artifact.upload.is_late(clock.now()):
+                why = f"is kept, not yet in the store. {artifact.upload.sentence(clock.now())}"
                 self.stderr.write(f"  {printable(artifact.name)} {printable(why)}")
         for unkept in run.unkept_files.all():
             self.stderr.write(f"  {printable(unkept.reason)}")

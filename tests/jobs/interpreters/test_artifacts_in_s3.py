@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import socket
 import threading
 import uuid
@@ -20,8 +21,9 @@ from moto.server import ThreadedMotoServer
 from jobs import clock
 from jobs.errors import PlatformError
 from jobs.insight.examine import examine
-from jobs.interpreters.artifacts import keep, open_file, waiting_folder
-from jobs.models import Artifact, Upload
+from jobs.interpreters.artifacts import keep, key_of, open_file, waiting_folder
+from jobs.models import Artifact, Step, StoreCheck, Upload, Worker
+from jobs.states import Status
 from jobs.steps import uploads
 from jobs.steps.uploads import Sender, send_waiting
 from jobs.upkeep.prune import prune
@@ -201,7 +203,7 @@ def test_what_a_store_refuses_or_swallows_stays_and_is_served_from_where_it_lies
     prune(clock.now() + timedelta(days=400))
     assert Path(upload.path).exists()
     (finding,) = [found for found in examine(AT) if found.subject == "artifact store"]
-    assert not finding.is_ok and finding.sentence.startswith("1 file waits to be sent to the artifact store: ")
+    assert not finding.is_ok and finding.sentence.startswith("1 file is kept, not yet in the artifact store. ")
 
 
 def test_a_store_that_hangs_is_given_up_in_seconds(settings: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -223,7 +225,7 @@ def test_a_file_on_another_machine_says_where_it_waits(bucket: Any, tmp_path: Pa
     Path(upload.path).rename(tmp_path / "elsewhere")
     Upload.objects.update(host="other", path="/elsewhere")
     assert send_waiting(AT) == 0
-    with pytest.raises(PlatformError, match="waits on other"):
+    with pytest.raises(PlatformError, match="is kept on other, not yet in the artifact store"):
         open_file(artifact)
 
 
@@ -237,6 +239,80 @@ def test_a_file_that_waits_for_nothing_goes_after_a_day(bucket: Any, tmp_path: P
         os.utime(path, (1, 1))
     prune(clock.now())
     assert not lost.exists() and Path(upload.path).exists()
+
+
+def test_a_file_of_a_machine_that_does_not_send_it_is_sent_by_whoever_has_it(bucket: Any, tmp_path: Path) -> None:
+    kept = staged(tmp_path, b"slides")
+    upload = waiting(kept)
+    Upload.objects.update(host="a container that was replaced", path="/its/var/unsent/x", due_at=AT)
+    assert uploads.take_over(AT + timedelta(seconds=20)) == 0  # it may be sending it in this moment
+    assert uploads.take_over(AT + timedelta(seconds=40)) == 1
+    upload.refresh_from_db()
+    assert (upload.host, upload.path) == (platform.node(), str(waiting_folder() / kept.sha256))
+    assert send_waiting(clock.now()) == 1 and len(list(bucket.objects.all())) == 1
+
+
+def test_half_a_file_is_not_taken_over(bucket: Any, tmp_path: Path) -> None:
+    upload = waiting(staged(tmp_path, b"slides"))
+    Path(upload.path).chmod(0o600)
+    Path(upload.path).write_bytes(b"sli")
+    Upload.objects.update(host="other", due_at=AT)
+    assert uploads.take_over(clock.now()) == 0
+
+
+def test_of_a_machine_without_a_worker_it_is_said_that_one_is_missing(bucket: Any, tmp_path: Path) -> None:
+    upload = waiting(staged(tmp_path, b"slides"))
+    Upload.objects.update(host="other", path="/elsewhere")
+    upload.refresh_from_db()
+    at = clock.now()
+    assert upload.sentence(at) == "No worker is alive on other, where it is kept: start one there, and it is sent."
+    Worker.objects.create(name="w", host="other", pid=1, slots=1, started_at=at, heartbeat_at=at)
+    assert upload.sentence(at) == "It is kept on other and sent again until the store has it."
+
+
+def test_a_file_that_somebody_removed_is_told_as_lost_and_holds_up_no_other(bucket: Any, tmp_path: Path) -> None:
+    lost = waiting(staged(tmp_path / "one", b"1"))
+    waiting(staged(tmp_path / "two", b"2"))
+    Path(lost.path).unlink()
+    send_waiting(AT)
+    send_waiting(AT)
+    left = Upload.objects.get()
+    assert left == lost and "run again what made it" in left.error
+
+
+def test_a_file_of_a_step_that_runs_for_days_is_no_orphan(bucket: Any, tmp_path: Path) -> None:
+    found = keep(staged(tmp_path, b"slides"))
+    assert found
+    path = Path(found["path"])
+    step = make_run().steps.get()
+    Step.objects.filter(pk=step.pk).update(
+        status=Status.RUNNING, started_at=clock.now() - timedelta(seconds=1), lease_token=uuid.uuid4(),
+        lease_expires_at=clock.now(),
+    )  # fmt: skip
+    prune(clock.now() + timedelta(days=4))
+    assert path.exists()
+    step.delete()
+    prune(clock.now() + timedelta(days=4))
+    assert not path.exists()
+
+
+def test_the_store_is_asked_in_the_background_and_hurries_what_it_refused(bucket: Any, tmp_path: Path) -> None:
+    bucket.delete()
+    waiting(staged(tmp_path, b"slides"))
+    send_waiting(AT)
+    uploads.check_store(clock.now())
+    check = StoreCheck.objects.get()
+    assert "NoSuchBucket" in check.error and check.failing_since
+    Upload.objects.all().update(due_at=clock.now() + timedelta(minutes=5))
+    bucket.create()
+    uploads.check_store(clock.now())
+    assert StoreCheck.objects.get().error != ""  # it was asked just now
+    uploads.check_store(clock.now() + timedelta(seconds=10))
+    assert StoreCheck.objects.get().error == ""
+    assert send_waiting(clock.now()) == 1
+    assert [stored.key for stored in bucket.objects.all()] == [
+        f"console/{key_of(hashlib.sha256(b'slides').hexdigest())}"
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
