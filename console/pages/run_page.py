@@ -104,7 +104,13 @@ def _uploads(run: Run, at: datetime) -> dict[str, Any]:
     """Files of the run that are on their way to the store, and those that should have arrived."""
     waiting = list(run.unsent)
     late = [Late(upload, upload.sentence(at), upload.is_stranded(at)) for upload in waiting if upload.is_late(at)]
-    return {"uploads": waiting, "late": late}
+    return {"uploads": waiting, "late": late, "not_in_store": _not_in_store(len(late), len(waiting))}
+
+
+def _not_in_store(late: int, waiting: int) -> str:
+    if late:
+        return f"{late:,} {'file is' if late == 1 else 'files are'} kept, not yet in the store"
+    return f"{waiting:,} {'file is' if waiting == 1 else 'files are'} on the way to the store" if waiting else ""
 
 
 def chain(run: Run) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_a_list_asks_the_same_number_of_questions_for_any_length(viewer, django_
 
 
 def test_a_job_names_what_is_kept_and_not_yet_in_the_store(viewer) -> None:
-    run, other = end(make_run()), end(make_run())
+    run, other = end(make_run(), Status.SUCCEEDED), end(make_run(), Status.SUCCEEDED)
     at = clock.now()
     an_artifact(other, "b.csv", b"b")
     artifact = an_artifact(run, "a.csv", b"a")

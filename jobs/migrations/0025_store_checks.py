@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0023_run_warning'),
+        ('jobs', '0024_run_is_resumption'),
     ]
 
     operations = [
