@@ -82,7 +82,7 @@ def test_enter_says_yes_and_escape_goes_back_to_the_button(open_as: Open) -> Non
     assert page.evaluate("document.activeElement.id") == "confirm-yes"
     page.keyboard.press("Escape")
     page.locator("#confirm[open]").wait_for(state="detached")
-    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Cancel"
     run.refresh_from_db()
     assert run.cancel_requested_at is None
     page.keyboard.press("Enter")
