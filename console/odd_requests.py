@@ -12,7 +12,7 @@ from django.shortcuts import render
 
 LARGEST: Final = 2**63 - 1
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
-NOT_TEXT: Final = "The request holds a character that is not text (NUL): leave it out."
+NOT_TEXT: Final = "The request contains a character that is not valid text (NUL): leave it out."
 TOO_LARGE: Final = "A number or a text in the request is too large: write a smaller one."
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ class RefuseOddRequests:
         if not any(isinstance(part, int) and part > LARGEST for part in parts.values()):
             return None
         if _is_api(request):
-            return JsonResponse({"detail": "There is nothing of this number."}, status=404)
-        raise Http404("There is nothing of this number.")
+            return JsonResponse({"detail": "There is nothing with this number."}, status=404)
+        raise Http404("There is nothing with this number.")
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """What slipped through to the database, which did not take it."""

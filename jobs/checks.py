@@ -24,8 +24,8 @@ def artifact_store_is_writable(**_: Any) -> list[CheckMessage]:
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if os.access(place, os.W_OK):
         return []
-    hint = "Give the console's user the right to write there, or set ARTIFACT_STORE to another folder."
-    return [Error(f"The artifact store {folder} cannot be written.", hint=hint, id="jobs.E001")]
+    hint = "Give the console's user write permission there, or set ARTIFACT_STORE to another folder."
+    return [Error(f"The artifact store {folder} is not writable.", hint=hint, id="jobs.E001")]
 
 
 @register()

@@ -34,7 +34,7 @@ class UnknownPipeline(RequestError):
     def __init__(self, name: str, nearest: list[str], *, project: str = "", unread: Sequence[str] = ()) -> None:
         hint = did_you_mean(nearest, " `GET /api/v1/pipelines` lists them.")
         place = f" in the project {project}" if project else ""
-        blind = f" Of {' and '.join(unread)} not all could be read: its page says why." if unread else ""
+        blind = f" Not all of {' and '.join(unread)} could be read: its page says why." if unread else ""
         self.fact = f"There is no pipeline “{name}”{place}.{blind}"
         super().__init__(f"{self.fact}{hint}")
         self.nearest = nearest
@@ -64,7 +64,7 @@ class UnknownQueue(RequestError):
     """There is no such batch queue; `nearest` names the ones that were probably meant."""
 
     def __init__(self, name: str, nearest: list[str]) -> None:
-        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "it is made by the first item that is put in."
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else "its first item creates it."
         super().__init__(f"There is no batch queue “{name[:80]}”: {hint}")
         self.nearest = nearest
 

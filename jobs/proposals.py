@@ -60,7 +60,7 @@ def propose(project: Project, *, at: datetime) -> list[str]:
         except (ConsoleError, ValidationError) as error:
             sentences.append(f"{FILE}: the {kind.word} “{name}” is not applied: {_said(error)}")
     if applied:
-        sentences.insert(0, f"{project.name} proposed {applied} quotas, queues, settings and rules: they are there.")
+        sentences.insert(0, f"{project.name} proposed {applied} quotas, queues, settings and rules: now applied.")
     return sentences
 
 

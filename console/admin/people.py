@@ -110,7 +110,7 @@ class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
         max_value=LONGEST_DAYS,
         initial=90,
         widget=UnfoldAdminIntegerFieldWidget(),
-        help_text="The token ends after so many days.",
+        help_text="The token expires after so many days.",
     )
 
     class Meta:

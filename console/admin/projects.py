@@ -43,10 +43,10 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
         label="Environment variables",
         required=False,
         widget=WriteOnlyTextarea(attrs={"rows": 5, "autocomplete": "off", "spellcheck": "false"}),
-        help_text="One NAME=value a line. They replace all that are kept and are never shown again; empty keeps them.",
+        help_text="One NAME=value per line. They replace all stored ones, never to be shown again; empty keeps those.",
     )
     forget_variables = forms.BooleanField(
-        label="Forget the variables that are kept", required=False, widget=UnfoldBooleanSwitchWidget()
+        label="Delete the stored variables", required=False, widget=UnfoldBooleanSwitchWidget()
     )
 
     class Meta:
@@ -78,7 +78,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are ge
         given: dict[str, Any] = super().clean() or self.cleaned_data
         same = Project.objects.filter(path=given.get("path"), kedro_env=given.get("kedro_env") or "")
         if other := same.exclude(pk=self.instance.pk).first():
-            self.add_error("path", f"The project {other} already lies there.")
+            self.add_error("path", f"The project {other} is already there.")
         return given
 
     def clean_interpreter(self) -> str:
@@ -190,7 +190,7 @@ class ProjectAdmin(Admin):
     @display(description="Problems")
     def problems(self, project: Project) -> str:
         if not (project.pk and (project.trouble or project.snapshot)):
-            return "The project was never read: Check now does it."
+            return "The project has not been read yet: press Check now."
         told = ((problem.severity, problem.sentence) for problem in project.problems)
         return format_html_join("", "<p>{}: {}</p>", told) or "None: every pipeline can run."
 

@@ -65,7 +65,7 @@ class QuotaAdmin(Admin):
         for quota in queryset:
             pause(quota.name, at=clock.now(), by=request.user.get_username())
             self.log_change(request, quota, "Paused.")
-        self.message_user(request, "Paused: what waits goes on waiting.", messages.SUCCESS)
+        self.message_user(request, "Paused: what is waiting keeps waiting.", messages.SUCCESS)
 
     @admin.action(description="Open: end a pause, or what the API asked for", permissions=["control"])
     def open(self, request: HttpRequest, queryset: QuerySet[Quota]) -> None:
@@ -73,7 +73,7 @@ class QuotaAdmin(Admin):
             reopen(quota.name)
             self.log_change(request, quota, "Opened.")
         bring_forward(clock.now())
-        self.message_user(request, "Open: the windows alone limit.", messages.SUCCESS)
+        self.message_user(request, "Open: only the windows limit it.", messages.SUCCESS)
 
     @display(description="Windows")
     def windows_of(self, quota: Quota) -> str:

@@ -239,7 +239,7 @@ def _cancel(run: Run, user: Any) -> str:
 
 def _retry(run: Run, user: Any) -> str:
     again = retry(run, at=clock.now(), by=user)
-    return format_html("Run {} does again what {} did.", run_link(again.pk), run_link(run.pk))
+    return format_html("Run {} repeats {}.", run_link(again.pk), run_link(run.pk))
 
 
 def _go_first(run: Run, user: Any) -> str:

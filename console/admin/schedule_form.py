@@ -41,7 +41,7 @@ from jobs.structure.values import restored, shown
 
 RULES = ("crontab", "interval", "clocked")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
-TIMINGS = [("crontab", "At set times"), ("interval", "Every so often"), ("clocked", "Once")]
+TIMINGS = [("crontab", "At set times"), ("interval", "At regular intervals"), ("clocked", "Once")]
 PERIODS = [(unit, unit) for unit in ("seconds", "minutes", "hours", "days")]
 EVERY_MORNING = "0 6 * * *"
 
@@ -88,7 +88,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
         labels = {"enabled": "On", "one_off": "Only the first time", "start_time": "Not before"}
         help_texts = {
             "name": "Runs show it as their cause.",
-            "enabled": "Off: paused; what was due meanwhile is not made up for.",
+            "enabled": "Off: paused; due times meanwhile are not caught up.",
             "one_off": "It pauses itself after one run.",
             "start_time": "",
             "description": "",
@@ -192,7 +192,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
                 self.add_error("once_at", "Give the day and the time.")
             return None
         if "once_at" in self.changed_data and cleaned["once_at"] <= clock.now():
-            self.add_error("once_at", "This time has passed: give one that comes.")
+            self.add_error("once_at", "This time has passed: give one in the future.")
             return None
         return ClockedSchedule(clocked_time=cleaned["once_at"])
 

@@ -131,7 +131,7 @@ class ScheduleAdmin(Admin):
         if pipeline := schedule.starts_pipeline:
             return link(pipeline, reverse("pipeline", args=[pipeline.pk]))
         if schedule.task == START:
-            return "A pipeline that is gone"
+            return "A deleted pipeline"
         return HOUSEKEEPING.get(schedule.task, str(schedule.task))
 
     @display(description="When")
@@ -153,7 +153,7 @@ class ScheduleAdmin(Admin):
         is_edit = schedule.last_run_at == counts_since(schedule)  # beat counts from there, and nothing was due
         return _shown(schedule.last_run_at) if schedule.last_run_at and not is_edit else "–"
 
-    @display(description="Fired so often")
+    @display(description="Times fired")
     def fired(self, schedule: Any) -> int:
         return int(schedule.total_run_count)
 
@@ -197,11 +197,11 @@ class ScheduleAdmin(Admin):
     def _started(self, request: HttpRequest, schedule: Any) -> str:
         if schedule.task in HOUSEKEEPING:
             current_app.send_task(schedule.task)
-            return f"{HOUSEKEEPING[schedule.task]}: asked of a worker."
+            return f"{HOUSEKEEPING[schedule.task]}: sent to a worker."
         pipeline_id, parameters = asked(schedule)
         pipeline = Pipeline.objects.filter(pk=pipeline_id or 0).first()
         if pipeline is None:
-            raise RequestError("it starts no pipeline that we know.")
+            raise RequestError("it starts no known pipeline.")
         order = Order(
             pipeline,
             Cause.MANUAL,
@@ -219,7 +219,7 @@ class ScheduleAdmin(Admin):
         permissions=["start"],
         dialog={
             "title": "Run it now?",
-            "description": "One run beside the schedule; its own times stay as they are.",
+            "description": "One extra run; the schedule's own times do not change.",
             "form_class": None,
             "form_submit_text": "Run now",
         },

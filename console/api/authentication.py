@@ -54,7 +54,7 @@ class BearerToken(BaseAuthentication):
         if token.expiry is not None and token.expiry <= clock.now():
             raise AuthenticationFailed(f"This token expired on {token.expiry:%d %B %Y}: make a new one.")
         if not token.user.is_active:
-            raise AuthenticationFailed("The user of this token is not active any more.")
+            raise AuthenticationFailed("The user of this token is no longer active.")
         return token.user, token
 
     def _token(self, secret: bytes) -> ApiToken:
@@ -78,7 +78,7 @@ class BrowserSession(SessionAuthentication):
             super().enforce_csrf(request)
         except PermissionDenied as error:
             raise PermissionDenied(
-                "This request carries no CSRF token of your session: send it as X-CSRFToken, or use an API token."
+                "This request has no CSRF token of your session: send it as X-CSRFToken, or use an API token."
             ) from error
 
 

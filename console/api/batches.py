@@ -53,7 +53,7 @@ class QueueShape(serializers.Serializer[Any]):
     taken = serializers.IntegerField(help_text="Held by runs that are under way.")
     done = serializers.IntegerField(help_text="Those that were not pruned yet.")
     parked = serializers.IntegerField(help_text="Came back too often; each says why.")
-    oldest_at = Moment(allow_null=True, help_text="Since when the first item waits.")
+    oldest_at = Moment(allow_null=True, help_text="Since when the first item has been waiting.")
     done_last_hour = serializers.SerializerMethodField()
 
     def get_done_last_hour(self, queue: BatchQueue) -> int:
@@ -114,7 +114,7 @@ class PurgeAsked(serializers.Serializer[Any]):
 
 
 class NumberShape(serializers.Serializer[Any]):
-    items = serializers.IntegerField(help_text="How many it were.")
+    items = serializers.IntegerField(help_text="How many there were.")
 
 
 class Queues(Door):

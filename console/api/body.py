@@ -87,4 +87,4 @@ def _refuse_monsters(value: Any) -> None:
 
 def _refuse_odd_text(text: str) -> None:
     if ODD_TEXT.search(text):
-        raise ParseError("The body holds a character that is not text (NUL or half of a surrogate pair).")
+        raise ParseError("The body contains a character that is not valid text (NUL or half of a surrogate pair).")

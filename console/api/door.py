@@ -25,11 +25,11 @@ from jobs.models import Run, Upload
 
 REFUSED = {
     401: OpenApiResponse(RefusalShape, "No valid token or session."),
-    403: OpenApiResponse(RefusalShape, "The role is not enough."),
+    403: OpenApiResponse(RefusalShape, "The role is not sufficient."),
     429: OpenApiResponse(RefusalShape, "Asked too often: Retry-After says for how many seconds to wait."),
 }
-MISSING = {404: OpenApiResponse(RefusalShape, "There is nothing of that name.")}
-MISPUT = {422: OpenApiResponse(FieldsRefusalShape, "Something in it cannot be used; a sentence for each field.")}
+MISSING = {404: OpenApiResponse(RefusalShape, "There is nothing by that name.")}
+MISPUT = {422: OpenApiResponse(FieldsRefusalShape, "Something in it is invalid; a sentence for each field.")}
 
 
 class Door(APIView):

@@ -151,4 +151,4 @@ def _flat(detail: Any, name: str = "") -> list[tuple[str, str]]:
 def _unexpected(error: Exception) -> Response:
     mark = uuid4().hex[:8]
     logger.error("Unexpected, answered as %s", mark, exc_info=error)
-    return Response({"detail": f"Something went wrong on our side; the log has it under {mark}."}, status=500)
+    return Response({"detail": f"Something went wrong in the console; the log says what under {mark}."}, status=500)

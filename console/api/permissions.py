@@ -41,7 +41,7 @@ class RolePermission(BasePermission):
         if method not in needs:
             return method == "OPTIONS" or not hasattr(view, method.lower())  # answered as 405
         if not may(request, needs[method]):
-            raise PermissionDenied(f"Your role may not do this: it begins with the role {_least(needs[method])}.")
+            raise PermissionDenied(f"Your role may not do this: it needs at least the role {_least(needs[method])}.")
         return True
 
 

@@ -123,7 +123,7 @@ class JobShape(serializers.Serializer[Any]):
     graph_change = serializers.CharField(help_text="How its nodes differ from those that were planned; empty: not.")
     code_change = serializers.CharField(help_text="From which node on it ran other code; empty: it is one piece.")
     peak_memory_bytes = serializers.IntegerField()
-    not_kept = serializers.SerializerMethodField(help_text="What it left behind and we do not keep.")
+    not_kept = serializers.SerializerMethodField(help_text="What it left behind and is not kept.")
     not_in_store = serializers.SerializerMethodField(
         help_text="What we keep and the artifact store does not have yet; it can be downloaded meanwhile."
     )

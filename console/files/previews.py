@@ -158,7 +158,7 @@ def _json(file: IO[bytes], artifact: Artifact) -> Preview:
     try:
         whole = json.dumps(json.loads(head.text, object_pairs_hook=_once), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        sentence = f"This is not JSON that can be read; here it is as it stands. {head.note}".strip()
+        sentence = f"This is not valid JSON; it is shown as it is. {head.note}".strip()
         return Preview("text", sentence, head.text[:TEXT_BYTES])
     return Preview("text", head.note, _storable(whole[: 2 * JSON_BYTES]))
 
@@ -167,7 +167,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A name that comes twice would be shown once: ValueError."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("A name comes twice.")
+        raise ValueError("A name occurs twice.")
     return found
 
 
@@ -182,7 +182,7 @@ def _table(file: IO[bytes], artifact: Artifact) -> Preview:
         is_tabbed = artifact.name.lower().endswith(".tsv")
         rows = list(islice(delimited.rows(head.text, is_tabbed=is_tabbed), ROWS + 2))
     except csv.Error as error:
-        return Preview("text", f"This is not a table that can be read ({error}). {head.note}", head.text[:TEXT_BYTES])
+        return Preview("text", f"This table cannot be read ({error}). {head.note}", head.text[:TEXT_BYTES])
     if is_cut and 1 < len(rows) < ROWS + 2:  # the last row is a part of one
         rows.pop()
     if not rows:
@@ -294,12 +294,12 @@ def _archive(file: IO[bytes], artifact: Artifact) -> Preview:
     except _TooMuch:
         return Preview("none", "Its list of contents is too long for a preview. Download it to see it.")
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, EOFError):
-        return Preview("none", "This is not a zip file that can be read, though its name says so.")
+        return Preview("none", "This cannot be read as a zip file, whatever its name says.")
     unpacked, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
     entries = [Entry(info.filename[:CELL], info.file_size, info.compress_size, info.is_dir()) for info in infos]
     sentence = f"The first {ENTRIES:,} of {len(infos):,} entries." if len(infos) > ENTRIES else ""
     if unpacked > BOMB * max(packed, 1) and unpacked > 100 * MB:
-        sentence = f"Take care: it says that it unpacks to {unpacked / 1e9:,.1f} GB. {sentence}".strip()
+        sentence = f"Careful: it says that it unpacks to {unpacked / 1e9:,.1f} GB. {sentence}".strip()
     return Preview("archive", sentence, entries=entries[:ENTRIES])
 
 

@@ -34,7 +34,7 @@ def decoded(data: bytes, *, is_cut: bool = False) -> Text:
             text = _read(data[len(mark) :], encoding, is_cut)
             return Text(text, "" if encoding == "utf-8" else f"Decoded as {encoding[:6].upper()}.")
     if encoding := _wide(data):
-        return Text(_read(data, encoding, is_cut), "Decoded as UTF-16, which it does not say of itself.")
+        return Text(_read(data, encoding, is_cut), "Decoded as UTF-16, although it has no byte order mark.")
     try:
         return Text(_plain(codecs.getincrementaldecoder("utf-8")().decode(data, final=not is_cut)))
     except UnicodeDecodeError:
@@ -67,5 +67,5 @@ def _not_utf8(data: bytes) -> Text:
     if sum(character > "\x7f" for character in text) > 2 * broken:
         return Text(_plain(text), f"Decoded as UTF-8; {broken:,} places in it are not, and are shown as {REPLACED}.")
     if b"\x00" in data:
-        return Text(_plain(text), f"It is not text throughout; what is not is shown as {REPLACED}.")
+        return Text(_plain(text), f"Not all of it is text; what is not is shown as {REPLACED}.")
     return Text(_plain(data.decode("cp1252", "replace")), "It is not UTF-8: decoded as cp1252 (Western European).")

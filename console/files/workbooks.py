@@ -88,7 +88,7 @@ def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int) -> None:
             data = packed.read(CHUNK)
             left -= len(data)
             if left < 0:
-                raise WorkbookError("The workbook unpacks to more than is looked at here. Download it to see it.")
+                raise WorkbookError("The workbook is too large when unpacked. Download it to see it.")
             parser.Parse(data, not data)
             if not data:
                 return
@@ -99,7 +99,7 @@ def _bare(name: str) -> str:
 
 
 def _refuse(*_: Any) -> None:
-    raise WorkbookError("The workbook defines XML entities, as no honest one does; it is not shown.")
+    raise WorkbookError("The workbook defines XML entities, which no ordinary workbook does; it is not shown.")
 
 
 class _Reader:

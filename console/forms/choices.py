@@ -73,7 +73,7 @@ class ChoiceForm(forms.Form):
     namespaces = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
     nodes = forms.MultipleChoiceField(label="Only these", required=False, widget=forms.CheckboxSelectMultiple)
     only_missing_outputs = forms.BooleanField(
-        label="Only what is missing: nodes whose outputs are there do not run", required=False
+        label="Only what is missing: nodes whose outputs exist do not run", required=False
     )
     load_versions = VersionsField()
     env = forms.CharField(required=False, widget=forms.HiddenInput)

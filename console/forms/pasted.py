@@ -19,7 +19,7 @@ def items(text: str, key: str) -> Rows:
         raise RequestError("Nothing was pasted.")
     found = _json(text) if text.lstrip()[0] in '[{"' else _csv(text)
     if len(found) > MOST:
-        raise RequestError(f"{len(found):,} items are too many for a form, which takes {MOST:,}: put them by the API.")
+        raise RequestError(f"{len(found):,} items are too many for a form, which takes {MOST:,}: use the API.")
     return [(_key(row, key, place), _body(row)) for place, row in found]
 
 

@@ -20,7 +20,7 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gene
         required=False,
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "placeholder": PLACEHOLDER}),
-        help_text="One a line: so many requests or rows per second, minute, hour, any number of them, "
+        help_text="One per line: so many requests or rows per second, minute, hour, any number of them, "
         "or per day in a time zone. All of them hold. None: no limit but what the API says itself.",
     )
 

@@ -26,7 +26,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gener
         label="Parameters",
         required=False,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text="One a line: parameter = JMESPath, such as options.top = least(results.table.rows, `30`)",
+        help_text="One per line: parameter = JMESPath, such as options.top = least(results.table.rows, `30`)",
     )
 
     selection = SelectionField(widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}))

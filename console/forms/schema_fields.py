@@ -299,7 +299,7 @@ class ChoiceField(ValueField):
 
     def read(self, text: str) -> Any:
         if not self._is_place(text):
-            raise forms.ValidationError("Is none of the choices.")
+            raise forms.ValidationError("Is not one of the choices.")
         return self.values[int(text)]
 
     def empty(self) -> Any:

@@ -119,7 +119,7 @@ def _check(search: Search) -> None:
             if value.lower() not in known:
                 search.problems.append(f"There is no {name} “{value}”; write {', '.join(sorted(known))}.")
     if beginning(search.since, datetime.now(UTC)) is None and search.since != "all":
-        search.problems.append(f"“{search.since}” is no time; write 24h, 7d, 2026-03-01 or all.")
+        search.problems.append(f"“{search.since}” is not a time; write 24h, 7d, 2026-03-01 or all.")
 
 
 def beginning(since: str, at: datetime) -> datetime | None:

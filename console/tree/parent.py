@@ -50,7 +50,7 @@ class Options(ServerOptions):
     def get_signal(self) -> int | None:
         number: int | None = super().get_signal()
         if number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            say("Kedro Console stops; work that still runs is handed back within seconds.")
+            say("Kedro Console is stopping; running work is handed back within seconds.")
         return number
 
     def execve(self, filename: str, argv: list[str], env: Mapping[str, str]) -> None:

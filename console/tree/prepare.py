@@ -57,7 +57,7 @@ def prepare_database(say: Callable[[str], None] = say_aloud) -> None:
     """Tables and roles as this version wants them; in a child, or the whole tree would keep the memory it takes."""
     connections.close_all()
     if not children.do(partial(_migrate_in_turn, say)):
-        raise PlatformError("The database could not be prepared: what stands above says why.")
+        raise PlatformError("The database could not be prepared: the error above says why.")
 
 
 def _migrate_in_turn(say: Callable[[str], None]) -> None:
@@ -95,7 +95,7 @@ def check_project_path() -> None:
     if ENV.kedro_project_path and not (Path(ENV.kedro_project_path).expanduser() / "pyproject.toml").is_file():
         raise ProjectError(
             f"KEDRO_PROJECT_PATH={ENV.kedro_project_path}: there is no pyproject.toml; "
-            "name the folder of a Kedro project, or leave it away."
+            "name the folder of a Kedro project, or leave it out."
         )
 
 

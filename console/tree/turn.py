@@ -41,7 +41,7 @@ def in_turn(work: Callable[[], T], say: Callable[[str], None]) -> T:
             if is_over():
                 raise PlatformError(f"The database could not be prepared within {TRY_SECONDS:.0f} s: {why}") from error
             if why != said:
-                say(f"The database is in use or away, trying again: {why}")
+                say(f"The database is in use or unavailable, trying again: {why}")
                 said = why
             time.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - no secret
 

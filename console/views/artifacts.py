@@ -73,7 +73,7 @@ def artifact_html(request: HttpRequest, uuid: str) -> HttpResponse:
     """An HTML artifact for the frame on its page: no scripts, no origin, nothing loaded from anywhere."""
     row = _artifact(uuid)
     if _preview(row).kind != "html":
-        raise Http404("This artifact is no HTML file.")
+        raise Http404("This artifact is not an HTML file.")
     with open_file(row) as file:
         response = HttpResponse(file.read(HTML_BYTES), content_type="text/html; charset=utf-8")
     response["Content-Security-Policy"] = HTML_SANDBOX

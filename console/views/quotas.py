@@ -86,7 +86,7 @@ def quota_pause(request: ConsoleRequest, pk: int) -> HttpResponse:
     row, at, minutes = get_object_or_404(Quota, pk=pk), clock.now(), request.POST.get("minutes", "")
     until = at + timedelta(minutes=int(minutes)) if minutes in PAUSES and minutes else None
     pause(row.name, at=at, by=request.user.get_username(), reason=request.POST.get("reason", ""), until=until)
-    messages.success(request, f"{row} is paused {PAUSES.get(minutes, PAUSES[''])}: what waits for it goes on waiting.")
+    messages.success(request, f"{row} is paused {PAUSES.get(minutes, PAUSES[''])}: what waits for it keeps waiting.")
     return redirect("quota", pk)
 
 
@@ -97,7 +97,7 @@ def quota_open(request: ConsoleRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Quota, pk=pk)
     reopen(row.name)
     bring_forward(clock.now())
-    messages.success(request, f"{row} is open: its windows alone limit it.")
+    messages.success(request, f"{row} is open: only its windows limit it.")
     return redirect("quota", pk)
 
 
@@ -123,7 +123,7 @@ def _edit(request: ConsoleRequest, row: Quota, title: str) -> HttpResponse:
         saved = form.save_all()
         _note(request, saved, form, ADDITION if is_new else CHANGE)
         bring_forward(clock.now())
-        messages.success(request, f"{saved} is saved; its limits hold from now on.")
+        messages.success(request, f"{saved} is saved; its limits apply from now on.")
         return redirect("quota", saved.pk)
     return page(request, "quotas/edit.html", {"form": form, "quota": row, "name": old, "is_new": is_new}, title=title)
 

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
+from console.templatetags.console import plural
 from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from console.whole_number import whole_number
@@ -119,7 +120,7 @@ def requests_heed(request: ConsoleRequest) -> HttpResponse:
     host = request.POST.get("host", "")
     try:
         count = IgnoredHost.heed(host)
-        messages.success(request, f"{host} is heeded again; {count} request{' is' if count == 1 else 's are'} open.")
+        messages.success(request, f"{host} is no longer ignored; {plural(count, 'request is,requests are')} open.")
     except ConsoleError as error:
         messages.error(request, str(error))
     return redirect("requests")

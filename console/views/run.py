@@ -65,7 +65,7 @@ def run_retry(request: ConsoleRequest, number: int) -> HttpResponse:
     """Start it once more; the answer is the new run's page."""
     try:
         again = retry(find(number), at=clock.now(), by=request.user)
-        messages.success(request, f"Run #{again.pk} does run #{number} again.")
+        messages.success(request, f"Run #{again.pk} repeats run #{number}.")
         return redirect("run", again.pk)
     except ConsoleError as error:
         messages.error(request, str(error))
@@ -80,7 +80,7 @@ def run_priority(request: ConsoleRequest, number: int) -> HttpResponse:
     priority = -1 if asked is None else asked
     try:
         prioritize(find(number), priority, at=clock.now(), by=request.user.get_username())
-        messages.success(request, f"What waits of run #{number} has priority {priority} now.")
+        messages.success(request, f"What is waiting in run #{number} now has priority {priority}.")
     except ConsoleError as error:
         messages.error(request, str(error))
     return redirect("run", number)

@@ -141,7 +141,7 @@ def _start(request: HttpRequest, form: RunForm) -> Run | None:
         form.add_error(None, str(error))
         return None
     if run.created_at != at:
-        messages.info(request, f"This form had started run #{run.pk} before: nothing was started twice.")
+        messages.info(request, f"This form has already started run #{run.pk}: nothing was started twice.")
     return run
 
 

@@ -119,7 +119,7 @@ def _body(key: str, body: wire.Json) -> wire.Json:
     if len(text) > MAX_BODY_BYTES:
         raise RequestError(
             f"The item {key[:60]!r} has {len(text):,} bytes and may have {MAX_BODY_BYTES:,}: "
-            "store what is large in a dataset and put its name in."
+            "put large data into a dataset and queue its name."
         )
     is_hostile = any(mark.decode() in text for mark in wire.HOSTILE)
     return wire.clean(body) if is_hostile else body

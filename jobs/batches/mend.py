@@ -51,7 +51,7 @@ def _of_queue(queue: BatchQueue) -> Iterator[str]:
     held = queue.items.filter(status=ItemStatus.TAKEN).order_by().values_list("run").annotate(Count("pk"))
     noted = dict(queue.takings.filter(held__gt=0).values_list("run", "held"))
     if dict(held) != noted:
-        yield f"Runs hold other items of {queue} than it is noted."
+        yield f"The items of {queue} that runs hold are not those recorded."
 
 
 @transaction.atomic

@@ -32,7 +32,7 @@ def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wir
     except (ConsoleError, wire.BadQuestion) as error:
         return wire.Answered(asked.number, error=str(error))
     except (KeyError, TypeError, ValueError) as error:
-        return wire.Answered(asked.number, error=f"The question is not understood: {error!r}.")
+        return wire.Answered(asked.number, error=f"The question was not understood: {error!r}.")
 
 
 def _only_reads(question: wire.AnyQuestion) -> bool:

@@ -11,7 +11,7 @@ from jobs.models import Run, Step
 from jobs.states import NODE_DONE, Runner, Status
 from jobs.steps.advance import end_if_done
 
-WHY = "The pipeline has other nodes than when the project was read, so no step can be told which are its own."
+WHY = "The pipeline's nodes are not those it had when the project was read, so it cannot be divided into steps."
 
 
 def take_all(step: Step, token: uuid.UUID, *, at: datetime, by: str) -> bool:

@@ -65,8 +65,8 @@ def _database() -> Finding:
         with transaction.atomic():
             Worker.objects.filter(pk=-1).update(busy=0)
     except DatabaseError as error:
-        return Finding("database", False, f"The database takes no writes: {error}.", f"{COMMAND} migrate")
-    return Finding("database", True, "The database takes writes.")
+        return Finding("database", False, f"The database is not writable: {error}.", f"{COMMAND} migrate")
+    return Finding("database", True, "The database is writable.")
 
 
 def _broker() -> Finding:
@@ -93,18 +93,18 @@ def _eviction() -> Finding:
     finally:
         client.close()
     if policy != "noeviction":
-        sentence = f"Redis may throw messages away when it is full: its eviction policy is {policy}."
+        sentence = f"Redis may drop messages when it is full: its eviction policy is {policy}."
         return Finding("eviction", False, sentence, "redis-cli config set maxmemory-policy noeviction", is_amber=True)
-    return Finding("eviction", True, "Redis throws no message away: its eviction policy is noeviction.")
+    return Finding("eviction", True, "Redis drops no message: its eviction policy is noeviction.")
 
 
 def _single_beat(at: datetime) -> Finding:
     beats = Beat.objects.together(at)
     if len(beats) > 1:
         names = " and ".join(sorted(beat.origin for beat in beats))
-        sentence = f"{len(beats)} beats tick at once: {names}. Each due time still starts one run; stop all but one."
+        sentence = f"{len(beats)} beats are running: {names}. Each due time still starts one run; stop all but one."
         return Finding("single beat", False, sentence, "celery -A console beat", is_amber=True)
-    return Finding("single beat", True, "One beat ticks." if beats else "No more than one beat ticks.")
+    return Finding("single beat", True, "One beat is running." if beats else "At most one beat is running.")
 
 
 def _clocks(at: datetime) -> Finding:
@@ -125,7 +125,7 @@ def _disk() -> Finding:
     place, disk = min(((place, shutil.disk_usage(place)) for place in disks.values()), key=lambda found: found[1].free)
     left = f"{disk.free / 1e9:.1f} GB of {disk.total / 1e9:.0f} GB are free in {place}"
     if disk.free < DISK_BYTES:
-        sentence = f"Only {left}: runs fail when their files find no room."
+        sentence = f"Only {left}: runs fail when there is no room for their files."
         return Finding("disk", False, sentence, f"df -h {place}", is_amber=True)
     return Finding("disk", True, f"{left}.")
 
@@ -161,8 +161,8 @@ def _folder() -> Finding:
     try:
         ask_store()
     except Exception as error:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
-        return Finding("artifact store", False, f"The artifact store takes no files: {error}", "ls -ld var/artifacts")
-    return Finding("artifact store", True, "The artifact store takes files.")
+        return Finding("artifact store", False, f"The artifact store refuses files: {error}", "ls -ld var/artifacts")
+    return Finding("artifact store", True, "The artifact store accepts files.")
 
 
 def _late(at: datetime) -> Finding | None:
@@ -208,7 +208,7 @@ def _schedules() -> Iterator[Finding]:
     registered = set(Pipeline.objects.filter(is_registered=True).values_list("pk", flat=True))
     for schedule in PeriodicTask.objects.filter(enabled=True, task=STARTS):
         if asked(schedule)[0] not in registered:
-            sentence = f"The schedule “{schedule.name}” starts a pipeline that is gone. Change or delete it."
+            sentence = f"The schedule “{schedule.name}” starts a pipeline that no longer exists. Change or delete it."
             page = f"/admin/django_celery_beat/periodictask/{schedule.pk}/change/"
             yield Finding(f"schedule {schedule.name}", False, sentence, page=page, is_amber=True)
 
@@ -220,7 +220,7 @@ def _takes() -> Iterator[Finding]:
             check_takes(pipeline.takes)
         except ValidationError as error:
             mend = f"{settings.CONSOLE_URL}/admin/jobs/pipeline/{pipeline.pk}/change/"
-            sentence = f"Runs of {pipeline.name} wait for ever. {error.messages[0]}"
+            sentence = f"Runs of {pipeline.name} wait forever. {error.messages[0]}"
             yield Finding(f"quotas of {pipeline.name}", False, sentence, mend, is_amber=True)
 
 

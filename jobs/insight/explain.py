@@ -102,6 +102,6 @@ def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason
 
 def _message(step: Step) -> Iterator[Reason]:
     if step.sent_at is None:
-        yield Reason("Its message was not sent yet; it is sent again until a worker takes the step.")
+        yield Reason("Its message has not been sent yet; it will be sent until a worker takes the step.")
     else:
         yield Reason("Its message was sent", at=step.sent_at)

@@ -58,7 +58,7 @@ def keep(kept: KeptFile) -> dict[str, Any] | None:
         path = _set_aside(Path(kept.path), kept.sha256)
     except OSError as error:
         reason = f"{refusal} {error.strerror or error}".strip()
-        raise PlatformError(f"{kept.name} was not kept: the console could not put it away: {reason}.") from error
+        raise PlatformError(f"{kept.name} was not kept: the console could not store it: {reason}.") from error
     facts = {"sha256": kept.sha256, "name": kept.name[-255:], "size_bytes": kept.size_bytes}
     return {**facts, "path": str(path), "error": refusal, "attempts": int(bool(refusal))}
 
@@ -116,7 +116,7 @@ def put(waiting: Path, sha256: str, size_bytes: int, renew: Callable[[], None] =
         with waiting.open("rb") as file:
             target.save(key, File(file))
     if not _holds(target, key, size_bytes):
-        raise PlatformError("It said that it took the file, and does not have it.")
+        raise PlatformError("It reported that it has the file, but it does not.")
 
 
 def ask_store() -> None:

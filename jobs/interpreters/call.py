@@ -51,7 +51,7 @@ def call(
         if not (heard.refusal and heard.refusal.reason == "stale"):
             return heard.value()
         HOSTS.replace(host)
-    raise ProjectError(f"{function} could not be called: the project's code changes all the time.")
+    raise ProjectError(f"{function} could not be called: the project's code keeps changing.")
 
 
 class _Heard:
@@ -70,7 +70,7 @@ class _Heard:
         while self._exit is None:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([connection], [], [], left)[0]:
-                raise ProjectError(f"{self._function} took longer than it may and was ended.")
+                raise ProjectError(f"{self._function} exceeded its time limit and was stopped.")
             data = connection.recv(READ_BYTES)
             if not data:
                 return

@@ -178,7 +178,7 @@ def _key(project: Project, env: str) -> str:
 def _start(project: Project, env: str, key: str) -> Host:
     if not project.folder.is_dir():
         raise ProjectError(
-            f"The project's folder {project.path} is not there: put it back, or change the path of {project.name}."
+            f"The project's folder {project.path} does not exist: restore it, or change the path of {project.name}."
         )
     folder = settings.CONSOLE_SOCKETS / "hosts"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

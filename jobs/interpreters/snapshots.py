@@ -187,7 +187,7 @@ def _judge(content: dict[str, Any], newest: Snapshot | None) -> _Reading:
         return _Reading(told, [EVERY_PIPELINE], None if had else content)
     if had and not seen:
         count = f"{len(had)} pipeline{'' if len(had) == 1 else 's'}"
-        why = f"No pipeline with a node was found, and there were {count}: put them back, or remove the project."
+        why = f"No pipeline with a node was found, but there were {count}: restore them, or remove the project."
         return _Reading(_trouble(IMPORT, why), [EVERY_PIPELINE])
     lost = [each for name, each in known.items() if name not in seen and _is_unread(name, subjects)]
     if not lost and IMPORT not in subjects and all(_is_shown(each, content) for each in subjects):
@@ -261,7 +261,7 @@ def _read(project: Project, env: str, seconds: float) -> dict[str, Any]:
         command += ["--env", env]
     if not project.folder.is_dir():
         raise ProjectError(
-            f"The project's folder {project.path} is not there: put it back, or change the path of {project.name}."
+            f"The project's folder {project.path} does not exist: restore it, or change the path of {project.name}."
         )
     try:
         ended = subprocess.run(

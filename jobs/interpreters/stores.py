@@ -60,7 +60,7 @@ def _link(old: Path, new: Path, wanted: list[str]) -> None:
         except FileExistsError:
             continue
         except FileNotFoundError as error:
-            raise NotNow("The store that this run would reuse was dropped at this moment: start it again.") from error
+            raise NotNow("The store that this run would reuse was deleted just now: start the run again.") from error
         except OSError:  # a file system without links
             shutil.copyfile(old / name, new / name)
 

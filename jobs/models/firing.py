@@ -90,5 +90,5 @@ class Firing(models.Model):
         facts = {"decision": decision, "sentence": sentence, "decided_at": at}
         facts |= {"parameters": self.parameters, "started_id": self.started_id}
         if not rows.update(**facts):
-            raise LeaseLost(f"The firing of {self} was decided by another.")
+            raise LeaseLost(f"The firing of {self} was decided by another worker.")
         self.decision, self.sentence, self.decided_at = decision, sentence, at

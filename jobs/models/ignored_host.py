@@ -28,10 +28,10 @@ class IgnoredHost(models.Model):
         """From now on, and what is open of it; how many that were. RequestError for no host, or one already ignored."""
         host = host.strip().lower()[:255]
         if not host:
-            raise RequestError("Name the host that is to be ignored.")
+            raise RequestError("Give the host to ignore.")
         _, is_new = cls.objects.get_or_create(host=host, defaults={"ignored_at": at, "ignored_by": by[:150]})
         if not is_new:
-            raise RequestError(f"{host} is ignored already.")
+            raise RequestError(f"{host} is already ignored.")
         facts = {"status": RequestStatus.IGNORED, "settled_at": at, "settled_by": by[:150]}
         return RequestRecord.objects.open().filter(host=host).update(**facts)
 

@@ -74,9 +74,9 @@ class Project(models.Model):
     def absence(self) -> str:
         """What of the project is not there, seen from this machine; "" when all is."""
         if not self.folder.is_dir():
-            return f"The folder {self.path} of {self.name} is not there: put it back, or change the project's path."
+            return f"The folder {self.path} of {self.name} does not exist: restore it, or change the project's path."
         if not os.access(self.interpreter, os.X_OK):
-            return f"The Python {self.interpreter} of {self.name} is not there: put it back, or name another one."
+            return f"The Python {self.interpreter} of {self.name} does not exist: restore it, or choose another one."
         return ""
 
     @property
@@ -97,7 +97,7 @@ class Project(models.Model):
         if not ({EVERY_PIPELINE, pipeline} & set(self.unread)):
             return ""
         why = next((each["sentence"] for each in self.trouble if each["severity"] == "error"), "")
-        return f"The project {self.name} cannot be read, so nothing of it can start. {why}".strip()
+        return f"The project {self.name} cannot be read, so none of its pipelines can start. {why}".strip()
 
     @property
     def snapshot(self) -> Snapshot | None:

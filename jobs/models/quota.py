@@ -188,9 +188,9 @@ def check_takes(takes: Any) -> None:
     known = set(Quota.objects.values_list("name", flat=True)) if takes else set()
     for name, requests in takes.items():
         if name not in known:
-            raise ValidationError(f"There is no quota “{name}”: make it on the page Quotas first.")
+            raise ValidationError(f"There is no quota “{name}”: create it on the page Quotas first.")
         if type(requests) is not int or requests < 1:
             raise ValidationError(f"{name}: write a whole number of requests, at least 1.")
         least = Window.objects.filter(quota__name=name, unit=REQUESTS, allowed__lt=requests).first()
         if least:
-            raise ValidationError(f"{name}: {requests:,} requests at once can never be had: it allows {least}.")
+            raise ValidationError(f"{name}: {requests:,} requests at once can never be granted: it allows {least}.")

@@ -105,7 +105,7 @@ class Replay(models.Model):
         """Write facts as the holder of this lease; LeaseLost when it is another's by now or was cancelled."""
         held = Replay.objects.filter(pk=self.pk, status=ReplayStatus.RUNNING, lease_token=token)
         if not held.update(**facts):
-            raise LeaseLost(f"The {self} is another worker's by now, or was cancelled.")
+            raise LeaseLost(f"The {self} now belongs to another worker, or was cancelled.")
 
     def cancel(self, *, at: datetime) -> None:
         """Send no more of it; IllegalMove when it has ended."""

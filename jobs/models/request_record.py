@@ -96,7 +96,7 @@ class RequestRecord(models.Model):
     def why_no_replay(self) -> str:
         """Why it cannot be sent again, as a sentence; "" when it can."""
         if self.is_signed:
-            return "It is signed for AWS at its time: run its node again instead."
+            return "It was signed for AWS when it was sent: run its node again instead."
         if not self.is_body_whole:
             return "Its body was too large, or a stream, and is not kept whole: run its node again instead."
         return ""
@@ -108,7 +108,7 @@ class RequestRecord(models.Model):
     def dismiss(self, *, at: datetime, by: str, why: str) -> None:
         """Take it out of the inbox; RequestError when it is not in it any more."""
         if not RequestRecord.objects.filter(pk=self.pk).dismiss(at=at, by=by, why=why):
-            raise RequestError("This request is not in the inbox any more: somebody was faster.")
+            raise RequestError("This request is no longer in the inbox: somebody else has dealt with it.")
         self.refresh_from_db(fields=["status", "settled_at", "settled_by", "settled_why"])
 
     def as_sent(self) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class Step(Moving):
         """Write facts as the holder of this lease; LeaseLost when it is another's by now."""
         held = Step.objects.filter(pk=self.pk, status=Status.RUNNING, lease_token=token)
         if not held.update(**(facts or {"lease_token": token})):
-            raise LeaseLost(f"The lease of {self} was given to another: this worker was silent for too long.")
+            raise LeaseLost(f"The lease of {self} was given to another worker: this one was silent for too long.")
 
     def end(self, status: Status, token: uuid.UUID | None, *, at: datetime, by: str, **facts: Any) -> None:
         """Move to an end; with a token only as its holder (LeaseLost otherwise)."""

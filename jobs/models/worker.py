@@ -90,5 +90,5 @@ class Worker(models.Model):
     def _want(self, *, at: datetime, by: str, **wish: Any) -> None:
         alive = Worker.objects.alive(at).filter(pk=self.pk)
         if not alive.update(wanted_at=at, wanted_by=by, **wish):
-            raise NotNow(f"The worker {self.name} is not alive, so it hears nothing.")
+            raise NotNow(f"The worker {self.name} is not alive, so it cannot be asked anything.")
         self.refresh_from_db()

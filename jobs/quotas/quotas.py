@@ -37,7 +37,7 @@ def locked(name: str) -> Quota:
     """The quota, for the rest of this transaction ours alone; QuotaRefusal when there is none of that name."""
     quota = Quota.objects.select_for_update().filter(name=name).first()
     if quota is None:
-        raise QuotaRefusal(f"There is no quota “{name[:80]}”: an admin makes it on the page Quotas.")
+        raise QuotaRefusal(f"There is no quota “{name[:80]}”: an admin can create it on the page Quotas.")
     return quota
 
 

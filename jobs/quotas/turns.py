@@ -60,7 +60,7 @@ def turn(quota: Quota, windows: Sequence[Window], asked: Amount, at: datetime, a
     """When `asked` can be had after those who are `ahead` in the line."""
     for window in windows:
         if asked.of(window.unit) > window.allowed:
-            reason = f"{asked} at once can never be had from the quota {quota}: it allows {window}. Ask for less."
+            reason = f"{asked} at once can never be granted by the quota {quota}: it allows {window}. Ask for less."
             return Turn(None, reason, is_never=True)
     if quota.is_paused(at) and quota.paused_until is None:
         return Turn(None, closure(quota, at))

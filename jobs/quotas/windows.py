@@ -53,7 +53,7 @@ def _seconds(count: str | None, period: str, line: str) -> int:
     size = next(size for size, word in PERIODS if word == period)
     seconds = int((count or "1")[:9]) * size
     if not 1 <= seconds <= LONGEST_SECONDS:
-        raise BadWindow(f"“{line[:100]}”: a window has between 1 second and 744 hours.")
+        raise BadWindow(f"“{line[:100]}”: a window lasts between 1 second and 744 hours.")
     return seconds
 
 

@@ -81,7 +81,7 @@ def _free(records: Iterable[RequestRecord]) -> list[RequestRecord]:
     under_way = set(Resend.objects.filter(replay__finished_at=None).values_list("record_id", flat=True))
     free = [record for record in records if record.is_open and not record.why_no_replay and record.pk not in under_way]
     if not free:
-        raise NotNow("None of these requests is open and can be sent again, or a replay of them is under way.")
+        raise NotNow("None of these requests is open and can be sent again, or they are already being replayed.")
     if len(free) > MOST:
         raise RequestError(f"A replay sends at most {MOST:,} requests: choose fewer.")
     return free

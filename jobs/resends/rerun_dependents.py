@@ -66,7 +66,7 @@ def _parts(run: Run, asked: set[str]) -> list[Part]:
     nodes = nodes_of(run.pipeline, snapshot, selection)
     start = asked & {node.name for node in nodes}
     if not start:
-        raise RequestError("No request of this run was replayed with success, or its answer was used already.")
+        raise RequestError("No request of this run was replayed successfully, or its answer has already been used.")
     reasons = dict.fromkeys(reach(start, children(nodes)), "Reads what the nodes before it make.")
     reasons |= dict.fromkeys(start, "Made the request that was replayed.")
     kept = snapshot.picture.persisted

@@ -82,7 +82,7 @@ def read(value: Any, handler: str) -> Answer:
         raise ProjectError(f"{handler} gave no answer: {ADVICE}.")
     parameters, reason = value.get("parameters") or {}, value.get("reason") or ""
     if not isinstance(parameters, dict) or not all(isinstance(name, str) for name in parameters):
-        raise ProjectError(f"{handler} gave parameters that are no group of names and values: {ADVICE}.")
+        raise ProjectError(f"{handler} gave parameters that are not a group of names and values: {ADVICE}.")
     return Answer(value["start"], parameters, str(reason)[:1000])
 
 
@@ -127,7 +127,7 @@ def ask_unheard(at: datetime, patience: timedelta) -> int:
 
 def _ask_again(firing: Firing, at: datetime, patience: timedelta) -> bool:
     if firing.tries >= MOST_TRIES:
-        sentence = f"{firing.tries} workers were lost while its handler was asked: it is given up."
+        sentence = f"{firing.tries} workers were lost while its handler ran: it is given up."
         return bool(
             Firing.objects.undecided(at)
             .filter(pk=firing.pk)

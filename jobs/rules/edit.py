@@ -73,7 +73,7 @@ def _meaning(rule: Rule, sources: Sequence[Pipeline]) -> dict[str, str]:
     elif rule.node and rule.wants == Wants.ALL:
         problems["wants"] = "A rule at a node's end waits for any of its sources, not for all."
     elif rule.node and rule.outcome == Occasion.PRODUCED:
-        problems["outcome"] = "Of a node it is known that it succeeded, failed or ended."
+        problems["outcome"] = "For a node, choose that it succeeds, fails or ends."
     elif rule.node and (unknown := _without_node(rule.node, sources)):
         problems["node"] = f"{unknown.name} has no node of this name."
     if rule.handler and not re.match(HANDLER, rule.handler):
@@ -81,9 +81,9 @@ def _meaning(rule: Rule, sources: Sequence[Pipeline]) -> dict[str, str]:
     if rule.max_iterations < 1:
         problems["max_iterations"] = "At least 1."
     if rule.max_per_hour < 0:
-        problems["max_per_hour"] = "0 for no limit, or how many."
+        problems["max_per_hour"] = "Write how many, or 0 for no limit."
     if _is_endless(rule, sources):
-        problems["condition"] = "These pipelines would start each other for ever: write a condition that ends it."
+        problems["condition"] = "These pipelines would start each other forever: write a condition that ends it."
     return problems
 
 
@@ -161,7 +161,7 @@ def save_rule(
 def switch_rule(rule: Rule, *, is_enabled: bool, at: datetime, by: User | None = None) -> None:
     """Turn it on or off; ends that come while it is off are written down."""
     if is_enabled and _is_endless(rule, rule.sources.all()):
-        raise BadRule({"condition": "With it, pipelines would start each other for ever: write a condition first."})
+        raise BadRule({"condition": "With it, pipelines would start each other forever: write a condition first."})
     Rule.objects.filter(pk=rule.pk).update(is_enabled=is_enabled, edited_at=at, edited_by=by)
     rule.is_enabled = is_enabled
 

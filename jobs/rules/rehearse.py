@@ -95,7 +95,7 @@ def _reason(rule: Rule, run: Run, holds: bool, problems: dict[str, str]) -> str:
     if not holds:
         return "The condition is false."
     if rule.handler:
-        return f"{rule.handler} would be asked; a trial does not ask it."
+        return f"{rule.handler} would be asked; a trial run does not ask it."
     if rule.wants == Wants.ALL:
         return "It would start when the other sources have ended like this, too."
     return "It would start."

@@ -35,7 +35,7 @@ def _hooks(nodes: list[SnapshotNode], snapshot: Snapshot) -> list[Bond]:
     if not reasons:
         return []
     more = f" and {len(reasons) - FEW_HOOKS} more" if len(reasons) > FEW_HOOKS else ""
-    said = f"Hooks count on one process for the whole run: {', '.join(reasons[:FEW_HOOKS])}{more}."
+    said = f"Hooks rely on one process for the whole run: {', '.join(reasons[:FEW_HOOKS])}{more}."
     return [Bond(names, said)]
 
 

@@ -56,7 +56,7 @@ def _called(rows: QuerySet[Pipeline], name: str, project: Project | None) -> lis
     if (found := list(own.filter(name=name))) or not slash:
         return found
     if prefix != project.name:
-        sentence = f"“{name}” names the project {prefix}, and here stands {project.name}: name one of them."
+        sentence = f"“{name}” names the project {prefix}, but the project given is {project.name}: choose one."
         raise BadParameters({"project": sentence})
     return list(own.filter(name=rest))
 
@@ -86,6 +86,6 @@ def _unknown(rows: QuerySet[Pipeline], name: str, project: Project | None) -> Pi
     nearest = nearest_of(pipeline, names)
     troubled = [each for each in ([named] if named else Project.objects.order_by("name")) if each.trouble]
     if named and troubled and not nearest:
-        raise ProjectError(f"Nothing of {named.name} that could be read is a pipeline “{pipeline}”. {named.errors[0]}")
+        raise ProjectError(f"Of {named.name}, no pipeline “{pipeline}” could be read. {named.errors[0]}")
     unread = [each.name for each in troubled if each.errors]
     raise UnknownPipeline(pipeline, nearest, project=named.name if named else "", unread=unread)

@@ -19,7 +19,7 @@ from jobs.structure.selection import ANYTHING, PREFIX, parents, selection_of
 from jobs.structure.values import same
 from kedro_console.wire import Group, Key, SnapshotNode, Value, bare
 
-UNFINISHED = "All nodes succeeded, but the run did not come to its end: the last ones bring it there."
+UNFINISHED = "All nodes succeeded, but the run did not reach its end: the last ones run again to get there."
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _changed(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot, asked: Gro
     paths = sorted((path for path in before.keys() | after.keys() if _differ(before, after, path)), key=written)
     taken = [path for path in paths if text_of(path[0]) in _taken_by_configuration(snapshot)]
     if taken:
-        return {node.name: f"The configuration takes {named(taken[0], new)}, which changed." for node in nodes}
+        return {node.name: f"The configuration uses {named(taken[0], new)}, which changed." for node in nodes}
     found = {node.name: next(_read(node, paths), None) for node in nodes}
     return {node: f"It reads {named(path, new)}, which changed." for node, path in found.items() if path}
 

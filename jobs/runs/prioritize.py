@@ -28,7 +28,7 @@ def prioritize(run: Run, priority: int, *, at: datetime, by: str) -> int:
         waiting = run.steps.filter(status=Status.QUEUED)
         steps = list(waiting)
         if not steps:
-            raise NotNow(f"No step of run #{run.pk} waits, so its priority changes nothing.")
+            raise NotNow(f"No step of run #{run.pk} is waiting, so its priority changes nothing.")
         ready = list(waiting.ready(at).values_list("pk", flat=True))
         waiting.update(priority=priority)
         waiting.filter(pk__in=ready).update(sent_at=at)

@@ -23,7 +23,7 @@ EARLIER: Final = 50
 """So many of the last successful runs are looked at."""
 FEW: Final = 3
 """So many of them are asked whether they still have a node's outputs, and for what has changed since."""
-FAR: Final = "The project's folder cannot be seen from here, so nobody can tell what changed."
+FAR: Final = "The project's folder cannot be seen from here, so changes cannot be detected."
 
 
 @dataclass
@@ -159,7 +159,7 @@ class _Search:
             *(f"Its input {name}" for name in inputs if name not in self._maker),
             *(f"The result of {self._maker[name]}, which it needs," for name in inputs if name in self._maker),
         ]
-        return f"{subjects[0] if subjects else 'It'} is another than in run #{number}."
+        return f"{subjects[0] if subjects else 'It'} is not the same as in run #{number}."
 
     def _versions(self, taken: dict[str, Run]) -> dict[str, str]:
         by_run = _by_run(taken)

@@ -35,7 +35,7 @@ CANCEL: Final = "cancel"
 TIME_LIMIT: Final = "time limit"
 INTERRUPT: Final = "KeyboardInterrupt"
 MAX_REASON: Final = 300
-SKIPPED: Final = "What it makes is there, and only missing outputs were asked for."
+SKIPPED: Final = "Its outputs exist, and only missing outputs were asked for."
 TO_WRITE: Final = ("seq", "log_seq", "revision", "begun_with", "other_code", "retry_of")
 """What `write` has to know of a run."""
 PLANNED: Final = ("content_key", "content", "taken_from", "reason")
@@ -166,7 +166,7 @@ class Collector:
         for position, name in enumerate(nodes):
             self._node(name).position = position
         self.graph_change = self._run_facts["graph_change"] = (
-            f"The pipeline has other nodes than when the project was read: {len(new)} new, {len(gone)} gone."
+            f"The pipeline's nodes are not those it had when the project was read: {len(new)} new, {len(gone)} gone."
         )
 
     def _on_nodes_skipped(self, event: wire.NodesSkipped) -> None:

@@ -105,7 +105,7 @@ def _crashed(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
         return Status.CRASHED, "The process hung before its first event, in every way of starting it.", False
     if left.signal:
         return Status.CRASHED, f"The process was ended by {_signal(left.signal)}{_where(seen)}{_last(seen)}.", True
-    sentence = f"The process ended itself with exit code {left.exit_code}{_where(seen)}{_last(seen)}."
+    sentence = f"The process exited with code {left.exit_code}{_where(seen)}{_last(seen)}."
     return Status.CRASHED, sentence, False
 
 

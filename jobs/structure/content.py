@@ -104,22 +104,22 @@ class _Reading:
 
     def _why_unknown(self, node: SnapshotNode) -> str:
         if self._taken:
-            return f"The configuration takes {self._taken[0]}, which this run gives."
+            return f"The configuration uses {self._taken[0]}, which this run sets."
         if node.bound == UNKNOWN or not set(node.files) <= self._picture.files.keys():
-            return "Nobody can tell whether its function is the same as before."
+            return "It is not known whether its function is the same as before."
         if not node.outputs:
             return "It has no outputs that could be reused."
         used = (self._datasets.get(name) for name in (*node.inputs, *node.outputs))
         if any(row is not None and row.entry == UNKNOWN for row in used):
-            return "Nobody can tell whether its datasets are the same as before."
+            return "It is not known whether its datasets are the same as before."
         return next(filter(None, map(self._why_unknown_input, node.inputs)), "")
 
     def _why_unknown_input(self, name: str) -> str:
         if is_parameter(name) or self._given(name):
             return ""
         if bare(name) in self._made:
-            return f"Nobody can tell whether its input {bare(name)} will be the same as before."
-        return f"Nobody can tell from here whether its input {bare(name)} is the same as before."
+            return f"It is not known whether its input {bare(name)} will be the same as before."
+        return f"It is not known here whether its input {bare(name)} is the same as before."
 
     def _given(self, name: str) -> str:
         """What stands for the content of this input; empty when nobody can tell."""

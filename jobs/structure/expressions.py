@@ -63,7 +63,7 @@ class Arithmetic(functions.Functions):
     def _type_check_single(self, current: Any, types: list[str], function_name: str) -> None:
         super()._type_check_single(current, types, function_name)
         if "number" in types and isinstance(current, float) and not math.isfinite(current):
-            raise BadExpression(f"{function_name}() was given {current}, which is no finite number.")
+            raise BadExpression(f"{function_name}() was given {current}, which is not a finite number.")
 
 
 def parse(text: str) -> dict[str, Any]:

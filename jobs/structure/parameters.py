@@ -107,7 +107,7 @@ def _unsafe(whole: dict[Key, Value]) -> Iterator[tuple[Path, str]]:
             if "${" in text:
                 yield path, "“${…}” is configuration, not a value: give the value itself."
             if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-                yield path, "Holds a character that is not text."
+                yield path, "Contains a character that is not valid text."
         if isinstance(value, str) and HIDDEN in value and hidden(value) == value and is_secret(path, value):
             yield path, f"“{HIDDEN}” only stands for the secret: give the value itself, or leave it out."
 
@@ -168,7 +168,7 @@ def _against_schema(path: Path, value: Value, schema: dict[str, Json]) -> Iterat
     for error in Draft202012Validator(schema).iter_errors(plain(value, has_endless=True)):
         place = (*path, *error.absolute_path)
         if is_secret(place, error.instance):
-            yield place, f"Is not as its type asks for ({error.validator})."
+            yield place, f"Does not match its type ({error.validator})."
         else:
             yield place, f"{error.message[:300]}."
     for inner, number in leaves(value):

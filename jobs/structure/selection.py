@@ -98,7 +98,7 @@ def choose(pipeline: SnapshotPipeline, selection: Selection, *, kedro: str = "")
         raise EmptyPipeline(pipeline.name)
     if not chosen:
         asked_for = [name for name in OF_NODES if getattr(selection, name)]
-        raise BadParameters({asked_for[0]: f"No node is left by this choice of {' and '.join(asked_for)}."})
+        raise BadParameters({asked_for[0]: f"No node matches this choice of {' and '.join(asked_for)}."})
     return [node for node in pipeline.nodes if node.name in chosen]
 
 
@@ -208,7 +208,9 @@ def check_versions(picture: ProjectSnapshot, asked: dict[str, str]) -> None:
             sentence = f"The project has no dataset “{name}”.{meant(name, known)}"
             raise BadParameters({"load_versions": sentence})
         if not version.strip() or version in (".", "..") or set(version) & set("/\\"):
-            raise BadParameters({"load_versions": f"“{version}” is no version of {name}: it is the name of a folder."})
+            raise BadParameters(
+                {"load_versions": f"“{version}” is not a version of {name}: versions are folder names."}
+            )
 
 
 # ---- what a row or a person wrote

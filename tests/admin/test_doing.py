@@ -229,7 +229,7 @@ def test_a_project_that_cannot_be_is_told_on_its_field(
 def test_one_folder_is_one_project(admin_page: Client, folder: Path) -> None:
     make_project("first", folder)
     answer = admin_page.post(reverse("admin:jobs_project_add"), project_form(folder))
-    assert answer.context["adminform"].form.errors["path"] == ["The project first already lies there."]
+    assert answer.context["adminform"].form.errors["path"] == ["The project first is already there."]
 
 
 def test_one_folder_may_be_two_projects_with_two_kedro_environments(admin_page: Client, folder: Path) -> None:
@@ -282,11 +282,11 @@ def test_problems_of_a_project_stand_on_its_page(admin_page: Client) -> None:
 
 def test_check_now_says_what_is_wrong(admin_page: Client) -> None:
     project = make_project(folder="/nowhere/at/all")
-    assert "folder /nowhere/at/all is not there" in act(admin_page, "project", "check_projects", project)
+    assert "folder /nowhere/at/all does not exist" in act(admin_page, "project", "check_projects", project)
     address = reverse("admin:jobs_project_check_now", args=[project.pk])
     assert "Read this project again?" in admin_page.get(address).content.decode()
     page = admin_page.post(address, {"_form_submitted": "on"}, follow=True).content.decode()
-    assert "folder /nowhere/at/all is not there" in page
+    assert "folder /nowhere/at/all does not exist" in page
 
 
 def test_a_variable_is_what_follows_the_first_equals_sign() -> None:

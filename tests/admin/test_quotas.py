@@ -57,7 +57,7 @@ def test_what_a_pipeline_takes_is_checked_in_its_form(admin_page: Client) -> Non
     given = {**form, "default_parameters": "{}", "retry_exceptions": "[]", "retry_nodes": "[]"}
     for takes, sentence in (
         ('{"mail": 1}', "There is no quota “mail”"),
-        ('{"chat": 2}', "can never be had"),
+        ('{"chat": 2}', "can never be granted"),
         ("[1]", "Write an object"),
     ):
         assert sentence in admin_page.post(address, {**given, "takes": takes}).content.decode()

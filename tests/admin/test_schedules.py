@@ -186,7 +186,7 @@ def test_run_now_starts_a_run_beside_the_schedule(admin_page: Client, boss: User
 
 def test_run_now_of_a_schedule_without_a_pipeline_says_so(admin_page: Client) -> None:
     schedule = make_schedule(make_run(), kwargs="{}")
-    assert "mornings was not started: it starts no pipeline that we know." in act(admin_page, "run_now", schedule)
+    assert "mornings was not started: it starts no known pipeline." in act(admin_page, "run_now", schedule)
 
 
 def test_an_operator_pauses_and_starts_but_does_not_edit(as_role: Callable[[str], Client]) -> None:

@@ -52,9 +52,9 @@ def test_name_and_environment_are_taken(manage, folder: Path) -> None:
 def test_a_known_project_says_what_was_changed(manage, folder: Path) -> None:
     add(manage, folder, "--name", "sales", "--env", "prod")
     said = manage("project", "add", str(folder))
-    assert said.out.startswith("sales is known already; nothing of it was changed.\n")
+    assert said.out.startswith("sales is already known; nothing of it was changed.\n")
     said = manage("project", "add", str(folder), "--env", "test")
-    assert said.out.startswith("sales is known already; Kedro environment: prod → test.\n")
+    assert said.out.startswith("sales is already known; Kedro environment: prod → test.\n")
     assert Project.objects.get().interpreter == str(folder / "python")
 
 

@@ -66,7 +66,7 @@ def test_tables_in_use_are_tried_again() -> None:
 
     said: list[str] = []
     assert turn.in_turn(work, said.append) == "done"
-    assert said == ["The database is in use or away, trying again: canceling statement due to lock timeout"]
+    assert said == ["The database is in use or unavailable, trying again: canceling statement due to lock timeout"]
 
 
 def test_of_several_that_prepare_at_once_one_makes_the_administrator() -> None:

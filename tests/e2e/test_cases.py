@@ -49,7 +49,7 @@ def demo(transactional_db: None, tmp_path: Path, api: Any) -> Project:
     copy = tmp_path / "demo"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("data", "__pycache__", ".viz", ".mypy_cache"))
     project = add_project(copy, at=clock.now(), environment={"DEMO_API_URL": api.url})
-    assert propose(project, at=clock.now()) == ["demo proposed 17 quotas, queues, settings and rules: they are there."]
+    assert propose(project, at=clock.now()) == ["demo proposed 17 quotas, queues, settings and rules: now applied."]
     Window.objects.update(seconds=SECONDS)
     Window.objects.filter(quota__name="internal", unit="requests").update(allowed=3)
     Window.objects.filter(quota__name="internal", unit="rows").update(allowed=30)

@@ -74,7 +74,7 @@ def test_what_was_skipped_says_so_and_counts_as_done(worker: object, template: P
     rows = {row.name: row for row in run.node_runs.all()}
     skipped = [name for name, row in rows.items() if row.status == NodeStatus.REUSED]
     assert sorted(skipped) == ["ab.deck", "fetch", "show"]
-    assert rows["fetch"].reason == "What it makes is there, and only missing outputs were asked for."
+    assert rows["fetch"].reason == "Its outputs exist, and only missing outputs were asked for."
     assert (run.nodes_done, run.nodes_total) == (6, 6)
     again = ended(retry(run, at=clock.now()))
     assert again.selection == {"only_missing_outputs": True}

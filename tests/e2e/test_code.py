@@ -215,7 +215,7 @@ def test_a_pipeline_with_other_nodes_at_each_load_runs_with_its_own(
     assert (run.nodes_done, run.nodes_total) == (COUNT + 1, COUNT + 1)
     assert set(run.node_runs.values_list("status", flat=True)) == {NodeStatus.SUCCEEDED}
     assert run.graph_change == (
-        f"The pipeline has other nodes than when the project was read: {COUNT} new, {COUNT} gone."
+        f"The pipeline's nodes are not those it had when the project was read: {COUNT} new, {COUNT} gone."
     )
     assert [result["value"] for result in run.results.values()] == [COUNT]
     if runner == "distributed":

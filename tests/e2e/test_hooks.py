@@ -87,7 +87,7 @@ def test_a_hook_that_collects_over_nodes_writes_what_kedro_run_writes(worker: ob
     run = ended(begin(project))
     assert (run.status, run.steps.count()) == (Status.SUCCEEDED, 1)
     assert (folder / "data/diary.json").read_text() == (plain / "data/diary.json").read_text()
-    assert run.plan_reason.startswith("1 step instead of 4. Hooks count on one process for the whole run: ")
+    assert run.plan_reason.startswith("1 step instead of 4. Hooks rely on one process for the whole run: ")
     assert "Diary.after_node_run keeps something from node to node" in run.plan_reason
     divided = ended(begin(project, hooks_are_safe=True))
     assert (divided.status, divided.steps.count(), divided.plan_reason) == (Status.SUCCEEDED, 4, "")

@@ -52,8 +52,8 @@ def test_a_changed_parameter_runs_what_reads_it_and_what_was_written_over(worker
     moon = run_it(toy, word="moon")
     sun = run_it(toy, word="sun")
     assert executed(sun) == ["says", "third", "both"]
-    assert reasons(sun)["says"] == f"Its parameter word is another than in run #{moon.pk}."
-    assert reasons(sun)["third"] == f"The result of says, which it needs, is another than in run #{moon.pk}."
+    assert reasons(sun)["says"] == f"Its parameter word is not the same as in run #{moon.pk}."
+    assert reasons(sun)["third"] == f"The result of says, which it needs, is not the same as in run #{moon.pk}."
     assert sun.results["out"]["value"]["says"] == "sun"
     again = run_it(toy, word="moon")  # in memory and by version all is still there, the file is that of the sun
     assert executed(again) == ["third", "both"]
@@ -68,12 +68,12 @@ def test_changed_inputs_code_and_configuration_are_noticed_at_once(worker: objec
     write(toy.folder / "data" / "source.json", '{"from": "there"}')
     second = run_it(toy)
     assert (executed(second), second.results["out"]["value"]["from"]) == (ALL, "there")
-    assert reasons(second)["opens"] == f"Its input source is another than in run #{first.pk}."
+    assert reasons(second)["opens"] == f"Its input source is not the same as in run #{first.pk}."
     opening = toy.folder / "src" / "toy" / "opening.py"
     write(opening, opening.read_text().replace('source["from"]', 'source["from"].upper()'))
     third = run_it(toy)
     assert (executed(third), third.results["out"]["value"]["from"]) == (ALL, "THERE")
-    assert reasons(third)["opens"] == f"Its code is another than in run #{second.pk}."
+    assert reasons(third)["opens"] == f"Its code is not the same as in run #{second.pk}."
     parameters = toy.folder / "conf" / "base" / "parameters.yml"
     write(parameters, parameters.read_text().replace("word: hello", "word: goodbye"))
     fourth = run_it(toy)

@@ -100,7 +100,7 @@ def test_a_handler_that_takes_too_long_is_ended(toy: Project, monkeypatch: pytes
     firing.refresh_from_db()
     assert (firing.decision, firing.sentence) == (
         Decision.FAILED,
-        "toy.nodes:decides_late took longer than it may and was ended.",
+        "toy.nodes:decides_late exceeded its time limit and was stopped.",
     )
 
 

@@ -35,12 +35,12 @@ def test_what_is_open_of_an_ignored_host_leaves_the_inbox_and_comes_back() -> No
 
 def test_a_host_is_ignored_once_and_heeded_once() -> None:
     IgnoredHost.ignore(HOST.upper(), at=clock.now(), by="ada")
-    with pytest.raises(RequestError, match="ignored already"):
+    with pytest.raises(RequestError, match="already ignored"):
         IgnoredHost.ignore(HOST, at=clock.now(), by="bob")
     IgnoredHost.heed(HOST)
     with pytest.raises(RequestError, match="is not ignored"):
         IgnoredHost.heed(HOST)
-    with pytest.raises(RequestError, match="Name the host"):
+    with pytest.raises(RequestError, match="Give the host"):
         IgnoredHost.ignore(" ", at=clock.now(), by="bob")
 
 

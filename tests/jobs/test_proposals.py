@@ -43,7 +43,7 @@ def proposed(project: Project, text: str) -> list[str]:
 
 
 def test_all_that_is_proposed_is_there_after_the_first_time(project: Project) -> None:
-    assert proposed(project, ALL) == ["shop proposed 4 quotas, queues, settings and rules: they are there."]
+    assert proposed(project, ALL) == ["shop proposed 4 quotas, queues, settings and rules: now applied."]
     quota = Quota.objects.get(name="chat")
     assert [str(window) for window in quota.windows.all()] == ["1 request per minute", "1,000 rows per day in UTC"]
     assert BatchQueue.objects.get(name="words").max_attempts == 5
@@ -100,7 +100,7 @@ def test_what_is_proposed_later_is_added(project: Project) -> None:
         ("rules: {x: {when: report, start: report}}", "say when: [pipelines]"),
         ("rules: {x: {when: [report], start: report, outcome: often}}", "not a valid choice"),
         ("rules: {x: {when: [report], start: report, condition: 'a ='}}", "Unknown token '='"),
-        ("rules: {x: {when: [report], start: report}}", "for ever"),
+        ("rules: {x: {when: [report], start: report}}", "forever"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence_and_changes_nothing(project: Project, text: str, sentence: str) -> None:

@@ -76,7 +76,7 @@ def test_a_project_that_is_not_there_is_no_good_one(shop: Project, gone: str) ->
     Project.objects.update(**{gone: "/nowhere/at/all"})
     is_ok, sentence, mend = found("project shop")
     assert not is_ok
-    assert "/nowhere/at/all" in sentence and "is not there" in sentence
+    assert "/nowhere/at/all" in sentence and "does not exist" in sentence
     assert mend == "python manage.py project check shop"
 
 
@@ -224,7 +224,7 @@ def test_a_pipeline_whose_quota_can_never_be_had_is_found() -> None:
     make_quota()
     pipeline = make_pipeline(takes={"chat": 2})
     wrong = [finding for finding in examine(clock.now()) if finding.subject == f"quotas of {pipeline.name}"]
-    assert "2 requests at once can never be had" in wrong[0].sentence
+    assert "2 requests at once can never be granted" in wrong[0].sentence
     Pipeline.objects.update(takes={"chat": 1})
     assert not [finding for finding in examine(clock.now()) if finding.subject.startswith("quotas of")]
 
@@ -331,7 +331,7 @@ class TestHomeSaysAllIsWellOnlyWhenNothingWaitsForNobody:
         assert "Everything that runs need is there." in home_page()
         cache.clear()
         Pipeline.objects.update(is_registered=False)
-        assert "The schedule “nightly” starts a pipeline that is gone." in home_page()
+        assert "The schedule “nightly” starts a pipeline that no longer exists." in home_page()
 
     def test_amber_when_runs_wait_for_a_quota_that_somebody_paused(self) -> None:
         all_is_there()

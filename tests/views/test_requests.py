@@ -48,7 +48,7 @@ def test_the_inbox_groups_by_host_and_reason_with_the_number_in_the_question() -
 
 
 def test_an_empty_inbox_says_what_lands_there() -> None:
-    assert "also when the node swallowed the error" in page(reverse("requests"))
+    assert "even if the node swallowed the error" in page(reverse("requests"))
 
 
 def test_a_group_is_a_list_that_pages_by_key() -> None:
@@ -169,7 +169,7 @@ def test_a_replay_that_got_answers_leads_to_the_run_that_uses_them() -> None:
     new = turn.followed_by
     assert new is not None and answer["Location"] == new.get_absolute_url()
     assert (new.retry_of, new.cause, new.nodes) == (run, "retry", ["process", "write"])
-    assert "answer was used already" in page(address)
+    assert "answer has already been used" in page(address)
 
 
 def test_what_is_kept_nowhere_is_made_again() -> None:
@@ -192,6 +192,6 @@ def test_a_host_is_ignored_and_heeded_again() -> None:
     assert "api.example.com is ignored; 1 open request left the inbox." in ignored
     assert "Ignored hosts" in ignored and not RequestRecord.objects.open().exists()
     again = client.post(reverse("requests_ignore"), {"host": record.host}, follow=True).content.decode()
-    assert "is ignored already" in again
+    assert "is already ignored" in again
     heeded = client.post(reverse("requests_heed"), {"host": record.host}, follow=True).content.decode()
     assert "heeded again; 1 request is open" in heeded and "Ignored hosts" not in heeded

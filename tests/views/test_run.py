@@ -287,7 +287,7 @@ def test_an_operator_lets_a_waiting_run_go_first() -> None:
     client = logged_in("operator")
     assert f'action="/runs/{run.pk}/priority/"' in client.get(page_of(run)).content.decode()
     said = client.post(f"/runs/{run.pk}/priority/", {"priority": "0"}, follow=True).content.decode()
-    assert f"What waits of run #{run.pk} has priority 0 now." in said
+    assert f"What is waiting in run #{run.pk} now has priority 0." in said
     assert run.steps.get().priority == 0
     for wrong in ("", "10", "-1", "x", "²"):
         said = client.post(f"/runs/{run.pk}/priority/", {"priority": wrong}, follow=True).content.decode()

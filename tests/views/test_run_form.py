@@ -121,7 +121,7 @@ def test_chosen_nodes_alone_are_run(pipeline: Pipeline) -> None:
 def test_a_choice_that_leaves_no_node_is_refused(pipeline: Pipeline) -> None:
     response = post(pipeline, from_nodes="write", to_nodes="fetch")
     assert response.status_code == 200
-    assert "No node is left by this choice" in response.content.decode()
+    assert "No node matches this choice" in response.content.decode()
 
 
 @pytest.mark.parametrize(

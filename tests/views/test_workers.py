@@ -87,7 +87,7 @@ def test_a_silent_worker_is_not_asked_anything() -> None:
     worker = a_worker(clock.now() - timedelta(minutes=5))
     client = logged_in("operator")
     assert "Drain" not in client.get("/workers/").content.decode()
-    assert "hears nothing" in client.post(f"/workers/{worker.pk}/pause/", follow=True).content.decode()
+    assert "cannot be asked" in client.post(f"/workers/{worker.pk}/pause/", follow=True).content.decode()
 
 
 @pytest.mark.parametrize("path", ["pause", "resume", "drain", "slots"])

@@ -25,13 +25,13 @@ class Command(BaseCommand):
         add = verbs.add_parser("add", help="Register a project and read it.")
         add.add_argument("path", help="The folder that holds its pyproject.toml.")
         add.add_argument("--name", default="", help="Default: the folder's name. A known name is that project.")
-        add.add_argument("--python", metavar="INTERPRETER", help="Default: its own .venv, else ours.")
+        add.add_argument("--python", metavar="INTERPRETER", help="Default: its own .venv, else the console's Python.")
         add.add_argument("--env", metavar="KEDRO_ENV", help="Default: the project's own.")
-        add.add_argument("--move", action="store_true", help="The project of this name lies here now.")
-        check = verbs.add_parser("check", help="Read projects again and name what stands in their way.")
+        add.add_argument("--move", action="store_true", help="The project of this name is here now.")
+        check = verbs.add_parser("check", help="Read projects again and report their problems.")
         check.add_argument("name", nargs="?", default="", help="Default: all projects.")
         verbs.add_parser("list", help="Show all projects and their pipelines.")
-        remove = verbs.add_parser("remove", help="Forget a project; its files are not touched.")
+        remove = verbs.add_parser("remove", help="Remove a project; its files are not touched.")
         remove.add_argument("name")
         remove.add_argument("--with-history", action="store_true", help="Also its runs, their logs and artifacts.")
 
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         with transaction.atomic():
             runs.delete()
             project.delete()
-        self.stdout.write(f"{project.name} and {count} runs are removed; its files are as they were.")
+        self.stdout.write(f"{project.name} and {count} runs are removed; its files are untouched.")
 
     def _find(self, name: str) -> Project:
         found = Project.objects.filter(name=name).first()
@@ -124,4 +124,4 @@ def _changes(project: Project, before: dict[str, str]) -> str:
     """What adding a project that was known has changed."""
     now = _given(project)
     changed = [f"{name}: {before[name]} → {now[name]}" for name in now if now[name] != before[name]]
-    return f"{project.name} is known already; {', '.join(changed) or 'nothing of it was changed'}."
+    return f"{project.name} is already known; {', '.join(changed) or 'nothing of it was changed'}."

@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("pipeline", nargs="?", default="", help="A name, also as project/pipeline.")
-        parser.add_argument("--resume", type=int, metavar="NUMBER", help="Go on where this run ended, instead.")
+        parser.add_argument("--resume", type=int, metavar="NUMBER", help="Continue where this run ended, instead.")
         parser.add_argument("--project", default="")
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=PARAM)
         parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
@@ -128,7 +128,7 @@ class Command(BaseCommand):
 
 def _start(options: dict[str, Any]) -> Run:
     if (options["resume"] is None) == (not options["pipeline"]):
-        raise RequestError("Name a pipeline to run, or with --resume NUMBER a run to go on with.")
+        raise RequestError("Name a pipeline to run, or with --resume NUMBER a run to continue.")
     return _launch(options) if options["pipeline"] else _resume(options)
 
 

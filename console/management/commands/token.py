@@ -26,18 +26,18 @@ def _days(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Make, list and revoke tokens for the REST API."
+    help = "Create, list and revoke tokens for the REST API."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        create = verbs.add_parser("create", help="Make a token and print it, once.")
+        create = verbs.add_parser("create", help="Create a token and print it, once.")
         create.add_argument("user")
         create.add_argument("--role", choices=Role.values, default=Role.VIEWER.value, help="Default: viewer.")
         create.add_argument("--days", type=_days, default=90, help="How long it can be used; default: 90.")
         create.add_argument("--name", default="", help="What it is for, shown in lists.")
         verbs.add_parser("list", help="Show all tokens by their keys.")
-        revoke = verbs.add_parser("revoke", help="Make a token useless at once.")
+        revoke = verbs.add_parser("revoke", help="Revoke a token at once.")
         revoke.add_argument("key", help="The first characters of it, as `token list` shows them.")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -80,7 +80,7 @@ class Command(BaseCommand):
         orphans = processes.left_behind(ENV.var)
         if not orphans:
             return
-        self.stdout.write(f"An earlier start left {len(orphans)} processes behind; they are ended first.")
+        self.stdout.write(f"An earlier start left {len(orphans)} processes behind; they are stopped first.")
         servers = [process for process in orphans if process.name in ("valkey-server", "redis-server")]
         processes.end([p for p in orphans if p not in servers], patience_seconds=ORPHAN_SECONDS)
         processes.end(servers, patience_seconds=ORPHAN_SECONDS)

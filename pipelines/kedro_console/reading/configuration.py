@@ -171,7 +171,7 @@ class _Reader:
     def _name_runtime_parameter(self, name: str) -> None:
         self._problems.warning(
             f"parameter:{name}",
-            f"The configuration takes the runtime parameter '{name}', which has no default: give it with every run, "
+            f"The configuration uses the runtime parameter '{name}', which has no default: give it with every run, "
             f"or write a default as in ${{runtime_params:{name}, value}}.",
         )
 

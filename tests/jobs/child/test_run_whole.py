@@ -68,7 +68,7 @@ def test_the_nodes_of_the_process_take_the_place_of_the_planned_ones() -> None:
     assert rows == {"new": NodeStatus.SUCCEEDED, kept: NodeStatus.WAITING}
     assert (run.nodes_done, run.nodes_total) == (1, 2) and "total" in collector.outputs
     assert run.graph_change == (
-        f"The pipeline has other nodes than when the project was read: 1 new, {len(planned) - 1} gone."
+        f"The pipeline's nodes are not those it had when the project was read: 1 new, {len(planned) - 1} gone."
     )
 
 

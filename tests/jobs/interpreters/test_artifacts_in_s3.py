@@ -188,7 +188,7 @@ def test_waits_grow_and_end(settings: Any, tmp_path: Path) -> None:
     assert "Could not connect" in upload.error
 
 
-@pytest.mark.parametrize(("store", "words"), [(Refuses, "403"), (Swallows, "does not have it")])
+@pytest.mark.parametrize(("store", "words"), [(Refuses, "403"), (Swallows, "but it does not")])
 def test_what_a_store_refuses_or_swallows_stays_and_is_served_from_where_it_lies(
     answering: Any, tmp_path: Path, store: type[BaseHTTPRequestHandler], words: str
 ) -> None:

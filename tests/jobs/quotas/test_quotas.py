@@ -163,7 +163,7 @@ def test_every_window_holds(step: Step) -> None:
 
 def test_more_at_once_than_a_window_holds_is_refused_with_a_sentence(step: Step) -> None:
     make_quota(windows="10 requests per minute")
-    with pytest.raises(QuotaRefusal, match=r"11 requests at once can never be had.*10 requests per minute"):
+    with pytest.raises(QuotaRefusal, match=r"11 requests at once can never be granted.*10 requests per minute"):
         ask(step, 0, requests=11)
 
 

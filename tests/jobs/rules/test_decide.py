@@ -79,7 +79,7 @@ def test_a_handler_that_no_worker_survives_is_given_up() -> None:
     firing.refresh_from_db()
     assert (firing.decision, firing.sentence) == (
         Decision.FAILED,
-        "3 workers were lost while its handler was asked: it is given up.",
+        "3 workers were lost while its handler ran: it is given up.",
     )
 
 

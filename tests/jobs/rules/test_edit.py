@@ -54,7 +54,7 @@ def test_who_wrote_it_is_kept() -> None:
         ("node", {"node": "fetch"}, "Only a side job may start at a node's end"),
         ("node", {"node": "nothing", "is_side_job": True}, "a has no node of this name."),
         ("wants", {"node": "fetch", "is_side_job": True, "wants": Wants.ALL}, "waits for any of its sources"),
-        ("outcome", {"node": "fetch", "is_side_job": True, "outcome": Occasion.PRODUCED}, "Of a node it is known"),
+        ("outcome", {"node": "fetch", "is_side_job": True, "outcome": Occasion.PRODUCED}, "For a node, choose"),
         ("max_iterations", {"max_iterations": 0}, "At least 1."),
     ],
 )

@@ -111,7 +111,7 @@ def test_an_unknown_node_is_named_with_its_neighbours() -> None:
         make_run(selection=Selection(nodes=["proces"]))
     with pytest.raises(BadParameters, match=r"no tag “oi” in this pipeline. Known here: io"):
         make_run(selection=Selection(tags=["oi"]))
-    with pytest.raises(BadParameters, match="No node is left by this choice of nodes and tags"):
+    with pytest.raises(BadParameters, match="No node matches this choice of nodes and tags"):
         make_run(selection=Selection(nodes=["process"], tags=["io"]))
 
 

@@ -106,7 +106,7 @@ def test_nodes_that_read_a_changed_parameter_and_all_below_run_again() -> None:
 def test_a_parameter_that_the_configuration_takes_may_reach_every_node() -> None:
     old = failed_at("write")
     newer_snapshot(old, runtime_parameters=["dry"])
-    assert columns(old, {"dry": True})["fetch"] == "The configuration takes dry, which changed."
+    assert columns(old, {"dry": True})["fetch"] == "The configuration uses dry, which changed."
 
 
 def test_changed_code_and_changed_defaults_of_the_project_run_again() -> None:

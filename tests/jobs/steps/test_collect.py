@@ -237,7 +237,7 @@ FAILED = wire.RunFailed(NOW, 1.0, "fetch", wire.Failure("app.ShelfError", "empty
         ([wire.RunFinished(NOW, 1), exited()], Ending(), "succeeded", ""),
         ([wire.RunFinished(NOW, 1), exited()], Ending(is_stop_asked=True), "succeeded", ""),
         ([FAILED, exited(exit_code=1)], Ending(), "failed", "Node fetch: ShelfError: empty shelf"),
-        ([exited(exit_code=3)], Ending(), "crashed", "The process ended itself with exit code 3 while fetch ran."),
+        ([exited(exit_code=3)], Ending(), "crashed", "The process exited with code 3 while fetch ran."),
         ([exited(exit_code=None, signal=11)], Ending(), "crashed", "ended by SIGSEGV (signal 11) while fetch ran"),
         (
             [exited(exit_code=None, signal=9, peak_memory_bytes=3_100_000_000, memory_limit_bytes=3_000_000_000)],

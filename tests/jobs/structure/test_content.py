@@ -125,23 +125,25 @@ def test_nothing_is_taken_where_the_pipeline_does_not_say_so(shop: Pipeline) -> 
 def test_each_change_is_told_where_it_reaches(shop: Pipeline) -> None:
     first = run_of(shop)
     assert rerun(shop) == {}
-    assert rerun(shop, api_url="http://other") == {"show": f"Its parameter api_url is another than in run #{first.pk}."}
+    assert rerun(shop, api_url="http://other") == {
+        "show": f"Its parameter api_url is not the same as in run #{first.pk}."
+    }
     found = rerun(shop, options={"top": 3})
     assert list(found) == ["load", "clean", "save", "show"]
-    assert found["load"] == f"Its parameter options.top is another than in run #{first.pk}."
-    assert found["clean"] == f"The result of load, which it needs, is another than in run #{first.pk}."
+    assert found["load"] == f"Its parameter options.top is not the same as in run #{first.pk}."
+    assert found["clean"] == f"The result of load, which it needs, is not the same as in run #{first.pk}."
     assert rerun(shop, options={"kind": "line"}) == {}
     (shop.project.folder / "data/in.csv").write_text("a,b,c")
-    assert rerun(shop)["load"] == f"Its input source is another than in run #{first.pk}."
+    assert rerun(shop)["load"] == f"Its input source is not the same as in run #{first.pk}."
 
 
 @pytest.mark.parametrize(
     ("graph", "changes", "sentence"),
     [
-        (nodes(bound="other"), {}, "Its code is another than in run"),
-        (nodes(), {"versions": {"pandas": "3"}}, "The project's Python or a package is another than in run"),
-        (nodes(bound="?"), {}, "Nobody can tell whether its function is the same as before."),
-        (nodes(files=["src/gone.py"]), {}, "Nobody can tell whether its function is the same as before."),
+        (nodes(bound="other"), {}, "Its code is not the same as in run"),
+        (nodes(), {"versions": {"pandas": "3"}}, "The project's Python or a package is not the same as in run"),
+        (nodes(bound="?"), {}, "It is not known whether its function is the same as before."),
+        (nodes(files=["src/gone.py"]), {}, "It is not known whether its function is the same as before."),
     ],
 )
 def test_another_picture_of_the_project_is_another_content(
@@ -156,7 +158,7 @@ def test_a_parameter_that_the_configuration_takes_is_never_compared(shop: Pipeli
     run_of(shop)
     take_picture(shop.project, runtime_parameters=["dry"])
     assert rerun(shop) == {}
-    assert rerun(shop, dry=True)["load"] == "The configuration takes dry, which this run gives."
+    assert rerun(shop, dry=True)["load"] == "The configuration uses dry, which this run sets."
 
 
 def test_what_lies_elsewhere_cannot_be_compared_nor_what_has_no_outputs(shop: Pipeline) -> None:
@@ -164,7 +166,7 @@ def test_what_lies_elsewhere_cannot_be_compared_nor_what_has_no_outputs(shop: Pi
              node("tell", ["params:api_url"], [], **CODE)]  # fmt: skip
     take_picture(shop.project, graph)
     assert rerun(shop) == {
-        "load": "Nobody can tell from here whether its input table is the same as before.",
+        "load": "It is not known here whether its input table is the same as before.",
         "send": "It has no outputs that could be reused.",
         "tell": "It has no outputs that could be reused.",
     }

@@ -121,7 +121,7 @@ class Limits:
         window.forget(request.arrived - limit.seconds)
         rows = request.rows()
         if limit.rows and rows > limit.rows:
-            raise _wrong(f"{rows} rows at once can never be had: {limit.rows} are allowed in {limit.seconds:g} s.")
+            raise _wrong(f"{rows} rows at once can never be granted: {limit.rows} are allowed in {limit.seconds:g} s.")
         if wait := _wait(limit, window, request.arrived, rows):
             raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, _sentence(limit), {"Retry-After": str(math.ceil(wait))})
         window.admitted.append((request.arrived, rows))
