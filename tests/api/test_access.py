@@ -119,7 +119,7 @@ def test_an_expired_a_revoked_and_a_left_token_are_refused() -> None:
     type(user).objects.filter(username="gone").update(is_active=False)
     assert [get(client, "/jobs").status_code for client in (first, second, third)] == [401, 401, 401]
     assert "expired" in get(first, "/jobs").json()["detail"]
-    assert "not active" in get(third, "/jobs").json()["detail"]
+    assert "no longer active" in get(third, "/jobs").json()["detail"]
 
 
 def test_a_token_may_never_do_more_than_its_user(caller) -> None:

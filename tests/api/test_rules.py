@@ -59,7 +59,7 @@ def test_a_rule_is_written_read_changed_and_deleted(admin) -> None:
         ({"sources": ["nothing"]}, "sources", "There is no pipeline “nothing”."),
         ({"target": "x/b"}, "target", "There is no project “x”"),
         ({"sources": []}, "sources", ""),
-        ({"sources": ["b"]}, "condition", "for ever"),
+        ({"sources": ["b"]}, "condition", "forever"),
         ({"wants": "some"}, "wants", ""),
         ({"handler": "os.system"}, "handler", ""),
         ({"name": ""}, "name", ""),

@@ -224,7 +224,7 @@ def _lost(evidence: Evidence, rows: dict[str, RunRow]) -> Iterator[Violation]:
         if run.key not in rows:
             yield Violation("lost", f"{run.key} was accepted and has no row")
         elif rows[run.key].status not in FINAL:
-            yield Violation("lost", f"{run.key} was accepted and is {rows[run.key].status} for ever")
+            yield Violation("lost", f"{run.key} was accepted and is {rows[run.key].status} forever")
 
 
 def _unasked(evidence: Evidence) -> Iterator[Violation]:

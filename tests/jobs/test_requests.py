@@ -100,7 +100,7 @@ def test_old_records_are_pruned() -> None:
 def test_a_request_is_in_one_replay_at_a_time() -> None:
     record = a_request()
     first = start_replay([record], at=AT)
-    with pytest.raises(NotNow, match="under way"):
+    with pytest.raises(NotNow, match="already being replayed"):
         start_replay([record], at=AT)
     first.cancel(at=AT)
     assert start_replay([record], at=AT).total == 1

@@ -185,7 +185,7 @@ def test_answers_are_for_those_who_may_download() -> None:
     assert logged_in("analyst").get(address).status_code == 404
 
 
-def test_a_host_is_ignored_and_heeded_again() -> None:
+def test_a_host_is_ignored_until_that_is_undone() -> None:
     record = a_request()
     client = logged_in("operator")
     ignored = client.post(reverse("requests_ignore"), {"host": record.host}, follow=True).content.decode()
@@ -194,4 +194,4 @@ def test_a_host_is_ignored_and_heeded_again() -> None:
     again = client.post(reverse("requests_ignore"), {"host": record.host}, follow=True).content.decode()
     assert "is already ignored" in again
     heeded = client.post(reverse("requests_heed"), {"host": record.host}, follow=True).content.decode()
-    assert "heeded again; 1 request is open" in heeded and "Ignored hosts" not in heeded
+    assert "no longer ignored; 1 request is open" in heeded and "Ignored hosts" not in heeded

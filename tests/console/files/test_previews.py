@@ -174,7 +174,7 @@ def test_a_broken_zip_says_so(data: bytes) -> None:
 def test_json_is_made_readable_and_broken_json_is_shown_as_it_stands() -> None:
     assert shown("a.json", b'{"a":[1,2]}').text == '{\n  "a": [\n    1,\n    2\n  ]\n}'
     assert shown("a.json", b"{nope").text == "{nope"
-    assert "not JSON" in shown("a.json", b"[" * 100_000).sentence
+    assert "not valid JSON" in shown("a.json", b"[" * 100_000).sentence
 
 
 def test_of_a_long_text_the_beginning_is_shown() -> None:

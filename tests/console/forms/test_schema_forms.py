@@ -127,7 +127,7 @@ def test_a_typed_value_arrives_as_its_type_and_alone(typed: dict[str, str], valu
         ({"options__top": ""}, "options.top", "Needs a value"),
         ({"options__ratio": "nan"}, "options.ratio", "finite"),
         ({"options__ratio": "0"}, "options.ratio", "0"),
-        ({"options__kind": "7"}, "options.kind", "none of the choices"),
+        ({"options__kind": "7"}, "options.kind", "not one of the choices"),
         ({"options__columns": "[]"}, "options.columns", "[] should be non-empty"),
         ({"options__columns": "[1]"}, "options.columns", "1 is not of type 'string'"),
         ({"options__columns": "a, b"}, "options.columns", "Is not JSON"),
@@ -135,7 +135,7 @@ def test_a_typed_value_arrives_as_its_type_and_alone(typed: dict[str, str], valu
         ({"options__columns": "[" * 100_000}, "options.columns", "nested too deeply"),
         ({"options__style__size": "99"}, "options.style.size", "maximum of 72"),
         ({"options__title": "${oc.env:SECRET}"}, "options.title", "configuration"),
-        ({"options__title": "a\x00b"}, "options.title", "not text"),
+        ({"options__title": "a\x00b"}, "options.title", "not valid text"),
     ],
 )
 def test_a_wrong_value_is_refused_on_its_own_field(typed: dict[str, str], field: str, words: str) -> None:

@@ -92,10 +92,10 @@ def test_a_past_run_shows_what_cannot_be(field: str, facts: dict[str, Any], sent
 
 def test_a_loop_without_a_way_out_is_refused() -> None:
     a, b, c, _ = pipelines()
-    assert "for ever" in refused("condition", [a], a)
+    assert "forever" in refused("condition", [a], a)
     make_rule([a], b)
     make_rule([b], c)
-    assert "for ever" in refused("condition", [c], a)
+    assert "forever" in refused("condition", [c], a)
     rule = make_rule([c], a, condition="run.iteration < `9`")
     with pytest.raises(BadRule):
         save_rule(rule, [c], at=AT, condition="")

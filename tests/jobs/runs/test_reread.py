@@ -82,9 +82,9 @@ def test_a_folder_that_came_back_starts_at_once(broken: Broken) -> None:
     broken.mend()
     folder = broken.project.folder
     folder.rename(folder.with_name("away"))
-    with pytest.raises(ProjectError, match="is not there"):
+    with pytest.raises(ProjectError, match="does not exist"):
         take(Project.objects.get(), at=AT)
-    with pytest.raises(ProjectError, match="is not there"):
+    with pytest.raises(ProjectError, match="does not exist"):
         start(broken.chain)
     folder.with_name("away").rename(folder)
     assert start(broken.chain).status == Status.QUEUED
@@ -100,7 +100,7 @@ def test_a_folder_that_is_gone_is_noticed_by_a_start_where_the_workers_are(
     Worker.objects.create(name="w", host=host, pid=1, slots=1, started_at=now, heartbeat_at=now)
     broken.project.folder.rename(broken.project.folder.with_name("away"))
     if is_refused:
-        with pytest.raises(ProjectError, match="is not there"):
+        with pytest.raises(ProjectError, match="does not exist"):
             start(broken.chain)
     else:
         assert start(broken.chain).status == Status.QUEUED

@@ -157,9 +157,9 @@ def test_versions_are_those_of_datasets_of_the_project() -> None:
     check_versions(project, {"cars": "2026-01-01T00.00.00.000Z"})
     for asked, sentence in (
         ({"car": "1"}, "Did you mean cars?"),
-        ({"cars": "../../secret"}, "is no version of cars"),
-        ({"cars": ".."}, "is no version of cars"),
-        ({"cars": " "}, "is no version of cars"),
+        ({"cars": "../../secret"}, "is not a version of cars"),
+        ({"cars": ".."}, "is not a version of cars"),
+        ({"cars": " "}, "is not a version of cars"),
     ):
         with pytest.raises(BadParameters) as caught:
             check_versions(project, asked)
