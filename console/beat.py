@@ -17,7 +17,7 @@ AGAIN_SECONDS: Final = 1.0
 
 class PatientScheduler(DatabaseScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Seconds until the next one; soon when the database was away, and all schedules are read anew then."""
+        """Seconds until the next one; soon when the database was away, and all schedules are read again then."""
         try:
             return float(super().tick(*args, **kwargs))
         except AWAY as error:

@@ -24,7 +24,7 @@ DRAIN_SECONDS: Final = 5.0
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
-app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize  # else a thread connects anew for each message; Django closes what is old
+app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize  # else a thread reconnects for each message; Django closes what is old
 
 
 _pulse: list[Any] = []

@@ -88,7 +88,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
             "PRAGMA temp_store=MEMORY;PRAGMA journal_size_limit=67108864;"
         ),
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = 60  # opening the file anew costs a request more than all its questions
+    DATABASES["default"]["CONN_MAX_AGE"] = 60  # opening the file again costs a request more than all its questions
     DATABASES["default"]["TEST"] = {"NAME": VAR / "test.sqlite3"}  # a file: a test's worker opens it too
 else:
     DATABASES["default"]["ENGINE"] = "console.postgres"  # an answer that never comes is an error, not a wait

@@ -21,7 +21,7 @@ def did_you_mean(nearest: Sequence[str], otherwise: str = "") -> str:
 
 
 class ConsoleError(Exception):
-    """What every error of ours is: its text is meant for a person."""
+    """What each of the console's errors is: its text is meant for a person."""
 
 
 class RequestError(ConsoleError):

@@ -1,6 +1,6 @@
 """A database that is away, restarts or hangs: what it says then, and how whoever needs it goes on.
 
-A connection that broke is not used again: on it each further try would fail, for ever.
+A connection that broke is not used again: on it each further try would fail, forever.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Api:
-    """`/500` answers 500; `/503,503,200` answers so in turn, the last one for ever; what is `fixed` answers 200."""
+    """`/500` answers 500; `/503,503,200` answers so in turn, the last one forever; what is `fixed` answers 200."""
 
     url: str = ""
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)

@@ -51,7 +51,7 @@ class BatchQueueAdmin(Admin):
             found = recount(queue)
             is_same = all(getattr(found, name) == getattr(queue, name) for name in COUNTERS)
             self.message_user(
-                request, f"{queue}: {'the counters were right' if is_same else 'mended'}.", messages.SUCCESS
+                request, f"{queue}: {'the counters were right' if is_same else 'corrected'}.", messages.SUCCESS
             )
 
     @display(description="Page")

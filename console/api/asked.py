@@ -51,7 +51,7 @@ class SelectionAsked(Asked):
     from_inputs = _names("Only nodes that read these datasets, and all that need them.")
     to_outputs = _names("Only nodes that make these datasets, and all that they need.")
     tags = _names("Only nodes with one of these tags.")
-    namespaces = _names("Only nodes in one of these namespaces; `a.b` lies in `a`.")
+    namespaces = _names("Only nodes in one of these namespaces; `a.b` is in `a`.")
     only_missing_outputs = serializers.BooleanField(
         required=False, default=False, help_text="Only nodes whose outputs are not there, and what these need."
     )

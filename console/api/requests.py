@@ -261,7 +261,7 @@ class IgnoredHosts(Door):
         operation_id="ignored_hosts_remove", request=HostAsked, responses={200: HostShape, **REFUSED, **CLASH, **MISPUT}
     )
     def delete(self, request: Request) -> Response:
-        """Heed a host again; what was ignored of it is open again."""
+        """Stop ignoring a host; what was ignored of it is open again."""
         host = self._host(request)
         return Response({"host": host, "requests": IgnoredHost.heed(host)})
 

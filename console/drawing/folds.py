@@ -150,7 +150,7 @@ def _band(box: Box, band: list[int], nodes: list[SnapshotNode]) -> Box:
 
 
 def _in_portions(box: Box, nodes: Nodes) -> list[Box]:
-    """Boxes of equal size, in the order of names: the nodes stand beside each other, nothing else divides them."""
+    """Boxes of equal size, in the order of names: the nodes stand side by side, nothing else divides them."""
     ordered = sorted(nodes, key=_order)
     size = ceil(len(ordered) / ceil(len(ordered) / _portion(len(ordered))))
     portions = [tuple(ordered[at : at + size]) for at in range(0, len(ordered), size)]

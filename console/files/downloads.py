@@ -123,7 +123,7 @@ def _is_asked(request: HttpRequest, etag: str) -> bool:
 
 
 def _range(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None:
-    """The first and the last byte to send; None when the range lies outside."""
+    """The first and the last byte to send; None when the range is outside."""
     if not _is_asked(request, etag):
         return 0, size - 1
     found = ONE_RANGE.fullmatch(request.headers["Range"].replace(" ", ""))

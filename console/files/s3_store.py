@@ -193,7 +193,7 @@ class S3Store(S3Storage):
         except ClientError as error:
             if status_of(error) == 404:  # an earlier try ended it, and its answer was lost
                 return
-            self._client.abort_multipart_upload(**upload)  # the next try begins anew
+            self._client.abort_multipart_upload(**upload)  # the next try begins again
             raise
 
     def _send_part(self, place: dict[str, str], upload: str, number: int, data: bytes) -> str:

@@ -22,7 +22,7 @@ from console.server.channel import Channel
 THREADS: Final = 8
 CONNECTIONS: Final = 2000
 CONNECTIONS_OF_ONE: Final = 400
-"""Of one address that is not this machine's: it shall not take the place of all others."""
+"""Of one address that is not this machine's: it must not take the place of all others."""
 OPEN_FILES: Final = 2 * CONNECTIONS + 200
 IDLE_SECONDS: Final = 30
 DRAIN_SECONDS: Final = 8
@@ -30,7 +30,7 @@ DRAIN_SECONDS: Final = 8
 LARGEST_BODY: Final = 4 * 1024 * 1024
 LARGEST_HEAD: Final = 64 * 1024
 SEND_BUFFER: Final = 128 * 1024
-"""Each send reads so much of a file anew; what the kernel offers by itself is twenty times that."""
+"""Each send reads so much of a file again; what the kernel offers by itself is twenty times that."""
 
 
 FIRST: Final = ("/api/v1/health", "/live", "/ready")

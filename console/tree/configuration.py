@@ -1,4 +1,4 @@
-"""The supervisor's configuration file, written anew by each `up`."""
+"""The supervisor's configuration file, rewritten by each `up`."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ SHARED: Final = (
 
 class Options(ServerOptions):
     def setsignals(self) -> None:
-        """A closed terminal stops the tree; supervisor alone would start it anew, seen by nobody."""
+        """A closed terminal stops the tree; supervisor alone would start it again, seen by nobody."""
         super().setsignals()
         signal.signal(signal.SIGHUP, lambda *_: self.signal_receiver.receive(signal.SIGTERM, None))
 

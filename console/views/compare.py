@@ -1,4 +1,4 @@
-"""Two runs of one pipeline beside each other."""
+"""Two runs of one pipeline side by side."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _alike(runs: list[Run]) -> list[tuple[Run, int]]:
 
 
 def _ground() -> list[Finding]:
-    """Looked at again after some seconds: many open pages shall not ask the broker and the store all the time."""
+    """Looked at again after some seconds: many open pages must not ask the broker and the store all the time."""
     return cache.get_or_set("findings", lambda: examine(clock.now()), EXAMINED_FOR_SECONDS) or []
 
 

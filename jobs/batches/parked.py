@@ -26,7 +26,7 @@ def put_back(queue: BatchQueue, *, key: str = "", like: str = "") -> int:
 
 
 def drop_parked(queue: BatchQueue, *, key: str = "", like: str = "") -> int:
-    """Delete parked items for good; their keys can be put in anew. How many."""
+    """Delete parked items for good; their keys can be put in again. How many."""
     return _in_chunks(queue, _chosen(key, like), _delete)
 
 

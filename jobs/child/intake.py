@@ -32,7 +32,7 @@ class Intake:
         self.slots = self._slots_at_start = LEASES.slots = int(consumer.controller.concurrency)
 
     def obey(self, worker: Worker) -> None:
-        """Bring the consumer to what the row wishes; a drained worker is told to end."""
+        """Bring the consumer to what the row wishes; a drained worker is asked to end."""
         slots = worker.wanted_slots or self._slots_at_start
         if slots != self.slots:
             self._consumer.call_soon(self._resize, slots)

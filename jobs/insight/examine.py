@@ -1,4 +1,4 @@
-"""Look whether everything that a run needs is there; each finding says what mends it."""
+"""Look whether everything that a run needs is there; each finding says what fixes it."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _schedules() -> Iterator[Finding]:
 
 
 def _takes() -> Iterator[Finding]:
-    """A finding for each pipeline whose runs would wait for ever: its quota is gone, or never allows so much."""
+    """A finding for each pipeline whose runs would wait forever: its quota is gone, or never allows so much."""
     for pipeline in Pipeline.objects.filter(is_registered=True).exclude(takes={}).select_related("project"):
         try:
             check_takes(pipeline.takes)

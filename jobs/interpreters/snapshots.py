@@ -48,14 +48,14 @@ def add_project(
     """Register a Kedro project and read it. Its name says which one it is; a known one keeps what is not given here.
 
     ProjectError says what to do when the folder is not a Kedro project, its Python cannot be started, or a project of
-    that name lies elsewhere and `may_move` does not say that it is here now. Then nothing is changed.
+    that name is elsewhere and `may_move` does not say that it is here now. Then nothing is changed.
     """
     folder = folder_of(path)
     project = _known(folder, name, kedro_env) or Project(path=str(folder), name=name or _free_name(folder))
     if project.pk and project.folder.resolve() != folder.resolve() and not may_move:
         raise ProjectError(
-            f"The project {project.name} lies in {project.path}: choose another name with --name, "
-            "or say with --move that it lies here now."
+            f"The project {project.name} is in {project.path}: choose another name with --name, "
+            "or say with --move that it is here now."
         )
     before = {each: getattr(project, each) for each in (*GIVEN, *READ_FACTS)}
     project.path = str(folder)
@@ -92,7 +92,7 @@ def as_given(path: str | Path) -> Path:
 
 
 def lying_in(folder: Path) -> list[Project]:
-    """The projects that are known to lie there; if none is by this path, those of other links to it."""
+    """The projects that are known to be there; if none is by this path, those of other links to it."""
     known = Project.objects.order_by("pk")
     there = folder.resolve()
     by_path = list(known.filter(path=str(folder)))
@@ -109,7 +109,7 @@ def _known(folder: Path, name: str, kedro_env: str | None) -> Project | None:
     meant = [project for project in here if project.kedro_env == kedro_env] if len(here) > 1 else here
     if len(here) > 1 and len(meant) != 1:
         names = " and ".join(project.name for project in here)
-        raise ProjectError(f"The projects {names} lie in {folder}: say which is meant with --name.")
+        raise ProjectError(f"The projects {names} are in {folder}: choose one with --name.")
     return meant[0] if meant else None
 
 

@@ -66,7 +66,7 @@ def _link(old: Path, new: Path, wanted: list[str]) -> None:
 
 
 def drop(project: Project, urls: Collection[str]) -> None:
-    """Delete what lies at these addresses; ProjectError when that cannot be done."""
+    """Delete what is at these addresses; ProjectError when that cannot be done."""
     if urls:
         _ask(project, "drop", *urls)
 

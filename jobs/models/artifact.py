@@ -51,5 +51,5 @@ class Artifact(models.Model):
 
     @property
     def store_key(self) -> str:
-        """Where its bytes lie in the artifact store: by checksum, so that equal files are kept once."""
+        """Where its bytes are in the artifact store: by checksum, so that equal files are kept once."""
         return f"{self.sha256[:2]}/{self.sha256[2:4]}/{self.sha256}"

@@ -151,7 +151,7 @@ class Resend(models.Model):
 
     @property
     def store_key(self) -> str:
-        """Where the whole answer lies in the artifact store."""
+        """Where the whole answer is in the artifact store."""
         return f"{self.sha256[:2]}/{self.sha256[2:4]}/{self.sha256}"
 
     @property

@@ -136,7 +136,7 @@ def _window_use(quota: Quota, window: Window, at: datetime) -> WindowUse:
 
 
 def _spark(quota: Quota, at: datetime) -> Spark:
-    """By the sums at the edges of the slices: a row each, however many grants lie between."""
+    """By the sums at the edges of the slices: a row each, however many grants are between."""
     windows = list(quota.windows.all())
     spans = [max(row.length, min(6 * row.length, DAY)) for row in windows]
     span = max([SHORTEST_SPAN, *spans])

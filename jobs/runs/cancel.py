@@ -1,4 +1,4 @@
-"""Stop a run: what is queued ends at once, what runs is told to end by its supervisor."""
+"""Stop a run: what is queued ends at once, what runs is asked to end by its supervisor."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def check_choices(pipeline: Pipeline, selection: Selection, *, at: datetime) -> 
 def snapshot_of(pipeline: Pipeline, env: str = "", *, at: datetime, may_read: bool = True) -> Snapshot:
     """The project's newest picture, in the Kedro environment that was asked for.
 
-    The picture of another environment than the project's own is read anew when it is old: that takes seconds, for
+    The picture of another environment than the project's own is read again when it is old: that takes seconds, for
     which a transaction that ends a run has no time (`may_read`).
 
     ProjectError when there is none, BadParameters for an environment that the project does not have.

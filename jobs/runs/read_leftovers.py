@@ -85,7 +85,7 @@ class Leftovers:
         return stores.names(self.run)
 
     def _lost_from_disk(self, dataset: str, saved: Event) -> str:
-        """Only where the project's folder can be seen from here: elsewhere nobody can tell."""
+        """Only where the project's folder can be seen from here: elsewhere it is not known."""
         project, path = self.run.pipeline.project, str(saved.data.get("path") or "")
         if not path or "://" in path or not project.folder.is_dir():
             return ""

@@ -53,7 +53,7 @@ def reason_of(run: Run) -> str:
 
 
 def fresh_snapshot(pipeline: Pipeline, snapshot: Snapshot, *, at: datetime) -> Snapshot:
-    """The picture of the project as it is now; read anew when a file of it has changed."""
+    """The picture of the project as it is now; read again when a file of it has changed."""
     project = pipeline.project
     is_elsewhere = "folders" in snapshot.content and not snapshot.picture.folders  # to read it again would tell no more
     if is_elsewhere or not project.folder.is_dir() or is_fresh(snapshot, project):

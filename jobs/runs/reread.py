@@ -27,7 +27,7 @@ START_SECONDS: Final = 60.0
 GOOD_SECONDS: Final = 20.0
 """And so long for one that only changed; one that takes longer is started as it was known."""
 BELIEVED: Final = timedelta(seconds=30)
-"""What was wrong may be mended outside of the files that are looked at: after this a start has it read again."""
+"""What was wrong may be repaired outside of the files that are looked at: after this a start has it read again."""
 TRIED_AGAIN: Final = timedelta(minutes=5)
 LOOK_SECONDS: Final = 10.0
 FEW: Final = 10

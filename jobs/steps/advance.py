@@ -83,7 +83,7 @@ def finish(
 
 
 def _as_asked(run: Run, outcome: Outcome) -> Outcome:
-    """A process that is gone without a word, of a run that was asked to stop, has stopped as asked."""
+    """A process that has gone silently, of a run that was asked to stop, has stopped as asked."""
     if outcome.status != Status.CRASHED or run.cancel_requested_at is None:
         return outcome
     return replace(outcome, status=Status.CANCELLED, error=f"Cancelled; {outcome.error[:1].lower()}{outcome.error[1:]}")

@@ -207,7 +207,7 @@ class Collector:
         self._stopping = self._stopping or why
 
     def _is_of_a_cancel(self, message: wire.Event) -> bool:
-        """A request that breaks off because its process is told to stop has not failed."""
+        """A request that breaks off because its process is asked to stop has not failed."""
         return self._stopping == CANCEL and isinstance(message, wire.RequestMade)
 
     def blame(self, sentence: str) -> None:

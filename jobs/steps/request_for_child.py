@@ -1,4 +1,4 @@
-"""What the child of a step is told to do."""
+"""What the child of a step has to do."""
 
 from __future__ import annotations
 

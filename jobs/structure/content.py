@@ -122,7 +122,7 @@ class _Reading:
         return f"It is not known here whether its input {bare(name)} is the same as before."
 
     def _given(self, name: str) -> str:
-        """What stands for the content of this input; empty when nobody can tell."""
+        """What stands for the content of this input; empty when it is not known."""
         if bare(name) in self._made:
             return self._made[bare(name)]
         row = self._datasets.get(name)

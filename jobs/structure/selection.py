@@ -149,7 +149,7 @@ def _tags(pipeline: SnapshotPipeline, asked: list[str]) -> set[str]:
 
 
 def namespaces(pipeline: SnapshotPipeline) -> list[str]:
-    """All namespaces of its nodes, those around them too (`a.b` lies in `a`)."""
+    """All namespaces of its nodes, those around them too (`a.b` is in `a`)."""
     found = {".".join(path[:depth]) for path in _paths(pipeline) for depth in range(1, len(path) + 1)}
     return sorted(found)
 

@@ -122,7 +122,7 @@ def _drop(folder: Path) -> bool:
 
 
 def _remote(at: datetime) -> int:
-    """A run forgets its address when what lay there is gone."""
+    """A run forgets its address when what was there is gone."""
     runs = Run.objects.exclude(store_url="").filter(_is_over(at)).select_related("pipeline__project")
     found: dict[int, list[Run]] = {}
     for run in runs.order_by("pk")[: stores.MANY]:
@@ -160,7 +160,7 @@ def _rows(at: datetime) -> int:
 
 
 def _drop_files(run_id: int) -> bool:
-    """Whether what of its logs lies in the store is gone."""
+    """Whether what of its logs is in the store is gone."""
     steps = Step.objects.filter(run_id=run_id).exclude(log_sha256="")
     for sha256 in steps.values_list("log_sha256", flat=True):
         try:

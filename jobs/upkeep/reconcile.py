@@ -1,4 +1,4 @@
-"""Compare rows with reality and mend, writing why."""
+"""Compare rows with reality and repair, writing why."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY: Final = "reconciler"
 
 
 def reconcile(at: datetime) -> int:
-    """Mend every disagreement found; the number of rows mended. Any number of processes may do it at once."""
+    """Repair every disagreement found; the number of rows repaired. Any number of processes may do it at once."""
     steps = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
     others = ask_unheard(at, DECISION_PATIENCE) + mend_items(at) + send_unheard_replays(at)
     return steps + others + start_missed(at)

@@ -147,7 +147,7 @@ class Client:
     # ---- trying again
 
     def _wait(self, attempt: int, response: Any, error: Exception | None, may_repeat: bool) -> float | None:
-        """Seconds until the next attempt; None when there shall be none."""
+        """Seconds until the next attempt; None when there is to be none."""
         if attempt >= self._retries or not self._may_try_again(response, error, may_repeat):
             return None
         asked = seconds_asked(response.headers.get("Retry-After", ""), time.time()) if response is not None else None

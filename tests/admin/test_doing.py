@@ -310,7 +310,7 @@ def test_the_counters_of_a_batch_queue_are_counted_again(admin_page: Client) -> 
     (queue,) = BatchQueue.objects.all()
     chosen = {"action": "count_again", "_selected_action": [queue.pk]}
     page = admin_page.post(reverse("admin:jobs_batchqueue_changelist"), chosen, follow=True).content.decode()
-    assert "words: mended." in page
+    assert "words: corrected." in page
     assert BatchQueue.objects.get().waiting == 1
 
 

@@ -28,7 +28,7 @@ class Ended:
 
 
 def copy(case: Case, target: Path) -> Path:
-    """The project as it lies there, links as links, without the caches."""
+    """The project as it is there, links as links, without the caches."""
     shutil.copytree(case.project, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".git"))
     return target
 

@@ -97,7 +97,7 @@ def ambiguous_default(console: Console, place: Path) -> Iterator[str]:
 
 
 def bad_read_kills_project(console: Console, place: Path) -> Iterator[str]:
-    """While the project is broken every door says its error; when it is mended it runs, and nobody has to read it."""
+    """While the project is broken every door says its error; when it is repaired it runs, and nobody has to read it."""
     folder = small(place / "deployed", "def one(): return 1\n", ONE)
     yield from add(console, folder, "deployed")
     yield from completed(console, "deployed")[1]

@@ -37,7 +37,7 @@ def spawn(name: str, command: list[str], **changes: str) -> subprocess.Popen[byt
 
 
 class Redis:
-    """The broker; its file lies in a folder that a restart may lose."""
+    """The broker; its file is in a folder that a restart may lose."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark

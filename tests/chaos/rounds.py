@@ -75,7 +75,7 @@ class Kills:
         self._fleet = Fleet(self._mark, workers=1, slots=3, lease_seconds=lease_seconds)
 
     def do(self, times: int) -> list[Round]:
-        """Rounds until so many kills met a run under way; every process of ours is told to end, whatever happens."""
+        """Rounds until so many kills met a run under way; every process of ours is asked to end, whatever happens."""
         call_command("migrate", verbosity=0)
         rounds = []
         try:

@@ -97,7 +97,7 @@ class Storm:
         self._keys: set[str] = set()
 
     def run(self) -> Report:
-        """From an empty database to the report; every process of ours is told to end, whatever happens."""
+        """From an empty database to the report; every process of ours is asked to end, whatever happens."""
         if connection.introspection.table_names():
             raise SystemExit("The chaos test needs a database of its own: this one is not empty.")
         call_command("migrate", verbosity=0)

@@ -74,7 +74,7 @@ class Measures:
 
 
 class Tormentor(threading.Thread):
-    """One fault after another until it is told to end, or each kind once; a stopped worker is resumed meanwhile."""
+    """One fault after another until it is asked to end, or each kind once; a stopped worker is resumed meanwhile."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ PATIENCE_SECONDS: Final = 15.0
 
 
 class Visitor(threading.Thread):
-    """Notes twice a second whether the pages answer, until it is told to end."""
+    """Notes twice a second whether the pages answer, until it is asked to end."""
 
     def __init__(self, address: str, ledger: Ledger) -> None:
         super().__init__(name="visitor", daemon=True)

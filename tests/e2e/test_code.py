@@ -1,4 +1,4 @@
-"""Which code a run executes: the one that lies there when it starts, and that one to its end."""
+"""Which code a run executes: the one that is there when it starts, and that one to its end."""
 
 from __future__ import annotations
 

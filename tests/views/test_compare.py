@@ -1,4 +1,4 @@
-"""Two runs beside each other, and what a failure's card says of the last success."""
+"""Two runs side by side, and what a failure's card says of the last success."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Command(BaseCommand):
         at = clock.now()
         for token in ApiToken.objects.select_related("user").order_by("user__username", "created"):
             if token.expiry is None:
-                life = "for ever"
+                life = "forever"
             else:
                 life = f"{'until' if token.expiry > at else 'expired'} {token.expiry:%Y-%m-%d}"
             self.stdout.write(f"{token.token_key}  {token.user}  {token.role}  {life}  {token.name}".rstrip())

@@ -228,7 +228,7 @@ def _warm_up(place: Place, folder: Path) -> tuple[record.Record, warm.Warmth | N
 
 
 def _start_over(words: list[str], environment: dict[str, str]) -> None:
-    """What was loaded while it stood by is not what lies there now: the same process once more, from its beginning."""
+    """What was loaded while it stood by is not what is there now: the same process once more, from its beginning."""
     command = [sys.executable, "-m", "kedro_console.child", *words, "--at-once"]
     os.execve(sys.executable, command, environment)  # noqa: S606
 

@@ -60,7 +60,7 @@ class Ledger:
             self.saves[key] = Saved(event, path, named, {place: mark_of(place) for place in places})
 
     def renewed(self) -> Iterator[wire.Event]:
-        """The saves whose files have changed since, told anew; each is told once."""
+        """The saves whose files have changed since, told again; each is told once."""
         for key, saved in list(self.saves.items()):
             if saved.is_changed:
                 self.saves[key] = dataclasses.replace(saved, marks={place: mark_of(place) for place in saved.marks})
@@ -82,7 +82,7 @@ class Ledger:
 
 
 def told_anew(keeper: Keeper, saved: Saved, place: str) -> Iterator[wire.Event]:
-    """The save as its file, which lies at that place, is now."""
+    """The save as its file, which is at that place, is now."""
     event = dataclasses.replace(saved.event, at=time.time(), size_bytes=facts.local_size(place))
     return told(keeper, event, saved.path, saved.value)
 

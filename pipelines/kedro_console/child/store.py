@@ -65,7 +65,7 @@ def store_dataset(place: Shelf, name: str) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _dataset_class() -> Any:
-    """Made once: Kedro wraps each class of datasets anew, and a node may have a hundred of them."""
+    """Made once: Kedro wraps each class of datasets again, and a node may have a hundred of them."""
 
     def keep(self: Any, place: Shelf, name: str) -> None:
         self._shelf, self._name = place, name

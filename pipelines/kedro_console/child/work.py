@@ -1,6 +1,6 @@
 """What a child does: one step, and after it the next ones of the same run, each as if the process were new.
 
-The session, its context and the configuration that it has read are kept. The catalog is made anew for each step; the
+The session, its context and the configuration that it has read are kept. The catalog is made again for each step; the
 working folder, environment, random numbers and signals are put back. What a node has changed inside modules, logging
 among them, stays, as between the nodes of one `kedro run`.
 """

@@ -191,7 +191,7 @@ class Child:
         self.talk.send(wire.ChildWaited(time.time(), self._peak, self._step_cpu_seconds))
 
     def _read_lines_before_now(self) -> None:
-        """What the step has written lies in the pipe already, and belongs before the word that it is done."""
+        """What the step has written is in the pipe already, and belongs before the word that it is done."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(PIPE_BYTES // BLOCK + 1):
                 if not self._read_log():
@@ -300,7 +300,7 @@ class Child:
         return not processes.is_group_alive(self.pid)
 
     def is_renewing(self) -> bool:
-        """Of a dead child that is drained: begins to tell its saves anew; True until that is done."""
+        """Of a dead child that is drained: begins to tell its saves again; True until that is done."""
         if self._tasks:
             self.renewal = renewals.begin(self._tasks, self.talk, self._selector)
             self._tasks = []

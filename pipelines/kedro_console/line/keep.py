@@ -185,18 +185,18 @@ class Keeper:
         if _is_below(real, conf) or _is_configuration(real):
             return "files of conf/ may hold credentials; write it into data/."
         if real.is_dir() and any(_is_below(root, real) for root in (self.project_path, conf, self.folder)):
-            return "the project itself lies in this folder; write into a folder of its own."
+            return "the project itself is in this folder; write into a folder of its own."
         if _is_below(real, self.folder):
             return ""
         if self._is_of_console(real):
-            return "it lies in the console's own folder; write it into the project's."
+            return "it is in the console's own folder; write it into the project's."
         if _is_below(real, Path(tempfile.gettempdir())):
             return ""
         if _is_secret(real, self.project_path):
             return "it lies where the system or people keep what is theirs; write it into the project's folder."
         if not is_of_catalog and not _is_below(real, self.project_path):
             return (
-                "it lies outside the project's folder; write it there, or make its path the filepath of a dataset "
+                "it is outside the project's folder; write it there, or make its path the filepath of a dataset "
                 "in the catalog."
             )
         return ""
@@ -263,7 +263,7 @@ def _short(name: str) -> str:
 
 def _elsewhere(path: str) -> Unkept:
     name = path.rstrip("/").rpartition("/")[2]
-    reason = f"{name} was not kept: it lies at {path}, where the run has written it; only files on disk are kept."
+    reason = f"{name} was not kept: it is at {path}, where the run has written it; only files on disk are kept."
     return Unkept(readable(name), readable(path), readable(reason))
 
 

@@ -47,7 +47,7 @@ def watch(fd: int, path: str, events: int) -> bool:
 
 
 def file_system(path: str) -> int:
-    """The kind of file system that a path lies on, as the kernel numbers it; 0 when that cannot be told."""
+    """The kind of file system that a path is on, as the kernel numbers it; 0 when that cannot be told."""
     found = ctypes.create_string_buffer(STATFS_BYTES)
     if _libc.statfs(os.fsencode(path), found):
         return 0
@@ -114,7 +114,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def forget_peak(pid: int) -> bool:
-    """From now on the peak is counted anew; False where the kernel does not do that."""
+    """From now on the peak is counted again; False where the kernel does not do that."""
     try:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
     except OSError:

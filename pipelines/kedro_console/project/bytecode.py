@@ -1,4 +1,4 @@
-"""Makes Python load what lies in a source file, not what was compiled from an earlier text of it.
+"""Makes Python load what is in a source file, not what was compiled from an earlier text of it.
 
 Python trusts compiled code whose note of the source's size and second fits. An edit of the same size within a second,
 or one whose old time was put back, leaves them as they were; the time of the inode's last change tells it.
@@ -28,7 +28,7 @@ def distrust_old_bytecode() -> None:
 def _path_stats(loader: Any, path: str) -> Any:
     known = _plain[0](loader, path)
     if record.is_own(path) and not _is_younger(path):
-        known["size"] = -1  # fits no compiled file: it is compiled anew, and written with the true size
+        known["size"] = -1  # fits no compiled file: it is compiled again, and written with the true size
     return known
 
 

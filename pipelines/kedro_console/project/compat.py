@@ -346,7 +346,7 @@ def config_loader(project_path: Path, env: str, parameters: dict[str, Json]) -> 
     )
 
 
-# ---- what a session does anew each time, remembered from the warm-up -----------------------------
+# ---- what a session does again each time, remembered from the warm-up -----------------------------
 
 
 class _Plugin:

@@ -1,7 +1,7 @@
-"""Random generators that a project makes while it is imported: without a seed they draw anew in every process of a run.
+"""Random generators that a project makes while it is imported: those without a seed draw new numbers in each process.
 
 A copy of a warm process would draw what every other copy draws. So it is written down, while the project is imported,
-for which generators chance was asked; a copy makes those anew, and no other: a seed stays a seed.
+for which generators chance was asked; a copy makes those again, and no other: a seed stays a seed.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Generators:
         self._seeded = [(each, state) for each, state in ((each, _state(each)) for each in seeded) if state is not None]
 
     def renew(self) -> None:
-        """In a copy, and before each next step of one: those without a seed begin anew, as in a new process."""
+        """In a copy, and before each next step of one: those without a seed begin again, as in a new process."""
         for each in self._unseeded:
             with contextlib.suppress(Exception):  # a class of the project's own
                 if isinstance(each, random.Random):

@@ -1,7 +1,7 @@
 """A run goes on with the code that it began with: what its host was loaded from is kept as text.
 
 A child imports sources that it has not imported yet from that text, also when the file was changed or deleted since.
-When its host is known to be older than what lies there, the child refuses what came later, reads the configuration that
+When its host is known to be older than what is there, the child refuses what came later, reads the configuration that
 was there when the host was loaded, and shows the lines of the code that it runs.
 """
 

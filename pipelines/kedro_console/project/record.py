@@ -47,7 +47,7 @@ def is_installed(path: str) -> bool:
 
 
 def is_standard(path: str) -> bool:
-    """Whether it came with Python itself; the packages of an environment may lie below that."""
+    """Whether it came with Python itself; the packages of an environment may be below that."""
     return path.startswith(STANDARD) and not is_installed(path)
 
 
@@ -72,7 +72,7 @@ def loaded_files() -> list[str]:
 
 
 def own_packages() -> list[str]:
-    """The folders of imported packages that are not installed but lie in folders of their own."""
+    """The folders of imported packages that are not installed but are in folders of their own."""
     tops = [module for name, module in list(sys.modules.items()) if "." not in name]
     places = [place for module in tops for place in list(getattr(module, "__path__", None) or ())]
     return sorted({os.path.realpath(each) for each in places if isinstance(each, str) and is_own(each + os.sep)})

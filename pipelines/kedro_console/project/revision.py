@@ -28,7 +28,7 @@ GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.d
 
 def of(project_path: Path, read: Iterable[str] = (), packages: Iterable[str] = ()) -> str:
     """The revision's name: "<sha>" when these files are those of git's HEAD, "<sha>+<8 hex>" when they differ,
-    "files-<8 hex>" without git; behind it "<folder>-<8 hex>" for packages that lie elsewhere."""
+    "files-<8 hex>" without git; behind it "<folder>-<8 hex>" for packages that are elsewhere."""
     project_path = project_path.resolve()
     top, packages = _git_top(project_path), list(packages)
     within, elsewhere = _apart(sources(project_path, read, packages), top or project_path, packages)
@@ -81,7 +81,7 @@ def source_folder(project_path: Path) -> str:
 
 def _source_roots(project_path: Path) -> Iterator[str]:
     folder = (project_path / source_folder(project_path)).resolve()
-    if folder.is_dir() and folder != project_path:  # else data and environments lie in it as well
+    if folder.is_dir() and folder != project_path:  # else data and environments are in it as well
         yield str(folder)
 
 
@@ -155,7 +155,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _apart(files: list[str], top: Path, packages: list[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """(the files below `top`, the others by the name of the folder that they lie in)."""
+    """(the files below `top`, the others by the name of the folder that they are in)."""
     within = [path for path in files if path.startswith(f"{top}{os.sep}")]
     elsewhere: dict[str, list[str]] = {}
     for path in files:

@@ -155,7 +155,7 @@ def _text(value: Any) -> str:
 def digests(project_path: Path, conf: Path) -> tuple[dict[str, str], list[str]]:
     """(file, relative to the project → SHA-256: the sources and the configuration; the folders of these files).
 
-    Empty when the configuration lies outside of the project: nobody could tell whether it changed.
+    Empty when the configuration is outside of the project: its changes would go unnoticed.
     """
     if project_path not in conf.parents:
         return {}, []

@@ -1,4 +1,4 @@
-"""Which datasets lie in a database file that one process at a time may use."""
+"""Which datasets are in a database file that one process at a time may use."""
 
 from __future__ import annotations
 

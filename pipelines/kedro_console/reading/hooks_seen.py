@@ -122,7 +122,7 @@ class _Look(ast.NodeVisitor):
             return
         self._followed.add(code)
         tree = _tree(function)
-        if tree is None:  # without its text nobody can tell
+        if tree is None:  # without its text it is not known
             self.keeps = self.does_anything = True
             return
         before = self._locals, self._own

@@ -106,7 +106,7 @@ def _package(project_path: Path, problems: Problems) -> str:
 
 
 def _toml_error(text: str) -> str:
-    """Where and why this is no TOML: ", line 3, column 7 is not valid TOML: …"; "" when it is, or nobody can tell."""
+    """Where and why this is not TOML: ", line 3, column 7 is not valid TOML: …"; "" when it is, or it is not known."""
     reader = next(filter(None, map(_module, ("tomllib", "tomli", "toml"))), None)
     try:
         if reader is not None:
@@ -128,7 +128,7 @@ def _module(name: str) -> Any:
 
 
 def _setting(text: str, name: str) -> str:
-    """A text setting of [tool.kedro]; read by hand, because Python before 3.11 brings no TOML reader."""
+    """A text setting of [tool.kedro]; read by hand, because Python before 3.11 has no TOML reader."""
     section = re.search(r"^\s*\[\s*tool\.kedro\s*\](.*?)(?=^\s*\[|\Z)", text, re.MULTILINE | re.DOTALL)
     found = re.search(rf"^\s*{name}\s*=\s*[\"']([^\"']+)[\"']", section.group(1), re.MULTILINE) if section else None
     return found.group(1) if found else ""

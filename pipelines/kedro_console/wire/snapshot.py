@@ -84,9 +84,9 @@ class ProjectSnapshot:
         default_factory=list
     )  # names that the configuration takes by ${runtime_params:…}
     files: dict[str, str] = field(default_factory=dict)  # source and configuration file → SHA-256 when it was read
-    folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some lie elsewhere
+    folders: list[str] = field(default_factory=list)  # the folders of these files; [] when some are elsewhere
     hooks: list[SnapshotHook] = field(default_factory=list)
-    environments: list[str] = field(default_factory=list)  # Kedro environments that it has; [] = nobody can tell
+    environments: list[str] = field(default_factory=list)  # Kedro environments that it has; [] = it is not known
 
     @property
     def persisted(self) -> set[str]:

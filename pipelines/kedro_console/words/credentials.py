@@ -1,6 +1,6 @@
 """What a project keeps secret: the values of its credentials and of environment variables whose name sounds so.
 
-A value that was masked stands in a record as a short keyed fingerprint. The key lies beside the host's learned file and
+A value that was masked stands in a record as a short keyed fingerprint. The key is beside the host's learned file and
 never leaves the machine: only a process of this project can find out which of its own secrets a fingerprint means.
 """
 

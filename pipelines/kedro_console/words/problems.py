@@ -42,7 +42,7 @@ class Problems:
 
     @contextmanager
     def caught(self, subject: str, what: str) -> Iterator[None]:
-        """Runs code of the project's; what it raises becomes an error: "`what` …" and how to mend it."""
+        """Runs code of the project's; what it raises becomes an error: "`what` …" and how to repair it."""
         try:
             yield
         except (Exception, SystemExit) as error:  # noqa: BLE001  (code of the project may raise anything)

@@ -172,7 +172,7 @@ def test_what_cannot_be_added_says_why_and_leaves_nothing(
 def test_a_name_is_one_project(tmp_path: Path) -> None:
     add_project(write_toy(tmp_path / "a" / "toy"), at=AT)
     assert add_project(write_toy(tmp_path / "b" / "toy"), at=AT).name == "toy-2"
-    with pytest.raises(ProjectError, match=r"lies in .*/a/toy: choose another name with --name, or say with --move"):
+    with pytest.raises(ProjectError, match=r"is in .*/a/toy: choose another name with --name, or say with --move"):
         add_project(write_toy(tmp_path / "c" / "toy"), at=AT, name="toy")
     moved = add_project(tmp_path / "c" / "toy", at=AT, name="toy", may_move=True)
     assert (moved.pk, moved.path) == (Project.objects.get(name="toy").pk, str(tmp_path / "c" / "toy"))
@@ -205,7 +205,7 @@ def test_one_path_is_two_projects_with_two_environments(tmp_path: Path) -> None:
     add_project(folder, at=AT, name="toy-prod", kedro_env="prod")
     assert dict(Project.objects.values_list("name", "kedro_env")) == {"toy": "", "toy-prod": "prod"}
     assert add_project(folder, at=AT, kedro_env="prod").name == "toy-prod"
-    with pytest.raises(ProjectError, match=r"The projects toy and toy-prod lie in .*: say which is meant with --name"):
+    with pytest.raises(ProjectError, match=r"The projects toy and toy-prod are in .*: choose one with --name"):
         add_project(folder, at=AT)
 
 

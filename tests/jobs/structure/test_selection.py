@@ -25,7 +25,7 @@ def two(*_: Any) -> tuple[int, int]:
 
 
 def many() -> Pipeline:
-    """Transcoding, namespaces inside and beside each other, a node without outputs, one without inputs."""
+    """Transcoding, namespaces nested and side by side, a node without outputs, one without inputs."""
     return Pipeline([
         node(one, None, "raw", name="fetch", tags=["io"]),
         node(two, ["raw", "params:top"], ["cars@pandas", "rest"], name="split", namespace="a", tags=["slow"]),

@@ -1,4 +1,4 @@
-"""The reconciler mends what disagrees, and the end of a step is one transaction."""
+"""The reconciler repairs what disagrees, and the end of a step is one transaction."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A large value is handed on in memory to the steps of one process, and lies in the run's store for all others."""
+"""A large value is handed on in memory to the steps of one process, and is in the run's store for all others."""
 
 from __future__ import annotations
 

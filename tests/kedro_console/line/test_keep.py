@@ -123,7 +123,7 @@ def test_a_word_that_happens_to_be_a_folder_of_old_files_is_a_word(keeper, proje
 
 def test_a_value_that_names_a_file_outside_is_not_kept_and_says_what_to_do(keeper, tmp_path):
     reason = reason_of(keeper, "path", value=str(write(tmp_path / "elsewhere/secret.csv")))
-    assert reason.startswith("secret.csv was not kept: it lies outside the project's folder; write it there, or")
+    assert reason.startswith("secret.csv was not kept: it is outside the project's folder; write it there, or")
 
 
 def test_a_link_that_leads_outside_is_kept_for_the_catalog_alone(keeper, project, tmp_path):
@@ -205,7 +205,7 @@ def test_a_large_file_is_named_not_kept(keeper, project):
 
 def test_what_lies_at_an_address_is_told_for_a_final_output(keeper):
     assert keeper.keep("remote", "s3://bucket/a.csv", None) == ([], [])
-    assert "it lies at s3://bucket/a.csv" in reason_of(keeper, "final", "s3://bucket/a.csv")
+    assert "it is at s3://bucket/a.csv" in reason_of(keeper, "final", "s3://bucket/a.csv")
 
 
 def test_a_file_that_is_not_there_is_told(keeper, project):
