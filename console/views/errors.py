@@ -1,4 +1,4 @@
-"""What somebody sees who asked for what is not there, not his, or not sound: inside the shell when he is logged in."""
+"""What people see who asked for what does not exist, is not theirs, or is not sound: in the shell after a login."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def runs_retry(request: ConsoleRequest) -> HttpResponse:
 
 
 def _each(request: ConsoleRequest, done: str, act: Callable[[Run, datetime], Run]) -> None:
-    """Act on each chosen run and say how many it was; those that refuse say why."""
+    """Act on each chosen run and say how many there were; those that refuse say why."""
     count, at = 0, clock.now()
     for run in Run.objects.filter(pk__in=_numbers(request.POST.getlist("run"))).newest():
         try:

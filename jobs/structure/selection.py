@@ -201,7 +201,7 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def check_versions(picture: ProjectSnapshot, asked: dict[str, str]) -> None:
-    """BadParameters for a version of a dataset that the project does not have, or that is no version's name."""
+    """BadParameters for a dataset that the project does not have, and for a name that no version can have."""
     known = {dataset.name for dataset in picture.datasets} | {bare(dataset.name) for dataset in picture.datasets}
     for name, version in asked.items():
         if name not in known:

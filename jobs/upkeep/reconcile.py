@@ -29,7 +29,7 @@ from jobs.steps.overlap import go_on
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = timedelta(seconds=2)
-"""A ready step that nobody claimed for this long is told to Celery again when its message cannot be there any more."""
+"""A ready step that nobody claimed for this long is sent to Celery again when its message cannot be there any more."""
 DECISION_PATIENCE: Final = timedelta(seconds=10)
 BATCH: Final = 200
 BY: Final = "reconciler"

@@ -122,7 +122,7 @@ def _files(folder: Path, left_out: list[str]) -> list[tuple[str, Path]]:
 
 
 def _inside(entry: os.DirEntry[str], folder: Path) -> Path | None:
-    """The file that this entry is, or leads to, within the folder; None when it leads elsewhere or is no file."""
+    """The file that this entry is, or leads to, within the folder; None when it leads elsewhere or is not a file."""
     if not entry.is_symlink():
         return Path(entry.path) if entry.is_file() else None
     real = Path(os.path.realpath(entry.path))
