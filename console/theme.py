@@ -71,6 +71,7 @@ UNFOLD: dict[str, Any] = {
         lambda request: static("console/pages.css"),
     ],
     "SCRIPTS": [
+        lambda request: static("vendor/idiomorph/idiomorph.min.js"),
         lambda request: static("console/console.js"),
         lambda request: static("console/confirm.js"),
         lambda request: static("console/admin.js"),

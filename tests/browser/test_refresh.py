@@ -83,3 +83,25 @@ def test_home_keeps_the_focus_on_a_link_while_rows_come_before_it(open_as: Open)
     running()
     polled(page, 2)
     assert page.evaluate("document.activeElement.textContent") == "All"
+
+
+def test_a_number_that_was_typed_and_left_stays_and_one_that_nobody_touched_is_the_newest(open_as: Open) -> None:
+    typed, other = a_worker(name="a@test"), a_worker(name="b@test")
+    page = open_as("operator", "/workers/")
+    fields = {each.pk: page.locator(f"#slots-{each.pk}") for each in (typed, other)}
+    fields[typed.pk].fill("17")
+    fields[typed.pk].blur()
+    Worker.objects.update(slots=9, wanted_slots=9)
+    polled(page, 2)
+    assert [fields[each.pk].input_value() for each in (typed, other)] == ["17", "9"]
+
+
+def test_a_form_that_does_something_else_is_another_form(open_as: Open) -> None:
+    worker = a_worker()
+    page = open_as("operator", "/workers/")
+    page.evaluate("document.querySelectorAll('.kc-worker form').forEach((form) => { form.isOld = true; })")
+    worker.pause(by="olga", at=clock.now())
+    page.get_by_role("button", name="Resume", exact=True).wait_for()
+    facts = "(all) => all.map((form) => [form.getAttribute('action').split('/')[3], form.isOld === true, form.id])"
+    found = page.locator(".kc-worker form").evaluate_all(facts)
+    assert found == [["slots", True, ""], ["resume", False, ""], ["drain", True, ""]]

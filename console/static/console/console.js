@@ -48,13 +48,6 @@
     for (const element of root.querySelectorAll("[data-since]")) write(element, lasting(now - new Date(element.dataset.since)));
   }
 
-  /* Change a tree into another with as few touches as possible: focus, scroll, folds, what is typed and marked stay.
-     A form stays the same only while it does the same: a press meant for one shall not reach another. */
-  function isAlike(old, young) {
-    if (old.nodeType !== young.nodeType || old.nodeName !== young.nodeName || (old.id || "") !== (young.id || "")) return false;
-    return old.nodeName !== "FORM" || old.getAttribute("action") === young.getAttribute("action");
-  }
-
   function isField(element) {
     return element?.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(element?.nodeName);
   }
@@ -64,61 +57,59 @@
     return Boolean(selection && !selection.isCollapsed && selection.containsNode(node, true));
   }
 
-  function morph(old, young, added) {
-    if (old.nodeType !== Node.ELEMENT_NODE) {
-      if (old.nodeValue !== young.nodeValue && !isMarked(old)) old.nodeValue = young.nodeValue;
-      return;
-    }
-    if (old.dataset?.morph === "keep" || (old === document.activeElement && isField(old))) return;
-    const isTheReaders = (name) => name === "open" && old.nodeName === "DETAILS";
-    for (const { name, value } of young.attributes) {
-      if (!isTheReaders(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
-    }
-    for (const { name } of [...old.attributes]) {
-      if (!young.hasAttribute(name) && !isTheReaders(name)) old.removeAttribute(name);
-    }
-    morphChildren(old, young, added);
+  /* What the reader did stays: an open fold, what is typed, chosen or marked, what a script keeps itself. */
+  function isTheReaders(name, node) {
+    if (name === "open") return node.nodeName === "DETAILS";
+    if (name === "value") return "defaultValue" in node && node.value !== node.defaultValue;
+    if (name === "checked") return node.checked !== node.defaultChecked;
+    return name === "selected" && node.selected !== node.defaultSelected;
+  }
+
+  function stays(node) {
+    if (node.nodeType !== Node.ELEMENT_NODE) return isMarked(node);
+    return node.dataset.morph === "keep" || (node === document.activeElement && isField(node));
   }
 
   /* What one is typing into goes when one has left it. */
-  function drop(node) {
+  function mayGo(node) {
     const field = node.contains(document.activeElement) && isField(document.activeElement) ? document.activeElement : null;
     if (field) field.addEventListener("blur", () => node.remove(), { once: true });
-    else node.remove();
+    return !field;
   }
 
-  function morphChildren(old, young, added) {
-    const wanted = [...young.childNodes];
-    let place = old.firstChild;
-    for (const node of wanted) {
-      let match = place;
-      if (node.id && !(place && isAlike(place, node))) {
-        match = [...old.children].find((child) => child.id === node.id && child.nodeName === node.nodeName) || null;
-      }
-      if (match && isAlike(match, node)) {
-        if (match !== place) old.insertBefore(match, place);
-        else place = place.nextSibling;
-        morph(match, node, added);
-      } else {
-        old.insertBefore(node, place);
-        added.push(node);
-      }
+  /* A form stays the same only while it does the same: a press meant for one shall not reach another. */
+  const DOES = "does:";
+  function nameForms(tree) {
+    const seen = {};
+    for (const form of tree.querySelectorAll("form:not([id])")) {
+      const action = form.getAttribute("action") || "";
+      seen[action] = (seen[action] || 0) + 1;
+      form.id = `${DOES}${action}:${seen[action]}`;
     }
-    while (place) {
-      const next = place.nextSibling;
-      drop(place);
-      place = next;
-    }
+  }
+
+  /* Change a tree into another with as few touches as possible. */
+  function morph(old, young) {
+    const added = [];
+    for (const tree of [old, young]) nameForms(tree);
+    const callbacks = {
+      beforeNodeMorphed: (node) => !stays(node),
+      beforeAttributeUpdated: (name, node) => !isTheReaders(name, node),
+      beforeNodeRemoved: mayGo,
+      afterNodeAdded: (node) => added.push(node),
+    };
+    window.Idiomorph.morph(old, young, { restoreFocus: false, callbacks });
+    for (const form of old.querySelectorAll(`form[id^="${DOES}"]`)) form.removeAttribute("id");
+    return added.filter((node) => node.nodeType === Node.ELEMENT_NODE);
   }
 
   function swapInPlace(style, target, fragment) {
     if (style !== "morph") return false;
     const young = fragment.nodeType === Node.DOCUMENT_FRAGMENT_NODE ? fragment.firstElementChild : fragment;
-    const added = [];
-    morph(target, young, added);
+    const added = morph(target, young);
     localise(target);
     document.dispatchEvent(new CustomEvent("console:changed", { detail: target }));
-    return added.filter((node) => node.nodeType === Node.ELEMENT_NODE);
+    return added;
   }
 
   function setUpHtmx() {
