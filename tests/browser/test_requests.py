@@ -12,7 +12,7 @@ from jobs.models import Replay, RequestRecord
 from tests.factories import make_run
 from tests.records import a_request
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
 
 def test_a_group_is_replayed_after_the_question_with_its_number(open_as: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from jobs.models import Rule
 from tests.jobs.chains import ROWS, ended, make_rule, pipelines
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 
 
 @pytest.fixture(autouse=True)
