@@ -48,6 +48,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
     Role.VIEWER: _SEE,
     Role.ANALYST: ["jobs.download_artifact"],
     Role.OPERATOR: [
+        "jobs.view_act",
         "jobs.start_pipeline",
         "jobs.cancel_run",
         "jobs.retry_run",

@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "console.acting.who_asks",
     "console.dialog.tell_where",
 ]
 TEMPLATES: list[dict[str, Any]] = [

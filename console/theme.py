@@ -119,6 +119,7 @@ UNFOLD: dict[str, Any] = {
                         "Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"
                     ),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
+                    _page("Activity", "history", "activity", "jobs.view_act"),
                 ],
             },
             {

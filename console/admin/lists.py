@@ -18,7 +18,9 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
 from console.whole_number import whole_number
+from jobs.models.act import facts_of, record, was_recorded
 from jobs.structure.values import shown
+from kedro_console.wire import HIDDEN
 
 LAST_PAGE = 10**12
 
@@ -100,6 +102,23 @@ class UncountedList(ChangeList):
         self.model_admin.dress(self.result_list)
 
 
+Changes = tuple[dict[str, Any], dict[str, Any]]
+
+
+def _changes_in(form: Any) -> Changes:
+    """The changed fields of a form before and after; a password is only said to have changed."""
+    names = [name for name in form.changed_data if name in form.cleaned_data]
+    hide = {name for name in names if "password" in name}
+    before = {name: HIDDEN if name in hide else _told(form.initial.get(name)) for name in names}
+    return before, {name: HIDDEN if name in hide else _told(form.cleaned_data[name]) for name in names}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, QuerySet | list | tuple | set):
+        return [_told(each) for each in value]
+    return str(value) if isinstance(value, Model) else value
+
+
 class KnownKeys:
     """A field that is chosen from a search: what came back as a key and can be none is not looked up."""
 
@@ -129,6 +148,34 @@ class Admin(ModelAdmin):
         if isinstance(widget, AutocompleteMixin):
             widget.__class__ = type(type(widget).__name__, (KnownKeys, type(widget)), {})
         return field
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """What it also says of the change is kept for the record: each field as it was and as it is."""
+        self._changes(request)[str(form.instance.pk)] = _changes_in(form)
+        return super().construct_change_message(request, form, formsets, add)
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._record(request, "added", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        self._record(request, "changed", obj, why=message if isinstance(message, str) else "")
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        for obj in queryset:
+            record("deleted", obj, before=facts_of(obj))
+        return super().log_deletions(request, queryset)
+
+    def _changes(self, request: HttpRequest) -> dict[str, Changes]:
+        found: dict[str, Changes] = request.__dict__.setdefault("changes", {})
+        return found
+
+    def _record(self, request: HttpRequest, verb: str, obj: Model, why: str = "") -> None:
+        """Unless the domain has recorded it in this request."""
+        if not was_recorded(obj):
+            before, after = self._changes(request).get(str(obj.pk), ({}, {}))
+            record(verb, obj, before={} if verb == "added" else before, after=after, why=why)
 
     def dress(self, rows: Sequence[Any]) -> None:
         """Give the rows of one page what their columns need, in a fixed number of queries."""

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.shapes import ArtifactShape
-from console.files.downloads import answer, content_of, disposition, safe_type
+from console.files.downloads import answer, content_of, disposition, note_download, safe_type
 from jobs.errors import AmbiguousPipeline
 from jobs.interpreters.artifacts import link
 from jobs.models import Artifact, Pipeline
@@ -67,5 +67,6 @@ class Download(Door):
         row = Artifact.objects.filter(uuid=artifact).first()
         if row is None:
             raise Http404(f"There is no artifact {artifact}.")
+        note_download(request._request, row)
         to = link(row, disposition(row.name), safe_type(row.media_type))
         return answer(request._request, content_of(row), to)

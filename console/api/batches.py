@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -18,6 +19,7 @@ from jobs import clock
 from jobs.batches.batches import find_queue, put, with_oldest
 from jobs.batches.parked import drop_parked, purge, put_back
 from jobs.models import BatchQueue, Item
+from jobs.models.act import record, recorded
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY
 from jobs.states import ItemStatus
@@ -133,9 +135,10 @@ class Queues(Door):
         wish = NewQueueShape(data=request.data)
         wish.is_valid(raise_exception=True)
         name = wish.validated_data.pop("name")
-        _, is_new = BatchQueue.objects.get_or_create(name=name, defaults=wish.validated_data)
+        row, is_new = BatchQueue.objects.get_or_create(name=name, defaults=wish.validated_data)
         if not is_new:
             raise Conflict(f"There is a batch queue {name} already: PATCH changes it.")
+        record("added", row, after=wish.validated_data)
         return Response(_shown(name), status=201)
 
 
@@ -158,7 +161,8 @@ class OneQueue(Door):
         wish = QueueWishShape(data=request.data)
         wish.is_valid(raise_exception=True)
         if wish.validated_data:
-            BatchQueue.objects.filter(pk=row.pk).update(**wish.validated_data)
+            with transaction.atomic(), recorded("changed", row):
+                BatchQueue.objects.filter(pk=row.pk).update(**wish.validated_data)
         return Response(_shown(queue))
 
 

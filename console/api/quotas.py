@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,7 +18,7 @@ from jobs import clock
 from jobs.errors import RequestError
 from jobs.insight.forecast import forecast
 from jobs.models import Quota, Window
-from jobs.quotas.quotas import pause, reopen
+from jobs.quotas.quotas import changing, pause, reopen
 from jobs.quotas.usage import Usage, usage, usages
 from jobs.quotas.windows import parse_line, replace
 from jobs.steps.admit import bring_forward
@@ -78,8 +77,8 @@ class QuotaAsked(serializers.ModelSerializer[Quota]):
 
     def write(self) -> Quota:
         windows = self.validated_data.pop("windows", None)
-        with transaction.atomic():
-            quota = self.instance or Quota()
+        quota = self.instance or Quota()
+        with changing(quota):
             for name, value in self.validated_data.items():
                 setattr(quota, name, value)
             quota.save(update_fields=list(self.validated_data) if quota.pk else None)

@@ -1,6 +1,19 @@
 from django.urls import path, re_path
 
-from console.api import artifacts, batches, health, jobs, pipelines, quotas, records, requests, rules, schema, workers
+from console.api import (
+    activity,
+    artifacts,
+    batches,
+    health,
+    jobs,
+    pipelines,
+    quotas,
+    records,
+    requests,
+    rules,
+    schema,
+    workers,
+)
 
 app_name = "api"
 urlpatterns = [
@@ -31,6 +44,7 @@ urlpatterns = [
     path("quotas/<str:quota>/pause", quotas.Pause.as_view(), name="quota_pause"),
     path("quotas/<str:quota>/open", quotas.Open.as_view(), name="quota_open"),
     path("quotas/<str:quota>/forecast", quotas.Forecast.as_view(), name="quota_forecast"),
+    path("activity", activity.Activity.as_view(), name="activity"),
     path("workers", workers.Workers.as_view(), name="workers"),
     path("workers/<str:worker>", workers.OneWorker.as_view(), name="worker"),
     path("rules", rules.Rules.as_view(), name="rules"),

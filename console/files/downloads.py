@@ -16,6 +16,7 @@ from django.utils.http import parse_etags
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import open_exactly
 from jobs.models import Artifact
+from jobs.models.act import record
 
 CHUNK = 256 * 1024
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -152,3 +153,10 @@ def _read(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:
         while left > 0 and (data := file.read(min(CHUNK, left))):
             left -= len(data)
             yield data
+
+
+def note_download(request: HttpRequest, row: Artifact) -> None:
+    """Write down who took the file: once, not for each further part that a program asks for."""
+    asked = request.headers.get("Range", "")
+    if request.method == "GET" and (not asked or asked.replace(" ", "").startswith("bytes=0-")):
+        record("downloaded", row, after={"run": row.run_id, "bytes": row.size_bytes})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db import transaction
 
 from jobs.errors import RequestError
 from jobs.models import Quota, Window
+from jobs.quotas.quotas import changing
 from jobs.quotas.windows import in_words, parse, replace
 
 PLACEHOLDER = "1 request per 2 seconds\n35,000 requests per day in Europe/Berlin"
@@ -46,8 +46,8 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gene
 
     def save_all(self) -> Quota:
         """The row and its windows; what the counters say meanwhile is left as it is."""
-        with transaction.atomic():
-            quota: Quota = self.save(commit=False)
+        quota: Quota = self.save(commit=False)
+        with changing(quota):
             quota.save(update_fields=["name", "description"] if quota.pk else None)
             self.save_windows()
         return quota

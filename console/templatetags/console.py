@@ -10,11 +10,13 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.db.models import Model
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from console.drawing.icons import ICONS
 from console.files.ansi import to_html
+from jobs.models.act import object_name
 from jobs.states import Status
 from jobs.structure.paths import leaves, named
 from jobs.structure.values import masked as without_secrets
@@ -210,3 +212,19 @@ def masked(text: str) -> SafeString:
 def ansi(text: str) -> SafeString:
     """A log line, escaped, with the terminal colours it asked for."""
     return to_html(text)
+
+
+@register.filter
+def object_of(row: Model) -> str:
+    """How a row is named where the record of acts is asked for it."""
+    return object_name(row)
+
+
+@register.filter
+def fact(value: Any) -> str:
+    """A column's value as people read it."""
+    if value is None or value == "":
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -10,7 +10,7 @@ from django.urls import path
 from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_GET, require_safe
 
-from console.files.downloads import answer, begun, content_of, disposition, refusal, safe_type
+from console.files.downloads import answer, begun, content_of, disposition, note_download, refusal, safe_type
 from console.files.previews import HTML_BYTES, Preview, preview
 from console.files.zips import stream
 from console.pages.library import PAGE, Shelved, latest, library
@@ -20,6 +20,7 @@ from console.whole_number import whole_number
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import link, open_file
 from jobs.models import Artifact, Run
+from jobs.models.act import record
 
 HTML_SANDBOX = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
@@ -111,6 +112,7 @@ def run_artifacts_zip(request: HttpRequest, number: int) -> HttpResponseBase:
         parts = begun(stream(rows, open_file))
     except PlatformError as error:
         return refusal(error)
+    record("downloaded", run, after={"files": len(rows)})
     response = StreamingHttpResponse(parts, content_type="application/zip")
     response["Content-Disposition"] = disposition(f"{run.pipeline.name}-{run.pk}.zip")
     response["X-Content-Type-Options"] = "nosniff"
@@ -123,6 +125,7 @@ def _artifact(uuid: Any) -> Artifact:
 
 def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
     try:
+        note_download(request, row)
         return answer(request, content_of(row), link(row, disposition(row.name), safe_type(row.media_type)))
     except PlatformError as error:
         return refusal(error)

@@ -3,6 +3,7 @@ from importlib import import_module
 from django.urls import URLPattern
 
 PAGES = (
+    "activity",
     "home",
     "login",
     "palette",

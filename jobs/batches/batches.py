@@ -20,6 +20,7 @@ from django.db.models.functions import Least
 
 from jobs.errors import RequestError, UnknownQueue, nearest_of
 from jobs.models import BatchQueue, Item, Run, Step, Taking
+from jobs.models.act import record
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY, ItemQuerySet
 from jobs.states import ItemStatus, Status
@@ -75,6 +76,8 @@ def put(name: str, rows: Iterable[Row], *, at: datetime, run: Run | None = None)
     while chunk := dict(islice(each, CHUNK)):
         new = _put_chunk(name, chunk, at, run)
         added, known = added + new, known + len(chunk) - new
+    if run is None:
+        record("put in", BatchQueue.objects.filter(name=name).first() or name, after={"items": added, "known": known})
     return Put(added, known)
 
 

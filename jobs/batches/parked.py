@@ -12,6 +12,7 @@ from django.db.models.functions import Least
 
 from jobs.errors import RequestError
 from jobs.models import BatchQueue, Item, Run, Taking
+from jobs.models.act import record
 from jobs.models.item import ItemQuerySet
 from jobs.states import ItemStatus
 
@@ -22,19 +23,29 @@ CHUNK: Final = 5_000
 
 def put_back(queue: BatchQueue, *, key: str = "", like: str = "") -> int:
     """Let parked items wait again with all their attempts: one, all with the same error, or all. How many."""
-    return _in_chunks(queue, _chosen(key, like), _wait_again)
+    count = _in_chunks(queue, _chosen(key, like), _wait_again)
+    record("put back", queue, after=_counted(count, key=key, error=like))
+    return count
 
 
 def drop_parked(queue: BatchQueue, *, key: str = "", like: str = "") -> int:
     """Delete parked items for good; their keys can be put in again. How many."""
-    return _in_chunks(queue, _chosen(key, like), _delete)
+    count = _in_chunks(queue, _chosen(key, like), _delete)
+    record("dropped", queue, after=_counted(count, key=key, error=like))
+    return count
+
+
+def _counted(count: int, **chosen: str) -> dict[str, int | str]:
+    return {"items": count, **{name: value for name, value in chosen.items() if value}}
 
 
 def purge(queue: BatchQueue, status: str) -> int:
     """Delete all items of this status; RequestError for those that runs hold. How many."""
     if status not in (ItemStatus.WAITING, ItemStatus.DONE, ItemStatus.PARKED):
         raise RequestError(f"Items that are {status} cannot be purged: waiting, done or parked ones can.")
-    return _in_chunks(queue, {"status": status}, _delete)
+    count = _in_chunks(queue, {"status": status}, _delete)
+    record("purged", queue, after={"items": count, "status": status})
+    return count
 
 
 def prune_items(at: datetime) -> int:

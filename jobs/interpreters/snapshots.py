@@ -22,6 +22,7 @@ from jobs.errors import NotRead, ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
+from jobs.models.act import record
 from jobs.models.project import EVERY_PIPELINE
 from kedro_console.wire import WireError, parse_snapshot
 
@@ -73,6 +74,10 @@ def add_project(
         else:
             Project.objects.filter(pk=project.pk).update(**before)
         raise
+    now = {each: getattr(project, each) for each in GIVEN}
+    differ = [each for each in GIVEN if is_new or now[each] != before[each]]
+    earlier = {} if is_new else {each: before[each] for each in differ}
+    record("added" if is_new else "changed", project, before=earlier, after={each: now[each] for each in differ})
     return project
 
 

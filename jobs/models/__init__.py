@@ -1,3 +1,4 @@
+from jobs.models.act import Act
 from jobs.models.artifact import Artifact
 from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
@@ -24,6 +25,7 @@ from jobs.models.upload import Upload
 from jobs.models.worker import Worker
 
 __all__ = [
+    "Act",
     "Arrival",
     "Artifact",
     "BatchQueue",

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import models, transaction
 
 from jobs.errors import RequestError
+from jobs.models.act import record
 from jobs.models.request_record import RequestRecord
 from jobs.states import RequestStatus
 
@@ -33,7 +34,9 @@ class IgnoredHost(models.Model):
         if not is_new:
             raise RequestError(f"{host} is already ignored.")
         facts = {"status": RequestStatus.IGNORED, "settled_at": at, "settled_by": by[:150]}
-        return RequestRecord.objects.open().filter(host=host).update(**facts)
+        count = RequestRecord.objects.open().filter(host=host).update(**facts)
+        record("ignored", host, kind="host", after={"requests": count})
+        return count
 
     @classmethod
     @transaction.atomic
@@ -43,4 +46,6 @@ class IgnoredHost(models.Model):
         if not cls.objects.filter(host=host).delete()[0]:
             raise RequestError(f"{host} is not ignored.")
         facts = {"status": RequestStatus.OPEN, "settled_at": None, "settled_by": ""}
-        return RequestRecord.objects.filter(host=host, status=RequestStatus.IGNORED).update(**facts)
+        count = RequestRecord.objects.filter(host=host, status=RequestStatus.IGNORED).update(**facts)
+        record("heeded", host, kind="host", after={"requests": count})
+        return count

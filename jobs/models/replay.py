@@ -4,11 +4,12 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from jobs.errors import IllegalMove, LeaseLost
+from jobs.models.act import recorded
 from jobs.models.request_record import RequestRecord
 from jobs.models.run import Run
 from jobs.states import ReplayStatus, ResendStatus
@@ -110,9 +111,10 @@ class Replay(models.Model):
     def cancel(self, *, at: datetime) -> None:
         """Send no more of it; IllegalMove when it has ended."""
         live = Replay.objects.filter(pk=self.pk, finished_at=None)
-        if not live.update(status=ReplayStatus.CANCELLED, finished_at=at, lease_expires_at=None, wait_reason=""):
-            self.refresh_from_db(fields=["status"])
-            raise IllegalMove("replay", self.status, ReplayStatus.CANCELLED)
+        with transaction.atomic(), recorded("cancelled", self):
+            if not live.update(status=ReplayStatus.CANCELLED, finished_at=at, lease_expires_at=None, wait_reason=""):
+                self.refresh_from_db(fields=["status"])
+                raise IllegalMove("replay", self.status, ReplayStatus.CANCELLED)
         self.refresh_from_db()
 
 

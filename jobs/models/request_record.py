@@ -7,12 +7,17 @@ from django.db import models
 from django.urls import reverse
 
 from jobs.errors import RequestError
+from jobs.models.act import record
 from jobs.models.run import Run
 from jobs.models.step import Step
 from jobs.states import RequestStatus
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing at the other side: sent twice they do no harm."""
+
+
+MOST_NAMED = 10
+"""Requests that the record of an act names; the rest is counted."""
 
 
 class RequestRecordQuerySet(models.QuerySet["RequestRecord"]):
@@ -29,9 +34,15 @@ class RequestRecordQuerySet(models.QuerySet["RequestRecord"]):
 
     def dismiss(self, *, at: datetime, by: str, why: str) -> int:
         """Take the open ones of these out of the inbox; how many."""
-        return self.open().update(
+        numbers = list(self.open().values_list("pk", flat=True)[: MOST_NAMED + 1])
+        count = self.open().update(
             status=RequestStatus.DISMISSED, settled_at=at, settled_by=by[:150], settled_why=why[:500]
         )
+        named = ", ".join(f"#{number}" for number in numbers[:MOST_NAMED])
+        more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+        if count:
+            record("dismissed", f"{named}{more}", kind="request", after={"requests": count}, why=why)
+        return count
 
 
 class RequestRecord(models.Model):

@@ -3,9 +3,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 
 from jobs.errors import NotNow, RequestError
+from jobs.models.act import recorded
 from jobs.states import Wanted
 
 SILENT_AFTER = timedelta(seconds=20)
@@ -71,24 +72,25 @@ class Worker(models.Model):
 
     def pause(self, *, at: datetime, by: str) -> None:
         """Take no new steps; what runs goes on. NotNow when there is nobody to hear it."""
-        self._want(at=at, by=by, wanted_state=Wanted.PAUSED)
+        self._want("paused", at=at, by=by, wanted_state=Wanted.PAUSED)
 
     def resume(self, *, at: datetime, by: str) -> None:
         """Take steps again."""
-        self._want(at=at, by=by, wanted_state=Wanted.WORKING)
+        self._want("resumed", at=at, by=by, wanted_state=Wanted.WORKING)
 
     def drain(self, *, at: datetime, by: str) -> None:
         """Take no new steps, and end when the last of its own has ended."""
-        self._want(at=at, by=by, wanted_state=Wanted.DRAINING)
+        self._want("drained", at=at, by=by, wanted_state=Wanted.DRAINING)
 
     def resize(self, slots: int, *, at: datetime, by: str) -> None:
         """Run so many steps at once, from now on; more than that which run already go on."""
         if not 1 <= slots <= MOST_SLOTS:
             raise RequestError(f"A worker has from 1 to {MOST_SLOTS} slots: to stop it from taking steps, pause it.")
-        self._want(at=at, by=by, wanted_slots=slots)
+        self._want("resized", at=at, by=by, wanted_slots=slots)
 
-    def _want(self, *, at: datetime, by: str, **wish: Any) -> None:
+    def _want(self, verb: str, *, at: datetime, by: str, **wish: Any) -> None:
         alive = Worker.objects.alive(at).filter(pk=self.pk)
-        if not alive.update(wanted_at=at, wanted_by=by, **wish):
-            raise NotNow(f"The worker {self.name} is not alive, so it cannot be asked anything.")
+        with transaction.atomic(), recorded(verb, self):
+            if not alive.update(wanted_at=at, wanted_by=by, **wish):
+                raise NotNow(f"The worker {self.name} is not alive, so it cannot be asked anything.")
         self.refresh_from_db()

@@ -7,7 +7,8 @@ answer came. Until then it counts as now. Two requests further apart than the wi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from django.db.models import Q, Sum
 
 from jobs.errors import RequestError
 from jobs.models import Grant, Quota, Run, Step
+from jobs.models.act import record, recorded
 from jobs.quotas.turns import Amount, Turn, turn, used
 from jobs.states import Status
 from kedro_console import wire
@@ -206,11 +208,36 @@ def _close(unsettled: Any, at: datetime) -> None:
 # ---- what people do
 
 
+@contextmanager
+def changing(quota: Quota) -> Iterator[None]:
+    """A transaction in which a quota and its windows are written; who changed what is recorded."""
+    with transaction.atomic():
+        before = _facts(quota.pk)
+        yield
+        now = _facts(quota.pk)
+        differ = [name for name in now if now[name] != before.get(name)]
+        record(
+            "changed" if before else "added",
+            quota,
+            before={name: before[name] for name in differ if before},
+            after={name: now[name] for name in differ},
+        )
+
+
+def _facts(key: int | None) -> dict[str, Any]:
+    row = Quota.objects.filter(pk=key).prefetch_related("windows").first() if key else None
+    return (
+        {"name": row.name, "description": row.description, "windows": [str(each) for each in row.windows.all()]}
+        if row
+        else {}
+    )
+
+
 def pause(name: str, *, at: datetime, by: str, reason: str = "", until: datetime | None = None) -> Quota:
     """Let nothing through until then, or until somebody opens it; QuotaRefusal for a time that has passed."""
     if until is not None and until <= at:
         raise QuotaRefusal("Pause it until a time that is still to come, or leave the time empty.")
-    with transaction.atomic():
+    with transaction.atomic(), recorded("paused", locked(name), why=reason.strip()):
         quota = locked(name)
         quota.paused_at, quota.paused_by, quota.paused_reason = at, by[:150], reason.strip()[:200]
         quota.paused_until = until
@@ -220,7 +247,7 @@ def pause(name: str, *, at: datetime, by: str, reason: str = "", until: datetime
 
 def reopen(name: str) -> Quota:
     """End a pause, and what the API asked for; the windows still hold."""
-    with transaction.atomic():
+    with transaction.atomic(), recorded("opened", locked(name)):
         quota = locked(name)
         quota.paused_at = quota.paused_until = quota.closed_until = None
         quota.paused_by = quota.paused_reason = quota.closed_reason = ""

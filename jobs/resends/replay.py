@@ -26,6 +26,7 @@ from jobs.errors import IllegalMove, LeaseLost, NotNow, PlatformError, ProjectEr
 from jobs.interpreters.artifacts import keep
 from jobs.interpreters.call import call
 from jobs.models import Replay, RequestRecord, Resend
+from jobs.models.act import record
 from jobs.reconnect import for_seconds, patiently
 from jobs.resends.grants import Permission, ask, settle
 from jobs.states import ReplayStatus, RequestStatus, ResendStatus
@@ -72,6 +73,7 @@ def start_replay(
         )
         rows = (Resend(replay=replay, record=record, position=place) for place, record in enumerate(chosen))
         Resend.objects.bulk_create(rows, batch_size=500)
+        record("replayed", replay, after={"requests": len(chosen), "first": str(chosen[0])})
         transaction.on_commit(partial(send_replay, replay.pk, at))
     return replay
 

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from jobs.errors import BadParameters
 from jobs.models import Pipeline, Rule
+from jobs.models.act import facts_of, record, recorded
 from jobs.models.rule import HANDLER
 from jobs.rules.rehearse import Trial, check_expressions, past_run, try_rule
 from jobs.rules.rules import complete_joins
@@ -145,13 +146,16 @@ def save_rule(
         setattr(rule, name, value)
     trial = check_rule(rule, sources, at)
     rule.edited_at, rule.edited_by = at, by
+    verb = "changed" if rule.pk else "added"
     if rule.pk is None:
         rule.created_at, rule.created_by = at, by
     try:
         with transaction.atomic():
             _lock(rule)
+            before = _told(rule)
             rule.save()
             rule.sources.set(sources)
+            _record(verb, rule, before)
             complete_joins(rule, at)
     except IntegrityError as error:
         raise BadRule({"name": "Another rule has this name."}) from error
@@ -162,7 +166,8 @@ def switch_rule(rule: Rule, *, is_enabled: bool, at: datetime, by: User | None =
     """Turn it on or off; ends that come while it is off are written down."""
     if is_enabled and _is_endless(rule, rule.sources.all()):
         raise BadRule({"condition": "With it, pipelines would start each other forever: write a condition first."})
-    Rule.objects.filter(pk=rule.pk).update(is_enabled=is_enabled, edited_at=at, edited_by=by)
+    with transaction.atomic(), recorded("switched on" if is_enabled else "switched off", rule):
+        Rule.objects.filter(pk=rule.pk).update(is_enabled=is_enabled, edited_at=at, edited_by=by)
     rule.is_enabled = is_enabled
 
 
@@ -170,7 +175,22 @@ def delete_rule(rule: Rule) -> None:
     """Delete it when no end that is being written needs it; its firings stay, with its name."""
     with transaction.atomic():
         _lock(rule)
+        record("deleted", rule, before=_told(rule))
         rule.delete()
+
+
+def _told(rule: Rule) -> dict[str, Any]:
+    """What it is in the rows, for the record of who changes it; nothing of one that is new."""
+    row = Rule.objects.filter(pk=rule.pk).first()
+    return {**facts_of(row), "sources": [str(each) for each in row.sources.all()]} if row else {}
+
+
+def _record(verb: str, rule: Rule, before: dict[str, Any]) -> None:
+    now = _told(rule)
+    differ = [name for name in now if now[name] != before.get(name)]
+    record(
+        verb, rule, before={name: before[name] for name in differ if before}, after={name: now[name] for name in differ}
+    )
 
 
 def _lock(rule: Rule) -> None:

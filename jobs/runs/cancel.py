@@ -9,6 +9,7 @@ from django.db import transaction
 
 from jobs.errors import IllegalMove
 from jobs.models import Run
+from jobs.models.act import recorded
 from jobs.states import Status
 from jobs.steps import on_end
 from jobs.steps.advance import end_if_done
@@ -16,7 +17,7 @@ from jobs.steps.advance import end_if_done
 
 def cancel(run: Run, *, at: datetime, by: str) -> Run:
     """Ask the run to stop; CANCELLED is written when none of its processes is left. IllegalMove after its end."""
-    with transaction.atomic():
+    with transaction.atomic(), recorded("cancelled", run):
         on_end.lock(run.pipeline_id)
         run.ask_to_stop(at=at, by=by)
         for step in run.steps.filter(status=Status.QUEUED):

@@ -17,6 +17,7 @@ from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, Proj
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
+from jobs.models.act import record
 from jobs.runs.cancel import cancel
 from jobs.runs.fallbacks import plan_of, unshared
 from jobs.runs.order import Order
@@ -37,6 +38,7 @@ from jobs.steps.dispatch import send_noted
 from jobs.steps.overlap import line_up, unversioned
 from jobs.structure import parameters as runtime
 from jobs.structure.content import is_fresh
+from jobs.structure.parameters import as_given
 from jobs.structure.plan import Plan, PlannedStep
 from jobs.structure.selection import Selection, check_versions, choose, meant
 from kedro_console.wire import Group, SnapshotNode
@@ -259,6 +261,7 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
         steps = [_step(run, planned, at) for planned in wish.plan.steps]
         NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
         carry_all_over(wish.found, run, wish.nodes, at)
+        _record(run)
         transaction.on_commit(partial(send_noted, [step for step in steps if step.ready_at]))
         for other in older:
             cancel(other, at=at, by=str(run))
@@ -267,6 +270,17 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
             end_if_done(run, at=at, by=by)
     if older:
         run.refresh_from_db(fields=["waits_for", "wait_reason"])
+
+
+def _record(run: Run) -> None:
+    """What a person had started; what follows from it by a rule is told by the run itself."""
+    if run.cause in (Cause.RULE, Cause.SCHEDULE):
+        return
+    verb = "started" if run.retry_of is None else "resumed" if run.is_resumption else "retried"
+    facts = {"parameters": as_given(run.parameters), "choices": run.selection, "runner": run.runner}
+    if run.retry_of is not None:
+        facts["run"] = run.retry_of.pk
+    record(verb, run, after={name: value for name, value in facts.items() if value})
 
 
 def _node_run(wish: _Wish, node: SnapshotNode, position: int) -> NodeRun:

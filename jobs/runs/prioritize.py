@@ -10,6 +10,7 @@ from django.db import transaction
 
 from jobs.errors import NotNow, RequestError
 from jobs.models import Run, Transition
+from jobs.models.act import record
 from jobs.states import Status
 from jobs.steps.dispatch import send_all
 
@@ -31,6 +32,7 @@ def prioritize(run: Run, priority: int, *, at: datetime, by: str) -> int:
             raise NotNow(f"No step of run #{run.pk} is waiting, so its priority changes nothing.")
         ready = list(waiting.ready(at).values_list("pk", flat=True))
         waiting.update(priority=priority)
+        record("prioritized", run, before={"priority": steps[0].priority}, after={"priority": priority})
         waiting.filter(pk__in=ready).update(sent_at=at)
         Transition.objects.bulk_create(
             Transition(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import transaction
 
+from console.acting import ActingCommand
 from console.env import COMMAND
 from console.management.sentences import FAILED, WRONG_USE, end, printable, refuse
 from jobs import clock
 from jobs.errors import ProjectError, did_you_mean, nearest_of
 from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Project, Run
+from jobs.models.act import record
 from jobs.proposals import propose
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = "The Kedro projects that the console knows. Ends with 1 when a project has errors, with 2 on wrong use."
     requires_system_checks: list[str] = []
 
@@ -103,6 +105,7 @@ class Command(BaseCommand):
         if (count := runs.count()) and not options["with_history"]:
             end(self, WRONG_USE, [f"{project.name} has {count} runs: --with-history removes them too."])
         with transaction.atomic():
+            record("deleted", project, before={"path": project.path, "runs": count})
             runs.delete()
             project.delete()
         self.stdout.write(f"{project.name} and {count} runs are removed; its files are untouched.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from console.acting import ActingCommand
 from jobs import clock
 from jobs.upkeep.prune import prune
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = "Drop the stores and folders of ended runs, and old log lines, as CONSOLE_KEEP_… say."
     requires_system_checks: list[str] = []
 

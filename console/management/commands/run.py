@@ -9,8 +9,9 @@ import time
 from functools import partial
 from typing import Any, Final
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from console.acting import ActingCommand
 from console.api.shapes import ArtifactShape, JobShape, address
 from console.env import START
 from console.management import given
@@ -44,7 +45,7 @@ NAMED: Final[dict[str, str]] = {
 """Choices of nodes, separated by commas; several count together."""
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = (
         "Start a run of a pipeline. With --wait it ends with 0 when the run succeeded, 1 when it failed or crashed, "
         "3 when it was cancelled; 2 is wrong use."

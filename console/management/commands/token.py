@@ -7,14 +7,16 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from console.acting import ActingCommand
 from console.management.sentences import WRONG_USE, end
 from console.models import ApiToken
 from console.roles import Role, permissions
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import did_you_mean, nearest_of
+from jobs.models.act import record
 
 LONGEST_DAYS: Final = 3650
 
@@ -25,7 +27,7 @@ def _days(text: str) -> int:
     return days
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     help = "Create, list and revoke tokens for the REST API."
     requires_system_checks: list[str] = []
 
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         row, secret = ApiToken.objects.create(
             user, timedelta(days=options["days"]), role=options["role"], name=options["name"][:100]
         )
+        record("added", row, after={"user": user.get_username(), "role": row.role, "until": row.expiry})
         self.stderr.write(
             f"A {row.role} token of {user}, until {row.expiry:%d %B %Y}. It is shown this once; "
             f"use it as `Authorization: Bearer TOKEN`, revoke it with `token revoke {row.token_key}`."
@@ -59,7 +62,7 @@ class Command(BaseCommand):
     def _user(self, name: str) -> User:
         found = User.objects.filter(username=name).first()
         if found is None:
-            nearest = nearest_of(name, User.objects.values_list("username", flat=True), 2)
+            nearest = nearest_of(name, User.objects.values_list("username", flat=True), 2, 0.6)
             hint = did_you_mean(nearest, " The admin has a page to add one.")
             end(self, WRONG_USE, [f"There is no user “{name}”.{hint}"])
         if not found.is_active:
@@ -79,5 +82,6 @@ class Command(BaseCommand):
         found = list(ApiToken.objects.filter(token_key=options["key"]))
         if len(found) != 1:
             end(self, WRONG_USE, [f"There is no token with the key “{options['key']}”: `token list` shows the keys."])
+        record("revoked", found[0], before={"user": found[0].user.get_username(), "role": found[0].role})
         found[0].delete()
         self.stdout.write(f"The token {options['key']} of {found[0].user} is revoked.")

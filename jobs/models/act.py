@@ -1,0 +1,223 @@
+"""What people and tokens did: one row for each act, in the transaction that does it, whichever door it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from jobs import clock
+from jobs.encryption import EncryptedJSONField
+from kedro_console.wire import HIDDEN, hidden, with_secrets
+
+VERBS: Final = (
+    "added", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped", "heeded", "ignored",
+    "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back", "put in", "replayed", "resized",
+    "resumed", "retried", "revoked", "started", "switched off", "switched on", "was refused a login",
+)  # fmt: skip
+"""All that is recorded; the test of the record holds it true."""
+
+LONGEST_VALUE: Final = 2_000
+"""Characters of a text in `before` and `after`; the rest is cut."""
+
+
+class Door(models.TextChoices):
+    PAGE = "page", "page"
+    ADMIN = "admin", "admin"
+    API = "api", "API"
+    COMMAND = "command", "command"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a person, a token of theirs, or whoever uses a command on the server."""
+
+    name: str
+    door: Door
+    user_id: int | None = None
+    token: str = ""
+    address: str = ""
+
+
+_acting: ContextVar[Callable[[], Actor | None]] = ContextVar("acting", default=lambda: None)
+_acts: ContextVar[list[Act] | None] = ContextVar("acts", default=None)
+
+
+@contextmanager
+def acting(who: Callable[[], Actor | None]) -> Iterator[list[Act]]:
+    """While this lasts, what is done is done by that actor (asked for when it is needed); gives what was recorded."""
+    acts: list[Act] = []
+    before, before_acts = _acting.set(who), _acts.set(acts)
+    try:
+        yield acts
+    finally:
+        _acting.reset(before)
+        _acts.reset(before_acts)
+
+
+class ActQuerySet(models.QuerySet["Act"]):
+    def narrowed(self, *, actor: str = "", verb: str = "", thing: str = "", before: int | None = None) -> ActQuerySet:
+        """The newest first; `actor` is a person or a token, `thing` a kind, or one thing of it as `run:12`."""
+        kind, _, key = thing.partition(":")
+        rows = self.order_by("-id")
+        rows = rows.filter(models.Q(actor=actor) | models.Q(token=actor)) if actor else rows
+        rows = rows.filter(verb=verb) if verb else rows
+        rows = rows.filter(kind=kind) if kind else rows
+        rows = rows.filter(models.Q(key=key) | models.Q(name=key)) if key else rows
+        return rows if before is None else rows.filter(pk__lt=before)
+
+
+class Act(models.Model):
+    """Somebody did something to something; never changed afterwards."""
+
+    at = models.DateTimeField()
+    user_id = models.BigIntegerField(null=True, help_text="The account, which may be gone by now.")
+    actor = models.CharField(max_length=150)
+    token = models.CharField(max_length=110, blank=True, help_text="The API token that was used.")
+    door = models.CharField(max_length=10, choices=Door)
+    address = models.CharField(max_length=45, blank=True)
+    verb = models.CharField(max_length=40)
+    kind = models.CharField(max_length=60, help_text="What sort of thing it was done to.")
+    key = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=300, blank=True)
+    before = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    after = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    why = models.CharField(max_length=500, blank=True)
+
+    objects = ActQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["kind", "key", "-id"], name="act_by_thing"),
+            models.Index(fields=["actor", "-id"], name="act_by_actor"),
+            models.Index(fields=["verb", "-id"], name="act_by_verb"),
+            models.Index(fields=["at"], name="act_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.kind} {self.name}"
+
+    @property
+    def object(self) -> str:
+        """What it was done to, as the filter takes it."""
+        return f"{self.kind}:{self.key or self.name}"
+
+    @property
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """(what, before, after) of each fact that differs."""
+        return [(name, self.before.get(name), self.after.get(name)) for name in {**self.before, **self.after}]
+
+
+def record(
+    verb: str,
+    thing: models.Model | str,
+    *,
+    kind: str = "",
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    why: str = "",
+    actor: Actor | None = None,
+) -> None:
+    """Write down that the actor of this request or command did this; nothing when no person or token acts.
+
+    `thing` is a row, or the name of something that is none and then has a `kind`. Secrets are masked. `actor` is
+    given where it is not the one who asks: of a refused login it is whoever was named.
+    """
+    actor = actor or _acting.get()()
+    if actor is None:
+        return
+    row = thing if isinstance(thing, models.Model) else None
+    act = Act.objects.create(
+        at=clock.now(),
+        user_id=actor.user_id,
+        actor=actor.name[:150],
+        token=actor.token[:110],
+        door=actor.door,
+        address=actor.address[:45],
+        verb=verb,
+        kind=kind or (kind_of_thing(row) if row else ""),
+        key=_key_of(row) if row else "",
+        name=str(thing)[:300],
+        before=_shown(before or {}),
+        after=_shown(after or {}),
+        why=why[:500],
+    )
+    acts = _acts.get()
+    if acts is not None:
+        acts.append(act)
+
+
+@contextmanager
+def recorded(verb: str, thing: models.Model, *, why: str = "") -> Iterator[None]:
+    """Record what the block changes of this row: the facts that differ, as they were and as they are."""
+    if _acting.get()() is None:
+        yield
+        return
+    before = facts_of(_fresh(thing))
+    yield
+    after = facts_of(_fresh(thing))
+    differ = {name for name in before | after if before.get(name) != after.get(name)}
+    record(
+        verb,
+        thing,
+        before={name: before.get(name) for name in sorted(differ)},
+        after={name: after.get(name) for name in sorted(differ)},
+        why=why,
+    )
+
+
+def was_recorded(thing: models.Model) -> bool:
+    """Whether something was written down of this row in this request already."""
+    acts, key, kind = _acts.get() or [], _key_of(thing), kind_of_thing(thing)
+    return any((act.kind, act.key) == (kind, key) for act in acts)
+
+
+def facts_of(row: models.Model | None) -> dict[str, Any]:
+    """The columns of a row that say something to people; what is encrypted is only said to be there."""
+    if row is None:
+        return {}
+    fields = (each for each in row._meta.concrete_fields if not each.primary_key and each.attname not in UNTOLD)
+    return {each.name: _fact(row, each) for each in fields}
+
+
+UNTOLD: Final = frozenset({"password", "digest", "token_key", "last_login", "date_changed", "content", "edited_at"})
+
+
+def _fact(row: models.Model, field: models.Field[Any, Any]) -> Any:
+    value = getattr(row, field.attname)
+    return (HIDDEN if value else value) if isinstance(field, EncryptedJSONField) else value
+
+
+def _key_of(row: models.Model) -> str:
+    """Its number; of a token its public beginning, as its key is a hash of what is secret."""
+    return str(getattr(row, "token_key", row.pk))[:100]
+
+
+def object_name(row: models.Model) -> str:
+    """How `narrowed` is asked for this row."""
+    return f"{kind_of_thing(row)}:{_key_of(row)}"
+
+
+def kind_of_thing(row: models.Model) -> str:
+    return str(row._meta.verbose_name)
+
+
+def _fresh(thing: models.Model) -> models.Model | None:
+    return type(thing)._base_manager.filter(pk=thing.pk).first()
+
+
+def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+    masked = with_secrets(facts, hidden)
+    return {str(name): _cut(value) for name, value in masked.items()}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > LONGEST_VALUE:
+        return f"{value[:LONGEST_VALUE]}…"
+    return value
