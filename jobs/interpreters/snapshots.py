@@ -74,11 +74,15 @@ def add_project(
         else:
             Project.objects.filter(pk=project.pk).update(**before)
         raise
-    now = {each: getattr(project, each) for each in GIVEN}
-    differ = [each for each in GIVEN if is_new or now[each] != before[each]]
-    earlier = {} if is_new else {each: before[each] for each in differ}
-    record("added" if is_new else "changed", project, before=earlier, after={each: now[each] for each in differ})
+    _record(project, {} if is_new else before)
     return project
+
+
+def _record(project: Project, before: dict[str, Any]) -> None:
+    now = {each: getattr(project, each) for each in GIVEN}
+    differ = [each for each in GIVEN if not before or now[each] != before[each]]
+    earlier = {each: before[each] for each in differ if before}
+    record("changed" if before else "added", project, before=earlier, after={each: now[each] for each in differ})
 
 
 def folder_of(path: str | Path) -> Path:
