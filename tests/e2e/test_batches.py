@@ -15,7 +15,7 @@ from jobs.interpreters.snapshots import add_project
 from jobs.models import BatchQueue, Item, Project, Run, Taking
 from jobs.states import Status
 from tests.batch_project import write_batch_project
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 ITEMS = 2_000

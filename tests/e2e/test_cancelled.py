@@ -12,7 +12,7 @@ from jobs.models import Project, RequestRecord, Run
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Runner, Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

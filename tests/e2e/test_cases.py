@@ -20,7 +20,7 @@ from jobs.proposals import propose
 from jobs.states import Decision, ItemStatus, Status
 from tests import live
 from tests.demo.conftest import PROJECT, served
-from tests.e2e.test_runs import start
+from tests.e2e.running import start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

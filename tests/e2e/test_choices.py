@@ -18,7 +18,7 @@ from jobs.runs.retry import retry
 from jobs.states import Cause, NodeStatus, Status
 from jobs.structure.selection import Selection
 from tests.choices_project import OLD, copied, kedro_run, left, write_project
-from tests.e2e.test_runs import ended
+from tests.e2e.running import ended
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

@@ -18,8 +18,8 @@ from jobs.states import NodeStatus, Status
 from tests import live
 from tests.demo.conftest import PROJECT, served
 from tests.demo.test_data_loading import failing
+from tests.e2e.running import ended, lines, start
 from tests.e2e.test_faults import LEASE, broker
-from tests.e2e.test_runs import ended, lines, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

@@ -11,8 +11,8 @@ from jobs.interpreters.snapshots import add_project
 from jobs.models import Pipeline, Project
 from jobs.states import NodeStatus, Status
 from tests import live
+from tests.e2e.running import ended, start
 from tests.e2e.test_hooks import NODES, PIPELINES
-from tests.e2e.test_runs import ended, start
 from tests.kedro_console.kedro_projects import make_project
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]

@@ -20,7 +20,7 @@ from jobs.runs.cancel import cancel
 from jobs.states import Status
 from tests import live
 from tests.chaos.databases import cut_off
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

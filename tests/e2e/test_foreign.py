@@ -11,7 +11,7 @@ import pytest
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
 from jobs.states import Status
-from tests.e2e.test_runs import ended, lines, start
+from tests.e2e.running import ended, lines, start
 from tests.toys import write_toy
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]

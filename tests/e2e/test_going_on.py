@@ -14,7 +14,7 @@ from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.outcome import bad_end
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 QUEUE = {"CONSOLE_WORKER_QUEUES": "wide", "CONSOLE_LEASE_SECONDS": "4"}

@@ -13,7 +13,7 @@ from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.states import Cause, Runner, Status
 from tests.choices_project import copied, kedro_run
-from tests.e2e.test_runs import ended
+from tests.e2e.running import ended
 from tests.kedro_console.kedro_projects import make_project
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]

@@ -13,7 +13,7 @@ from jobs.interpreters.snapshots import add_project
 from jobs.models import Project
 from jobs.states import Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

@@ -19,7 +19,7 @@ from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
 from jobs.runs.retry import retry
 from jobs.states import Status
-from tests.e2e.test_runs import ended
+from tests.e2e.running import ended
 from tests.factories import make_user
 from tests.kedro_console.kedro_projects import make_project
 

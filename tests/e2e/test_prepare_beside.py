@@ -17,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from jobs.models import Project, Run, Step
 from jobs.states import FINAL, Status
 from tests import live
-from tests.e2e.test_runs import start
+from tests.e2e.running import start
 
 pytestmark = [
     pytest.mark.live,

@@ -11,7 +11,7 @@ from jobs.models import Project
 from jobs.runs.find import find_pipeline
 from jobs.states import Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 

@@ -8,29 +8,16 @@ from typing import Any
 
 import pytest
 
-from jobs import clock
 from jobs.models import Project, Run
-from jobs.runs.resume import preview, resume
+from jobs.runs.resume import preview
 from jobs.states import Cause, NodeStatus, Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, executed, resumed, start, statuses
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 
 KEPT = {"is_resumable": True}
 DISTRIBUTED = {"runner": "distributed"}
-
-
-def resumed(run: Run, **parameters: Any) -> Run:
-    return resume(run, at=clock.now(), by_name="olga", parameters=parameters)
-
-
-def executed(run: Run) -> list[str]:
-    return list(run.events.filter(kind="node_started").values_list("node", flat=True))
-
-
-def statuses(run: Run) -> dict[str, str]:
-    return dict(run.node_runs.values_list("name", "status"))
 
 
 @pytest.mark.parametrize("settings", [KEPT, DISTRIBUTED, {**KEPT, "runner": "threads"}], ids=str)

@@ -12,7 +12,7 @@ from jobs.insight.explain import why_waiting
 from jobs.models import LogChunk, Project, Run
 from jobs.states import NodeStatus, Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

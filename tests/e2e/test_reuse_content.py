@@ -11,8 +11,7 @@ import pytest
 
 from jobs.models import Project, Run
 from jobs.states import NodeStatus, Status
-from tests.e2e.test_resume import executed, resumed, statuses
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, executed, resumed, start, statuses
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

@@ -23,7 +23,7 @@ from jobs.rules.edit import save_rule
 from jobs.states import Decision, Status
 from jobs.upkeep.reconcile import PATIENCE
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))

@@ -6,7 +6,6 @@ import csv
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from celery.result import AsyncResult
@@ -16,34 +15,14 @@ from jobs.errors import ProjectError, StepFailed
 from jobs.interpreters.artifacts import open_file
 from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
-from jobs.models import LogChunk, Pipeline, Project, Run
+from jobs.models import Project, Run
 from jobs.runs.cancel import cancel
-from jobs.runs.launch import launch
-from jobs.runs.order import Order
-from jobs.states import Cause, NodeStatus, Status
+from jobs.states import NodeStatus, Status
 from tests import live
+from tests.e2e.running import ended, lines, start
 from tests.toys import write_toy
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
-
-
-def start(project: Project, name: str, *, settings: dict[str, Any] | None = None, **parameters: Any) -> Run:
-    Pipeline.objects.filter(project=project, name=name).update(**(settings or {}))
-    pipeline = Pipeline.objects.select_related("project").get(project=project, name=name)
-    return launch(Order(pipeline, Cause.MANUAL, by_name="olga", parameters=parameters), at=clock.now())
-
-
-def ended(run: Run, seconds: float = 90) -> Run:
-    def look() -> bool:
-        run.refresh_from_db()
-        return run.is_final
-
-    live.until(look, seconds=seconds, what=f"the end of {run}")
-    return run
-
-
-def lines(run: Run) -> list[str]:
-    return [line.text for chunk in LogChunk.objects.filter(run=run).after(0) for line in chunk.lines]
 
 
 def test_a_chain_runs_to_its_end_with_results_logs_and_facts(worker: object, toy: Project) -> None:

@@ -16,7 +16,7 @@ from jobs import clock
 from jobs.models import Project, Run, Transition, Worker
 from jobs.states import Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 QUEUE = {"CONSOLE_WORKER_QUEUES": "second", "CONSOLE_WORKER_SLOTS": "1"}

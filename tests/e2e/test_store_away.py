@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from jobs.models import Project, Upload
 from jobs.states import Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 from tests.factories import make_user
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]

@@ -8,8 +8,7 @@ import pytest
 
 from jobs.models import Project
 from jobs.states import Status
-from tests.e2e.test_resume import executed, resumed
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, executed, resumed, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 DISTRIBUTED = {"runner": "distributed"}

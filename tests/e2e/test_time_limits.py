@@ -9,7 +9,7 @@ import pytest
 
 from jobs.models import Project
 from jobs.states import NodeStatus, Status
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 RUNNERS = ("sequential", "threads", "distributed")

@@ -16,7 +16,7 @@ from jobs.interpreters.artifacts import open_file
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
 from jobs.states import Runner, Status
-from tests.e2e.test_runs import ended, lines, start
+from tests.e2e.running import ended, lines, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 

@@ -14,7 +14,7 @@ from jobs.models import Project, Run, Worker
 from jobs.runs.prioritize import prioritize
 from jobs.states import Status
 from tests import live
-from tests.e2e.test_runs import ended, start
+from tests.e2e.running import ended, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 QUEUE = {"CONSOLE_WORKER_QUEUES": "control", "CONSOLE_LEASE_SECONDS": "4"}
