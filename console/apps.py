@@ -8,6 +8,7 @@ class ConsoleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from console import checks as checks
         from console.access import refusals
         from console.groups import make_groups
 

@@ -59,6 +59,7 @@ class Environment:
     lease_seconds: int
     database_seconds: int
     anonymous_api: str
+    is_public: bool
     trusted_proxies: list[str]
     login_limit: Rate
     api_limit: Rate
@@ -228,10 +229,17 @@ def read(environ: Mapping[str, str]) -> Environment:
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         database_seconds=reader.number("CONSOLE_DATABASE_SECONDS", 20, least=1, most=3600),
         anonymous_api=_anonymous_api(reader, is_public=is_public, is_local=bind in LOOPBACK),
+        is_public=is_public or bind not in LOOPBACK,
         trusted_proxies=proxies,
-        login_limit=reader.rate("CONSOLE_LOGIN_LIMIT", "30/minute"),
-        api_limit=reader.rate("CONSOLE_API_LIMIT", "6000/minute"),
+        **_limits(reader),
     )
+
+
+def _limits(reader: Reader) -> dict[str, Any]:
+    return {
+        "login_limit": reader.rate("CONSOLE_LOGIN_LIMIT", "30/minute"),
+        "api_limit": reader.rate("CONSOLE_API_LIMIT", "6000/minute"),
+    }
 
 
 def _artifact_store(reader: Reader, var: Path) -> dict[str, Any]:
@@ -287,6 +295,14 @@ COMPUTING = ("OPENBLAS_", "OMP_", "MKL_", "BLIS_", "GOTO_", "NUMEXPR_", "NPY_")
 """What the variables of libraries that compute begin with."""
 
 
+CHILD_MARK = "CONSOLE_MARK"
+"""What a project's process carries, so that the next start finds it; it does not say where our folder is."""
+
+
+def mark_of(tree: str) -> str:
+    return hashlib.sha256(tree.encode()).hexdigest()[:16]
+
+
 def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     """Those of our own environment variables that a project's process may see, and the zone of this machine's clock.
 
@@ -294,7 +310,8 @@ def passed_on(names: tuple[str, ...]) -> dict[str, str]:
     """
     zone = local_zone()
     seen = {name: value for name, value in os.environ.items() if name in names or name.startswith(COMPUTING)}
-    return seen | ({"TZ": zone} if zone else {})
+    mark = {CHILD_MARK: mark_of(tree)} if (tree := os.environ.get("CONSOLE_TREE")) else {}
+    return seen | mark | ({"TZ": zone} if zone else {})
 
 
 def local_zone() -> str:

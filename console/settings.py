@@ -214,7 +214,7 @@ CONSOLE_COMMAND, CONSOLE_START = COMMAND, START  # how the commands are called h
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
 CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own environment
-    ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USER", "LOGNAME", "CONSOLE_TREE")
+    ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USER", "LOGNAME")
 )
 
 # ---- Celery: it carries hints, the rows are the truth (docs/operations.md gives the reason for each line)

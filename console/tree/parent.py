@@ -21,7 +21,8 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 from console.env import adopt
-from console.tree import roles
+from console.tree import processes, roles
+from console.tree.private import be_named, be_private
 from console.tree.programs import ROLE
 from console.tree.say import say
 
@@ -69,7 +70,8 @@ def become(words: list[str], environment: Mapping[str, str]) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         adopt(environment)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        Path("/proc/self/comm").write_text(f"console-{words[0]}")
+        processes.note(Path(environment[processes.MARK]))
+        be_named(f"console-{words[0]}")
         code = roles.main(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -92,6 +94,7 @@ def share() -> None:
 
 def run(configuration: Path) -> None:
     """Supervise until a signal ends it; everything that was started has ended then."""
+    be_private()
     supervisord.ServerOptions = Options
     supervisord.main(["--nodaemon", "--configuration", str(configuration)])
     say("Kedro Console has stopped.")

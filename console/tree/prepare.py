@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import Error, connection, connections
 
+from console.checks import weaknesses
 from console.env import ENV
 from console.tree import children, demo
 from console.tree.say import say as say_aloud
@@ -88,6 +89,11 @@ def _make_administrator() -> str:
     password = ENV.admin_password or secrets.token_urlsafe(12)
     User.objects.create_superuser(ENV.admin_user, password=password)
     return "" if ENV.admin_password else password
+
+
+def warnings() -> list[str]:
+    """What the security checks say about this start, a sentence each."""
+    return [f"{found.id}: {found.msg} {found.hint}" for found in weaknesses(ENV)]
 
 
 def check_project_path() -> None:

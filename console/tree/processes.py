@@ -1,4 +1,4 @@
-"""The processes of an earlier tree: found by the mark that each program of it carries in its environment."""
+"""The processes of an earlier tree: found by the mark in their environment, or, where that is private, by a note."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from console.env import CHILD_MARK, mark_of
+
 MARK: Final = "CONSOLE_TREE"
+NOTES: Final = "processes"
 POLL_SECONDS: Final = 0.05
 PROC: Final = Path("/proc")
 
@@ -48,6 +51,26 @@ def look(pid: int) -> Process | None:
     return Process(pid, int(facts[1]), int(facts[19]), head.partition("(")[2])
 
 
+def note(tree: Path) -> None:
+    """Leave a note of this process, whose environment nobody will be able to read."""
+    me = look(os.getpid())
+    if me:
+        (tree / NOTES).mkdir(exist_ok=True)
+        (tree / NOTES / str(me.pid)).write_text(str(me.started))
+
+
+def _noted(tree: Path) -> set[int]:
+    """The processes with a note that are still there; notes of others are thrown away."""
+    found = set()
+    for file in (tree / NOTES).glob("*"):
+        process = look(int(file.name)) if file.name.isdigit() else None
+        if process and file.read_text() == str(process.started):
+            found.add(process.pid)
+        else:
+            file.unlink(missing_ok=True)
+    return found
+
+
 def left_behind(tree: Path) -> list[Process]:
     """Every process that carries the mark of this tree, with its descendants; never ourselves or who started us.
 
@@ -55,7 +78,8 @@ def left_behind(tree: Path) -> list[Process]:
     """
     everyone = {process.pid: process for process in map(look, _pids()) if process}
     ours = _line_of(os.getpid(), everyone)
-    found = {pid for pid in everyone if pid not in ours and _has_mark(pid, tree)}
+    noted = _noted(tree)
+    found = {pid for pid in everyone if pid not in ours and (pid in noted or _has_mark(pid, tree))}
     for pid in everyone:
         if pid not in ours and found & _line_of(pid, everyone):
             found.add(pid)
@@ -98,4 +122,5 @@ def _has_mark(pid: int, tree: Path) -> bool:
         environment = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return False  # another user's, or just ended
-    return f"{MARK}={tree}".encode() in environment.split(b"\0")
+    marks = {f"{MARK}={tree}".encode(), f"{CHILD_MARK}={mark_of(str(tree))}".encode()}
+    return not marks.isdisjoint(environment.split(b"\0"))

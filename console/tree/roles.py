@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from console.env import BASE, ENV, IS_INSTALLED
+from console.tree.private import be_private
 from console.tree.programs import worker_name
 from console.tree.say import say
 
@@ -19,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """Be this role until it ends; its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     asked = _parser().parse_args(words)
+    if asked.role != "up":
+        be_private()
     if asked.role == "web":
         return web(asked.host, asked.port)
     if asked.role == "worker":

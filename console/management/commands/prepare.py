@@ -24,6 +24,8 @@ class Command(BaseCommand):
             prepare.prepare_database(self.stdout.write)
             if password := prepare.make_administrator(self.stdout.write):
                 self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
+            for sentence in prepare.warnings():
+                self.stderr.write(sentence)
             for sentence in prepare.register_projects(ENV.demo_api_url, at=clock.now(), say=self.stdout.write):
                 self.stdout.write(sentence)
         except ConsoleError as error:

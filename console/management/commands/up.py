@@ -93,6 +93,8 @@ class Command(BaseCommand):
         prepare.prepare_database()
         if password := prepare.make_administrator():
             self.stdout.write(f"Log in as {ENV.admin_user} with the password {password} (shown only now).")
+        for sentence in prepare.warnings():
+            self.stderr.write(sentence)
 
     def _announce(self, tree: Tree, held: int, begun: int, *, has_demo: bool) -> None:
         """Say the address when runs can be started there, or what keeps them from it."""
