@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own names
@@ -16,7 +15,7 @@ LONGEST_SOCKET_FOLDER = 60
 
 
 @register()
-def artifact_store_is_writable(**_: Any) -> list[CheckMessage]:
+def artifact_store_is_writable(**_: object) -> list[CheckMessage]:
     target = store()
     if not isinstance(target, FileSystemStorage):
         return []
@@ -29,7 +28,7 @@ def artifact_store_is_writable(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def sockets_fit(**_: Any) -> list[CheckMessage]:
+def sockets_fit(**_: object) -> list[CheckMessage]:
     folder = settings.CONSOLE_SOCKETS
     if len(str(folder)) <= LONGEST_SOCKET_FOLDER:
         return []

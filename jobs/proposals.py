@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from django.core.exceptions import ValidationError
@@ -20,7 +20,10 @@ from jobs.errors import BadParameters, ConsoleError, ProjectError
 from jobs.models import BatchQueue, Pipeline, Project, Quota, Rule
 from jobs.quotas.windows import parse_line
 from jobs.rules.edit import save_rule
+from kedro_console.wire import Value
 
+Facts = dict[str, Value]
+"""What the file says of one thing."""
 FILE: Final = Path("conf/base/console.yml")
 LARGEST_BYTES: Final = 200_000
 PIPELINE_OPTIONS: Final = frozenset({
@@ -44,7 +47,7 @@ class Kind:
 
     word: str
     options: frozenset[str]
-    apply: Callable[[Project, str, dict[str, Any], datetime], bool]
+    apply: Callable[[Project, str, Facts, datetime], bool]
 
 
 def propose(project: Project, *, at: datetime) -> list[str]:
@@ -73,7 +76,7 @@ def _said(error: ConsoleError | ValidationError) -> str:
 # ---- the file
 
 
-def _entries(file: Path) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
+def _entries(file: Path) -> Iterator[tuple[Kind, str, Facts]]:
     content = _read(file)
     if unknown := sorted(set(map(str, content)) - set(KINDS)):
         raise BadProposal(f"{FILE}: {', '.join(unknown)} is not known; there are {', '.join(KINDS)}.")
@@ -85,7 +88,7 @@ def _entries(file: Path) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
             yield kind, str(name), _checked(kind, str(name), facts)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Facts:
     if not file.is_file():
         return {}
     if file.stat().st_size > LARGEST_BYTES:
@@ -99,7 +102,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content or {}
 
 
-def _checked(kind: Kind, name: str, facts: Any) -> dict[str, Any]:
+def _checked(kind: Kind, name: str, facts: object) -> Facts:
     facts = {} if facts is None else facts
     if not isinstance(facts, dict):
         raise BadProposal(f"{FILE}: the {kind.word} “{name}” is a mapping of {', '.join(sorted(kind.options))}.")
@@ -112,7 +115,7 @@ def _checked(kind: Kind, name: str, facts: Any) -> dict[str, Any]:
 # ---- what is applied
 
 
-def _apply_once(project: Project, kind: Kind, name: str, facts: dict[str, Any], at: datetime) -> bool:
+def _apply_once(project: Project, kind: Kind, name: str, facts: Facts, at: datetime) -> bool:
     """Whether it was applied now; it is noted in the same transaction, also when something of that name was there."""
     key = f"{kind.word} {name}"
     with transaction.atomic():
@@ -124,12 +127,13 @@ def _apply_once(project: Project, kind: Kind, name: str, facts: dict[str, Any], 
     return is_new
 
 
-def _add_quota(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
+def _add_quota(project: Project, name: str, facts: Facts, at: datetime) -> bool:
     if Quota.objects.filter(name=name).exists():
         return False
     quota = Quota(name=name, description=str(facts.get("description", "")))
     quota.full_clean()
-    windows = [parse_line(str(line)) for line in facts.get("windows") or []]
+    lines = facts.get("windows")
+    windows = [parse_line(str(line)) for line in lines] if isinstance(lines, list) else []
     if not windows:
         raise BadProposal("name at least one window, such as “1 request per 2 seconds”.")
     quota.save()
@@ -139,7 +143,7 @@ def _add_quota(project: Project, name: str, facts: dict[str, Any], at: datetime)
     return True
 
 
-def _add_queue(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
+def _add_queue(project: Project, name: str, facts: Facts, at: datetime) -> bool:
     if BatchQueue.objects.filter(name=name).exists():
         return False
     queue = BatchQueue(name=name, **facts)
@@ -148,7 +152,7 @@ def _add_queue(project: Project, name: str, facts: dict[str, Any], at: datetime)
     return True
 
 
-def _set_pipeline(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
+def _set_pipeline(project: Project, name: str, facts: Facts, at: datetime) -> bool:
     """Settings that nobody has changed yet."""
     pipeline = _pipeline(project, name)
     fields = {field.name: field for field in Pipeline._meta.fields}
@@ -162,7 +166,7 @@ def _set_pipeline(project: Project, name: str, facts: dict[str, Any], at: dateti
     return bool(free)
 
 
-def _add_rule(project: Project, name: str, facts: dict[str, Any], at: datetime) -> bool:
+def _add_rule(project: Project, name: str, facts: Facts, at: datetime) -> bool:
     if Rule.objects.filter(name=name).exists():
         return False
     when, start = facts.get("when"), facts.get("start")

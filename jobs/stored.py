@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, overload
 
 from cryptography.fernet import InvalidToken
 from django.db import models
 
 from jobs.encryption import cipher
-from kedro_console.wire import SEALED, Other, packed, unpacked, with_secrets
+from kedro_console.wire import SEALED, Group, Json, Key, Other, Value, packed, unpacked, with_secrets
 
 
-def sealed(values: Any) -> Any:
+def sealed(values: Group) -> dict[str, Json]:
     """As JSON that may be read by whoever reads the database."""
-    return packed(with_secrets(values, _seal), depth=1_000, items=10**9)
+    kept: dict[str, Json] = packed(with_secrets(values, _seal), depth=1_000, items=10**9)
+    return kept
 
 
-def _seal(secret: Any) -> Any:
+def _seal(secret: Value) -> Value:
     """What cannot be opened now stays as it is."""
     if isinstance(secret, Other):
         return secret
     return Other(SEALED, cipher().encrypt(json.dumps(packed(secret)).encode()).decode())
 
 
-def opened(value: Any) -> Any:
+@overload
+def opened(value: Mapping[str, Json]) -> dict[Key, Value]: ...
+@overload
+def opened(value: Json) -> Value: ...
+def opened(value: Json) -> Value:
     """The values again; a secret that the present keys do not open stays closed."""
     return _opened(unpacked(value))
 
 
-def _opened(value: Any) -> Any:
+def _opened(value: Value) -> Value:
     if isinstance(value, dict):
         return {key: _opened(part) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -37,12 +43,13 @@ def _opened(value: Any) -> Any:
     if not isinstance(value, Other) or value.kind != SEALED:
         return value
     try:
-        return unpacked(json.loads(cipher().decrypt(value.text.encode())))
+        kept: Json = json.loads(cipher().decrypt(value.text.encode()))
+        return unpacked(kept)
     except InvalidToken:
         return value
 
 
-def is_closed(value: Any) -> bool:
+def is_closed(value: Value) -> bool:
     return isinstance(value, Other) and value.kind == SEALED
 
 

@@ -17,6 +17,7 @@ from jobs.resends.replay import replay as send_again
 from jobs.rules.decide import decide as ask_handler
 from jobs.upkeep.prune import prune
 from jobs.upkeep.reconcile import reconcile
+from kedro_console.wire import Json
 
 
 @shared_task(name="jobs.execute", bind=True)
@@ -31,8 +32,8 @@ def execute(self: Task[Any, Any], step_id: int) -> None:
 def start(
     self: Task[Any, Any],
     pipeline_id: int,
-    parameters: dict[str, Any] | None = None,
-    selection: dict[str, Any] | None = None,
+    parameters: dict[str, Json] | None = None,
+    selection: dict[str, Json] | None = None,
     since: str = "",
     last_day: bool = False,
 ) -> str:

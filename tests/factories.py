@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,13 @@ def make_pipeline(name: str = "report", project: Project | None = None, **facts:
 def make_run(pipeline: Pipeline | None = None, *, at: datetime = AT, **facts: Any) -> Run:
     """A queued run with its step and nodes, as `launch` makes it."""
     pipeline = pipeline or Pipeline.objects.filter(name="report").first() or make_pipeline()
-    return launch(Order(pipeline, facts.pop("cause", Cause.MANUAL), **facts), at=at)
+    asked = {each.name for each in fields(Order)}
+    order = Order(pipeline, facts.pop("cause", Cause.MANUAL), **{name: facts[name] for name in facts if name in asked})
+    run = launch(order, at=at)
+    if others := {name: facts[name] for name in facts if name not in asked}:
+        Run.objects.filter(pk=run.pk).update(**others)
+        run.refresh_from_db()
+    return run
 
 
 def make_user(name: str = "olga", role: str = "operator", **facts: Any) -> User:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -14,6 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.lists import Admin, Facts, link, run_link
+from console.forms.row_form import RowForm
 from console.templatetags.console import as_json
 from jobs.batches.mend import recount
 from jobs.models import BatchQueue, Item
@@ -22,7 +22,7 @@ ITEM_COLOURS = {"waiting": "info", "taken": "primary", "done": "success", "parke
 COUNTERS = ("waiting", "taken", "done", "parked")
 
 
-class BatchQueueForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class BatchQueueForm(RowForm):
     class Meta:
         widgets = {"description": UnfoldAdminTextareaWidget(attrs={"rows": 3})}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -34,7 +34,14 @@ STATUS_COLOURS = {
 }
 
 
-class UncountedPage(Page):  # type: ignore[type-arg] # the stubs are generic, the class is not
+if TYPE_CHECKING:  # the stubs are generic, the classes are not
+    AnyPage = Page[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    AnyPage, AnyPaginator = Page, Paginator
+
+
+class UncountedPage(AnyPage):
     """Some rows, and whether any follow."""
 
     def __init__(self, rows: Sequence[Any], number: int, paginator: UncountedPaginator, *, is_last: bool) -> None:
@@ -45,7 +52,7 @@ class UncountedPage(Page):  # type: ignore[type-arg] # the stubs are generic, th
         return not self.is_last
 
 
-class UncountedPaginator(Paginator):  # type: ignore[type-arg]
+class UncountedPaginator(AnyPaginator):
     """Pages that read one row more than they show instead of counting the table."""
 
     template_name = "admin/pages_uncounted.html"

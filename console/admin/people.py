@@ -26,6 +26,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from console.admin.lists import Admin
+from console.forms.row_form import RowForm
 from console.models import ApiToken
 from console.roles import Role
 from jobs import clock
@@ -104,7 +105,7 @@ def _is_role(obj: Model | None) -> bool:
     return isinstance(obj, Group) and obj.name in Role.values
 
 
-class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiTokenForm(RowForm):
     days = forms.IntegerField(
         min_value=1,
         max_value=LONGEST_DAYS,

@@ -15,7 +15,9 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from console.admin.asker import asker
 from console.admin.lists import STATUS_COLOURS, Admin, link, run_link
+from console.forms.row_form import RowForm
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
@@ -26,9 +28,10 @@ from jobs.schedules.schedules import of_pipelines
 from jobs.states import Cause
 from jobs.structure import parameters as runtime
 from jobs.structure.values import restored, shown
+from kedro_console.wire import Key, Value
 
 
-class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class PipelineForm(RowForm):
     class Meta:
         widgets = {
             "description": UnfoldAdminTextareaWidget(attrs={"rows": 3}),
@@ -57,12 +60,12 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
     def clean_retry_nodes(self) -> list[str]:
         return names(self.cleaned_data["retry_nodes"])
 
-    def clean_default_parameters(self) -> dict[str, Any]:
+    def clean_default_parameters(self) -> dict[Key, Value]:
         """As a run would check them, so that a wrong default is told here and not every morning."""
         given = self.cleaned_data["default_parameters"] or {}
         if not isinstance(given, dict):
             raise forms.ValidationError('Write an object of names and values, such as {"options": {"top": 5}}.')
-        parameters: dict[str, Any] = restored(given, self._saved_parameters())
+        parameters = restored(given, self._saved_parameters())
         snapshot = self.instance.project.snapshot
         try:
             runtime.check(
@@ -74,7 +77,7 @@ class PipelineForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
             raise forms.ValidationError(sentences(refusal)) from refusal
         return parameters
 
-    def _saved_parameters(self) -> dict[Any, Any]:
+    def _saved_parameters(self) -> dict[Key, Value]:
         """The instance itself is overwritten field by field while it is checked."""
         saved = Pipeline.objects.filter(pk=self.instance.pk).values_list("default_parameters", flat=True).first()
         return saved or {}
@@ -190,7 +193,7 @@ class PipelineAdmin(Admin):
     def run_with_defaults(self, request: HttpRequest, queryset: QuerySet[Pipeline]) -> None:
         for pipeline in queryset:
             try:
-                run = launch(Order(pipeline, Cause.MANUAL, by=request.user), at=clock.now())  # type: ignore[arg-type]
+                run = launch(Order(pipeline, Cause.MANUAL, by=asker(request)), at=clock.now())
             except ConsoleError as refusal:
                 self.message_user(request, f"{pipeline} was not started: {refusal}", messages.ERROR)
             else:

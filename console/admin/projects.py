@@ -22,6 +22,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 from console.admin.answers import answered
 from console.admin.lists import Admin
 from console.admin.pipelines import deletion
+from console.forms.row_form import RowForm
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, ProjectError
@@ -38,7 +39,7 @@ class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
         return ""
 
 
-class ProjectForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class ProjectForm(RowForm):
     variables = forms.CharField(
         label="Environment variables",
         required=False,

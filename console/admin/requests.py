@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
+from console.admin.asker import asker
 from console.admin.events import OfRun
 from console.admin.lists import FactsOfRun, link
 from console.admin.results import result_url
@@ -60,7 +61,7 @@ class RequestRecordAdmin(OfRun, FactsOfRun):
     @admin.action(description="Replay: send again, under the quota", permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[RequestRecord]) -> None:
         try:
-            started = start_replay(queryset.order_by("pk"), at=clock.now(), by=request.user)  # type: ignore[arg-type]
+            started = start_replay(queryset.order_by("pk"), at=clock.now(), by=asker(request))
             sentence = format_html("{} sends {} again.", link(started, started.get_absolute_url()), started.total)
             self.message_user(request, sentence, messages.SUCCESS)
         except ConsoleError as refusal:

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from console.admin.asker import asker
 from console.admin.lists import Admin, Facts, FactsOfRun, link, parameters_text, run_link
 from console.forms.rule_form import RuleForm
 from console.pages.rules import when
@@ -73,7 +74,7 @@ class RuleAdmin(Admin):
         return rows.prefetch_related("sources")
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
-        save_rule(obj, form.sources, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+        save_rule(obj, form.sources, at=clock.now(), by=asker(request))
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:
         delete_rule(obj)
@@ -114,7 +115,7 @@ class RuleAdmin(Admin):
     def _switch(self, request: HttpRequest, queryset: QuerySet[Rule], *, is_enabled: bool) -> None:
         for rule in queryset:
             try:
-                switch_rule(rule, is_enabled=is_enabled, at=clock.now(), by=request.user)  # type: ignore[arg-type]
+                switch_rule(rule, is_enabled=is_enabled, at=clock.now(), by=asker(request))
                 self.message_user(request, f"{rule} is {'on' if is_enabled else 'off'}.", messages.SUCCESS)
             except ConsoleError as refusal:
                 self.message_user(request, f"{rule}: {refusal}", messages.ERROR)

@@ -21,6 +21,7 @@ from unfold.widgets import (
 )
 
 from console.forms.choices import SelectionField
+from console.forms.row_form import RowForm
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
@@ -46,7 +47,7 @@ PERIODS = [(unit, unit) for unit in ("seconds", "minutes", "hours", "days")]
 EVERY_MORNING = "0 6 * * *"
 
 
-class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class ScheduleForm(RowForm):
     task = forms.ChoiceField(label="What", choices=TASKS, initial=START, widget=UnfoldAdminSelectWidget())
     pipeline = forms.ModelChoiceField(
         queryset=Pipeline.objects.filter(is_registered=True).select_related("project").defer("project__environment"),
@@ -198,7 +199,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are g
 
     def _post_clean(self) -> None:
         if not self.errors:  # without a rule the row would complain about it a second time, in words of its own
-            super()._post_clean()  # type: ignore[misc]
+            super()._post_clean()
 
     def save(self, commit: bool = True) -> PeriodicTask:
         schedule, cleaned = self.instance, self.cleaned_data

@@ -26,6 +26,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
 from console.admin.answers import answered
+from console.admin.asker import asker
 from console.admin.lists import Admin, FactsInline, link, run_link
 from console.admin.schedule_form import TASKS, ScheduleForm
 from console.whole_number import whole_number
@@ -205,7 +206,7 @@ class ScheduleAdmin(Admin):
         order = Order(
             pipeline,
             Cause.MANUAL,
-            by=request.user,  # type: ignore[arg-type] # the admin is for users, never for the anonymous
+            by=asker(request),
             parameters=parameters,
             selection=read(choices(schedule)),
             cause_detail=f"schedule {schedule.name}, run now",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.http import Http404
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -13,8 +13,17 @@ from rest_framework.request import Request
 
 from console.api.door import Door
 
+if TYPE_CHECKING:  # its making of subclasses has no types
 
-class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    class Scheme:
+        target_class: str
+        name: str
+
+else:
+    Scheme = OpenApiAuthenticationExtension
+
+
+class BearerTokenScheme(Scheme):
     target_class = "console.api.authentication.BearerToken"
     name = "token"
 
@@ -22,7 +31,7 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return {"type": "http", "scheme": "bearer"}
 
 
-class BrowserSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class BrowserSessionScheme(Scheme):
     target_class = "console.api.authentication.BrowserSession"
     name = "session"
 
@@ -30,7 +39,7 @@ class BrowserSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-u
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
 
 
-class LocalAnonymousScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class LocalAnonymousScheme(Scheme):
     target_class = "console.api.authentication.LocalAnonymous"
     name = "none, from this machine"
 

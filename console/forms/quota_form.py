@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from console.forms.row_form import RowForm
 from jobs.errors import RequestError
 from jobs.models import Quota, Window
 from jobs.quotas.quotas import changing
@@ -14,7 +15,7 @@ from jobs.quotas.windows import in_words, parse, replace
 PLACEHOLDER = "1 request per 2 seconds\n35,000 requests per day in Europe/Berlin"
 
 
-class QuotaForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class QuotaForm(RowForm):
     windows_in_words = forms.CharField(
         label="Windows",
         required=False,

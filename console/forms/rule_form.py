@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from console.forms.choices import SelectionField
+from console.forms.row_form import RowForm
 from jobs import clock
 from jobs.models import Pipeline, Rule
 from jobs.rules.edit import BadRule, check_rule
@@ -19,7 +20,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are generic, the class is not
+class RuleForm(RowForm):
     """A rule; `trial` is what it would have done with a past run, when there was one."""
 
     mapping = forms.CharField(
@@ -50,7 +51,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg] # the stubs are gener
 
     def _post_clean(self) -> None:
         """When each field is right for itself: the rule as a whole, tried with a past run."""
-        super()._post_clean()  # type: ignore[misc]
+        super()._post_clean()
         if self.errors:
             return
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.backends.sqlite3 import base
 
@@ -30,7 +30,18 @@ TURN: Final = Turn()
 os.register_at_fork(after_in_child=TURN.renew)
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
+if TYPE_CHECKING:  # Django has these, its stubs do not
+
+    class _Django(base.DatabaseWrapper):
+        def _start_transaction_under_autocommit(self) -> None: ...
+        def _commit(self) -> None: ...
+        def _rollback(self) -> None: ...
+
+else:
+    _Django = base.DatabaseWrapper
+
+
+class DatabaseWrapper(_Django):
     """A connection that holds the turn from the begin of a transaction to its end."""
 
     _held: threading.Lock | None = None
@@ -38,20 +49,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _start_transaction_under_autocommit(self) -> None:
         self._take()
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # Django has it, its stubs do not
+            super()._start_transaction_under_autocommit()
         except BaseException:
             self._give()
             raise
 
-    def _commit(self) -> Any:
+    def _commit(self) -> None:
         try:
-            return super()._commit()  # type: ignore[misc]
+            super()._commit()
         finally:
             self._give()
 
-    def _rollback(self) -> Any:
+    def _rollback(self) -> None:
         try:
-            return super()._rollback()  # type: ignore[misc]
+            super()._rollback()
         finally:
             self._give()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from jobs.models import Run
 from jobs.runs.preview_reuse import content_of
@@ -13,6 +13,7 @@ from jobs.states import Status
 from jobs.structure.paths import by_name, merge
 from jobs.structure.selection import is_parameter
 from jobs.structure.values import same, shown
+from kedro_console.wire import Json, SnapshotNode, Value
 
 RUNS_LOOKED_AT: Final = 200
 EVENTS_LOOKED_AT: Final = 5_000
@@ -37,8 +38,8 @@ class Difference:
 
     subject: Subject
     name: str
-    before: Any
-    after: Any
+    before: Value
+    after: Value
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def differences(before: Run, after: Run) -> list[Difference]:
     ]
 
 
-def _named(subject: Subject, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+def _named(subject: Subject, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Difference]:
     """By name; nothing when one of the two runs did not come so far that it is known."""
     for name in sorted(before.keys() | after.keys()) if before and after else ():
         pair = before.get(name, GONE), after.get(name, GONE)
@@ -89,7 +90,7 @@ def _named(subject: Subject, before: dict[str, Any], after: dict[str, Any]) -> I
             yield Difference(subject, name, *pair)
 
 
-def _parameters(run: Run) -> dict[str, Any]:
+def _parameters(run: Run) -> dict[str, Value]:
     """As Kedro resolved them; of a run that ended before that as they were asked for."""
     if run.resolved_parameters:
         return by_name(run.resolved_parameters)
@@ -115,7 +116,7 @@ def _code(before: Run, after: Run) -> Iterator[Difference]:
         yield Difference(Subject.CODE, "revision", before.revision, after.revision)
 
 
-def _nodes(run: Run) -> Any:
+def _nodes(run: Run) -> Sequence[SnapshotNode]:
     structure = run.structure
     return structure.nodes if structure else ()
 
@@ -145,11 +146,11 @@ def _outside(run: Run) -> set[str]:
     return read - made
 
 
-def _size(loaded: dict[str, Any]) -> str:
+def _size(loaded: Mapping[str, Json]) -> str:
     units = {"rows": "row", "columns": "column", "size_bytes": "byte"}
     parts = [_counted(loaded[name], unit) for name, unit in units.items() if loaded.get(name) is not None]
     return ", ".join([*parts, *([f"version {loaded['version']}"] if loaded.get("version") else [])])
 
 
-def _counted(number: int, unit: str) -> str:
+def _counted(number: Json, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from jobs.errors import PlatformError, StoreAway
 from jobs.models import Artifact, Upload
-from kedro_console.wire import DatasetSaved, FileUnkept, KeptFile
+from kedro_console.wire import DatasetSaved, FileUnkept, Json, KeptFile
 
 READ_AHEAD: Final = 256 * 1024
 
@@ -42,7 +42,7 @@ def waiting_folder() -> Path:
     return folder
 
 
-def keep(kept: KeptFile) -> dict[str, Any] | None:
+def keep(kept: KeptFile) -> dict[str, Json] | None:
     """Move a staged file into a store on disk; else to where it waits for the store, as an Upload's columns.
 
     PlatformError when neither can be done.
@@ -59,7 +59,7 @@ def keep(kept: KeptFile) -> dict[str, Any] | None:
     except OSError as error:
         reason = f"{refusal} {error.strerror or error}".strip()
         raise PlatformError(f"{kept.name} was not kept: the console could not store it: {reason}.") from error
-    facts = {"sha256": kept.sha256, "name": kept.name[-255:], "size_bytes": kept.size_bytes}
+    facts: dict[str, Json] = {"sha256": kept.sha256, "name": kept.name[-255:], "size_bytes": kept.size_bytes}
     return {**facts, "path": str(path), "error": refusal, "attempts": int(bool(refusal))}
 
 
@@ -146,7 +146,7 @@ def _holds(target: Storage, key: str, size_bytes: int) -> bool:
         return False
 
 
-def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
+def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Json]:
     """The columns of the Artifact row of a kept file, without its run and time."""
     return {
         "dataset": event.dataset,
@@ -161,7 +161,7 @@ def described(event: DatasetSaved, kept: KeptFile) -> dict[str, Any]:
     }
 
 
-def unkept(event: FileUnkept) -> dict[str, Any]:
+def unkept(event: FileUnkept) -> dict[str, str]:
     """The columns of the UnkeptFile row of what is not kept, without its run and time."""
     return {
         "dataset": event.dataset[:300],

@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from jobs.errors import ProjectError, one_line
 from jobs.interpreters.hosts import HOSTS
@@ -23,7 +23,7 @@ Listener = Callable[[wire.Message], None]
 def call(
     project: Project,
     function: str,
-    arguments: dict[str, Any],
+    arguments: dict[str, wire.Json],
     *,
     seconds: float,
     memory_limit_bytes: int = 0,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jobs.models import Run, Step
 from jobs.states import NodeStatus
 from kedro_console import wire
+from kedro_console.wire import Json
 
 
-def seen(run: Run, step: Step, started: wire.ChildStarted) -> dict[str, Any]:
+def seen(run: Run, step: Step, started: wire.ChildStarted) -> dict[str, Json]:
     """What a run's row says of its code once this child of this step has started; {} when that is nothing new."""
     code = wire.code_of(started.revision, started.packages)
     if not run.begun_with:
@@ -22,7 +21,7 @@ def seen(run: Run, step: Step, started: wire.ChildStarted) -> dict[str, Any]:
     return {"other_code": [*run.other_code, {**other, "node": node, "attempt": step.attempt}]}
 
 
-def _before(run: Run, code: str) -> list[dict[str, Any]]:
+def _before(run: Run, code: str) -> list[dict[str, Json]]:
     """Of a run that goes on where another one ended: the code of what it takes from there, if that was another."""
     old = run.retry_of
     if old is None or old.begun_with in ("", code):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from django.db import models
 
 from jobs import clock
 from jobs.encryption import EncryptedJSONField
-from kedro_console.wire import HIDDEN, hidden, with_secrets
+from kedro_console.wire import HIDDEN, Json, hidden, with_secrets
 
 VERBS: Final = (
     "added", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped", "heeded", "ignored",
@@ -119,8 +119,8 @@ def record(
     thing: models.Model | str,
     *,
     kind: str = "",
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
+    before: Mapping[str, Json] | None = None,
+    after: Mapping[str, Json] | None = None,
     why: str = "",
     actor: Actor | None = None,
 ) -> None:
@@ -178,7 +178,7 @@ def was_recorded(thing: models.Model) -> bool:
     return any((act.kind, act.key) == (kind, key) for act in acts)
 
 
-def facts_of(row: models.Model | None) -> dict[str, Any]:
+def facts_of(row: models.Model | None) -> dict[str, Json]:
     """The columns of a row that say something to people; what is encrypted is only said to be there."""
     if row is None:
         return {}
@@ -212,7 +212,7 @@ def _fresh(thing: models.Model) -> models.Model | None:
     return type(thing)._base_manager.filter(pk=thing.pk).first()
 
 
-def _shown(facts: dict[str, Any]) -> dict[str, Any]:
+def _shown(facts: Mapping[str, Json]) -> dict[str, Any]:
     masked = with_secrets(facts, hidden)
     return {str(name): _cut(value) for name, value in masked.items()}
 

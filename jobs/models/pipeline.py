@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -9,7 +7,7 @@ from jobs.models.project import Project
 from jobs.models.quota import check_takes
 from jobs.states import Grouping, Overlap, Runner
 from jobs.stored import ParametersField
-from kedro_console.wire import SnapshotPipeline
+from kedro_console.wire import Key, SnapshotPipeline, Value
 
 DEFAULT_QUEUE = "default"
 
@@ -121,7 +119,7 @@ class Pipeline(models.Model):
         return f"{self.project.name} / {self.name}"
 
     @property
-    def known_parameters(self) -> dict[Any, Any]:
+    def known_parameters(self) -> dict[Key, Value]:
         """Those of its project as it was last read; none when it never was."""
         snapshot = self.project.snapshot
         return snapshot.picture.parameters if snapshot else {}

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
+
+from kedro_console.wire import Json
 
 REQUESTS, ROWS = "requests", "rows"
 PERIODS = ((3600, "hour"), (60, "minute"), (1, "second"))
@@ -181,7 +182,7 @@ class Grant(models.Model):
         return self.requests if unit == REQUESTS else self.rows
 
 
-def check_takes(takes: Any) -> None:
+def check_takes(takes: Json) -> None:
     """ValidationError unless this names known quotas, each with a number of requests."""
     if not isinstance(takes, dict):
         raise ValidationError('Write an object of quotas and requests, such as {"chat": 1}.')

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django.db import models
 from django.urls import reverse
@@ -11,6 +11,7 @@ from jobs.models.act import record
 from jobs.models.run import Run
 from jobs.models.step import Step
 from jobs.states import RequestStatus
+from kedro_console.wire import Json
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing at the other side: sent twice they do no harm."""
@@ -122,7 +123,7 @@ class RequestRecord(models.Model):
             raise RequestError("This request is no longer in the inbox: somebody else has dealt with it.")
         self.refresh_from_db(fields=["status", "settled_at", "settled_by", "settled_why"])
 
-    def as_sent(self) -> dict[str, Any]:
+    def as_sent(self) -> dict[str, Json]:
         """What is needed to send it again."""
         return {"method": self.method, "url": self.url, "headers": self.headers, "body": self.body}
 

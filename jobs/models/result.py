@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from celery import states
 from django_celery_results.models import TaskResult
 
 from jobs.states import Status
+from kedro_console.wire import Json
 
 TASK: Final = "jobs.execute"
 STATES: Final = {
@@ -24,7 +25,7 @@ LONGEST_ERROR: Final = 2_000
 
 
 def keep_result(
-    *, task_id: str, step_id: int, worker_name: str, started_at: datetime | None, status: Status, told: dict[str, Any]
+    *, task_id: str, step_id: int, worker_name: str, started_at: datetime | None, status: Status, told: dict[str, Json]
 ) -> None:
     """Write it with the end of the step. `told` is what `AsyncResult(task_id).get()` answers, or why it raises."""
     row = TaskResult(
@@ -43,7 +44,7 @@ def keep_result(
     TaskResult.objects.bulk_create([row], ignore_conflicts=True)
 
 
-def _exception(status: Status, error: str) -> dict[str, Any]:
+def _exception(status: Status, error: str) -> dict[str, Json]:
     """As Celery writes an exception down: who asks for the result gets it raised."""
     text: Sequence[str] = [error[:LONGEST_ERROR] or f"The step was {status}."]
     if status == Status.CANCELLED:

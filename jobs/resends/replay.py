@@ -225,7 +225,7 @@ class _Found:
 
 
 def _called(record: RequestRecord, file: Path) -> _Found:
-    arguments = {"request": record.as_sent(), "file": str(file), "timeout": TIMEOUT_SECONDS}
+    arguments: dict[str, Json] = {"request": record.as_sent(), "file": str(file), "timeout": TIMEOUT_SECONDS}
     try:
         return _Found.read(call(record.run.pipeline.project, FUNCTION, arguments, seconds=CALL_SECONDS))
     except ProjectError as error:

@@ -6,7 +6,7 @@ import logging
 import uuid
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 
@@ -22,6 +22,7 @@ from jobs.states import Decision, Wants
 from jobs.steps import on_end
 from jobs.steps.dispatch import ask_for_decision
 from jobs.structure.paths import merge
+from kedro_console.wire import Json
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +71,13 @@ def _ask(firing: Firing, at: datetime) -> Answer:
     return read(call(rule.target.project, rule.handler, {"state": state}, seconds=SECONDS), rule.handler)
 
 
-def _seen(firing: Firing, rule: Rule, at: datetime) -> dict[str, Any]:
+def _seen(firing: Firing, rule: Rule, at: datetime) -> dict[str, Json]:
     node = firing.ended.node_runs.filter(name=firing.node).first() if firing.node else None
     arrivals = firing.arrivals.select_related("run__pipeline").order_by("pk") if rule.wants == Wants.ALL else []
     return see(firing.ended, at, node=node, joined=[arrival.run for arrival in arrivals])
 
 
-def read(value: Any, handler: str) -> Answer:
+def read(value: Json, handler: str) -> Answer:
     """What the handler returned; ProjectError when it is no answer."""
     if not isinstance(value, dict) or not isinstance(value.get("start"), bool):
         raise ProjectError(f"{handler} gave no answer: {ADVICE}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db import IntegrityError, transaction
 
@@ -19,6 +19,7 @@ from jobs.schedules.schedules import check_selection
 from jobs.states import Occasion, Wants
 from jobs.structure.parameters import settled, unknown
 from jobs.structure.paths import named
+from kedro_console.wire import Json
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -136,7 +137,7 @@ def _unknown_parameters(rule: Rule) -> dict[str, str]:
 
 
 def save_rule(
-    rule: Rule, sources: Sequence[Pipeline], *, at: datetime, by: User | None = None, **changes: Any
+    rule: Rule, sources: Sequence[Pipeline], *, at: datetime, by: User | None = None, **changes: Json
 ) -> Trial | None:
     """Write the rule with these changes; what a join waited for and does not need any more lets it fire at once.
 
@@ -179,13 +180,13 @@ def delete_rule(rule: Rule) -> None:
         rule.delete()
 
 
-def _told(rule: Rule) -> dict[str, Any]:
+def _told(rule: Rule) -> dict[str, Json]:
     """What it is in the rows, for the record of who changes it; nothing of one that is new."""
     row = Rule.objects.filter(pk=rule.pk).first()
     return {**facts_of(row), "sources": [str(each) for each in row.sources.all()]} if row else {}
 
 
-def _record(verb: str, rule: Rule, before: dict[str, Any]) -> None:
+def _record(verb: str, rule: Rule, before: dict[str, Json]) -> None:
     now = _told(rule)
     differ = [name for name in now if now[name] != before.get(name)]
     record(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Pipeline, Rule, Run
@@ -14,6 +13,7 @@ from jobs.rules.scope import see
 from jobs.schedules.schedules import check_parameters
 from jobs.states import FINAL, Occasion, Wants
 from jobs.structure.expressions import BadExpression, Evaluation, parse
+from kedro_console.wire import Group, Json
 
 ENOUGH = 50
 
@@ -25,8 +25,8 @@ class Trial:
     run: Run
     would_start: bool
     reason: str
-    condition: Any = None
-    parameters: dict[str, Any] = field(default_factory=dict)
+    condition: Json = None
+    parameters: dict[str, Json] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     """Parameters whose expression found nothing: they are left out, and the target's own value holds."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ def try_rule(rule: Rule, run: Run, at: datetime, *, sources: Sequence[Pipeline] 
     problems: dict[str, str] = {}
     value, holds = _condition(rule, evaluation, problems)
     parameters = _parameters(rule, evaluation, problems)
-    found = {name: value for name, value in parameters.items() if value is not None}
+    found: dict[str, Json] = {name: value for name, value in parameters.items() if value is not None}
     if not problems:
         problems |= _refused(target, found)
     would_start = holds and not problems and (bool(rule.node) or matches(rule, run)) and run.status in FINAL
@@ -55,7 +55,7 @@ def try_rule(rule: Rule, run: Run, at: datetime, *, sources: Sequence[Pipeline] 
     return Trial(run, would_start, reason, value, found, sorted(parameters.keys() - found.keys()), problems)
 
 
-def _condition(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) -> tuple[Any, bool]:
+def _condition(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) -> tuple[Json, bool]:
     if not rule.condition.strip():
         return None, True
     try:
@@ -65,8 +65,8 @@ def _condition(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) -> 
         return None, False
 
 
-def _parameters(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _parameters(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) -> dict[str, Json]:
+    values: dict[str, Json] = {}
     for name, text in rule.mapping.items():
         try:
             values[name] = evaluation.value(text)
@@ -75,7 +75,7 @@ def _parameters(rule: Rule, evaluation: Evaluation, problems: dict[str, str]) ->
     return values
 
 
-def _refused(target: Pipeline, parameters: dict[str, Any]) -> dict[str, str]:
+def _refused(target: Pipeline, parameters: Group) -> dict[str, str]:
     try:
         check_parameters(target, parameters)
     except BadParameters as refusal:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection
 
@@ -14,6 +14,7 @@ from jobs.rules.fire import fire
 from jobs.rules.scope import see
 from jobs.states import FINAL, Correlate, NodeStatus, Occasion, Overlap, Status, Wants
 from jobs.steps.on_end import Follower
+from kedro_console.wire import Json
 
 NODE_ENDS: Final = frozenset({NodeStatus.SUCCEEDED, NodeStatus.FAILED, NodeStatus.CRASHED, NodeStatus.CANCELLED})
 NEWEST: Final = 200
@@ -70,7 +71,7 @@ def is_awaited(pipeline_id: int, nodes: Collection[str]) -> bool:
     return Rule.objects.at_nodes(pipeline_id, nodes).exists()
 
 
-def nodes_ended(run: Run, nodes: Collection[str], results: dict[str, Any], at: datetime) -> None:
+def nodes_ended(run: Run, nodes: Collection[str], results: Mapping[str, Mapping[str, Json]], at: datetime) -> None:
     """Fire the side jobs that start at the end of these nodes."""
     rows = {row.name: row for row in run.node_runs.filter(name__in=list(nodes))}
     for rule in Rule.objects.at_nodes(run.pipeline_id, nodes).locked():
@@ -102,7 +103,7 @@ def has_produced(run: Run) -> bool:
     return run.artifacts.exclude(rows=0).exists() or any(map(_is_something, (run.results or {}).values()))
 
 
-def _is_something(result: dict[str, Any]) -> bool:
+def _is_something(result: Mapping[str, Json]) -> bool:
     if "rows" in result:
         return bool(result["rows"])
     return result.get("value", True) not in (None, False, "", [], {})
@@ -132,7 +133,7 @@ def _run_arrives(rule: Rule, run: Run, at: datetime) -> None:
         _complete(rule, key, at)
 
 
-def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: dict[str, Any], at: datetime) -> None:
+def _node_arrives(rule: Rule, run: Run, node: NodeRun, results: Mapping[str, Mapping[str, Json]], at: datetime) -> None:
     if not _node_matches(rule, node) or Arrival.objects.filter(rule=rule, run=run, node=node.name).exists():
         return
     key = f"run:{run.pk}:{node.name}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from jobs import clock
 from jobs.errors import IllegalMove
@@ -117,7 +116,7 @@ def _old(run: Run, nodes: list[SnapshotNode], snapshot: Snapshot) -> dict[str, s
     return {node.name: "Its code changed." for node in nodes if before.get(node.name) != content_of(node)}
 
 
-def content_of(node: SnapshotNode) -> tuple[Any, ...]:
+def content_of(node: SnapshotNode) -> tuple[str, str, list[str], list[str]]:
     """What a node is: its function with its source, and its datasets."""
     return (node.function, node.source, node.inputs, node.outputs)
 

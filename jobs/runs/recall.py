@@ -106,7 +106,7 @@ class _Search:
                 self._same[name].append(number)
         others = rows.filter(name__in=keys.keys() - self._same.keys(), run__in=list(self._runs)[:FEW])
         for name, number, parts in others.values_list("name", "run_id", "content"):
-            self._last.setdefault(name, (number, parts or {}))
+            self._last.setdefault(name, (number, parts or Parts()))
 
     def recall(self) -> Recall:
         found = {node.name: self._donor(node) for node in self._nodes}

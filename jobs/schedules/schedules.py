@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice, takewhile
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from celery.utils.time import remaining
@@ -30,7 +30,7 @@ from jobs.stored import opened, sealed
 from jobs.structure import parameters as runtime
 from jobs.structure.cron import LAST
 from jobs.structure.selection import Selection, read
-from kedro_console.wire import Group
+from kedro_console.wire import Group, Json, Value
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +59,10 @@ LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over
 
 def start_scheduled(
     pipeline_id: int,
-    parameters: dict[str, Any],
+    parameters: dict[str, Json],
     schedule_name: str,
     at: datetime,
-    selection: dict[str, Any] | None = None,
+    selection: dict[str, Json] | None = None,
 ) -> Run | None:
     """The run of this schedule for the due time that `at` belongs to; asked again, the same run.
 
@@ -278,7 +278,7 @@ def cron_sentence(crontab: CrontabSchedule, *, is_last: bool = False) -> str:
         return text
 
 
-def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
+def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Value]]:
     """The pipeline's id and the parameters that a schedule starts it with, as the task gets them: by name or by place.
 
     (None, {}) for any other task, and for what was typed wrong by hand.
@@ -293,7 +293,7 @@ def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Any]]:
         return None, {}
 
 
-def _named(schedule: PeriodicTask) -> dict[str, Any]:
+def _named(schedule: PeriodicTask) -> dict[str, Json]:
     """What a schedule gives its task by name; {} for what was typed wrong by hand."""
     try:
         return dict(json.loads(schedule.kwargs or "{}"))
@@ -309,12 +309,12 @@ def has_last_day(schedule: PeriodicTask) -> bool:
 def counts_since(schedule: PeriodicTask) -> datetime | None:
     """When it was last edited, or switched on: what was due before starts nothing. None: never since it was made."""
     try:
-        return datetime.fromisoformat(_named(schedule)["since"])
+        return datetime.fromisoformat(str(_named(schedule)["since"]))
     except (KeyError, ValueError, TypeError):
         return None
 
 
-def choices(schedule: PeriodicTask) -> dict[str, Any]:
+def choices(schedule: PeriodicTask) -> dict[str, Json]:
     """What of its pipeline a schedule starts; {}: all of it."""
     found = _named(schedule).get("selection")
     return dict(found) if isinstance(found, dict) else {}
@@ -322,8 +322,8 @@ def choices(schedule: PeriodicTask) -> dict[str, Any]:
 
 def wish(
     pipeline: Pipeline,
-    parameters: dict[str, Any],
-    selection: dict[str, Any] | None = None,
+    parameters: Group,
+    selection: dict[str, Json] | None = None,
     *,
     is_last_day: bool = False,
 ) -> str:
@@ -339,7 +339,7 @@ def of_pipelines(ids: set[int]) -> list[PeriodicTask]:
     return [row for row in rows.order_by("name") if asked(row)[0] in ids]
 
 
-def check_parameters(pipeline: Pipeline, given: dict[str, Any]) -> None:
+def check_parameters(pipeline: Pipeline, given: Group) -> None:
     """BadParameters for what a run would refuse today; a project that was never read cannot be checked against."""
     snapshot = pipeline.project.snapshot
     runtime.check(
@@ -350,7 +350,7 @@ def check_parameters(pipeline: Pipeline, given: dict[str, Any]) -> None:
     )
 
 
-def check_selection(pipeline: Pipeline, raw: Any, *, at: datetime) -> dict[str, str]:
+def check_selection(pipeline: Pipeline, raw: Json, *, at: datetime) -> dict[str, str]:
     """A sentence for each choice that a launch would refuse today; {} when all are right."""
     try:
         if selection := read(raw):
@@ -363,7 +363,7 @@ def check_selection(pipeline: Pipeline, raw: Any, *, at: datetime) -> dict[str, 
 
 
 @receiver(pre_save, sender=PeriodicTask)
-def count_from_now(instance: PeriodicTask, **_: Any) -> None:
+def count_from_now(instance: PeriodicTask, **_: object) -> None:
     """After an edit, or when it is switched on again, only due times that follow count; beat too counts from then."""
     before = PeriodicTask.objects.filter(pk=instance.pk).first() if instance.pk else None
     if before is None or _is_same(before, instance):
@@ -387,7 +387,7 @@ def _is_same(before: PeriodicTask, after: PeriodicTask) -> bool:
 @receiver(post_save, sender=IntervalSchedule)
 @receiver(post_save, sender=ClockedSchedule)
 @receiver(post_save, sender=SolarSchedule)
-def count_all_from_now(instance: Model, *, created: bool, **_: Any) -> None:
+def count_all_from_now(instance: Model, *, created: bool, **_: object) -> None:
     """The same for each schedule that shares a rule which was edited."""
     for schedule in () if created else PeriodicTask.objects.filter(**{RULES[type(instance)]: instance.pk}):
         _begin_anew(schedule, clock.now())
@@ -395,7 +395,7 @@ def count_all_from_now(instance: Model, *, created: bool, **_: Any) -> None:
 
 
 @receiver(post_delete, sender=Pipeline)
-def forget(instance: Pipeline, **_: Any) -> None:
+def forget(instance: Pipeline, **_: object) -> None:
     """A pipeline takes its schedules with it: nothing is left that would fail every night."""
     for schedule in of_pipelines({instance.pk}):
         schedule.delete()

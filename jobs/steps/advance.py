@@ -23,6 +23,7 @@ from jobs.steps.overlap import release
 from jobs.steps.retry_policy import Retry, after_failure, tell_wait
 from jobs.steps.steps_as_one import has_to_merge, merge, with_makers
 from kedro_console import wire
+from kedro_console.wire import Json
 
 BLOCKED = "A step that it needs did not succeed."
 SHOWN = 3
@@ -41,9 +42,9 @@ class Outcome:
     """The exception that ended it, when the pipeline's policy may know another attempt."""
     facts: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
-    artifacts: list[dict[str, Any]] = field(default_factory=list)
-    uploads: list[dict[str, Any]] = field(default_factory=list)
-    unkept: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: list[dict[str, Json]] = field(default_factory=list)
+    uploads: list[dict[str, Json]] = field(default_factory=list)
+    unkept: list[dict[str, str]] = field(default_factory=list)
     warning: str = ""
 
 
@@ -139,8 +140,8 @@ def _keep_artifacts(run: Run, outcome: Outcome, at: datetime) -> list[Artifact]:
 def _note_unkept(run: Run, outcome: Outcome, at: datetime) -> None:
     """What is left behind and not kept; of one name given twice the last counts."""
     for row in outcome.unkept:
-        which = {"dataset": row["dataset"], "name": row["name"]}
-        UnkeptFile.objects.update_or_create(run=run, **which, defaults={**row, "created_at": at})
+        facts = {**row, "created_at": at}
+        UnkeptFile.objects.update_or_create(run=run, dataset=row["dataset"], name=row["name"], defaults=facts)
 
 
 def make_ready(step: Step, at: datetime) -> list[int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from jobs.models import Run
+from kedro_console.wire import Json
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Follower:
     run_ended: Callable[[Run, datetime], None]
     is_awaited: Callable[[int, Collection[str]], bool]
     """Whether it goes on at the end of one of these nodes of this pipeline."""
-    nodes_ended: Callable[[Run, Collection[str], dict[str, Any], datetime], None]
+    nodes_ended: Callable[[Run, Collection[str], Mapping[str, Mapping[str, Json]], datetime], None]
     """Also given the results that the run's row does not have yet."""
 
 
@@ -45,6 +46,6 @@ def lock_for_nodes(pipeline_id: int, nodes: Collection[str]) -> bool:
     return is_awaited
 
 
-def nodes_ended(run: Run, nodes: Collection[str], results: dict[str, Any], at: datetime) -> None:
+def nodes_ended(run: Run, nodes: Collection[str], results: Mapping[str, Mapping[str, Json]], at: datetime) -> None:
     for follower in FOLLOWERS:
         follower.nodes_ended(run, nodes, results, at)

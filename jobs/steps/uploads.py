@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import Min
@@ -20,6 +20,7 @@ from jobs.models import Step, StoreCheck, Upload
 from jobs.reconnect import attempt
 from jobs.states import Status
 from jobs.steps.alarm import Alarm
+from kedro_console.wire import Json
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ BELL: Final = Alarm()
 """Rings when this process has left files that wait."""
 
 
-def wait(rows: Iterable[dict[str, Any]], at: datetime) -> None:
+def wait(rows: Iterable[dict[str, Json]], at: datetime) -> None:
     """Within the transaction that makes the files known: they wait to be sent. Of equal files one is enough."""
     given = [Upload(**row, host=platform.node(), due_at=at, created_at=at) for row in rows]
     if given:

@@ -13,19 +13,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from jobs.models import Project, Snapshot
 from jobs.structure.paths import at, leaves, merge, named, places
 from jobs.structure.selection import ANYTHING, PREFIX, is_parameter
-from kedro_console.wire import UNKNOWN, Group, SnapshotDataset, SnapshotNode, bare, sha256_of, watched_files
+from kedro_console.wire import (
+    UNKNOWN,
+    Group,
+    SnapshotDataset,
+    SnapshotNode,
+    Value,
+    bare,
+    sha256_of,
+    watched_files,
+)
 
 LARGE_BYTES: Final = 256 * 1024 * 1024
 """Of a larger file size and time of change count: nobody wants to wait until it is read."""
 MANY_FILES: Final = 2_000
 
-Parts = dict[str, Any]
-"""code, packages: a digest; parameters, inputs: a digest for each name."""
+
+class Parts(TypedDict, total=False):
+    """What a node's outputs follow from, as digests."""
+
+    code: str
+    packages: str
+    parameters: dict[str, str]
+    inputs: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,7 @@ class Contents:
         return digest(self.parts[node]) if node in self.parts else ""
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     plain = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -93,7 +108,7 @@ class _Reading:
             "inputs": {bare(name): self._given(name) for name in node.inputs if not is_parameter(name)},
         }
 
-    def _read(self, node: SnapshotNode) -> Iterator[tuple[str, Any]]:
+    def _read(self, node: SnapshotNode) -> Iterator[tuple[str, Value]]:
         """The parameters that the node is given, value by value: a change is told by its name."""
         for name in filter(is_parameter, node.inputs):
             for path in [()] if name == ANYTHING else list(places(self._values, name.removeprefix(PREFIX))):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypedDict
 
 from jmespath import exceptions, functions
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
 from jobs.errors import RequestError, did_you_mean, nearest_of
+from kedro_console.wire import Json
 
 LONGEST: Final = 2_000  # characters
 DEEPEST: Final = 50
@@ -21,6 +22,14 @@ LARGEST_INPUT: Final = 200_000  # values
 LARGEST_NUMBER: Final = 10**18
 A_UNIT: Final = 20  # characters that count as one value
 COMPARABLE: Final = (int, float, str)
+
+
+class Node(TypedDict):
+    """A part of an expression, as JMESPath reads it."""
+
+    type: str
+    value: str
+    children: Sequence[Node | int | None]
 
 
 class BadExpression(RequestError):
@@ -57,21 +66,21 @@ class Arithmetic(functions.Functions):
         return max(numbers)
 
     @functions.signature({"types": ["boolean", "null"]}, {"types": []}, {"types": []})
-    def _func_if(self, condition: bool | None, then: Any, otherwise: Any) -> Any:
+    def _func_if(self, condition: bool | None, then: Json, otherwise: Json) -> Json:
         return then if condition else otherwise
 
-    def _type_check_single(self, current: Any, types: list[str], function_name: str) -> None:
+    def _type_check_single(self, current: object, types: list[str], function_name: str) -> None:
         super()._type_check_single(current, types, function_name)
         if "number" in types and isinstance(current, float) and not math.isfinite(current):
             raise BadExpression(f"{function_name}() was given {current}, which is not a finite number.")
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse(text: str) -> Node:
     """The expression's tree; BadExpression with the place of the mistake."""
     if len(text) > LONGEST:
         raise BadExpression(f"An expression has at most {LONGEST:,} characters; this one has {len(text):,}.")
     try:
-        tree: dict[str, Any] = Parser().parse(text).parsed
+        tree: Node = Parser().parse(text).parsed
         for node, depth in _walk(tree):
             _check_node(text, node, depth)
     except RecursionError as error:
@@ -81,15 +90,19 @@ def parse(text: str) -> dict[str, Any]:
     return tree
 
 
-def _walk(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+def _walk(tree: Node) -> Iterator[tuple[Node, int]]:
     stack = [(tree, 0)]
     while stack:
         node, depth = stack.pop()
         yield node, depth
-        stack += [(child, depth + 1) for child in node["children"] if isinstance(child, dict)]
+        stack += [(child, depth + 1) for child in _inner(node)]
 
 
-def _check_node(text: str, node: dict[str, Any], depth: int) -> None:
+def _inner(node: Node) -> list[Node]:
+    return [child for child in node["children"] if isinstance(child, dict)]
+
+
+def _check_node(text: str, node: Node, depth: int) -> None:
     if depth > DEEPEST:
         raise BadExpression(f"Nested deeper than {DEEPEST} levels.")
     if node["type"] != "function_expression":
@@ -119,12 +132,12 @@ def _mistake(text: str, error: exceptions.JMESPathError) -> str:
 class Evaluation:
     """Expressions over one input, which share what they may cost."""
 
-    def __init__(self, seen: dict[str, Any]) -> None:
+    def __init__(self, seen: Json) -> None:
         self._seen = seen
         self._interpreter = _Bounded()
         self._interpreter.admit(seen)
 
-    def value(self, text: str) -> Any:
+    def value(self, text: str) -> Json:
         """What the expression gives; BadExpression when it cannot be read, computed, or costs too much."""
         tree = parse(text)
         try:
@@ -152,17 +165,17 @@ class _Bounded(TreeInterpreter):
         super().__init__(Options(custom_functions=Arithmetic()))
         self._steps = self._work = 0
         self._weights: dict[int, tuple[int, int]] = {}
-        self._kept: list[Any] = []  # as long as they are weighed by identity they must live
+        self._kept: list[Json] = []  # as long as they are weighed by identity they must live
 
-    def admit(self, seen: Any) -> None:
+    def admit(self, seen: Json) -> None:
         if self._weigh(seen)[0] > LARGEST_INPUT:
             raise BadExpression(f"The run left more than {LARGEST_INPUT:,} values, too many for an expression.")
 
-    def visit(self, node: dict[str, Any], *args: Any, **options: Any) -> Any:
+    def visit(self, node: Node, *args: Json, **options: Json) -> Json:
         self._steps += 1
         if self._steps > MOST_STEPS:
             raise BadExpression(f"It takes more than {MOST_STEPS:,} steps: make it simpler.")
-        value = super().visit(node, *args, **options)
+        value: Json = super().visit(node, *args, **options)
         if isinstance(value, dict | list):
             self._charge(len(value))
             self._weigh(value)
@@ -170,18 +183,19 @@ class _Bounded(TreeInterpreter):
             raise BadExpression(f"A number grew beyond {LARGEST_NUMBER:,}.")
         return value
 
-    def visit_comparator(self, node: dict[str, Any], value: Any) -> Any:
-        left, right = (self.visit(child, value) for child in node["children"])
+    def visit_comparator(self, node: Node, value: Json) -> Json:
+        left, right = (self.visit(child, value) for child in _inner(node))
         self._charge(self._weigh(left)[0] + self._weigh(right)[0])
         is_equality = node["value"] in self._EQUALITY_OPS
         if not is_equality and not (_is_comparable(left) and _is_comparable(right) and _same_kind(left, right)):
             return None
-        return self.COMPARATOR_FUNC[node["value"]](left, right)
+        answer: Json = self.COMPARATOR_FUNC[node["value"]](left, right)
+        return answer
 
-    def visit_function_expression(self, node: dict[str, Any], value: Any) -> Any:
-        arguments = [self.visit(child, value) for child in node["children"]]
+    def visit_function_expression(self, node: Node, value: Json) -> Json:
+        arguments = [self.visit(child, value) for child in _inner(node)]
         self._charge(sum(self._weigh(argument)[0] for argument in arguments))
-        result = self._functions.call_function(node["value"], arguments)
+        result: Json = self._functions.call_function(node["value"], arguments)
         self._charge(self._weigh(result)[0])
         return result
 
@@ -190,7 +204,7 @@ class _Bounded(TreeInterpreter):
         if self._work > MOST_WORK:
             raise BadExpression("It handles too much data: make it simpler.")
 
-    def _weigh(self, value: Any, level: int = 0) -> tuple[int, int]:
+    def _weigh(self, value: Json, level: int = 0) -> tuple[int, int]:
         """How many values a value holds, and how deep it goes; what was weighed once costs nothing."""
         if isinstance(value, str):
             return 1 + len(value) // A_UNIT, 0
@@ -209,14 +223,14 @@ class _Bounded(TreeInterpreter):
         return found
 
 
-def _is_comparable(value: Any) -> bool:
+def _is_comparable(value: Json) -> bool:
     return isinstance(value, COMPARABLE) and not isinstance(value, bool)
 
 
-def _same_kind(left: Any, right: Any) -> bool:
+def _same_kind(left: Json, right: Json) -> bool:
     return isinstance(left, str) == isinstance(right, str)
 
 
-def _short(value: Any) -> str:
+def _short(value: Json) -> str:
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:80]}…"

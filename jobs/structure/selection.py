@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from jobs.errors import BadParameters, EmptyPipeline, did_you_mean, nearest_of
-from kedro_console.wire import ProjectSnapshot, SnapshotNode, SnapshotPipeline, bare
+from kedro_console.wire import Json, ProjectSnapshot, SnapshotNode, SnapshotPipeline, bare
 
 if TYPE_CHECKING:
     from jobs.models import Run
@@ -43,7 +43,7 @@ class Selection:
         return not any(getattr(self, name) for name in OF_NODES)
 
     @property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, Json]:
         """What was asked for, as a row keeps it: `read` makes the same selection of it."""
         return {name: value for name, value in asdict(self).items() if value}
 
@@ -221,7 +221,7 @@ def selection_of(run: Run) -> Selection:
     return read(run.selection) if run.selection else Selection(nodes=run.nodes)
 
 
-def read(raw: Any) -> Selection:
+def read(raw: Json) -> Selection:
     """The selection in this object, written by a person or by `stored`; BadParameters names what is wrong."""
     if not isinstance(raw, dict):
         raise BadParameters({"selection": f"Write an object of some of {', '.join(ALL)}."})
@@ -234,7 +234,7 @@ def read(raw: Any) -> Selection:
     return Selection(**raw)
 
 
-def _mistyped(name: str, value: Any) -> str:
+def _mistyped(name: str, value: Json) -> str:
     if name == "only_missing_outputs":
         return "" if isinstance(value, bool) else "Write true or false."
     if name == "env":

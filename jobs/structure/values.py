@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import zip_longest
-from typing import Any, Final, overload
+from typing import Final, overload
 
 from jobs.structure.paths import Path, leaves, text_of
 from kedro_console.wire import (
     Group,
     Json,
+    Key,
     Other,
     Value,
     hidden,
@@ -72,7 +73,7 @@ def shown(value: Value) -> Json:
 
 
 @overload
-def masked(value: Group) -> dict[Any, Value]: ...
+def masked(value: Group) -> dict[Key, Value]: ...
 @overload
 def masked(value: Value) -> Value: ...
 def masked(value: Value) -> Value:
@@ -104,7 +105,7 @@ def without_defaults(schema: Json, name: str = "") -> Json:
 
 
 @overload
-def restored(given: Group, old: Value) -> dict[Any, Value]: ...
+def restored(given: Group, old: Value) -> dict[Key, Value]: ...
 @overload
 def restored(given: Value, old: Value) -> Value: ...
 def restored(given: Value, old: Value) -> Value:
