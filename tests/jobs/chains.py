@@ -9,7 +9,7 @@ from jobs.rules.edit import save_rule
 from jobs.states import Cause, Status
 from jobs.steps.advance import Outcome, finish
 from tests.factories import AT, content, make_project, make_run
-from tests.jobs.upkeep.test_reconcile import running
+from tests.jobs.at_work import running
 
 ROWS = {"zip_file": {"type": "pandas.CSVDataset", "rows": 40}}
 

@@ -16,7 +16,7 @@ from jobs.runs.order import Order
 from jobs.states import Cause, NodeStatus, Status
 from jobs.upkeep.reconcile import close_lost, reconcile
 from tests.factories import AT, content, make_pipeline, make_run, node
-from tests.jobs.upkeep.test_reconcile import running, succeed
+from tests.jobs.at_work import running, succeed
 from tests.views.scenes import a_worker
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ def test_a_wish_is_a_row_with_who_asked_and_when() -> None:
 
 def test_nobody_is_asked_who_cannot_hear() -> None:
     worker = a_worker(AT - timedelta(minutes=5))
-    with pytest.raises(NotNow, match="worker@test is not alive, so it hears nothing"):
+    with pytest.raises(NotNow, match="worker@test is not alive, so it cannot be asked"):
         worker.drain(at=AT, by="olga")
 
 

@@ -20,8 +20,9 @@ from jobs.states import Cause, Correlate, Decision, Occasion, Overlap, Status, W
 from jobs.steps.advance import Outcome, finish
 from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, make_run
+from tests.jobs.at_work import running
 from tests.jobs.chains import ROWS, decisions, end, ended, followers, make_rule, pipelines
-from tests.jobs.upkeep.test_reconcile import LATER, running
+from tests.jobs.upkeep.test_reconcile import LATER
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT, make_run
+from tests.jobs.at_work import running
 from tests.jobs.chains import decisions, end, ended, followers, make_rule, pipelines
-from tests.jobs.upkeep.test_reconcile import running
 
 pytestmark = pytest.mark.django_db
 NOW = AT.timestamp()

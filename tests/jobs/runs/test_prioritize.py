@@ -16,7 +16,7 @@ from jobs.runs.prioritize import prioritize
 from jobs.states import Status
 from jobs.steps.dispatch import messages_in
 from tests.factories import AT, make_run
-from tests.jobs.upkeep.test_reconcile import running
+from tests.jobs.at_work import running
 
 pytestmark = pytest.mark.django_db
 

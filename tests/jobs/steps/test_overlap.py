@@ -18,7 +18,7 @@ from jobs.states import Cause, NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, content, make_pipeline, make_project, make_run
-from tests.jobs.upkeep.test_reconcile import running, succeed
+from tests.jobs.at_work import running, succeed
 
 pytestmark = pytest.mark.django_db
 REPORT = {"name": "summary", "type": "pandas.CSVDataset", "path": "data/summary.csv", "is_persisted": True}

@@ -19,9 +19,10 @@ from jobs.steps.advance import Outcome, finish
 from jobs.upkeep.reconcile import PATIENCE, reconcile
 from tests.admin.rows import make_worker
 from tests.factories import AT, make_pipeline, make_run
+from tests.jobs.at_work import LEASE, running, succeed
 
 pytestmark = pytest.mark.django_db
-LEASE = timedelta(seconds=20)
+
 LATER = AT + timedelta(minutes=1)
 
 
@@ -30,19 +31,6 @@ def sent(broker: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     messages: list[int] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: messages.extend(args))
     return messages
-
-
-def running(run: Run) -> Step:
-    step = run.steps.order_by("-attempt")[0]
-    step.claim(at=AT, worker_name="w1", lease=LEASE)
-    if run.status == Status.QUEUED:
-        run.start(at=AT, by="w1")
-    step.refresh_from_db()
-    return step
-
-
-def succeed(step: Step, **facts: Any) -> None:
-    finish(step, Outcome(Status.SUCCEEDED, **facts), token=step.lease_token, at=AT, by="w1")
 
 
 def refused_by_the_broker() -> Step:
