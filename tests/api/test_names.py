@@ -23,7 +23,7 @@ def two(db):
         ({}, 409, "a and b have a pipeline “report”: say which `project` is meant, or write a/report."),
         ({"project": "nope"}, 404, "There is no project “nope”."),
         ({"pipeline_name": "nope/report"}, 404, "There is no project “nope”."),
-        ({"pipeline_name": "b/report", "project": "a"}, 422, "names the project b, and here stands a"),
+        ({"pipeline_name": "b/report", "project": "a"}, 422, "names the project b, but the project given is a"),
         ({"pipeline_name": "repor", "project": "a"}, 404, "in the project a. Did you mean report?"),
     ],
 )

@@ -89,7 +89,7 @@ def test_all_choices_are_taken_and_told_again(operator):
     [
         ({"namespaces": ["a"]}, "There is no namespace “a”"),
         ({"load_versions": {"rawdata": "1"}}, "Did you mean raw_data?"),
-        ({"load_versions": {"raw_data": "a/b"}}, "is no version of raw_data"),
+        ({"load_versions": {"raw_data": "a/b"}}, "is not a version of raw_data"),
         ({"env": "../etc"}, "no Kedro environment"),
         ({"tags": "io"}, "list"),
     ],

@@ -48,7 +48,7 @@ def test_a_project_that_is_not_there_is_what_is_named() -> None:
 
 def test_two_projects_in_one_wish_are_a_contradiction() -> None:
     two_shops()
-    with pytest.raises(BadParameters, match="names the project one, and here stands two") as caught:
+    with pytest.raises(BadParameters, match="names the project one, but the project given is two") as caught:
         find_pipeline("one/__default__", "two")
     assert list(caught.value.fields) == ["project"]
     assert find_pipeline("two/__default__", "two").project.name == "two"
