@@ -19,20 +19,20 @@ ENV PATH=/opt/venv/bin:$PATH \
     CONSOLE_BIND=0.0.0.0
 RUN groupadd --gid 10001 console \
  && useradd --uid 10001 --gid console --create-home --shell /usr/sbin/nologin console \
- && install --directory --owner=console --group=console --mode=0700 /data
+ && install --directory --owner=console --group=console --mode=0700 /data /app/pipelines/demo/data
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY manage.py ./
 COPY console console
 COPY jobs jobs
 COPY templates templates
-# Kedro writes a project's data into the project.
+# Kedro writes a project's data into the project; a volume that is mounted there begins with the owner that it has here.
 COPY --chown=console:console pipelines pipelines
 USER 10001:10001
-VOLUME /data
+VOLUME ["/data", "/app/pipelines/demo/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=40s --retries=3 \
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/login/', timeout=4)"]
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/ready', timeout=4)"]
 ENTRYPOINT ["python", "-m", "console"]
 CMD ["up"]

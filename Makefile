@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fix lock cases bench bench-signals chaos kills wheel clean venv venv-dev
+.PHONY: help up test shipped check fix lock cases bench bench-signals chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,8 +23,11 @@ up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C st
 ROWS = tests/jobs tests/console/test_turn.py tests/console/test_beat.py tests/e2e/test_prepare_beside.py
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
-	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --ignore=tests/shipped $(ARGS)
 	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q $(ROWS); }
+
+shipped: venv-dev ## build the images in a bare root and run every role as the manifests say (needs root and debootstrap)
+	@$(PY) -m pytest -q -p no:randomly tests/shipped $(ARGS)
 
 check: venv-dev ## lint, format, types, import contracts, Django's checks, migrations, docs
 	@.ci/check

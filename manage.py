@@ -2,6 +2,7 @@
 """Commands of Kedro Console: `python manage.py help` lists them; from a wheel the same are `kedro-console`."""
 
 import os
+import signal
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -14,7 +15,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     choose_state()
     if sys.argv[1:2] == ["up"]:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(143))  # the first process of a container has no default
         mark_tree()
+    if sys.argv[1:2] == ["alive"]:
+        look_for_pulse()
     sys.path[:0] = [str(HERE), str(HERE / "pipelines")]  # before whatever is installed under the same names
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -32,6 +36,14 @@ def main() -> None:
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+
+
+def look_for_pulse() -> None:
+    """`alive worker|beat`, for probes: the answer is there before Django could be loaded."""
+    sys.path.insert(0, str(HERE))
+    from jobs.steps import pulse
+
+    sys.exit(pulse.main(sys.argv[2:], Path(os.environ["CONSOLE_VAR"])))
 
 
 def choose_state() -> None:

@@ -39,11 +39,14 @@ def have_a_name(sender: str, **_: Any) -> None:
     import django
 
     django.setup()
+    from django.conf import settings
+
     from jobs import schema
     from jobs.errors import RequestError
+    from jobs.steps.pulse import Pulse
     from jobs.upkeep.take_name import insist_on
 
-    schema.wait("The worker", logging.getLogger(__name__).warning)
+    schema.wait("The worker", logging.getLogger(__name__).warning, Pulse("worker", settings.VAR).tell)
     try:
         insist_on(sender)
     except RequestError as refusal:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
@@ -147,6 +147,24 @@ class Reader:
             raise ImproperlyConfigured(f"{name}={value}: write a rate such as 30/minute (or second, hour), or off.")
         return Rate(int(number), SECONDS[unit])
 
+    def address(self, name: str, default: str, schemes: tuple[str, ...], *, password: str) -> str:
+        """A URL of a server, with a password that is given beside it and may have any character."""
+        value = self.url(name, default, schemes)
+        beside = name.replace("_URL", "_PASSWORD")
+        if not _is_clear(value):
+            raise ImproperlyConfigured(
+                f"{name} cannot be read: give its password by itself in {beside}, "
+                "or write each character of it that is no letter or digit as %XX."
+            )
+        if not password:
+            return value
+        parts = urlsplit(value)
+        user, _, host = parts.netloc.rpartition("@")
+        if not host or ":" in user:
+            why = "has a password already: give one of the two" if host else "names no server: it has no use"
+            raise ImproperlyConfigured(f"{beside}: {name} {why}.")
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
     def zone(self, name: str, default: str) -> str:
         value = self.text(name, default)
         try:
@@ -214,8 +232,8 @@ def read(environ: Mapping[str, str]) -> Environment:
         url=url,
         is_https=is_https,
         time_zone=reader.zone("TIME_ZONE", "UTC"),
-        database_url=reader.url("DATABASE_URL", f"sqlite:///{var / 'console.sqlite3'}", DATABASES),
-        redis_url=reader.url("REDIS_URL", f"unix://{embedded_socket(var)}", ("redis", "rediss", "unix")),
+        database_url=_database_url(reader, var),
+        redis_url=_redis_url(reader, var),
         **_artifact_store(reader, var),
         kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
         demo_api_url=reader.url("DEMO_API_URL", "", ("http", "https")),
@@ -253,6 +271,27 @@ def _artifact_store(reader: Reader, var: Path) -> dict[str, Any]:
         "aws_secret_access_key": reader.text("AWS_SECRET_ACCESS_KEY"),
         "aws_region": reader.text("AWS_DEFAULT_REGION", "us-east-1"),
     }
+
+
+def _database_url(reader: Reader, var: Path) -> str:
+    embedded, password = f"sqlite:///{var / 'console.sqlite3'}", reader.text("DATABASE_PASSWORD")
+    return reader.address("DATABASE_URL", embedded, DATABASES, password=password)
+
+
+def _redis_url(reader: Reader, var: Path) -> str:
+    embedded, password = f"unix://{embedded_socket(var)}", reader.text("REDIS_PASSWORD")
+    return reader.address("REDIS_URL", embedded, ("redis", "rediss", "unix"), password=password)
+
+
+def _is_clear(url: str) -> bool:
+    """Whether it can be read in one way only: a password that is not quoted may end the name of the server anywhere."""
+    parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018 - raises when it is no number
+    except ValueError:
+        return False
+    rest = parts.path if "@" in parts.netloc else parts.path + parts.query + parts.fragment
+    return not parts.netloc or "@" not in rest
 
 
 def _encryption_keys(reader: Reader, var: Path) -> list[str]:

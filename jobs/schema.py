@@ -56,13 +56,14 @@ def obstacle() -> str:
     return f"The database is not migrated yet: {', '.join(names[:SHOWN])}{more}. Run `python manage.py prepare`."
 
 
-def wait(who: str, say: Callable[[str], None]) -> None:
+def wait(who: str, say: Callable[[str], None], meanwhile: Callable[[], object] = lambda: None) -> None:
     """Return when nothing stands in the way; what does is said once, and again when it is another thing."""
     said = ""
     while why := obstacle():
         if why != said:
             say(f"{who} waits. {why}")
             said = why
+        meanwhile()
         time.sleep(LOOK_SECONDS)
     if said:
         say(f"{who} waited for the database and goes on: it is ready.")

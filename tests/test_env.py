@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+from kombu.utils.url import parse_url
+from redis import Redis
 
 from console.env import BASE, LOCAL_ZONE, Environment, embedded_socket, kept_secret, read, tree_environment
 
@@ -55,6 +58,7 @@ def told(var: Path, **environment: str) -> Environment:
         ),
         ("CONSOLE_ENCRYPTION_KEYS", "short", "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes"),
         ("SECRET_KEY_FILE", "/nowhere/key", "SECRET_KEY_FILE=/nowhere/key: No such file or directory"),
+        ("DATABASE_PASSWORD", "x", "DATABASE_PASSWORD: DATABASE_URL names no server: it has no use."),
         ("DATABASE_URL_FILE", "/", "DATABASE_URL_FILE=/: Is a directory; name a readable file."),
     ],
 )
@@ -68,6 +72,41 @@ def test_a_refused_address_does_not_show_its_password(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured) as refused:
         told(tmp_path, DATABASE_URL="mysql://root:geheim@localhost/x")
     assert "geheim" not in str(refused.value)
+
+
+ANY_CHARACTER = "p@ss:w/rd#%?\"'$ ü&=+\\[]"
+
+
+def test_a_password_beside_its_address_may_have_any_character(tmp_path: Path) -> None:
+    (tmp_path / "redis").write_text(f"{ANY_CHARACTER}\n")
+    env = told(
+        tmp_path,
+        DATABASE_URL="postgres://console@db:5432/runs?sslmode=require", DATABASE_PASSWORD=ANY_CHARACTER,
+        REDIS_URL="rediss://broker:6380/1", REDIS_PASSWORD_FILE=str(tmp_path / "redis"),
+    )  # fmt: skip
+    database = Env.db_url_config(env.database_url)
+    assert {name: database[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")} == {
+        "NAME": "runs", "USER": "console", "PASSWORD": ANY_CHARACTER, "HOST": "db", "PORT": 5432,
+    }  # fmt: skip
+    assert database["OPTIONS"] == {"sslmode": "require"}
+    broker = Redis.from_url(env.redis_url).connection_pool.connection_kwargs
+    assert (broker["host"], broker["port"], broker["db"], broker["password"]) == ("broker", 6380, 1, ANY_CHARACTER)
+    sent = parse_url(env.redis_url)
+    assert (sent["hostname"], sent["port"], sent["password"]) == ("broker", 6380, ANY_CHARACTER)
+
+
+@pytest.mark.parametrize("password", ["a/b", "a#b", "a?b", "a/b@c", "p@ss:w/rd#%?"])
+def test_a_password_that_breaks_its_address_is_refused_with_what_to_do(tmp_path: Path, password: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="give its password by itself in DATABASE_PASSWORD") as refused:
+        told(tmp_path, DATABASE_URL=f"postgres://console:{password}@db:5432/runs")
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////home/a@b/x.sqlite3", "postgres://u:a%2Fb@db/runs?host=/run/a@b", "postgres:///runs?host=/run"]
+)
+def test_an_address_that_is_clear_stays_as_it_is(tmp_path: Path, url: str) -> None:
+    assert told(tmp_path, DATABASE_URL=url).database_url == url
 
 
 def test_nothing_said_is_everything_embedded(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kedro_console import __version__
+from tests.shipped.manifests import manifests
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sysconfig.get_path("scripts"))
 LOCKS = ("requirements.txt", "requirements-dev.txt")
@@ -40,6 +43,63 @@ def test_all_that_the_image_copies_is_let_in() -> None:
     copied = re.findall(r"^COPY (?!--from)(?:--\S+ )?(\S+) ", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert set(copied) <= let_in
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_dockerfile_of_kedro_viz_follows_practice() -> None:
+    ended = run("hadolint", "deploy/kubernetes/kedro-viz.Dockerfile")
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize("file", manifests(), ids=lambda file: file.name)
+def test_a_manifest_is_one_of_kubernetes(file: Path) -> None:
+    checked = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+    for document in yaml.safe_load_all(file.read_text()):
+        checked.validate(document, checked.latest_version(), strict=True)
+
+
+def test_a_manifest_with_a_mistake_is_noticed() -> None:
+    checked = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+    document = next(iter(yaml.safe_load_all((ROOT / "deploy/kubernetes/beat.yaml").read_text())))
+    document["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(checked.ValidationError):
+        checked.validate(document, checked.latest_version(), strict=True)
+
+
+def test_kustomize_takes_every_manifest() -> None:
+    said = yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())
+    assert sorted(said["resources"]) == [file.name for file in manifests()]
+
+
+def named_images() -> list[tuple[str, str]]:
+    """Every image that a file to deploy names, with the file."""
+    files = [ROOT / "Dockerfile", ROOT / "compose.yaml", *sorted((ROOT / "deploy").rglob("*.*"))]
+    pattern = re.compile(
+        r"(?:^FROM |image: |CONSOLE_IMAGE=|docker build -t )([\w./-]+(?::[\w.-]+)?)(?!\})", re.MULTILINE
+    )
+    return [(str(file.relative_to(ROOT)), image) for file in files for image in pattern.findall(file.read_text())]
+
+
+@pytest.mark.parametrize(("file", "image"), sorted(set(named_images())))
+def test_an_image_has_a_tag_and_ours_has_our_version(file: str, image: str) -> None:
+    name, _, tag = image.partition(":")
+    assert tag and tag != "latest", f"{file} names {image}"
+    if name.startswith("kedro-console"):
+        assert tag == __version__, f"{file} names {image}"
+
+
+def test_kustomize_gives_our_images_our_version() -> None:
+    said = yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())
+    assert {each["name"]: each["newTag"] for each in said["images"]} == {
+        "kedro-console": __version__,
+        "kedro-console-viz": __version__,
+    }
+
+
+def test_every_role_of_compose_is_watched() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for role in ("worker", "beat"):
+        assert services[role]["healthcheck"]["test"] == ["CMD", "python", "manage.py", "alive", role]
+    assert "healthcheck" not in services["web"]  # the image's own
 
 
 def test_the_compose_file_is_one() -> None:

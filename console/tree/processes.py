@@ -77,7 +77,7 @@ def left_behind(tree: Path) -> list[Process]:
     Only Linux shows the environment of a process: elsewhere the list is empty.
     """
     everyone = {process.pid: process for process in map(look, _pids()) if process}
-    ours = _line_of(os.getpid(), everyone)
+    ours = {os.getpid(), *_line_of(os.getpid(), everyone)}  # in a container we may be the first process ourselves
     noted = _noted(tree)
     found = {pid for pid in everyone if pid not in ours and (pid in noted or _has_mark(pid, tree))}
     for pid in everyone:

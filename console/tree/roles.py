@@ -14,6 +14,7 @@ from console.env import BASE, ENV, IS_INSTALLED
 from console.tree.private import be_private
 from console.tree.programs import worker_name
 from console.tree.say import say
+from jobs.steps.pulse import Pulse
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -71,7 +72,7 @@ def worker() -> int:
     from jobs.upkeep.take_name import free_name
 
     with _stopping_at_once():
-        schema.wait("The worker", say)
+        schema.wait("The worker", say, Pulse("worker", ENV.var).tell)
 
     started = app.Worker(
         hostname=free_name(worker_name(), gethostname()),
@@ -96,7 +97,7 @@ def beat() -> int:
     from jobs import schema
 
     with _stopping_at_once():
-        schema.wait("Beat", say)
+        schema.wait("Beat", say, Pulse("beat", ENV.var).tell)
     app.Beat(loglevel="INFO").run()
     return 0
 

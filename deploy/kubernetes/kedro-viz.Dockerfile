@@ -1,5 +1,5 @@
-# The console's image with Kedro-Viz beside the demo project: docker build -t kedro-console-viz -f deploy/kubernetes/kedro-viz.Dockerfile .
-ARG CONSOLE_IMAGE=kedro-console
+# The console's image with Kedro-Viz beside the demo project: docker build -t kedro-console-viz:0.3.0 -f deploy/kubernetes/kedro-viz.Dockerfile .
+ARG CONSOLE_IMAGE=kedro-console:0.3.0
 FROM ${CONSOLE_IMAGE}
 USER 0:0
 RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check kedro-viz==12.5.0

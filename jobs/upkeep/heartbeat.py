@@ -24,6 +24,7 @@ from jobs.steps.admit import bring_forward
 from jobs.steps.alarm import ALARM
 from jobs.steps.dispatch import call_for_work
 from jobs.steps.leases import LEASE, LEASES
+from jobs.steps.pulse import Pulse
 from jobs.upkeep.reconcile import close_lost, close_silent, reconcile, send_unheard
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Heartbeat(threading.Thread):
         self.clock_ahead_seconds = 0.0
         self.started_at: datetime | None = None
         self._stopping = threading.Event()
+        self._pulse = Pulse("worker", settings.VAR)
         self._due: dict[str, float] = {}
         self._called_until = datetime.min.replace(tzinfo=UTC)
         """Steps that could start by then were told."""
@@ -52,6 +54,7 @@ class Heartbeat(threading.Thread):
         wait_at_most(LEASE.total_seconds() / 2)  # a session that hangs must not cost the leases
         self._try(self._first_beat)
         while not self._stopping.is_set():
+            self._pulse.tell()
             self._try(self._sleep)
             self._try(LEASES.look_for_stops)
             self._every("clock", CLOCK_SECONDS, self._compare_clocks)
@@ -61,6 +64,7 @@ class Heartbeat(threading.Thread):
             self._every("line", RECONCILE_SECONDS, lambda: bring_forward(clock.now()))
             self._every("reconcile", RECONCILE_SECONDS, lambda: reconcile(clock.now()))
             LEASES.fence()
+        self._pulse.end()
         connection.close()
 
     def _sleep(self) -> None:

@@ -1,0 +1,72 @@
+"""Worker and beat tell their own machine that they live, whether the database does or not: by the age of a file.
+
+Of the standard library alone: a probe that asks each few seconds must not load all of the console.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+ROLES: Final = ("worker", "beat")
+STALE_SECONDS: Final = 90.0
+"""Longer than one question to a database that is away may take."""
+TELL_SECONDS: Final = 1.0
+
+
+class Pulse:
+    """What a process of this role tells; every process has a file of its own, beside the sockets of its machine."""
+
+    def __init__(self, role: str, var: Path) -> None:
+        self._file = folder(var) / f"{role}-{os.getpid()}"
+        self._told_at = float("-inf")
+
+    def tell(self) -> None:
+        """We live. Cheap enough for every turn of a loop."""
+        if time.monotonic() - self._told_at < TELL_SECONDS:
+            return
+        self._told_at = time.monotonic()
+        self._file.parent.mkdir(mode=0o700, exist_ok=True)
+        self._file.touch()
+
+    def end(self) -> None:
+        self._file.unlink(missing_ok=True)
+
+
+def folder(var: Path) -> Path:
+    """Of this user, this machine (or container) and this console."""
+    digest = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"kc-pulse-{os.getuid()}-{digest}"
+
+
+def silence(role: str, var: Path) -> str:
+    """Why this role is not alive on this machine, "" when it is: one that lives and is silent counts for none."""
+    files = [file for file in folder(var).glob(f"{role}-*") if _is_running(int(file.name.rpartition("-")[2]))]
+    if not files:
+        return f"There is no {role} of this console on this machine."
+    oldest = max(time.time() - file.stat().st_mtime for file in files)
+    return f"The {role} has been silent for {oldest:.0f} s." if oldest > STALE_SECONDS else ""
+
+
+def main(words: list[str], var: Path) -> int:
+    """`alive worker|beat`: 0 when it is, 1 and the reason when not, 2 for wrong use."""
+    if len(words) != 1 or words[0] not in ROLES:
+        print("Write `alive worker` or `alive beat`; the pages answer at /live and /ready.")  # noqa: T201
+        return 2
+    if why := silence(words[0], var):
+        print(why)  # noqa: T201 - for who watches
+    return int(bool(why))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
