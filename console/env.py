@@ -154,7 +154,7 @@ class Reader:
         if not _is_clear(value):
             raise ImproperlyConfigured(
                 f"{name} cannot be read: give its password by itself in {beside}, "
-                "or write each character of it that is no letter or digit as %XX."
+                "or write each character of it that is not a letter or digit as %XX."
             )
         if not password:
             return value
@@ -287,7 +287,7 @@ def _is_clear(url: str) -> bool:
     """Whether it can be read in one way only: a password that is not quoted may end the name of the server anywhere."""
     parts = urlsplit(url)
     try:
-        parts.port  # noqa: B018 - raises when it is no number
+        parts.port  # noqa: B018 - raises when it is not a number
     except ValueError:
         return False
     rest = parts.path if "@" in parts.netloc else parts.path + parts.query + parts.fragment
