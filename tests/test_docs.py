@@ -132,7 +132,7 @@ def test_a_stranger_finds_every_stop_of_the_walk(way: str) -> None:
 
 
 def test_the_walk_has_the_ways_that_matter() -> None:
-    assert len(walks()) == 5
+    assert len(walks()) == 6
 
 
 def test_the_newest_release_in_the_changelog_is_the_version() -> None:

@@ -119,6 +119,38 @@ def test_no_function_is_longer_than_a_page() -> None:
     assert long == []
 
 
+def found_by_a_made_up_name(source: str) -> list[int]:
+    """The lines where something is looked up by a name that is put together, or called as soon as it is found."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    looks = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "getattr"]
+    called = {id(node.func) for node in calls}
+    plain = (ast.Constant, ast.Name)
+    return [node.lineno for node in looks if id(node) in called or not isinstance(node.args[1], plain)]
+
+
+def test_nothing_in_jobs_is_called_by_a_made_up_name() -> None:
+    """A reader, a type checker and a search find what is said by `match`."""
+    files = (ROOT / "jobs").rglob("*.py")
+    found = {
+        str(file.relative_to(ROOT)): lines for file in files if (lines := found_by_a_made_up_name(file.read_text()))
+    }
+    assert {file: lines for file, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_heard"),
+    [
+        ('handler = getattr(self, f"_on_{message.kind}", None)', True),
+        ('handler = getattr(self, "_on_" + kind)', True),
+        ("getattr(self, name)(message)", True),
+        ('error = getattr(found, "position", None)', False),
+        ("value = getattr(pipeline, option)", False),
+    ],
+)
+def test_a_call_by_a_made_up_name_is_heard(line: str, is_heard: bool) -> None:
+    assert bool(found_by_a_made_up_name(line)) == is_heard
+
+
 def test_the_wire_loads_nothing_beyond_the_standard_library() -> None:
     code = "import sys, kedro_console.wire as w; print('\\n'.join(sys.modules))"
     ended = subprocess.run(

@@ -17,11 +17,11 @@ from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
 from jobs.quotas.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
 from jobs.steps import on_end, uploads
-from jobs.steps.collect import Collector
 from jobs.steps.dispatch import send, send_all
 from jobs.steps.overlap import release
 from jobs.steps.retry_policy import Retry, after_failure, tell_wait
 from jobs.steps.steps_as_one import has_to_merge, merge, with_makers
+from jobs.steps.writer import Writer
 from kedro_console import wire
 from kedro_console.wire import Json
 
@@ -55,19 +55,19 @@ def finish(
     token: uuid.UUID | None,
     at: datetime,
     by: str,
-    collector: Collector | None = None,
+    writer: Writer | None = None,
 ) -> None:
     """End the step, queue what became ready, end the run with its last step. LeaseLost: it was another's.
 
-    What the collector has not written yet is written in the same transaction.
+    What the writer has not written yet is written in the same transaction.
     """
     with transaction.atomic():
         on_end.lock(step.run.pipeline_id)
-        if collector:
-            collector.lock_followers()
+        if writer:
+            writer.lock_followers()
         run = Run.objects.select_for_update(of=("self",)).select_related("pipeline").get(pk=step.run_id)
         outcome = _as_asked(run, outcome)
-        end_step(run, step, outcome, token=token, at=at, by=by, collector=collector)
+        end_step(run, step, outcome, token=token, at=at, by=by, writer=writer)
         if outcome.status == Status.SUCCEEDED:
             ready = make_ready(step, at)
             transaction.on_commit(partial(send_all, ready))
@@ -98,16 +98,16 @@ def end_step(
     token: uuid.UUID | None,
     at: datetime,
     by: str,
-    collector: Collector | None,
+    writer: Writer | None,
 ) -> None:
     """Within a transaction that has locked the run: the step's end, and what is known of it."""
-    facts = {**(collector.facts if collector else {}), **outcome.facts, "is_handed_back": outcome.is_free}
+    facts = {**(writer.facts if writer else {}), **outcome.facts, "is_handed_back": outcome.is_free}
     step.end(outcome.status, token, at=at, by=by, error=outcome.error, **facts)
-    if collector is None or collector.has_asked or outcome.status != Status.SUCCEEDED:
+    if writer is None or writer.heard.has_asked or outcome.status != Status.SUCCEEDED:
         settle_step(step, outcome.status, at)
     known = _results(run, outcome, at)
-    if collector:
-        collector.write(run, **known)
+    if writer:
+        writer.write(run, **known)
     else:
         Run.objects.filter(pk=run.pk).update(**known)
 

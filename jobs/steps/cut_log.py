@@ -29,6 +29,10 @@ class Log:
         for line in self._reader.feed(data):
             self._take(line, at)
 
+    def say(self, level: str, text: str, at: float) -> None:
+        """A line of the console itself."""
+        self.lines.append((at, level, "console", "", text, ""))
+
     def spilled(self) -> wire.KeptFile | None:
         """No more will come: what is left over becomes lines; the file with those that rows do not hold."""
         for line in self._reader.close():

@@ -20,9 +20,9 @@ from jobs.reconnect import AWAY, for_seconds, patiently, reconnect
 from jobs.states import Status
 from jobs.steps.admit import admit
 from jobs.steps.advance import Outcome, end_step, make_ready
-from jobs.steps.collect import TO_WRITE, Collector
 from jobs.steps.leases import LEASE
 from jobs.steps.retry_policy import tell_wait
+from jobs.steps.writer import TO_WRITE, Writer
 
 OF_THE_RUN = (*TO_WRITE, "status", "cancel_requested_at", "results", "peak_memory_bytes")
 TO_RUN = ("status", "run_id", "position", "attempt", "nodes", "needs", "queue", "priority", "task_id", "eligible_at")
@@ -42,7 +42,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Ended:
+class HandedOn:
     """A step that ended while its child lives."""
 
     following: Claim | None = None
@@ -85,32 +85,32 @@ def _was_written(rows: StepQuerySet) -> bool:
     return patiently(rows.exists, is_over=for_seconds(LEASE.total_seconds()))
 
 
-def go_on(mine: Claim, outcome: Outcome, collector: Collector, *, at: datetime, worker_name: str) -> Ended | None:
+def go_on(mine: Claim, outcome: Outcome, writer: Writer, *, at: datetime, worker_name: str) -> HandedOn | None:
     """End a step that succeeded, and claim the next when that is the run's turn.
 
     None, and nothing is written, when the run is to stop or has no other step left: it ends with its process.
     """
-    ended: list[Ended] = []
+    ended: list[HandedOn] = []
     try:
-        _end_and_claim(mine, outcome, collector, ended, at=at, worker_name=worker_name)
+        _end_and_claim(mine, outcome, writer, ended, at=at, worker_name=worker_name)
     except AWAY:
         done = Step.objects.filter(pk=mine.step.pk, lease_token=mine.token).exclude(status=Status.RUNNING)
         if not ended or not _was_written(done):
             raise
     if not ended:
         return None
-    collector.forget()
+    writer.forget()
     return ended[0]
 
 
 def _end_and_claim(
-    mine: Claim, outcome: Outcome, collector: Collector, ended: list[Ended], *, at: datetime, worker_name: str
+    mine: Claim, outcome: Outcome, writer: Writer, ended: list[HandedOn], *, at: datetime, worker_name: str
 ) -> None:
     """What will be so once this is committed is put into `ended` before that."""
     since = time.monotonic()
     step = mine.step
     with transaction.atomic():
-        collector.lock_followers()
+        writer.lock_followers()
         run = Run.objects.select_for_update().only(*OF_THE_RUN).get(pk=step.run_id)
         if run.cancel_requested_at:
             return
@@ -118,15 +118,15 @@ def _end_and_claim(
         following = in_turn_after(step, at)
         if following is None and not _has_others(step):
             return
-        end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, collector=collector)
+        end_step(run, step, outcome, token=mine.token, at=at, by=worker_name, writer=writer)
         if following and following.attempt == 1:  # another attempt gets a process of its own
             token = following.claim(at=at, worker_name=worker_name, lease=LEASE)
             if following.eligible_at:
                 tell_wait(run.pk)
             others = [pk for pk in ready if pk != following.pk]
-            ended.append(Ended(following=Claim(following, token, since, others)))
+            ended.append(HandedOn(following=Claim(following, token, since, others)))
         else:
-            ended.append(Ended(ready=ready))
+            ended.append(HandedOn(ready=ready))
 
 
 def _has_others(step: Step) -> bool:

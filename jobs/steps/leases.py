@@ -118,10 +118,11 @@ class Leases:
         with self._lock:
             return list(self._holds.values())
 
-    def _tell(self, hold: Hold, flag: str) -> None:
+    def _tell(self, hold: Hold, *, lost: bool = False, stop: bool = False, hand_back: bool = False) -> None:
         with self._lock:
-            if hold.token in self._holds and not getattr(hold, flag):
-                setattr(hold, flag, True)
+            told = (hold.is_lost or lost, hold.is_stop_asked or stop, hold.is_handed_back or hand_back)
+            if hold.token in self._holds and told != (hold.is_lost, hold.is_stop_asked, hold.is_handed_back):
+                hold.is_lost, hold.is_stop_asked, hold.is_handed_back = told
                 hold.poke()
 
     def renew(self, at: datetime) -> None:
@@ -140,14 +141,14 @@ class Leases:
                 hold.renewed = asked
                 hold.tell_host()
             else:
-                self._tell(hold, "is_lost")
+                self._tell(hold, lost=True)
 
     def fence(self) -> None:
         """Without the database for longer than a lease nobody can know whose the steps are: give all up."""
         for hold in self._each():
             if time.monotonic() > hold.until:
                 logger.error("Step %s could not be renewed for %s: its process is ended.", hold.step_id, LEASE)
-                self._tell(hold, "is_lost")
+                self._tell(hold, lost=True)
 
     def look_for_stops(self) -> None:
         """Tell the supervisors of runs that somebody asked to stop."""
@@ -157,14 +158,14 @@ class Leases:
             wanted = set(runs.values_list("pk", flat=True))
             for hold in holds:
                 if hold.run_id in wanted:
-                    self._tell(hold, "is_stop_asked")
+                    self._tell(hold, stop=True)
 
     def hand_back(self) -> None:
         """The worker ends: every supervisor ends its child and queues its step again."""
         with self._lock:
             self._is_ending = True
         for hold in self._each():
-            self._tell(hold, "is_handed_back")
+            self._tell(hold, hand_back=True)
 
 
 LEASES: Final = Leases()

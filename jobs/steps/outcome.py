@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
 from jobs.errors import one_line
 from jobs.states import Status
 from jobs.steps.advance import Outcome
 from jobs.steps.collect import Collector
+from jobs.steps.node_facts import StopReason
+from jobs.steps.verdict import Ended, HandedBack
 from kedro_console import wire
 
 
-@dataclass
-class Ending:
-    """What the supervisor itself knows about the end."""
-
-    grace_seconds: int = 10
-    is_stop_asked: bool = False
-    is_timed_out: bool = False
-    time_limit_seconds: int = 0
-    overdue_node: str = ""
-    """The node that reached its own limit; empty: it was the step's."""
-    is_host_lost: bool = False
-    is_handed_back: bool = False
-    why_handed_back: str = "The worker was stopped"
-    sentence: str = ""
-    """Why the child could not even be started."""
-
-
-def outcome_of(seen: Collector, ending: Ending) -> Outcome:
+def outcome_of(seen: Collector, end: Ended | HandedBack) -> Outcome:
     """The step's end: as the pipeline said, cancelled as asked, or crashed when nobody said anything."""
-    status, error, may_retry = _verdict(seen, ending)
+    heard, files = seen.heard, seen.files
+    status, error, may_retry = _status(seen, end)
     return Outcome(
         status=status,
         error=error,
         may_retry=may_retry,
-        is_free=ending.is_handed_back,
-        failure=seen.failure if status == Status.FAILED and may_retry else None,
-        facts={"peak_memory_bytes": seen.peak_memory_bytes},
-        results=seen.results,
-        artifacts=seen.artifacts,
-        uploads=seen.uploads,
-        unkept=list(seen.unkept.values()),
-        warning=bad_end(seen.exit) if status == Status.SUCCEEDED and seen.exit else "",
+        is_free=isinstance(end, HandedBack),
+        failure=heard.failure if status == Status.FAILED and may_retry else None,
+        facts={"peak_memory_bytes": heard.peak_memory_bytes},
+        results=heard.results,
+        artifacts=files.artifacts,
+        uploads=files.uploads,
+        unkept=files.unkept,
+        warning=bad_end(heard.exit) if status == Status.SUCCEEDED and heard.exit else "",
     )
 
 
@@ -64,26 +49,27 @@ def bad_end(left: wire.ChildExited | None) -> str:
     return f"The nodes had succeeded, but then their process {how}: files that it still had open may be incomplete."
 
 
-def _verdict(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
-    if ending.is_stop_asked and not (seen.is_finished or ending.is_handed_back):
+def _status(seen: Collector, end: Ended | HandedBack) -> tuple[Status, str, bool]:
+    """The status, the sentence, and whether another attempt may help."""
+    heard, stop = seen.heard, end.stop
+    if stop.reason == StopReason.CANCEL and not (heard.is_finished or isinstance(end, HandedBack)):
         return Status.CANCELLED, "", False  # also while the project is imported, which then says that it could not be
-    if ending.sentence:
-        return Status.FAILED, ending.sentence, False
-    if seen.refusal and not ending.is_timed_out:  # else it is only that loading the project was interrupted
-        return Status.FAILED, seen.refusal.sentence, False
-    if seen.is_finished:
+    if isinstance(end, Ended) and end.sentence:
+        return Status.FAILED, end.sentence, False
+    if heard.refusal and stop.reason != StopReason.TIME_LIMIT:  # else loading the project was interrupted, no more
+        return Status.FAILED, heard.refusal.sentence, False
+    if heard.is_finished:
         return Status.SUCCEEDED, "", False
-    if ending.is_handed_back:
-        return Status.CRASHED, f"{ending.why_handed_back}; the step starts again on the next one.", True
-    if ending.overdue_node:
-        sentence = f"Node {ending.overdue_node} was stopped after {ending.time_limit_seconds} s, its time limit."
+    if isinstance(end, HandedBack):
+        return Status.CRASHED, f"{end.why}; the step starts again on the next one.", True
+    if stop.node:
+        return Status.FAILED, f"Node {stop.node} was stopped after {stop.limit_seconds} s, its time limit.", False
+    if stop.reason == StopReason.TIME_LIMIT:
+        sentence = f"Stopped after {stop.limit_seconds} s, the time limit of this pipeline{_where(seen)}."
         return Status.FAILED, sentence, False
-    if ending.is_timed_out:
-        sentence = f"Stopped after {ending.time_limit_seconds} s, the time limit of this pipeline{_where(seen)}."
-        return Status.FAILED, sentence, False
-    if seen.failure:
-        return Status.FAILED, _failed(seen.failure), True
-    return _crashed(seen, ending)
+    if heard.failure:
+        return Status.FAILED, _failed(heard.failure), True
+    return _crashed(seen)
 
 
 def _failed(event: wire.RunFailed) -> str:
@@ -91,9 +77,9 @@ def _failed(event: wire.RunFailed) -> str:
     return f"Node {event.node}: {line}" if event.node else line
 
 
-def _crashed(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
-    left = seen.exit
-    if ending.is_host_lost or left is None:
+def _crashed(seen: Collector) -> tuple[Status, str, bool]:
+    left = seen.heard.exit
+    if left is None:
         return Status.CRASHED, f"The project's host ended unexpectedly{_where(seen)}.", True
     if left.memory_limit_bytes:
         used, allowed = _gigabytes(left.peak_memory_bytes), _gigabytes(left.memory_limit_bytes)
@@ -110,7 +96,7 @@ def _crashed(seen: Collector, ending: Ending) -> tuple[Status, str, bool]:
 
 
 def _where(seen: Collector) -> str:
-    nodes = seen.running_nodes
+    nodes = seen.heard.nodes.running
     return f" while {' and '.join(nodes[:3])} ran" if nodes else ""
 
 

@@ -49,8 +49,8 @@ def test_what_fails_later_is_kept_with_its_run_and_stays_out_of_the_inbox() -> N
     call = uuid4().hex
     collector = collected(made(call))
     record = RequestRecord.objects.get()
-    assert (record.status, record.run_id) == (RequestStatus.IGNORED, collector.step.run_id)
+    assert (record.status, record.run_id) == (RequestStatus.IGNORED, collector.writer.step.run_id)
     collector.take(wire.RequestRecovered(NOW, call=call, node="fetch", attempts=[]))
-    collector.flush()
+    collector.writer.flush()
     record.refresh_from_db()
     assert record.status == RequestStatus.RECOVERED

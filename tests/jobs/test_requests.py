@@ -36,17 +36,17 @@ def collected(*events: wire.Event) -> Collector:
     collector = collecting()
     for event in events:
         collector.take(event)
-    collector.flush()
+    collector.writer.flush()
     return collector
 
 
 def test_counts_add_up_over_flushes_and_nodes() -> None:
     collector = collected(wire.RequestsCounted(NOW, [["fetch", "api", 200, 3, 0.5], ["fetch", "api", 429, 1, 0.1]]))
     collector.take(wire.RequestsCounted(NOW, [["fetch", "api", 200, 2, 0.25]]))
-    collector.flush()
-    rows = requests.by_node(collector.step.run)
+    collector.writer.flush()
+    rows = requests.by_node(collector.writer.step.run)
     assert [(row["status_code"], row["count"], row["seconds"]) for row in rows] == [(200, 5, 0.75), (429, 1, 0.1)]
-    assert requests.counts(collector.step.run) == {"total": 6, "failed": 0}
+    assert requests.counts(collector.writer.step.run) == {"total": 6, "failed": 0}
 
 
 def test_attempts_of_one_call_are_one_record_that_its_success_closes() -> None:
@@ -55,11 +55,11 @@ def test_attempts_of_one_call_are_one_record_that_its_success_closes() -> None:
     collector = collected(made(call), made(other, host="else", status=0, exception="httpx.ConnectError"))
     collector.take(made(call, attempts=attempts))
     collector.take(wire.RequestRecovered(NOW, call, "fetch", attempts * 2))
-    collector.flush()
+    collector.writer.flush()
     first, second = RequestRecord.objects.order_by("pk")
     assert (first.status, len(first.attempts), first.reason) == (RequestStatus.RECOVERED, 4, "503")
     assert (second.status, second.reason) == (RequestStatus.OPEN, "ConnectError")
-    assert requests.counts(collector.step.run)["failed"] == 1
+    assert requests.counts(collector.writer.step.run)["failed"] == 1
     assert [(row["host"], row["count"]) for row in requests.groups()] == [("else", 1)]
     assert not Event.objects.filter(kind__startswith="request").exists()
 
@@ -73,8 +73,8 @@ def test_records_that_cannot_be_written_are_said_beside_the_run(monkeypatch: pyt
     monkeypatch.setattr(requests.Taken, "_write_records", refuse)
     collector.take(made(uuid4().hex))
     collector.take(wire.NodeStarted(NOW, "fetch"))
-    collector.flush()
-    collector.flush()
+    collector.writer.flush()
+    collector.writer.flush()
     assert Event.objects.filter(kind="node_started").exists() and not RequestRecord.objects.exists()
     texts = [line[5] for chunk in LogChunk.objects.all() for line in chunk.content]
     assert any("are not recorded" in text and "not affected" in text for text in texts)
@@ -113,5 +113,5 @@ def test_of_a_file_that_a_node_keeps_twice_under_one_name_the_last_counts(tmp_pa
         path.write_bytes(content)
         kept = wire.KeptFile(str(path), "found.json", 1, hashlib.sha256(content).hexdigest(), "application/json")
         collector.take(wire.FileKept(NOW, "fetch", kept))
-    (row,) = collector.artifacts
+    (row,) = collector.files.artifacts
     assert (row["name"], row["node"], row["sha256"]) == ("found.json", "fetch", hashlib.sha256(b"2").hexdigest())

@@ -236,7 +236,7 @@ def test_the_download_and_the_api_hold_what_rows_do_not(tmp_path, monkeypatch) -
     for text in texts_written:
         seen.take_log(wire.mark_line("INFO", "stdout", "fetch", text), 1_770_000_000.0)
     seen.close_log(1_770_000_000.0)
-    seen.flush()
+    seen.writer.flush()
     rows = [line for chunk in run.log_chunks.all() for line in chunk.lines]
     assert len(rows) < 1_000 and [line.seq for line in rows] == list(range(1, len(rows) + 1))
     assert next(line.text for line in rows if line.stream == "file").startswith("1,")

@@ -16,7 +16,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from jobs.models import Event, Firing, Pipeline, Rule, Run, Snapshot
 from jobs.schedules.schedules import START, asked, wish
 from jobs.states import Decision
-from jobs.steps.collect import _data
+from jobs.steps.writer import data_of
 from kedro_console import wire
 from tests.factories import AT, content, make_pipeline, make_run
 from tests.views.scenes import logged_in
@@ -43,7 +43,7 @@ def scene() -> Iterator[dict[str, Any]]:
         Run.objects.filter(pk=run.pk).update(resolved_parameters={**VALUES, **run.parameters})
     started = wire.RunStarted(1.0, ["fetch"], wire.packed({**VALUES, **runs[0].parameters}), {"kedro": "1"})
     step = runs[0].steps.get()
-    Event.objects.create(run=runs[0], step=step, seq=1, at=AT, kind="run_started", data=_data(started))
+    Event.objects.create(run=runs[0], step=step, seq=1, at=AT, kind="run_started", data=data_of(started))
     rule = Rule.objects.create(
         name="follow", target=pipeline, mapping={"db.password": "'in-a-rule'", "top": "add(`1`, `2`)"},
         created_at=AT, edited_at=AT,

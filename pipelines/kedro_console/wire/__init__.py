@@ -36,6 +36,7 @@ from kedro_console.wire.lines import mark_node as mark_node
 from kedro_console.wire.messages import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 from kedro_console.wire.messages import MESSAGES as MESSAGES
 from kedro_console.wire.messages import Answered as Answered
+from kedro_console.wire.messages import AnyMessage as AnyMessage
 from kedro_console.wire.messages import Asked as Asked
 from kedro_console.wire.messages import ChildExited as ChildExited
 from kedro_console.wire.messages import ChildStarted as ChildStarted
@@ -58,6 +59,7 @@ from kedro_console.wire.messages import NodeFinished as NodeFinished
 from kedro_console.wire.messages import NodesSkipped as NodesSkipped
 from kedro_console.wire.messages import NodeStarted as NodeStarted
 from kedro_console.wire.messages import ProgressMade as ProgressMade
+from kedro_console.wire.messages import Reported as Reported
 from kedro_console.wire.messages import RequestMade as RequestMade
 from kedro_console.wire.messages import RequestRecovered as RequestRecovered
 from kedro_console.wire.messages import RequestsCounted as RequestsCounted

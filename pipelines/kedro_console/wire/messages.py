@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Union
 
 from kedro_console.wire.values import HOSTILE, Json, WireError, clean
 
@@ -396,21 +396,25 @@ class ChildExited(Event):
     is_stuck: bool = False  # the host killed it because its end did not come to an end
 
 
-MESSAGES: Final[dict[str, type[Message]]] = {
+Order = Union[StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered]
+"""What a supervisor says."""
+Reported = Union[
+    StepRefused, ChildStarted, RunStarted, NodesSkipped, NodeStarted, NodeFinished, NodeFailed, DatasetLoaded,
+    DatasetSaved, ProgressMade, Asked, RequestsCounted, RequestMade, RequestRecovered, FileKept, FileUnkept,
+    FunctionReturned, RunFinished, RunFailed, MemoryMeasured, ChildWaited, ChildExited,
+]  # fmt: skip
+"""What a host or its child says."""
+AnyMessage = Union[Order, Reported]
+
+MESSAGES: Final[dict[str, type[AnyMessage]]] = {
     cls.kind: cls
-    for cls in (
-        StepStarted, StopAsked, LeaveAsked, LeaseRenewed, Answered, StepRefused, ChildStarted, RunStarted, NodesSkipped,
-        NodeStarted, NodeFinished, NodeFailed, DatasetLoaded, DatasetSaved, ProgressMade, Asked, RequestsCounted,
-        RequestMade, RequestRecovered, FileKept, FileUnkept, FunctionReturned, RunFinished, RunFailed, MemoryMeasured,
-        ChildWaited,
-        ChildExited,
-    )
-}  # fmt: skip
+    for cls in AnyMessage.__args__  # type: ignore[attr-defined]
+}
 
 NESTED: Final[dict[str, type[Any]]] = {"failure": Failure, "kept": KeptFile}
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes) -> AnyMessage:
     """The message in these bytes; WireError when it is none of ours. Unknown fields of a newer side are dropped."""
     try:
         raw = json.loads(data)

@@ -62,11 +62,11 @@ def test_the_nodes_of_the_process_take_the_place_of_the_planned_ones() -> None:
     collector.take(wire.RunStarted(0.0, ["new", kept], {}, {}, is_whole=True, outputs=["total"]))
     collector.take(wire.NodeStarted(1.0, "new"))
     collector.take(wire.NodeFinished(2.0, "new", 1.0))
-    collector.flush()
+    collector.writer.flush()
     run.refresh_from_db()
     rows = dict(run.node_runs.values_list("name", "status"))
     assert rows == {"new": NodeStatus.SUCCEEDED, kept: NodeStatus.WAITING}
-    assert (run.nodes_done, run.nodes_total) == (1, 2) and "total" in collector.outputs
+    assert (run.nodes_done, run.nodes_total) == (1, 2) and "total" in collector.heard.outputs
     assert run.graph_change == (
         f"The pipeline's nodes are not those it had when the project was read: 1 new, {len(planned) - 1} gone."
     )
@@ -78,6 +78,6 @@ def test_a_part_of_the_pipeline_drops_no_nodes() -> None:
     count = run.node_runs.count()
     collector = Collector(step, token, frozenset())
     collector.take(wire.RunStarted(0.0, step.nodes[:1], {}, {}))
-    collector.flush()
+    collector.writer.flush()
     run.refresh_from_db()
     assert run.node_runs.count() == count and run.graph_change == ""

@@ -25,7 +25,7 @@ def begun(run: Run, revision: str, packages: str = "p1", *, attempt: int = 1) ->
     assert step.lease_token
     collector = Collector(step, step.lease_token, frozenset())
     collector.take(wire.ChildStarted(0.0, 1, "fork", revision, "1.7.0", "3.11.7", packages=packages))
-    collector.flush()
+    collector.writer.flush()
     step.refresh_from_db()
     assert (step.revision, step.packages) == (revision, packages)
     return Run.objects.get(pk=run.pk)

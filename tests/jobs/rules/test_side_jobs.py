@@ -66,11 +66,11 @@ def test_it_may_start_at_a_nodes_end_while_the_main_run_goes_on() -> None:
     main = make_run(a)
     seen, step = collecting(main)
     seen.take(finished("fetch"))
-    seen.flush()
+    seen.writer.flush()
     assert followers(b) == []
     seen.take(saved("processed_data", 12))
     seen.take(finished("process"))
-    seen.flush()
+    seen.writer.flush()
     (side,) = followers(b)
     assert (side.parameters, side.caused_by, Run.objects.get(pk=main.pk).status) == (
         {"options": {"top": 12}},
@@ -78,7 +78,7 @@ def test_it_may_start_at_a_nodes_end_while_the_main_run_goes_on() -> None:
         Status.RUNNING,
     )
     assert side.cause_detail == f"rule to b after process of run #{main.pk}"
-    seen.flush()
+    seen.writer.flush()
     finish(step, Outcome(Status.SUCCEEDED), token=step.lease_token, at=AT, by="w1")
     assert len(followers(b)) == 1
 
@@ -89,7 +89,7 @@ def test_a_node_that_fails_starts_the_one_that_waits_for_that() -> None:
     make_rule([a], c, is_side_job=True, node="fetch", outcome=Occasion.SUCCEEDED)
     seen, _ = collecting(make_run(a))
     seen.take(failed("fetch"))
-    seen.flush()
+    seen.writer.flush()
     assert (len(followers(b)), len(followers(c))) == (1, 0)
 
 
@@ -99,7 +99,7 @@ def test_a_node_whose_process_was_lost_is_noticed_at_the_runs_end() -> None:
     run = make_run(a)
     seen, step = collecting(run)
     seen.take(wire.NodeStarted(NOW, node="fetch"))
-    seen.flush()
+    seen.writer.flush()
     finish(step, Outcome(Status.CRASHED, "gone"), token=step.lease_token, at=AT, by="w1")
     assert len(followers(b)) == 1
 
@@ -122,7 +122,7 @@ def test_a_supervisor_that_lost_its_lease_starts_nothing() -> None:
     Step.objects.filter(pk=step.pk).update(lease_token="00000000-0000-0000-0000-000000000000")
     seen.take(finished("fetch"))
     with pytest.raises(LeaseLost):
-        seen.flush()
+        seen.writer.flush()
     assert (followers(b), decisions()) == ([], [])
 
 
@@ -138,6 +138,6 @@ def test_what_goes_wrong_at_a_nodes_end_does_not_stop_the_collecting(monkeypatch
     run = make_run(a)
     seen, _ = collecting(run)
     seen.take(finished("fetch"))
-    seen.flush()
+    seen.writer.flush()
     assert run.node_runs.get(name="fetch").status == Status.SUCCEEDED
     assert decisions()[0][0] == Decision.FAILED

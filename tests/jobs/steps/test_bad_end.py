@@ -11,12 +11,14 @@ import pytest
 from jobs.models import Step
 from jobs.states import Status
 from jobs.steps.collect import Collector
-from jobs.steps.outcome import Ending, bad_end, outcome_of
+from jobs.steps.outcome import bad_end, outcome_of
+from jobs.steps.verdict import Ended
 from kedro_console import wire
 from tests.factories import make_run
 
 pytestmark = pytest.mark.django_db
 
+BEGUN = wire.ChildStarted(0.0, 1, "fork", "r", "1.7.0", "3.11.7")
 OPEN = "files that it still had open may be incomplete."
 
 
@@ -43,17 +45,18 @@ def test_a_good_end_is_none() -> None:
 
 
 def test_a_step_that_succeeded_keeps_its_status_and_gets_the_warning() -> None:
-    step: Step = make_run(status=Status.RUNNING).steps.get()
+    step: Step = make_run().steps.get()
     seen = Collector(step, uuid.uuid4(), set())
-    for event in (wire.RunFinished(time.time(), 1.0), left(exit_code=None, signal=11)):
+    for event in (BEGUN, wire.RunFinished(time.time(), 1.0), left(exit_code=None, signal=11)):
         seen.take(event)
-    outcome = outcome_of(seen, Ending())
+    outcome = outcome_of(seen, Ended())
     assert outcome.status == Status.SUCCEEDED and "SIGSEGV" in outcome.warning
 
 
 def test_a_step_that_failed_has_its_error_only() -> None:
-    step: Step = make_run(status=Status.RUNNING).steps.get()
+    step: Step = make_run().steps.get()
     seen = Collector(step, uuid.uuid4(), set())
+    seen.take(BEGUN)
     seen.take(left(exit_code=1))
-    outcome = outcome_of(seen, Ending())
+    outcome = outcome_of(seen, Ended())
     assert (outcome.status, outcome.warning) == (Status.CRASHED, "")

@@ -16,10 +16,12 @@ from jobs.interpreters.artifacts import open_file
 from jobs.models import LogChunk, RequestRecord, Run, Step, Upload
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import finish
-from jobs.steps.collect import CANCEL, TIME_LIMIT, Collector
+from jobs.steps.collect import Collector
 from jobs.steps.cut_log import LOG_LIMIT_BYTES, Log
-from jobs.steps.outcome import Ending, outcome_of
+from jobs.steps.node_facts import StopReason
+from jobs.steps.outcome import outcome_of
 from jobs.steps.uploads import send_waiting
+from jobs.steps.verdict import Ended, HandedBack, Stop
 from kedro_console import wire
 from tests.factories import AT, make_run
 from tests.live import until
@@ -88,10 +90,10 @@ def test_events_and_lines_are_numbered_without_holes() -> None:
     seen = collecting()
     seen.take(wire.NodeStarted(NOW, "fetch"))
     seen.take_log(wire.mark_line("INFO", "stdout", "fetch", "hello"), NOW)
-    seen.flush()
+    seen.writer.flush()
     seen.take(wire.NodeFinished(NOW + 1, "fetch", 1.0))
-    seen.flush()
-    run = Run.objects.get(pk=seen.step.run_id)
+    seen.writer.flush()
+    run = Run.objects.get(pk=seen.writer.step.run_id)
     (chunk,) = LogChunk.objects.filter(run=run)
     assert list(run.events.values_list("seq", "kind")) == [(1, "node_started"), (2, "node_finished")]
     assert [line.seq for line in chunk.lines] == [1]
@@ -107,22 +109,22 @@ def test_hostile_text_is_stored_harmless() -> None:
     for message in (wire.NodeStarted(NOW, "fetch"), saved, wire.NodeFailed(NOW, "fetch", 1.0, failure)):
         seen.take(wire.parse(message.to_json()))
     seen.take_log(b"\x1eINFO\x1fstdout\x1ffetch\x1fnul \x00 and \xff\n", NOW)
-    seen.flush()
-    node = seen.step.run.node_runs.get(name="fetch")
+    seen.writer.flush()
+    node = seen.writer.step.run.node_runs.get(name="fetch")
     assert node.status == NodeStatus.FAILED
     assert "\x00" not in node.error
-    assert seen.results["zip_file"]["value"] == {"n": "inf"}
+    assert seen.heard.results["zip_file"]["value"] == {"n": "inf"}
 
 
 @pytest.mark.django_db
 def test_with_the_lease_gone_nothing_is_written() -> None:
     seen = collecting()
-    Step.objects.filter(pk=seen.step.pk).update(lease_token=None, status=Status.QUEUED)
+    Step.objects.filter(pk=seen.writer.step.pk).update(lease_token=None, status=Status.QUEUED)
     seen.take(wire.NodeStarted(NOW, "fetch"))
     with pytest.raises(LeaseLost):
-        seen.flush()
-    assert not seen.step.run.events.exists()
-    assert seen.step.run.node_runs.get(name="fetch").status == NodeStatus.WAITING
+        seen.writer.flush()
+    assert not seen.writer.step.run.events.exists()
+    assert seen.writer.step.run.node_runs.get(name="fetch").status == NodeStatus.WAITING
 
 
 @pytest.mark.django_db
@@ -140,14 +142,14 @@ def test_rows_wait_for_a_database_that_is_away() -> None:
 
     def is_written() -> bool:
         try:
-            seen.flush()
+            seen.writer.flush()
         except OperationalError:
             return False
         return True
 
     with connection.execute_wrapper(refuse):
         until(is_written, seconds=20)
-    run = seen.step.run
+    run = seen.writer.step.run
     assert run.events.count() == 2
     assert run.node_runs.filter(name="new_node").count() == 1
     assert [line.text for chunk in run.log_chunks.all() for line in chunk.lines] == ["kept"]
@@ -161,10 +163,10 @@ def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"slides").hexdigest()
     kept = wire.KeptFile(str(staged), "deck.pptx", 6, digest, "application/vnd.ms-powerpoint")
     seen.take(wire.DatasetSaved(NOW, "ppt_file", "write", "X", 0.1, kept=kept))
-    (row,) = seen.artifacts
+    (row,) = seen.files.artifacts
     from jobs.models import Artifact
 
-    artifact = Artifact.objects.create(run=seen.step.run, created_at=AT, **row)
+    artifact = Artifact.objects.create(run=seen.writer.step.run, created_at=AT, **row)
     with open_file(artifact) as file:
         assert file.read() == b"slides"
     assert not staged.exists()
@@ -185,11 +187,12 @@ def saved(path: Path, content: bytes = b"x") -> wire.DatasetSaved:
 
 
 def end_well(seen: Collector) -> Run:
-    Run.objects.get(pk=seen.step.run_id).start(at=AT, by="t")
+    Run.objects.get(pk=seen.writer.step.run_id).start(at=AT, by="t")
+    seen.take(RUNNING[0])
     seen.take(wire.RunFinished(NOW, 1.0))
     seen.take(exited())
-    finish(seen.step, outcome_of(seen, Ending()), token=seen.token, at=AT, by="t", collector=seen)
-    return Run.objects.get(pk=seen.step.run_id)
+    finish(seen.writer.step, outcome_of(seen, Ended()), token=seen.writer.token, at=AT, by="t", writer=seen.writer)
+    return Run.objects.get(pk=seen.writer.step.run_id)
 
 
 @pytest.mark.django_db
@@ -226,7 +229,8 @@ def test_a_file_that_can_be_kept_nowhere_is_named_not_lost_in_silence(settings: 
     assert run.unkept_files.get().reason.startswith("a.csv was not kept: ")
 
 
-RUNNING = [wire.NodeStarted(NOW, "fetch")]
+RUNNING = [wire.ChildStarted(NOW, 1, "fork", "r", "1.7.0", "3.11.7"), wire.NodeStarted(NOW, "fetch")]
+CANCELLED = Ended(Stop(StopReason.CANCEL))
 FAILED = wire.RunFailed(NOW, 1.0, "fetch", wire.Failure("app.ShelfError", "empty\nshelf", [], ""))
 
 
@@ -234,25 +238,25 @@ FAILED = wire.RunFailed(NOW, 1.0, "fetch", wire.Failure("app.ShelfError", "empty
 @pytest.mark.parametrize(
     ("messages", "ending", "status", "sentence"),
     [
-        ([wire.RunFinished(NOW, 1), exited()], Ending(), "succeeded", ""),
-        ([wire.RunFinished(NOW, 1), exited()], Ending(is_stop_asked=True), "succeeded", ""),
-        ([FAILED, exited(exit_code=1)], Ending(), "failed", "Node fetch: ShelfError: empty shelf"),
-        ([exited(exit_code=3)], Ending(), "crashed", "The process exited with code 3 while fetch ran."),
-        ([exited(exit_code=None, signal=11)], Ending(), "crashed", "ended by SIGSEGV (signal 11) while fetch ran"),
+        ([wire.RunFinished(NOW, 1), exited()], Ended(), "succeeded", ""),
+        ([wire.RunFinished(NOW, 1), exited()], CANCELLED, "succeeded", ""),
+        ([FAILED, exited(exit_code=1)], Ended(), "failed", "Node fetch: ShelfError: empty shelf"),
+        ([exited(exit_code=3)], Ended(), "crashed", "The process exited with code 3 while fetch ran."),
+        ([exited(exit_code=None, signal=11)], Ended(), "crashed", "ended by SIGSEGV (signal 11) while fetch ran"),
         (
             [exited(exit_code=None, signal=9, peak_memory_bytes=3_100_000_000, memory_limit_bytes=3_000_000_000)],
-            Ending(), "crashed", "Killed at 3.1 GB of 3.0 GB allowed while fetch ran.",
+            Ended(), "crashed", "Killed at 3.1 GB of 3.0 GB allowed while fetch ran.",
         ),
-        ([FAILED, exited()], Ending(is_stop_asked=True), "cancelled", ""),
-        ([FAILED, exited()], Ending(is_timed_out=True, time_limit_seconds=7), "failed", "Stopped after 7 s"),
-        ([], Ending(is_host_lost=True), "crashed", "The project's host ended unexpectedly while fetch ran."),
-        ([], Ending(is_handed_back=True), "crashed", "The worker was stopped"),
-        ([wire.StepRefused(NOW, "broken", "No package x.")], Ending(), "failed", "No package x."),
-        ([], Ending(sentence="The folder is not there."), "failed", "The folder is not there."),
+        ([FAILED, exited()], CANCELLED, "cancelled", ""),
+        ([FAILED, exited()], Ended(Stop(StopReason.TIME_LIMIT, 7)), "failed", "Stopped after 7 s"),
+        ([], Ended(), "crashed", "The project's host ended unexpectedly while fetch ran."),
+        ([], HandedBack(), "crashed", "The worker was stopped"),
+        ([wire.StepRefused(NOW, "broken", "No package x.")], Ended(), "failed", "No package x."),
+        ([], Ended(sentence="The folder is not there."), "failed", "The folder is not there."),
     ],
 )  # fmt: skip
 def test_every_way_to_end_has_a_status_and_a_sentence(
-    messages: list[wire.Message], ending: Ending, status: str, sentence: str
+    messages: list[wire.Message], ending: Ended | HandedBack, status: str, sentence: str
 ) -> None:
     seen = collecting()
     for message in RUNNING + messages:
@@ -276,30 +280,30 @@ def test_a_node_that_is_stopped_by_a_cancel_is_cancelled_whatever_it_raises() ->
     for message in (wire.NodeStarted(NOW, "fetch"), wire.NodeStarted(NOW, "process")):
         seen.take(message)
     seen.take(wire.NodeFailed(NOW, "process", 1.0, wire.Failure("OSError", "by itself")))
-    seen.stop(CANCEL)
+    seen.heard.stop(StopReason.CANCEL)
     seen.take(wire.NodeFailed(NOW, "fetch", 2.0, BROKEN_OFF))
     seen.take(wire.RequestMade(NOW, "c1", "fetch", "httpx", "GET", "http://h/", "h", message="broken off"))
     seen.take(wire.RunFailed(NOW, 2.0, "fetch", BROKEN_OFF))
-    seen.flush()
-    nodes = {node.name: node for node in seen.step.run.node_runs.all()}
+    seen.writer.flush()
+    nodes = {node.name: node for node in seen.writer.step.run.node_runs.all()}
     fetch = nodes["fetch"]
     assert (fetch.status, fetch.error, fetch.failure, fetch.seconds) == (NodeStatus.CANCELLED, "", None, 2.0)
     assert fetch.reason == "It was at src/app.py:7 in fetch."
     assert (nodes["process"].status, nodes["process"].error) == (NodeStatus.FAILED, "OSError: by itself")
     assert not RequestRecord.objects.exists()
-    assert outcome_of(seen, Ending(is_stop_asked=True)).status == Status.CANCELLED
+    assert outcome_of(seen, CANCELLED).status == Status.CANCELLED
 
 
 @pytest.mark.django_db
 def test_what_a_time_limit_stopped_has_failed_for_that() -> None:
     seen = collecting()
     seen.take(wire.NodeStarted(NOW, "fetch"))
-    seen.stop(TIME_LIMIT)
+    seen.heard.stop(StopReason.TIME_LIMIT)
     seen.take(wire.NodeFailed(NOW, "fetch", 2.0, wire.Failure("KeyboardInterrupt", "KeyboardInterrupt", [], "trace")))
-    outcome = outcome_of(seen, Ending(is_timed_out=True, time_limit_seconds=3))
-    seen.blame(outcome.error)
-    seen.flush()
-    fetch = seen.step.run.node_runs.get(name="fetch")
+    outcome = outcome_of(seen, Ended(Stop(StopReason.TIME_LIMIT, 3)))
+    seen.heard.nodes.blame(outcome.error)
+    seen.writer.flush()
+    fetch = seen.writer.step.run.node_runs.get(name="fetch")
     assert outcome.status == Status.FAILED and "Stopped after 3 s" in outcome.error
     assert (fetch.status, fetch.error) == (NodeStatus.FAILED, outcome.error)
     assert (fetch.failure["exception"], fetch.failure["message"]) == ("TimeLimit", outcome.error)
@@ -310,5 +314,5 @@ def test_what_a_time_limit_stopped_has_failed_for_that() -> None:
 def test_a_project_that_is_stopped_while_it_is_imported_is_not_broken() -> None:
     seen = collecting()
     seen.take(wire.StepRefused(NOW, "broken", "The project cannot be loaded: KeyboardInterrupt"))
-    assert outcome_of(seen, Ending(is_stop_asked=True)).status == Status.CANCELLED
-    assert outcome_of(seen, Ending()).status == Status.FAILED
+    assert outcome_of(seen, CANCELLED).status == Status.CANCELLED
+    assert outcome_of(seen, Ended()).status == Status.FAILED

@@ -16,7 +16,7 @@ from jobs.states import Status
 from jobs.steps import dispatch
 from jobs.steps.advance import Outcome
 from jobs.steps.collect import Collector
-from jobs.steps.hand_on import Claim, Ended, another, claim, go_on
+from jobs.steps.hand_on import Claim, HandedOn, another, claim, go_on
 from jobs.steps.leases import LEASES, Leases
 from jobs.steps.request_for_child import pinned_versions, request_for
 from kedro_console import wire
@@ -48,12 +48,12 @@ def begun(run: Run, position: int = 0) -> Claim:
     return claim(step, at=AT, worker_name="w1")
 
 
-def ending(mine: Claim, *, at: datetime = LATER, outcome: Outcome = DONE) -> Ended | None:
+def ending(mine: Claim, *, at: datetime = LATER, outcome: Outcome = DONE) -> HandedOn | None:
     collector = Collector(mine.step, mine.token, set())
     for name in mine.step.nodes:
         collector.take(wire.NodeStarted(AT.timestamp(), name))
         collector.take(wire.NodeFinished(AT.timestamp(), name, 0.1))
-    return go_on(mine, outcome, collector, at=at, worker_name="w1")
+    return go_on(mine, outcome, collector.writer, at=at, worker_name="w1")
 
 
 def going_on(mine: Claim, **facts: Any) -> Claim | None:
@@ -99,7 +99,7 @@ def test_a_step_that_nothing_follows_yet_ends_before_its_process_so_that_the_las
     assert first
     second, third = begun(run, 2), begun(run, 3)
     for mine in (first, second):
-        assert ending(mine) == Ended(following=None, ready=[])
+        assert ending(mine) == HandedOn(following=None, ready=[])
     assert statuses(run) == ["succeeded"] * 3 + ["running", "queued"]
     last = going_on(third)
     assert last and last.step.position == 4
@@ -109,7 +109,7 @@ def test_what_becomes_ready_and_is_the_turn_of_others_is_told_to_them(fan: Pipel
     run = make_run(fan)
     run.steps.filter(position__gt=0).update(queue="gpu")
     parts = list(run.steps.filter(position__in=[1, 2, 3]).values_list("pk", flat=True))
-    assert ending(begun(run)) == Ended(following=None, ready=parts)
+    assert ending(begun(run)) == HandedOn(following=None, ready=parts)
 
 
 def test_no_step_follows_when_somebody_asked_to_stop(fan: Pipeline) -> None:

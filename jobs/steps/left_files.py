@@ -1,0 +1,59 @@
+"""What a step leaves behind for people: files that are kept, and those that are not, with why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.errors import PlatformError
+from jobs.interpreters.artifacts import described, keep, unkept
+from kedro_console import wire
+
+
+class LeftFiles:
+    """Puts each file away as soon as it is heard of; nothing here waits for a store elsewhere."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[dict[str, Any]] = []
+        self.uploads: list[dict[str, Any]] = []
+        """Kept files that wait for the store."""
+        self._unkept: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @property
+    def unkept(self) -> list[dict[str, Any]]:
+        return list(self._unkept.values())
+
+    def take(self, message: wire.Event) -> str:
+        """Remember what it says of files; a sentence where one could not be kept."""
+        match message:
+            case wire.DatasetSaved():
+                for key in [key for key in self._unkept if key[0] == message.dataset]:  # the last time counts
+                    del self._unkept[key]
+                return self._keep(message, message.kept) if message.kept else ""
+            case wire.FileKept():
+                dataset = message.dataset or message.kept.name
+                given = wire.DatasetSaved(message.at, dataset=dataset, node=message.node, type="file", seconds=0)
+                return self._keep(given, message.kept)
+            case wire.FileUnkept():
+                self._leave(message)
+        return ""
+
+    def keep_log(self, kept: wire.KeptFile) -> None:
+        """The lines that rows do not hold; PlatformError when they cannot be kept."""
+        waiting = keep(kept)
+        self.uploads += [waiting] if waiting else []
+
+    def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> str:
+        try:
+            waiting = keep(kept)
+        except PlatformError as error:
+            self._leave(wire.FileUnkept(event.at, event.node, event.dataset, kept.name, event.path, str(error)))
+            return str(error)
+        self.uploads += [waiting] if waiting else []
+        row = described(event, kept)
+        others = [one for one in self.artifacts if (one["dataset"], one["name"]) != (row["dataset"], row["name"])]
+        self.artifacts = [*others, row]  # of one name given twice the last counts
+        return ""
+
+    def _leave(self, event: wire.FileUnkept) -> None:
+        row = unkept(event)
+        self._unkept[row["dataset"], row["name"]] = row
