@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Final
 
-from kedro_console.wire.messages import Message
+from kedro_console.wire.message import Message
 from kedro_console.wire.values import WireError
 
 HEADER: Final = struct.Struct("!cI")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_console.wire.digests import UNKNOWN, bare
+from kedro_console.wire.events import Failure
 from kedro_console.wire.kinds import Key, Value, unpacked
-from kedro_console.wire.messages import Failure, nested
+from kedro_console.wire.messages import nested
 from kedro_console.wire.values import Json, WireError
 
 
