@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from jobs.steps.node_facts import NodeFacts, Nodes, StopReason
 from jobs.stored import opened
@@ -25,8 +25,8 @@ OfTheChild = (
 class News:
     """What was heard of the step and its run since rows were written last."""
 
-    step: dict[str, Any] = field(default_factory=dict)
-    run: dict[str, Any] = field(default_factory=dict)
+    step: dict[str, wire.Json] = field(default_factory=dict)
+    run: dict[str, object] = field(default_factory=dict)
     events: list[wire.Reported] = field(default_factory=list)
     started: wire.ChildStarted | None = None
     is_other_code: bool = False
@@ -46,7 +46,7 @@ class Heard:
     def __init__(self, nodes: Iterable[NodeFacts], outputs: Set[str] = frozenset(), revision: str = "") -> None:
         self.nodes, self.outputs, self._planned_for = Nodes(nodes), outputs, revision
         self.news = News()
-        self.results: dict[str, Any] = {}
+        self.results: dict[str, dict[str, wire.Json]] = {}
         self.tries = 0
         self.is_following = False
         """The step was given to a child that had done another one."""
@@ -177,9 +177,9 @@ class Heard:
         self.peak_memory_bytes = self.news.step["peak_memory_bytes"] = max(used_bytes, self.peak_memory_bytes)
 
 
-def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
+def result_of(event: wire.DatasetSaved) -> dict[str, wire.Json]:
     """What the run's results say of one of its outputs; only what is known."""
-    known = {
+    known: dict[str, wire.Json] = {
         "type": event.type,
         "rows": event.rows,
         "columns": event.columns,
@@ -188,5 +188,5 @@ def result_of(event: wire.DatasetSaved) -> dict[str, Any]:
         "path": event.path or None,
         "version": event.version or None,
     }
-    result = {name: value for name, value in known.items() if value is not None}
+    result: dict[str, wire.Json] = {name: value for name, value in known.items() if value is not None}
     return {**result, "value": event.value} if event.has_value else result

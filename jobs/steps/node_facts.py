@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from jobs.errors import one_line
 from jobs.states import NODE_LIVE, NodeStatus
@@ -35,8 +35,8 @@ class NodeFacts:
     finished_at: datetime | None = None
     seconds: float | None = None
     error: str = ""
-    failure: Any = None
-    progress: Any = None
+    failure: dict[str, wire.Json] | None = None
+    progress: dict[str, wire.Json] | None = None
     is_of_step: bool = False
     """Whether it was this step that started it."""
 
@@ -102,7 +102,12 @@ class Nodes:
             case wire.NodesSkipped():
                 self._skip(message.nodes)
             case wire.ProgressMade():
-                bar = {"label": message.label, "done": message.done, "total": message.total, "unit": message.unit}
+                bar: dict[str, wire.Json] = {
+                    "label": message.label,
+                    "done": message.done,
+                    "total": message.total,
+                    "unit": message.unit,
+                }
                 if message.node in self._known:
                     self.touch(message.node).progress = bar
             case _:
@@ -164,6 +169,10 @@ class Nodes:
                 node.error = sentence
                 if node.failure and node.failure["exception"] == INTERRUPT:
                     node.failure = {**node.failure, "exception": "TimeLimit", "message": sentence}
+
+
+def bar_of(event: wire.ProgressMade) -> dict[str, wire.Json]:
+    return {"label": event.label, "done": event.done, "total": event.total, "unit": event.unit}
 
 
 def moment(seconds: float) -> datetime:

@@ -95,7 +95,7 @@ class Writer:
         done = {"nodes_done": F("nodes_done") + nodes.done} if nodes.done else {}
         code = seen(run, self.step, news.started) if news.started else {}
         if news.started:
-            self.step.run.begun_with = code.get("begun_with") or run.begun_with
+            self.step.run.begun_with = str(code.get("begun_with") or run.begun_with)
         Run.objects.filter(pk=run.pk).update(seq=last, log_seq=last_line, **done, **news.run, **code, **facts)
         self._write_nodes(nodes, is_other_code=news.is_other_code)
         self._write_events(news.events, run.seq + 1)
