@@ -70,7 +70,7 @@ def _is_whole(path: Path, size_bytes: int) -> bool:
 
 
 def check_store(at: datetime) -> None:
-    """Ask the store how it is, for pages; when it is back, what it refused need not wait any longer."""
+    """Ask the store how it is, for pages: now and then, and soon again while it is away."""
     here = platform.node()
     known = StoreCheck.objects.filter(host=here).first()
     if known and at - known.at < (FAILING_CHECK if known.error else CHECK):
@@ -80,12 +80,14 @@ def check_store(at: datetime) -> None:
         error = ""
     except Exception as refusal:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
         error = _words(refusal)
-    if StoreCheck.objects.note(here, error, clock.now()):
-        _hurry(here)
+    _heard(error)
 
 
-def _hurry(host: str) -> None:
-    Upload.objects.refused().filter(host=host).update(due_at=clock.now())
+def _heard(error: str) -> None:
+    """The store has answered, or not: what it refused before need not wait any longer when it is back."""
+    here, at = platform.node(), clock.now()
+    if StoreCheck.objects.note(here, error, at):
+        Upload.objects.refused().filter(host=here).update(due_at=at)
 
 
 def send_waiting(at: datetime) -> int:
@@ -98,8 +100,8 @@ def send_waiting(at: datetime) -> int:
         if not _send(upload):
             break
         sent += 1
-    if sent:  # the store is back: what it refused before need not wait any longer
-        _hurry(platform.node())
+    if sent:
+        _heard("")
     return sent
 
 
@@ -108,6 +110,8 @@ def _send(upload: Upload) -> bool:
         put(Path(upload.path), upload.sha256, upload.size_bytes, renew=partial(_renew, upload))
     except Exception as error:  # noqa: BLE001 - every storage backend raises its own; all mean the same here
         _wait_longer(upload, error)
+        if Path(upload.path).exists():
+            _heard(_words(error))
         return False
     Upload.objects.filter(pk=upload.pk).delete()
     Path(upload.path).unlink(missing_ok=True)
