@@ -34,6 +34,8 @@ class Environment:
     debug: bool
     secret_key: str
     encryption_keys: list[str]
+    has_own_keys: bool
+    """Whether the environment says the encryption keys; else they are in CONSOLE_VAR."""
     allowed_hosts: list[str]
     trusted_origins: list[str]
     bind: str
@@ -199,6 +201,15 @@ def _kept_secret(file: Path, make: Callable[[], str]) -> str:
     return file.read_text().strip()
 
 
+def keep_keys(var: Path, secret_key: str, encryption_keys: list[str]) -> None:
+    """From the next start on these count, where the environment does not say others."""
+    for name, text in (("secret_key", secret_key), ("encryption_key", "\n".join(encryption_keys))):
+        draft = var / f"{name}.{os.getpid()}"
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            handle.write(text)
+        draft.replace(var / name)
+
+
 def embedded_socket(var: Path) -> Path:
     """Where the embedded Redis listens: in var/, or at a short path when var/ lies too deep for a Unix socket."""
     path = var / "redis.sock"
@@ -225,7 +236,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         var=var,
         debug=reader.flag("DEBUG", False),
         secret_key=reader.text("SECRET_KEY") or kept_secret(var / "secret_key", lambda: secrets.token_urlsafe(50)),
-        encryption_keys=_encryption_keys(reader, var),
+        **_encryption_keys(reader, var),
         allowed_hosts=hosts,
         trusted_origins=origins,
         bind=bind,
@@ -294,10 +305,10 @@ def _is_clear(url: str) -> bool:
     return not parts.netloc or "@" not in rest
 
 
-def _encryption_keys(reader: Reader, var: Path) -> list[str]:
-    keys = reader.words("CONSOLE_ENCRYPTION_KEYS", "") or [
-        kept_secret(var / "encryption_key", lambda: Fernet.generate_key().decode())
-    ]
+def _encryption_keys(reader: Reader, var: Path) -> dict[str, Any]:
+    kept = var / "encryption_key"  # a restored console may have several, a line each
+    words = reader.words("CONSOLE_ENCRYPTION_KEYS", "")
+    keys = words or kept_secret(kept, lambda: Fernet.generate_key().decode()).split()
     for key in keys:
         try:
             Fernet(key)
@@ -305,7 +316,7 @@ def _encryption_keys(reader: Reader, var: Path) -> list[str]:
             raise ImproperlyConfigured(
                 "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes in URL-safe base64, as Fernet.generate_key() makes them."
             ) from error
-    return keys
+    return {"encryption_keys": keys, "has_own_keys": bool(words)}
 
 
 def _anonymous_api(reader: Reader, *, is_public: bool, is_local: bool) -> str:

@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connection, connections
 
 T = TypeVar("T")
 
 AWAY: Final = (OperationalError, InterfaceError)
 """What a database says that is away, restarted, locked or too slow; never the fault of what was asked."""
 PAUSE_SECONDS: Final = 0.2
+PATIENCE: Final = "patience_seconds"
+"""What our own PostgreSQL connections have; others do not look at it."""
 
 
 def reconnect() -> None:
@@ -51,10 +53,11 @@ def attempt(do: Callable[[], object], *, what: str, log: logging.Logger) -> bool
     return True
 
 
-def wait_at_most(seconds: float) -> None:
+def wait_at_most(seconds: float, alias: str = DEFAULT_DB_ALIAS) -> None:
     """From now on this thread waits no longer for an answer of PostgreSQL; 0: as long as it takes."""
-    connection.patience_seconds = seconds  # type: ignore[attr-defined]  # of the console's own PostgreSQL
-    reconnect()
+    setattr(connections[alias], PATIENCE, seconds)
+    if not connections[alias].in_atomic_block:
+        connections[alias].close()
 
 
 def for_seconds(seconds: float) -> Callable[[], bool]:

@@ -29,6 +29,10 @@ def take(var: Path, address: str) -> int:
     return descriptor
 
 
+def give(held: int) -> None:
+    os.close(held)
+
+
 def address(var: Path) -> str:
     """Where the tree of this folder answers, or answered last; "" before its first start."""
     try:

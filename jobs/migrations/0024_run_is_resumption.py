@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='run',
             name='is_resumption',
-            field=models.BooleanField(default=False, help_text='It goes on where the run before it stopped, and reuses what that one finished.'),
+            field=models.BooleanField(db_default=False, default=False, help_text='It goes on where the run before it stopped, and reuses what that one finished.'),
         ),
         migrations.RunPython(tell_by_the_old_words, migrations.RunPython.noop),
     ]

@@ -16,9 +16,10 @@ from jobs.encryption import EncryptedJSONField
 from kedro_console.wire import HIDDEN, Json, hidden, with_secrets
 
 VERBS: Final = (
-    "added", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped", "heeded", "ignored",
-    "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back", "put in", "replayed", "resized",
-    "resumed", "retried", "revoked", "started", "switched off", "switched on", "was refused a login",
+    "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
+    "heeded", "ignored", "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back",
+    "put in", "replayed", "resized", "restored", "resumed", "retried", "revoked", "started", "switched off",
+    "switched on", "was refused a login",
 )  # fmt: skip
 """All that is recorded; the test of the record holds it true."""
 

@@ -63,7 +63,9 @@ class Run(Moving):
     idempotency_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
     is_resumption = models.BooleanField(
-        default=False, help_text="It goes on where the run before it stopped, and reuses what that one finished."
+        default=False,
+        db_default=False,
+        help_text="It goes on where the run before it stopped, and reuses what that one finished.",
     )
     caused_by = models.ForeignKey(
         "self",

@@ -76,6 +76,13 @@ class Load(threading.Thread):
 
 
 @pytest.fixture
+def worker(redis_server: object, transactional_db: None) -> Iterator[None]:
+    """It is gone before the tables are emptied: on PostgreSQL its pulse and that would wait for each other."""
+    with live.worker("own"):
+        yield
+
+
+@pytest.fixture
 def load(worker: object, toy: Project) -> Iterator[Load]:
     started = Load(toy)
     started.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import time
@@ -17,6 +16,7 @@ from console.env import START
 from console.management import given
 from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
+from console.management.who import who
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Run, Worker
@@ -138,7 +138,7 @@ def _resume(options: dict[str, Any]) -> Run:
     if run is None:
         raise RequestError(f"There is no run #{options['resume']}.")
     changes = given.parameters(options["param"], options["params_file"], run.pipeline.known_parameters)
-    return resume(run, at=clock.now(), by_name=_who(), parameters=changes)
+    return resume(run, at=clock.now(), by_name=who(), parameters=changes)
 
 
 def _launch(options: dict[str, Any]) -> Run:
@@ -146,7 +146,7 @@ def _launch(options: dict[str, Any]) -> Run:
     order = Order(
         pipeline,
         Cause.MANUAL,
-        by_name=_who(),
+        by_name=who(),
         cause_detail="from the command line",
         parameters=given.parameters(options["param"], options["params_file"], pipeline.known_parameters),
         selection=Selection(
@@ -159,13 +159,6 @@ def _launch(options: dict[str, Any]) -> Run:
         everything=options["everything"],
     )
     return launch(order, at=clock.now())
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "command line"
 
 
 def _page(run: Run) -> str:
