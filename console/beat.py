@@ -1,23 +1,91 @@
-"""Beat's scheduler: a database that goes away neither ends it nor costs it an entry."""
+"""Beat's scheduler: due times are counted as everywhere else, and a database that goes away costs it nothing."""
 
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from celery import schedules
 from django.conf import settings
 from django.db import connection
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from jobs import clock
 from jobs.reconnect import AWAY, reconnect
+from jobs.schedules.dues import AtTimes, dues
+from jobs.schedules.schedules import rule_of
 from jobs.steps.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
+NEVER: Final = schedules.schedstate(is_due=False, next=3e8)
+
+
+class SetTimes(schedules.BaseSchedule):
+    """Times of the wall, due when `dues` says so: also when the clocks change."""
+
+    def __init__(self, rule: AtTimes) -> None:
+        super().__init__()
+        self.rule = rule
+
+    def __repr__(self) -> str:
+        return f"<set times: {self.rule}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SetTimes) and self.rule == other.rule
+
+    def __hash__(self) -> int:
+        return hash(self.rule)
+
+    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
+        due = next(dues(self.rule, last_run_at), None)
+        return timedelta(seconds=NEVER.next) if due is None else due - clock.now()
+
+    def is_due(self, last_run_at: datetime) -> schedules.schedstate:
+        """Whether a due time has come since then, and the seconds until the next one."""
+        at = clock.now()
+        due = next(dues(self.rule, last_run_at), None)
+        if due is None:
+            return NEVER
+        if due > at:
+            return schedules.schedstate(is_due=False, next=(due - at).total_seconds())
+        following = next(dues(self.rule, at), None)
+        return schedules.schedstate(is_due=True, next=(following - at).total_seconds() if following else NEVER.next)
+
+
+class Entry(ModelEntry):
+    """A row of a schedule, of which beat writes only what is its own: when it sent last, and how often."""
+
+    def __init__(self, model: PeriodicTask, app: Any = None) -> None:
+        super().__init__(model, app)
+        if model.crontab:
+            self.schedule = SetTimes(rule_of(model.crontab))
+
+    def is_due(self) -> schedules.schedstate:
+        if self.model.enabled and self.model.one_off and self.model.total_run_count > 0:
+            self._disable(self.model)
+            return NEVER
+        found: schedules.schedstate = super().is_due()
+        return found
+
+    def save(self) -> None:
+        """Nothing where the row was changed since it was read: a pause or an edit is not written over."""
+        row = PeriodicTask.objects.filter(pk=self.model.pk, date_changed=self.model.date_changed)
+        row.update(last_run_at=self.model.last_run_at, total_run_count=self.model.total_run_count)
+
+    def _disable(self, model: PeriodicTask) -> None:
+        """Switch it off, whatever else was changed; its count begins again with the next switching on."""
+        model.enabled, model.total_run_count = False, 0
+        PeriodicTask.objects.filter(pk=model.pk).update(enabled=False, total_run_count=0)
+        PeriodicTasks.update_changed()
 
 
 class PatientScheduler(DatabaseScheduler):
+    Entry = Entry
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pulse = Pulse("beat", settings.VAR)

@@ -191,13 +191,14 @@ UNTOLD: Final = frozenset({"password", "digest", "token_key", "last_login", "dat
 
 
 def _fact(row: models.Model, field: models.Field[Any, Any]) -> Any:
-    value = getattr(row, field.attname)
+    value = field.value_from_object(row)
     return (HIDDEN if value else value) if isinstance(field, EncryptedJSONField) else value
 
 
 def _key_of(row: models.Model) -> str:
     """Its number; of a token its public beginning, as its key is a hash of what is secret."""
-    return str(getattr(row, "token_key", row.pk))[:100]
+    public = vars(row).get("token_key", row.pk)
+    return str(public)[:100]
 
 
 def object_name(row: models.Model) -> str:

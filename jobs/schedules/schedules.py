@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from itertools import islice, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from celery.utils.time import remaining
 from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
@@ -25,10 +24,11 @@ from jobs.errors import BadParameters, ConsoleError, RequestError
 from jobs.models import Pipeline, Run
 from jobs.runs.launch import check_choices, launch
 from jobs.runs.order import Order
+from jobs.schedules.dues import AtTimes, Days, dues, last_due
 from jobs.states import Cause
 from jobs.stored import opened, sealed
 from jobs.structure import parameters as runtime
-from jobs.structure.cron import LAST
+from jobs.structure.cron import DAYS, LAST
 from jobs.structure.selection import Selection, read
 from kedro_console.wire import Group, Json, Value
 
@@ -54,7 +54,7 @@ MISSED_AFTER: Final = timedelta(seconds=20)
 MISSED_WITHIN: Final = timedelta(minutes=10)
 PROMPT: Final = timedelta(seconds=60)
 """Beat sends a due time, and writes that it did, within this; what is later is an edit, or a time made up for."""
-LONGEST_WAIT_DAYS: Final = 8 * 366 + 1  # from one 29 February to the next, over a century that has none
+MOST_DAYS: Final = 31
 
 
 def start_scheduled(
@@ -137,7 +137,7 @@ def due_slot(schedule: PeriodicTask, at: datetime) -> datetime | None:
     if schedule.clocked:
         return _utc(schedule.clocked.clocked_time)
     if schedule.crontab:
-        return _last_due(schedule.crontab, at + EARLY)
+        return last_due(rule_of(schedule.crontab), at + EARLY)
     return None
 
 
@@ -178,27 +178,24 @@ def _was_refused(schedule: PeriodicTask, slot: datetime) -> bool:
     return bool(failed.filter(date_created__gte=slot - EARLY, result__contains=ours).exists())
 
 
-def _last_due(crontab: CrontabSchedule, at: datetime) -> datetime | None:
-    today = at.astimezone(crontab.timezone).date()
-    days = (today - timedelta(days=back) for back in range(LONGEST_WAIT_DAYS))
-    for day in days:
-        due = [time for time in _due_times(crontab, day) if time <= at]
-        if due:
-            return max(due)
-    return None
+def rule_of(crontab: CrontabSchedule) -> AtTimes:
+    """Its five fields as a rule; a field with a star holds every value of it."""
+    cron = crontab.schedule
+    every_day, every_weekday = len(cron.day_of_month) == MOST_DAYS, len(cron.day_of_week) == len(DAYS)
+    return AtTimes(
+        ZoneInfo(str(crontab.timezone)),
+        tuple(time(hour, minute) for hour in sorted(cron.hour) for minute in sorted(cron.minute)),
+        Days(
+            months=frozenset(cron.month_of_year),
+            weekdays=frozenset() if every_weekday else frozenset(day or len(DAYS) for day in cron.day_of_week),
+            days_of_month=frozenset() if every_day else frozenset(cron.day_of_month),
+        ),
+        is_elapsed="*" in str(crontab.hour),
+    )
 
 
-def _due_times(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
-    """A time that the clock change leaves out is due an hour later, one that comes twice only at first, as in beat."""
-    rule, zone = crontab.schedule, ZoneInfo(str(crontab.timezone))
-    if day.month in rule.month_of_year and day.day in rule.day_of_month and day.isoweekday() % 7 in rule.day_of_week:
-        for hour in rule.hour:
-            for minute in rule.minute:
-                yield datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
-
-
-def _utc(time: datetime) -> datetime:
-    return time.astimezone(UTC)
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
 
 
 def next_fire(schedule: PeriodicTask, at: datetime) -> datetime | None:
@@ -214,7 +211,7 @@ def next_fires(schedule: PeriodicTask, after: datetime, count: int = 3) -> list[
     begin = max(after, schedule.start_time) if schedule.start_time else after
     fires: Iterator[datetime] = islice(_fires(schedule, begin), 1 if schedule.one_off else count)
     if schedule.expires:
-        fires = takewhile(lambda time: time < schedule.expires, fires)
+        fires = takewhile(lambda due: due < schedule.expires, fires)
     return list(fires)
 
 
@@ -222,35 +219,27 @@ def _fires(schedule: PeriodicTask, begin: datetime) -> Iterator[datetime]:
     if schedule.clocked:
         yield _utc(max(schedule.clocked.clocked_time, begin))
     elif schedule.crontab:
-        yield from (time for time in _cron_fires(schedule.crontab, begin) if _counts(schedule, time))
+        yield from (due for due in dues(rule_of(schedule.crontab), begin) if _counts(schedule, due))
     elif schedule.interval:
         every = _interval(schedule)
-        time = max((schedule.last_run_at or schedule.date_changed or begin) + every, begin)
+        due = max((schedule.last_run_at or schedule.date_changed or begin) + every, begin)
         while True:
-            yield _utc(time)
-            time += every
+            yield _utc(due)
+            due += every
     elif schedule.solar:
         yield from _sun_fires(schedule.solar, begin)
 
 
-def _sun_fires(solar: SolarSchedule, time: datetime) -> Iterator[datetime]:
+def _sun_fires(solar: SolarSchedule, moment: datetime) -> Iterator[datetime]:
     """Nothing where the library that knows the sun is not installed: beat then fires nothing either."""
     try:
         sun = solar.schedule
     except ImproperlyConfigured:
         return
     while True:
-        sun.nowfun = partial(_utc, time)
-        time = _utc(time + sun.remaining_estimate(time))
-        yield time
-
-
-def _cron_fires(crontab: CrontabSchedule, time: datetime) -> Iterator[datetime]:
-    rule = crontab.schedule
-    while True:
-        start, ahead, _ = rule.remaining_delta(time)
-        time = _utc(start) + remaining(start, ahead, start)  # elapsed time: the clocks may change on the way
-        yield time
+        sun.nowfun = partial(_utc, moment)
+        moment = _utc(moment + sun.remaining_estimate(moment))
+        yield moment
 
 
 def sentence(schedule: PeriodicTask) -> str:

@@ -1,14 +1,16 @@
-"""Beat goes on when its database was away."""
+"""Beat counts due times as everybody does, writes only what is its own, and goes on when its database was away."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pytest
+import time_machine
 from django.db import OperationalError, connection
-from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from console.beat import AGAIN_SECONDS, PatientScheduler
+from console.beat import AGAIN_SECONDS, Entry, PatientScheduler
 from console.celery import app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,3 +63,62 @@ def test_what_could_not_be_written_down_is_written_later(scheduler: PatientSched
     scheduler.sync()
     hourly.refresh_from_db()
     assert scheduler._dirty == set() and hourly.total_run_count == 1
+
+
+def test_a_pause_is_not_undone_by_what_beat_writes_down(scheduler: PatientScheduler, hourly: PeriodicTask) -> None:
+    scheduler._schedule["hourly"] = scheduler.schedule["hourly"].__next__()
+    scheduler._dirty.add("hourly")
+    row = PeriodicTask.objects.get()
+    row.enabled = False
+    row.save()
+    scheduler.sync()
+    assert not PeriodicTask.objects.get().enabled
+
+
+def test_beat_writes_down_when_it_sent_and_changes_nothing_else(
+    scheduler: PatientScheduler, hourly: PeriodicTask
+) -> None:
+    scheduler._schedule["hourly"] = scheduler.schedule["hourly"].__next__()
+    scheduler._dirty.add("hourly")
+    PeriodicTask.objects.update(description="edited meanwhile")
+    scheduler.sync()
+    row = PeriodicTask.objects.get()
+    assert (row.total_run_count, row.description) == (1, "edited meanwhile") and row.last_run_at is not None
+    assert row.date_changed == hourly.date_changed
+
+
+def entry_of(zone: str = "Europe/Berlin", last: str = "2026-10-25 00:01", **fields: str) -> Entry:
+    rule = CrontabSchedule.objects.create(timezone=zone, **fields)
+    row = PeriodicTask.objects.create(
+        name="cron", task="jobs.nothing", crontab=rule, last_run_at=datetime.fromisoformat(f"{last}+00:00")
+    )
+    return Entry(row, app)
+
+
+def test_every_five_minutes_is_due_in_both_hours_of_the_same_name() -> None:
+    entry = entry_of(minute="*/5")
+    with time_machine.travel(datetime(2026, 10, 25, 1, 6, tzinfo=UTC), tick=False):  # 02:06 for the second time
+        entry.last_run_at = datetime(2026, 10, 25, 1, 1, tzinfo=UTC)
+        assert entry.is_due() == (True, 240.0)
+
+
+def test_a_time_that_comes_twice_is_sent_once() -> None:
+    entry = entry_of(minute="30", hour="2", last="2026-10-25 00:31")
+    with time_machine.travel(datetime(2026, 10, 25, 1, 31, tzinfo=UTC), tick=False):
+        found = entry.is_due()
+    assert not found.is_due and found.next == 24 * 3600 - 60
+
+
+def test_a_time_that_is_left_out_is_sent_at_the_first_moment_after() -> None:
+    entry = entry_of(minute="30", hour="2", last="2027-03-28 00:00")
+    with time_machine.travel(datetime(2027, 3, 28, 1, 0, tzinfo=UTC), tick=False):
+        assert entry.is_due().is_due
+
+
+def test_a_schedule_for_one_time_switches_itself_off_and_keeps_what_was_edited(hourly: PeriodicTask) -> None:
+    PeriodicTask.objects.update(one_off=True, total_run_count=1)
+    entry = Entry(PeriodicTask.objects.get(), app)
+    PeriodicTask.objects.update(description="edited meanwhile")
+    assert not entry.is_due().is_due
+    row = PeriodicTask.objects.get()
+    assert (row.enabled, row.total_run_count, row.description) == (False, 0, "edited meanwhile")
