@@ -21,6 +21,8 @@ PLAIN_NAMES = frozenset({
     "endpoint_url", "region", "region_name", "host", "hostname", "port", "user", "username", "database", "dbname",
     "bucket", "protocol", "type", "driver", "dialect", "schema", "scheme", "project", "token_uri", "auth_uri",
 })  # fmt: skip
+JOINED = ("password", "passwd", "passphrase")
+"""With whatever is written before them without a gap: sslpassword, dbpasswd."""
 PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 ALWAYS = frozenset(
     {"password", "passwd", "passphrase", "passwort", "pwd", "secret", "secrets", "credential", "credentials"}
@@ -57,7 +59,8 @@ def is_secret_name(name: str) -> bool:
         return False
     if words and words[-1] == "key":
         return not HARMLESS_KEYS & set(words)
-    return not WORDS.isdisjoint(words) or "".join(words) in WORDS
+    is_joined = any(word.endswith(JOINED) for word in words)
+    return is_joined or not WORDS.isdisjoint(words) or "".join(words) in WORDS
 
 
 def is_secret_parameter(name: str, value: object) -> bool:

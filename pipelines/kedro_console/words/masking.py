@@ -28,6 +28,37 @@ HEADER = re.compile(
     r"(?i)(?:(?<![\w\-])|(?<=\\n))((?:proxy-)?authorization|(?:set-)?cookie|x-api-key|api-key|x-[\w\-]{1,40}-token)(\s*:\s*)"
     r"((?:bearer|basic|token|digest)\s+)?([^\s'\"\\][^\r\n'\"\\]{0,4000})"
 )
+SHAPED = re.compile(
+    r"(?<![A-Za-z0-9_])(?:gh[opsru]_[A-Za-z0-9]{20,255}|github_pat_\w{20,255}|glpat-[\w\-]{20,64}"
+    r"|xox[abeprs]-[A-Za-z0-9\-]{10,255}|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])|sk-[\w\-]{20,255}|AIza[\w\-]{35}"
+    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,255}|hf_[A-Za-z0-9]{30,64}|pypi-[\w\-]{50,255}|npm_[A-Za-z0-9]{36}"
+    r"|eyJ[\w\-]{8,4000}\.eyJ[\w\-]{8,4000}\.[\w\-]{10,4000})"
+)
+"""Tokens that say by their shape what they are: of GitHub, GitLab, Slack, AWS, OpenAI and others; a JWT."""
+STATED = re.compile(
+    r"(?i)((?<![\w\-])[\w\-]{0,40}(?:password|passwd|passphrase|passwort|pwd)\s{0,3}:\s{1,3})(?![\s*\"'{\[])([^\s,;]{1,4000})"
+)
+"""`password: hunter22`, as YAML and people write it."""
+SHAPES = (
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghr_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "AKIA",
+    "ASIA",
+    "sk-",
+    "AIza",
+    "k_live_",
+    "k_test_",
+    "hf_",
+    "pypi-",
+    "npm_",
+    "eyJ",
+)
 BEARER = re.compile(r"(?i)\b(bearer\s+)([\w.~+/\-]{16,}=*)")
 
 _known = credentials.Credentials()
@@ -65,6 +96,8 @@ def text(value: str) -> str:
     for form, _ in _known.forms:
         if form in value:
             value = value.replace(form, HIDDEN)
+    if any(shape in value for shape in SHAPES):
+        value = SHAPED.sub(HIDDEN, value)
     if ("=" in value or ":" in value or "earer " in value) and _is_suspicious(value):
         value = _by_pattern(value)
     return value
@@ -80,6 +113,7 @@ def _is_suspicious(value: str) -> bool:
 def _by_pattern(value: str) -> str:
     if "://" in value:
         value = WITH_PASSWORD.sub(lambda found: f"{found.group(1) or ''}{HIDDEN}", value)
+    value = STATED.sub(rf"\1{HIDDEN}", value)
     value = HEADER.sub(lambda found: f"{found.group(1)}{found.group(2)}{found.group(3) or ''}{HIDDEN}", value)
     value = BEARER.sub(rf"\1{HIDDEN}", value)
     value = ASSIGNED.sub(_assigned, value)

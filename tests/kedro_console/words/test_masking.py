@@ -119,3 +119,51 @@ def test_an_event_stays_a_message_when_its_texts_are_masked(known: None) -> None
     event = wire.RunStarted(1.0, ["a"], {"url": "x?k=tok-abcdef-123456", "n": 5}, {})
     found: Any = wire.parse(masking.packet(event.to_json()))
     assert found.parameters == {"url": "x?k=***", "n": 5}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "ghp_" + "a1B2" * 9,
+        "github_pat_" + "a1B2" * 10,
+        "glpat-" + "a1B2-" * 4,
+        "xoxb-" + "123456789012-abcDEF",
+        "AKIA" + "ABCDEFGH12345678",
+        "sk-" + "proj-a1B2c3D4e5F6g7H8i9J0",
+        "AIza" + "a1B2c" * 7,
+        "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJ" + "zdWIiOiIxMjM0NTYifQ" + ".c2lnbmF0dXJlLXNpZ24",
+    ],
+)
+def test_a_token_that_everybody_knows_by_its_shape_is_masked(token: str) -> None:
+    for before, after in (("", ""), ("got ", " and went on"), ("x=", ";"), ('{"value": "', '"}'), ("(", ")")):
+        masked = masking.text(f"{before}{token}{after}")
+        assert token not in masked and token[-8:] not in masked and masked.startswith(before[:2])
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        "task-abcdefghijklmnopqrstuvwxyz",
+        "a desk-of-a-very-long-name",
+        "AKIAN",
+        "eyJ",
+        "ghp_",
+        "risk-free-sk-1",
+    ],
+)
+def test_what_only_begins_like_a_token_stays(plain: str) -> None:
+    assert masking.text(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("said", "masked"),
+    [
+        ("password: hunter22", "password: ***"),
+        ("db_password: hunter22 host: db", "db_password: *** host: db"),
+        ("user: olga\nPASSWORD: hunter22\nport: 1", "user: olga\nPASSWORD: ***\nport: 1"),
+        ("sslpassword=hunter22 sslmode=require", "sslpassword=*** sslmode=require"),
+        ("passwords are long", "passwords are long"),
+    ],
+)
+def test_a_password_after_its_name_is_masked(said: str, masked: str) -> None:
+    assert masking.text(said) == masked
