@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from jobs.errors import PlatformError
 from jobs.reconnect import AWAY, for_seconds, reconnect
@@ -65,9 +66,9 @@ def _advisory(say: Callable[[str], None]) -> Iterator[None]:
         session.close()
 
 
-def _is_given(cursor: object) -> bool:
-    cursor.execute("SELECT pg_try_advisory_lock(%s)", [NUMBER])  # type: ignore[attr-defined]
-    return bool(cursor.fetchone()[0])  # type: ignore[attr-defined]
+def _is_given(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [NUMBER])
+    return bool(cursor.fetchone()[0])
 
 
 @contextmanager
