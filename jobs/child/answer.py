@@ -10,7 +10,7 @@ from typing import assert_never
 from django.db import transaction
 
 from jobs.child import answer_batches
-from jobs.errors import ConsoleError, LeaseLost
+from jobs.errors import ConsoleError, LeaseLost, StoreAway
 from jobs.models import Step
 from jobs.quotas.quotas import grant_settled, grant_taken
 from jobs.resends.rerun_dependents import replay_answer
@@ -18,7 +18,10 @@ from kedro_console import wire
 
 
 def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wire.Answered:
-    """The answer, with a sentence where there is none; LeaseLost when the step is another's by now."""
+    """The answer, with a sentence where there is none; LeaseLost when the step is another's by now.
+
+    StoreAway when a stored file is needed that may be there later.
+    """
     try:
         question = wire.read_question(asked.what, asked.data)
         with nullcontext() if _only_reads(question) else transaction.atomic():
@@ -27,12 +30,17 @@ def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wir
             if len(answered.to_json()) > wire.MAX_EVENT_BYTES:
                 raise TooMuch
             return answered
-    except LeaseLost:
+    except (LeaseLost, StoreAway):
         raise
     except (ConsoleError, wire.BadQuestion) as error:
         return wire.Answered(asked.number, error=str(error))
     except (KeyError, TypeError, ValueError) as error:
         return wire.Answered(asked.number, error=f"The question was not understood: {error!r}.")
+
+
+def reads_a_file(asked: wire.Asked) -> bool:
+    """Whether its answer may have to wait for the artifact store."""
+    return asked.what == wire.ReadAnswer.what
 
 
 def _only_reads(question: wire.AnyQuestion) -> bool:

@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import Final, assert_never
 
 from jobs import clock
-from jobs.child.answer import answer
+from jobs.child.answer import answer, reads_a_file
 from jobs.child.link import Link
+from jobs.child.read_aside import ReadAside
 from jobs.child.run_whole import take_all, was_taken
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.reconnect import AWAY, for_seconds, patiently, reconnect
@@ -65,6 +66,7 @@ class Supervision:
         began, limit = time.monotonic(), self.pipeline.time_limit_seconds
         self._clock = Clock(began, began, self.pipeline.grace_seconds, limits, time_limit_seconds=limit)
         self._untold = mine.others
+        self._aside: ReadAside | None = None
 
     def run(self) -> Claim | None:
         """From the request to the transaction that ends the step; the next one, when that claimed it for its child."""
@@ -81,6 +83,8 @@ class Supervision:
             end = HandedBack(self._clock.stop, why="The database was away")
         finally:
             self._tell_others()
+            if self._aside:
+                self._aside.give_up()
         if isinstance(end, HandedOn) and end.following:  # whatever the pulse thinks of a lease that has just ended
             return end.following
         self.link.close()
@@ -195,16 +199,31 @@ class Supervision:
         return frames is not None
 
     def _answer(self) -> None:
-        """Answer what nodes asked; with the database away they wait until it is back."""
+        """Answer what nodes asked; with the database or the artifact store away they wait until it is back."""
         while self.heard.questions:
             try:
-                reply = answer(self.step, self.token, self.heard.questions[0], clock.now())
+                reply = self._reply_to(self.heard.questions[0])
             except AWAY as error:
                 reconnect()
                 logger.warning("A question of %s waits for the database: %s", self.step, error)
                 return
+            if reply is None:
+                return
             self.heard.questions.popleft()
             self.link.send(reply)
+
+    def _reply_to(self, asked: wire.Asked) -> wire.Answered | None:
+        """None while a stored file is read for it."""
+        if not reads_a_file(asked):
+            return answer(self.step, self.token, asked, clock.now())
+        if self._aside is None or self._aside.asked is not asked:
+            self._aside = ReadAside(self.step, self.token, asked, self.hold.poke)
+            self._aside.start()
+        try:
+            return self._aside.result()
+        except AWAY:
+            self._aside = None  # it is asked again
+            raise
 
     def _write_if_due(self) -> None:
         if not self.collector.writer.is_due:
