@@ -20,8 +20,9 @@ help: ## list these commands
 up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C stops it
 	@exec $(PY) manage.py up --port "$(PORT)" $(ARGS)
 
-ROWS = tests/jobs tests/console/test_turn.py tests/console/test_beat.py tests/e2e/test_prepare_beside.py \
-	tests/e2e/test_backup.py tests/e2e/test_docs_of_backups.py
+ROWS = tests/jobs tests/console/test_turn.py \
+	tests/console/test_beat.py::test_what_could_not_be_written_down_is_written_later \
+	tests/e2e/test_prepare_beside.py tests/e2e/test_backup.py tests/e2e/test_docs_of_backups.py
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
 	@$(PY) -m pytest -n 2 --dist loadfile --ignore=tests/shipped $(ARGS)
