@@ -28,7 +28,7 @@ def needs(permission: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         guarded: View = login_required(permission_required(permission, raise_exception=True)(view))
-        guarded.needs = permission  # type: ignore[attr-defined] # for the test that asks every page as everybody
+        vars(guarded)["needs"] = permission  # for the test that asks every page as everybody
         return guarded
 
     return decorate
