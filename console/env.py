@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ COMMAND, START = ("kedro-console", "kedro-console up") if IS_INSTALLED else ("py
 SOCKET_PATH_LIMIT = 70  # the kernel’s is 108 bytes, and the hosts’ sockets have longer names
 DEFAULT_URL = "http://127.0.0.1:8000"
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+PLACE = re.compile(r"/+[^/\n:][^\n:]*|[a-z][a-z0-9+.-]*://[^@\s?#/][^@\s?#]*|file:///[^@\s?#]+")
+"""A folder or an address that fsspec opens, with nothing secret in it."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -46,6 +49,7 @@ class Environment:
     redis_url: str
     artifact_store: str
     artifact_limit_mb: int
+    run_store: str
     s3_endpoint_url: str
     s3_redirect: bool
     s3_public_url: str
@@ -167,6 +171,15 @@ class Reader:
             raise ImproperlyConfigured(f"{beside}: {name} {why}.")
         return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
+    def place(self, name: str) -> str:
+        """A folder or an address, without a slash at its end; "" for none. The value may be one with a login in it."""
+        value = self.text(name)
+        if value and not PLACE.fullmatch(value):
+            raise ImproperlyConfigured(
+                f"{name}: write a folder beginning with /, or an address such as s3://bucket/runs, without a login."
+            )
+        return value.rstrip("/")
+
     def zone(self, name: str, default: str) -> str:
         value = self.text(name, default)
         try:
@@ -246,6 +259,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         database_url=_database_url(reader, var),
         redis_url=_redis_url(reader, var),
         **_artifact_store(reader, var),
+        run_store=reader.place("CONSOLE_RUN_STORE"),
         kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
         demo_api_url=reader.url("DEMO_API_URL", "", ("http", "https")),
         admin_user=reader.text("CONSOLE_ADMIN_USER", "admin"),

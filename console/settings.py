@@ -198,6 +198,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 
 CONSOLE_ENCRYPTION_KEYS = ENV.encryption_keys
 CONSOLE_ARTIFACT_LIMIT_MB = ENV.artifact_limit_mb
+CONSOLE_RUN_STORE = ENV.run_store
 CONSOLE_S3_REDIRECT = ENV.s3_redirect
 CONSOLE_TRUSTED_PROXIES = ENV.trusted_proxies
 CONSOLE_LOGIN_LIMIT = ENV.login_limit

@@ -122,6 +122,19 @@ class PlatformError(ConsoleError):
     """Ops can put it right: broker, store, worker."""
 
 
+class NoSharedStore(PlatformError):
+    """The workers that would share the steps of a run see no common folder; `workers` names one of each."""
+
+    def __init__(self, workers: Sequence[str], folder: str) -> None:
+        listed = f"{', '.join(workers[:-1])} and {workers[-1]}"
+        super().__init__(
+            f"The steps of this run would not find each other's data: the workers {listed} do not share {folder}. "
+            "Set CONSOLE_RUN_STORE for all of them to an address such as s3://bucket/runs or to a folder that each "
+            "mounts, or start the run in one process (runner sequential or threads)."
+        )
+        self.workers = list(workers)
+
+
 class StoreAway(PlatformError):
     """The artifact store, or the machine that keeps a file for it, does not answer now and may do so later."""
 

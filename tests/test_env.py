@@ -57,6 +57,10 @@ def told(var: Path, **environment: str) -> Environment:
             "CONSOLE_API_LIMIT=5/day: write a rate such as 30/minute (or",
         ),
         ("CONSOLE_ENCRYPTION_KEYS", "short", "CONSOLE_ENCRYPTION_KEYS: each key is 32 bytes"),
+        ("CONSOLE_RUN_STORE", "runs", "CONSOLE_RUN_STORE: write a folder beginning with /, or an address such as"),
+        ("CONSOLE_RUN_STORE", "/", "CONSOLE_RUN_STORE: write a folder beginning with /"),
+        ("CONSOLE_RUN_STORE", "s3://", "CONSOLE_RUN_STORE: write a folder beginning with /"),
+        ("CONSOLE_RUN_STORE", "s3://key:geheim@bucket/runs", "CONSOLE_RUN_STORE: write a folder beginning with /"),
         ("SECRET_KEY_FILE", "/nowhere/key", "SECRET_KEY_FILE=/nowhere/key: No such file or directory"),
         ("DATABASE_PASSWORD", "x", "DATABASE_PASSWORD: DATABASE_URL names no server: it has no use."),
         ("DATABASE_URL_FILE", "/", "DATABASE_URL_FILE=/: Is a directory; name a readable file."),
@@ -195,3 +199,8 @@ def test_a_project_has_the_clock_of_the_machine_whatever_the_consoles_zone(tmp_p
     command = [sys.executable, "-c", INSIDE, INSIDE]
     done = subprocess.run(command, env=environment, cwd=BASE, capture_output=True, text=True, check=True)
     assert [json.loads(line) for line in done.stdout.splitlines()] == 2 * [[outside, "Asia/Tokyo"]]
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/runs", "gs://bucket", "/mnt/all of us/runs", "file:///mnt/runs", ""])
+def test_a_store_of_runs_is_a_folder_or_an_address(tmp_path: Path, place: str) -> None:
+    assert told(tmp_path, CONSOLE_RUN_STORE=f"{place}/" if place else "").run_store == place

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -22,14 +22,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 from console.admin.answers import answered
 from console.admin.lists import Admin
 from console.admin.pipelines import deletion
+from console.env import PLACE
 from console.forms.row_form import RowForm
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, PlatformError, ProjectError
 from jobs.interpreters.snapshots import folder_of, take
 from jobs.models import Pipeline, Project, Snapshot
-
-ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^@\s?#]+")
 
 
 class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
@@ -61,8 +60,8 @@ class ProjectForm(RowForm):
 
     def clean_store_url(self) -> str:
         url = str(self.cleaned_data["store_url"]).strip()
-        if url and not ADDRESS.fullmatch(url):
-            raise forms.ValidationError("Give an address such as s3://bucket/runs, without a login in it.")
+        if url and not PLACE.fullmatch(url):
+            raise forms.ValidationError("Give an address such as s3://bucket/runs, without a login in it, or a folder.")
         return url
 
     def clean_path(self) -> str:

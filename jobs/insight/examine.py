@@ -20,6 +20,7 @@ from jobs.interpreters.artifacts import ask_store, is_remote
 from jobs.models import Beat, Pipeline, Project, StoreCheck, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
+from jobs.runs.shared_store import apart_from_each_other
 from jobs.schedules.schedules import START as STARTS
 from jobs.schedules.schedules import asked
 from jobs.steps import broker
@@ -52,12 +53,12 @@ def examine(at: datetime) -> list[Finding]:
     broker = _broker()
     eviction = [_eviction()] if broker.is_ok else []
     ground = [_database(), broker, *eviction, _store(at), *_projects(), *_takes(), *_schedules(), _beat(at)]
-    return [*ground, _single_beat(at), _clocks(at), _disk()]
+    return [*ground, _single_beat(at), _clocks(at), _meeting(at), _disk()]
 
 
 def examine_workers(at: datetime) -> list[Finding]:
     """What workers stand on: the broker keeps what it is given, one beat, clocks that agree, a disk with room."""
-    return [_eviction(), _single_beat(at), _clocks(at), _disk()]
+    return [_eviction(), _single_beat(at), _clocks(at), _meeting(at), _disk()]
 
 
 def _database() -> Finding:
@@ -116,6 +117,15 @@ def _clocks(at: datetime) -> Finding:
         sentence = f"The clock of {name} is {abs(seconds):.1f} s {side} the database's: leases end too early or late."
         return Finding("clocks", False, sentence, "timedatectl set-ntp true", is_amber=True)
     return Finding("clocks", True, "The clocks of workers and database agree.")
+
+
+def _meeting(at: datetime) -> Finding:
+    """Whether steps on different workers find each other's data; an address of a project's own is its own affair."""
+    if apart := apart_from_each_other(Worker.objects.alive(at)):
+        names = f"{', '.join(apart[:-1])} and {apart[-1]}"
+        sentence = f"The workers {names} share no folder of runs: distributed runs are refused."
+        return Finding("run store", False, sentence, "CONSOLE_RUN_STORE=s3://bucket/runs", is_amber=True)
+    return Finding("run store", True, "The workers share what lies between the steps of a run.")
 
 
 def _disk() -> Finding:

@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from django.conf import settings
 
+from jobs.encryption import leave_masking_keys
 from jobs.errors import HostLost, ProjectError
 from jobs.models import Project, Run
 from kedro_console import wire
@@ -182,6 +183,7 @@ def _start(project: Project, env: str, key: str) -> Host:
         )
     folder = settings.CONSOLE_SOCKETS / "hosts"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    leave_masking_keys(folder)
     logs = settings.VAR / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     path = folder / f"{key[:8]}-{os.getpid()}-{time.monotonic_ns() % 10**8}.sock"

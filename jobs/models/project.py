@@ -34,8 +34,8 @@ class Project(models.Model):
         "store of runs",
         max_length=500,
         blank=True,
-        help_text="Where the datasets between nodes are kept when workers share no folder, such as s3://bucket/runs; "
-        "the project's own fsspec opens it. Empty: in the console's folder.",
+        help_text="Where the datasets between nodes are kept when workers share no folder, such as s3://bucket/runs, "
+        "which the project's own fsspec opens, or a folder. Empty: as CONSOLE_RUN_STORE says.",
     )
     proposed = models.JSONField(
         default=list, editable=False, help_text="What of its conf/base/console.yml was applied."

@@ -47,6 +47,12 @@ class Worker(models.Model):
     wanted_at = models.DateTimeField(null=True, blank=True)
     is_taking = models.BooleanField(default=True, help_text="Took new steps at its last heartbeat.")
     clock_ahead_seconds = models.FloatField(default=0, help_text="Its clock before the database's; negative: behind.")
+    runs_mark = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Of the folder in which it keeps runs."
+    )
+    store_mark = models.CharField(
+        max_length=600, blank=True, default="", db_default="", help_text="Of the place that CONSOLE_RUN_STORE names."
+    )
 
     objects = WorkerQuerySet.as_manager()
 

@@ -13,7 +13,16 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from jobs.errors import BadParameters, ConsoleError, EmptyPipeline, NotNow, ProjectError, UnknownPipeline, nearest_of
+from jobs.errors import (
+    BadParameters,
+    ConsoleError,
+    EmptyPipeline,
+    NoSharedStore,
+    NotNow,
+    ProjectError,
+    UnknownPipeline,
+    nearest_of,
+)
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
 from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
@@ -31,6 +40,7 @@ from jobs.runs.recall import (
     without_taking,
 )
 from jobs.runs.reread import reread
+from jobs.runs.shared_store import check_shared
 from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from jobs.steps import on_end
 from jobs.steps.advance import end_if_done
@@ -55,9 +65,10 @@ def launch(order: Order, at: datetime) -> Run:
 
     Nodes that are reused do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
     what changed, others do not either, unless `everything` is to run; a run with nothing to do succeeds at once.
-    Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all, NotNow when
-    the pipeline skips what comes while a run is going; started by no person, it is a run that is cancelled at once,
-    and a due time of a project that cannot run one that has failed.
+    Raises BadParameters with a sentence for each field, ProjectError when the project cannot run at all, NoSharedStore
+    when its workers could not hand data on to each other, NotNow when the pipeline skips what comes while a run is
+    going; started by no person, it is a run that is cancelled at once, and a due time of a project that cannot run one
+    that has failed.
     """
     if known := _known(order.idempotency_key):
         return known
@@ -66,7 +77,7 @@ def launch(order: Order, at: datetime) -> Run:
         return _refuse(ProjectError(why), order, at)
     try:
         wish = _planned(order, at)
-    except EmptyPipeline as error:
+    except (EmptyPipeline, NoSharedStore) as error:
         return _refuse(error, order, at)
     return _commit_once(wish, at=at)
 
@@ -96,7 +107,9 @@ def _planned(order: Order, at: datetime) -> _Wish:
         found = recall(pipeline, snapshot, nodes, asked)
         is_fixed = order.reuse.nodes or order.everything
         found = without_taking(found, order.reuse.nodes, order.retry_of) if is_fixed else found
-    return _wish(order, _row_of(order, at, parameters=asked), snapshot, nodes, found)
+    wish = _wish(order, _row_of(order, at, parameters=asked), snapshot, nodes, found)
+    check_shared(wish.run, wish.plan, at)
+    return wish
 
 
 def _row_of(order: Order, at: datetime, *, parameters: Group) -> Run:
@@ -198,8 +211,8 @@ def _forget_files(wish: _Wish) -> None:
 
 
 def store_url_of(pipeline: Pipeline, uuid: UUID) -> str:
-    """Where a run's store lies when its project names an address; empty: in the run's folder."""
-    place = pipeline.project.store_url.rstrip("/")
+    """Where a run's store lies when its project or the setting names a place; empty: in the run's folder."""
+    place = pipeline.project.store_url.rstrip("/") or settings.CONSOLE_RUN_STORE
     return f"{place}/{uuid}" if place else ""
 
 

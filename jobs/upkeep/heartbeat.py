@@ -17,6 +17,7 @@ from django.db import connection
 
 from jobs import clock
 from jobs.child.intake import Intake
+from jobs.interpreters import stores
 from jobs.models import Step, Worker
 from jobs.reconnect import attempt, wait_at_most
 from jobs.states import Status, Wanted
@@ -44,6 +45,7 @@ class Heartbeat(threading.Thread):
         self.worker_name, self.intake = worker_name, intake
         self.clock_ahead_seconds = 0.0
         self.started_at: datetime | None = None
+        self._runs_mark, self._store_mark = stores.marks()
         self._stopping = threading.Event()
         self._pulse = Pulse("worker", settings.VAR)
         self._due: dict[str, float] = {}
@@ -135,6 +137,8 @@ class Heartbeat(threading.Thread):
                 "busy": len(LEASES),
                 "memory_bytes": resident_bytes(),
                 "version": settings.VERSION,
+                "runs_mark": self._runs_mark,
+                "store_mark": self._store_mark,
                 "heartbeat_at": at,
                 "stopped_at": None,
                 "started_at": self.started_at,

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 
 from jobs import clock
+from jobs.errors import NoSharedStore
 from jobs.models import Project, Run, Transition, Worker
 from jobs.states import Status
 from tests import live
@@ -64,6 +65,20 @@ def test_also_where_it_does_not_share_the_folder_of_the_first(toy: Project, tmp_
             assert Worker.objects.count() == 2
             assert ended(run).status == Status.SUCCEEDED
             assert run.steps.get().attempt == 1
+
+
+def test_a_distributed_run_for_workers_without_a_common_folder_is_refused(toy: Project, tmp_path: Path) -> None:
+    """Nothing of it is started, and with a store that both reach it succeeds on either."""
+    elsewhere = {"CONSOLE_VAR": str(tmp_path / "var"), "REDIS_URL": settings.REDIS_URL}
+    fan = {"queue": "second", "runner": "distributed"}
+    with as_documented("first"), as_documented("elsewhere", **elsewhere):
+        with pytest.raises(NoSharedStore, match="Set CONSOLE_RUN_STORE for all of them"):
+            start(toy, "fan", settings=fan, word="moon")
+        assert not Run.objects.exists()
+        Project.objects.filter(pk=toy.pk).update(store_url=str(tmp_path / "shared"))
+        toy.refresh_from_db()
+        run = ended(start(toy, "fan", settings=fan, word="moon"))
+        assert (run.status, run.error) == (Status.SUCCEEDED, "")
 
 
 def test_one_that_insists_on_the_name_of_a_living_worker_is_refused_in_words(toy: Project, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 DISTRIBUTED = {"runner": "distributed"}
 
 
-@pytest.fixture
-def away(toy: Project, tmp_path: Path) -> Project:
-    Project.objects.filter(pk=toy.pk).update(store_url=f"file://{tmp_path}/shared")
+@pytest.fixture(params=["file://", ""], ids=["address", "folder"])
+def away(toy: Project, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
+    Project.objects.filter(pk=toy.pk).update(store_url=f"{request.param}{tmp_path}/shared")
     toy.refresh_from_db()
     return toy
 

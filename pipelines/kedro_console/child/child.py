@@ -213,7 +213,7 @@ def main() -> None:
 def _warm_up(place: Place, folder: Path) -> tuple[record.Record, warm.Warmth | None, BaseException | None]:
     """What was read to load the project, and what came of it: it is warm, or what it raised."""
     bytecode.distrust_old_bytecode()
-    masking.use_key(folder)
+    masking.use_keys(folder)
     known = learned.Learned.read(folder, place.project_path, place.env)
     warmth, error = None, None
     found = record.begin()

@@ -78,7 +78,7 @@ class Host:
 
     def run(self) -> None:
         processes.adopt_orphans()
-        masking.use_key(self._options.socket.parent)
+        masking.use_keys(self._options.socket.parent)
         self._door = door.Door(self._options.socket)
         try:
             door.die_at_lifelines_end()

@@ -93,6 +93,8 @@ from kedro_console.wire.replies import TakenItem as TakenItem
 from kedro_console.wire.replies import said as said
 from kedro_console.wire.retry_after import seconds_asked as seconds_asked
 from kedro_console.wire.secret_names import HIDDEN as HIDDEN
+from kedro_console.wire.secret_names import KEY_BYTES as KEY_BYTES
+from kedro_console.wire.secret_names import KEY_FILE as KEY_FILE
 from kedro_console.wire.secret_names import SEALED as SEALED
 from kedro_console.wire.secret_names import WITH_PASSWORD as WITH_PASSWORD
 from kedro_console.wire.secret_names import hidden as hidden

@@ -23,6 +23,9 @@ PLAIN_NAMES = frozenset({
 })  # fmt: skip
 JOINED = ("password", "passwd", "passphrase")
 """With whatever is written before them without a gap: sslpassword, dbpasswd."""
+KEY_FILE = "masking.key"
+"""Holds the keys for fingerprints of masked values, of so many bytes each: the first makes them, all find them."""
+KEY_BYTES = 32
 PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 ALWAYS = frozenset(
     {"password", "passwd", "passphrase", "passwort", "pwd", "secret", "secrets", "credential", "credentials"}

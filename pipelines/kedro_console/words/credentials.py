@@ -1,7 +1,8 @@
 """What a project keeps secret: the values of its credentials and of environment variables whose name sounds so.
 
-A value that was masked stands in a record as a short keyed fingerprint. The key is beside the host's learned file and
-never leaves the machine: only a process of this project can find out which of its own secrets a fingerprint means.
+A value that was masked stands in a record as a short keyed fingerprint. The keys are beside the host's learned file,
+where the console put them, or else a key of this machine alone: only a process of this project can find out which of
+its own secrets a fingerprint means.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from kedro_console.wire.secret_names import PLAIN_NAMES, is_secret_name
+from kedro_console.wire.secret_names import KEY_BYTES, KEY_FILE, PLAIN_NAMES, is_secret_name
 
-KEY_FILE = "masking.key"
 SHORTEST = 6
 """Shorter values are masked where their name says that they are secret, not wherever they occur."""
 NAMED_VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)")
@@ -56,10 +56,10 @@ class Credentials:
         self.packet_forms = [form.encode() for form in dict.fromkeys(in_json)]
         return self
 
-    def named(self, fingerprint: str, key: bytes) -> str | None:
-        """The secret of this fingerprint; None when it is none of the project's."""
+    def named(self, fingerprint: str, keys: Iterable[bytes]) -> str | None:
+        """The secret of this fingerprint, made with any of the keys; None when it is none of the project's."""
         if not self._named:
-            self._named = {fingerprint_of(value, key): value for value in self.known}
+            self._named = {fingerprint_of(value, key): value for key in keys for value in self.known}
         return self._named.get(fingerprint)
 
 
@@ -140,13 +140,19 @@ def _is_safe_in_json(value: str) -> bool:
     return len(value) >= 8 and not value.replace(".", "").isdigit() and not re.fullmatch(r"[a-z_]+", value)
 
 
-# ---- the key -----------------------------------------------------------------------------------------
+# ---- the keys ----------------------------------------------------------------------------------------
 
 
-def key_in(folder: Path) -> bytes:
-    """The machine's key for fingerprints, made when it is first needed; one for this process where none can be kept."""
+def keys_in(folder: Path) -> tuple[bytes, ...]:
+    """The keys for fingerprints in this folder, the one to make them with first; never none."""
+    content = _content_in(folder)
+    return tuple(content[at : at + KEY_BYTES] for at in range(0, len(content), KEY_BYTES))
+
+
+def _content_in(folder: Path) -> bytes:
+    """Where the console left none, a key is made when it is first needed; for this process where it cannot be kept."""
     path = folder / KEY_FILE
-    fresh = secrets.token_bytes(32)
+    fresh = secrets.token_bytes(KEY_BYTES)
     draft = path.with_name(f".{KEY_FILE}.{os.getpid()}")
     try:
         if not path.exists():
@@ -158,6 +164,6 @@ def key_in(folder: Path) -> bytes:
                 draft.unlink()
         return path.read_bytes() or fresh
     except FileExistsError:
-        return path.read_bytes()
+        return path.read_bytes() or fresh
     except OSError:
         return fresh

@@ -62,13 +62,13 @@ SHAPES = (
 BEARER = re.compile(r"(?i)\b(bearer\s+)([\w.~+/\-]{16,}=*)")
 
 _known = credentials.Credentials()
-_key = b""
+_keys: tuple[bytes, ...] = (b"",)
 
 
-def use_key(folder: Path) -> None:
-    """The key of this machine is in that folder; the host says so before it forks."""
-    global _key
-    _key = credentials.key_in(folder)
+def use_keys(folder: Path) -> None:
+    """The keys are in that folder; the host says so before it forks."""
+    global _keys
+    _keys = credentials.keys_in(folder)
 
 
 def learn(project_path: Path) -> None:
@@ -146,7 +146,7 @@ def packet(data: bytes) -> bytes:
 
 def mark(secret: str) -> str:
     """What stands for this secret in a record."""
-    return f"{HIDDEN}{credentials.fingerprint_of(secret, _key)}{HIDDEN}"
+    return f"{HIDDEN}{credentials.fingerprint_of(secret, _keys[0])}{HIDDEN}"
 
 
 def marked(value: str, write: Callable[[str], str] = str) -> str:
@@ -260,7 +260,7 @@ def restore(value: str, *, where: str, write: Callable[[str], str] = str) -> str
     """`value` with the project's secrets in the places of their marks; SecretMissing names the place."""
 
     def put_back(found: re.Match[str]) -> str:
-        secret = _known.named(found.group(1), _key)
+        secret = _known.named(found.group(1), _keys)
         if secret is None:
             raise SecretMissing(
                 f"A masked value of {where} is not among the project's credentials and environment of this machine: "

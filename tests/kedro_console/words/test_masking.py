@@ -28,13 +28,13 @@ other: ${oc.env:INNOCENT}
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(masking, "_known", masking._known)
-    monkeypatch.setattr(masking, "_key", b"")
+    monkeypatch.setattr(masking, "_keys", (b"",))
     monkeypatch.setenv("INNOCENT", "value-of-innocent")
     monkeypatch.setenv("VENDOR_API_KEY", "env-key-123456")
     folder = tmp_path / "conf" / "local"
     folder.mkdir(parents=True)
     (folder / "credentials_vendor.yml").write_text(CREDENTIALS)
-    masking.use_key(tmp_path)
+    masking.use_keys(tmp_path)
     masking.learn(tmp_path)
     yield
 
@@ -107,10 +107,21 @@ def test_a_secret_of_nobody_is_missing_by_name(known: None) -> None:
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    first = credentials.key_in(tmp_path)
-    assert credentials.key_in(tmp_path) == first and len(first) == 32
+    (first,) = credentials.keys_in(tmp_path)
+    assert credentials.keys_in(tmp_path) == (first,) and len(first) == 32
     assert (tmp_path / credentials.KEY_FILE).stat().st_mode & 0o777 == 0o600
-    assert credentials.key_in(tmp_path / "nowhere") != first
+    assert credentials.keys_in(tmp_path / "nowhere") != (first,)
+
+
+def test_what_an_older_key_masked_is_found_and_the_newest_key_masks(known: None, tmp_path: Path) -> None:
+    before = masking.mark("env-key-123456")
+    older = (tmp_path / credentials.KEY_FILE).read_bytes()
+    (tmp_path / credentials.KEY_FILE).write_bytes(b"n" * 32 + older)
+    masking.use_keys(tmp_path)
+    masking.learn(tmp_path)
+    now = masking.mark("env-key-123456")
+    assert now != before
+    assert masking.restore(f"{before} {now}", where="the body") == "env-key-123456 env-key-123456"
 
 
 def test_an_event_stays_a_message_when_its_texts_are_masked(known: None) -> None:
