@@ -110,9 +110,14 @@ class Act(models.Model):
         return f"{self.kind}:{self.key or self.name}"
 
     @property
-    def changes(self) -> list[tuple[str, Any, Any]]:
-        """(what, before, after) of each fact that differs."""
-        return [(name, self.before.get(name), self.after.get(name)) for name in {**self.before, **self.after}]
+    def changes(self) -> list[tuple[str, list[Any], list[Any]]]:
+        """(what, before, after) of each fact that differs; no value where it was not told."""
+        names = {**self.before, **self.after}
+        return [(name.replace("_", " "), _told(self.before, name), _told(self.after, name)) for name in names]
+
+
+def _told(facts: dict[str, Any], name: str) -> list[Any]:
+    return [facts[name]] if name in facts else []
 
 
 def record(
