@@ -42,14 +42,16 @@ def have_a_name(sender: str, **_: Any) -> None:
     from django.conf import settings
 
     from jobs import schema
-    from jobs.errors import RequestError
+    from jobs.errors import ConsoleError
+    from jobs.steps import broker
     from jobs.steps.pulse import Pulse
     from jobs.upkeep.take_name import insist_on
 
     schema.wait("The worker", logging.getLogger(__name__).warning, Pulse("worker", settings.VAR).tell)
     try:
+        broker.insist()
         insist_on(sender)
-    except RequestError as refusal:
+    except ConsoleError as refusal:
         sys.exit(str(refusal))
 
 

@@ -6,13 +6,14 @@ import hashlib
 import os
 import re
 import secrets
+import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
@@ -47,6 +48,7 @@ class Environment:
     time_zone: str
     database_url: str
     redis_url: str
+    redis_ca_file: str
     artifact_store: str
     artifact_limit_mb: int
     run_store: str
@@ -232,6 +234,7 @@ def embedded_socket(var: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"kc-{os.getuid()}-{digest}" / "redis.sock"
 
 
+NO_CA = "it holds no certificate of a CA, in PEM (-----BEGIN CERTIFICATE-----)."
 DATABASES = ("sqlite", "postgres", "postgresql")
 
 
@@ -257,7 +260,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         is_https=is_https,
         time_zone=reader.zone("TIME_ZONE", "UTC"),
         database_url=_database_url(reader, var),
-        redis_url=_redis_url(reader, var),
+        **_redis(reader, var),
         **_artifact_store(reader, var),
         run_store=reader.place("CONSOLE_RUN_STORE"),
         kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
@@ -303,9 +306,29 @@ def _database_url(reader: Reader, var: Path) -> str:
     return reader.address("DATABASE_URL", embedded, DATABASES, password=password)
 
 
-def _redis_url(reader: Reader, var: Path) -> str:
+def _redis(reader: Reader, var: Path) -> dict[str, Any]:
+    """Its address and the CA: how a certificate is verified is said in one place, for all who connect."""
     embedded, password = f"unix://{embedded_socket(var)}", reader.text("REDIS_PASSWORD")
-    return reader.address("REDIS_URL", embedded, ("redis", "rediss", "unix"), password=password)
+    url = reader.address("REDIS_URL", embedded, ("redis", "rediss", "unix"), password=password)
+    if any(name.startswith("ssl") for name in parse_qs(urlsplit(url).query, keep_blank_values=True)):
+        raise ImproperlyConfigured(
+            "REDIS_URL: leave out what begins with ssl. The certificate of a rediss:// server is always verified, "
+            "and REDIS_CA_FILE names its CA."
+        )
+    return {"redis_url": url, "redis_ca_file": _redis_ca(reader.text("REDIS_CA_FILE"), url)}
+
+
+def _redis_ca(file: str, url: str) -> str:
+    if file and not url.startswith("rediss:"):
+        raise ImproperlyConfigured("REDIS_CA_FILE: it has no use, as REDIS_URL does not begin with rediss://.")
+    try:
+        if file and not ssl.create_default_context(cafile=file).get_ca_certs():
+            raise ImproperlyConfigured(f"REDIS_CA_FILE={file}: {NO_CA}")
+    except ssl.SSLError as error:
+        raise ImproperlyConfigured(f"REDIS_CA_FILE={file}: {NO_CA}") from error
+    except OSError as error:
+        raise ImproperlyConfigured(f"REDIS_CA_FILE={file}: {error.strerror}; name a readable file.") from error
+    return file
 
 
 def _is_clear(url: str) -> bool:

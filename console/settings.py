@@ -212,6 +212,9 @@ CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
 CONSOLE_LOG_FILE_MB = ENV.log_file_mb
 REDIS_URL = ENV.redis_url
+REDIS_TLS: dict[str, Any] = {}  # for each who connects: the library below Celery verifies nothing by itself
+if ENV.redis_url.startswith("rediss:"):
+    REDIS_TLS = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": ENV.redis_ca_file or None}
 CONSOLE_COMMAND, CONSOLE_START = COMMAND, START  # how the commands are called here, for sentences that name one
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
@@ -223,6 +226,7 @@ CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own e
 
 _BROKER_URL = ENV.redis_url.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_URL = _BROKER_URL
+CELERY_BROKER_USE_SSL = REDIS_TLS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 5

@@ -61,6 +61,9 @@ def told(var: Path, **environment: str) -> Environment:
         ("CONSOLE_RUN_STORE", "/", "CONSOLE_RUN_STORE: write a folder beginning with /"),
         ("CONSOLE_RUN_STORE", "s3://", "CONSOLE_RUN_STORE: write a folder beginning with /"),
         ("CONSOLE_RUN_STORE", "s3://key:geheim@bucket/runs", "CONSOLE_RUN_STORE: write a folder beginning with /"),
+        ("REDIS_URL", "rediss://h/0?ssl_cert_reqs=none", "REDIS_URL: leave out what begins with ssl."),
+        ("REDIS_URL", "rediss://h/0?ssl_ca_certs=", "REDIS_URL: leave out what begins with ssl."),
+        ("REDIS_CA_FILE", "/etc/hostname", "REDIS_CA_FILE: it has no use, as REDIS_URL does not begin with rediss://."),
         ("SECRET_KEY_FILE", "/nowhere/key", "SECRET_KEY_FILE=/nowhere/key: No such file or directory"),
         ("DATABASE_PASSWORD", "x", "DATABASE_PASSWORD: DATABASE_URL names no server: it has no use."),
         ("DATABASE_URL_FILE", "/", "DATABASE_URL_FILE=/: Is a directory; name a readable file."),
@@ -204,3 +207,16 @@ def test_a_project_has_the_clock_of_the_machine_whatever_the_consoles_zone(tmp_p
 @pytest.mark.parametrize("place", ["s3://bucket/runs", "gs://bucket", "/mnt/all of us/runs", "file:///mnt/runs", ""])
 def test_a_store_of_runs_is_a_folder_or_an_address(tmp_path: Path, place: str) -> None:
     assert told(tmp_path, CONSOLE_RUN_STORE=f"{place}/" if place else "").run_store == place
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "No such file or directory; name a readable file."), ("", "it holds no"), ("no PEM", "it holds no")],
+)
+def test_a_ca_is_read_at_the_start(tmp_path: Path, content: str | None, sentence: str) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        told(tmp_path, REDIS_URL="rediss://redis/0", REDIS_CA_FILE=str(file))
+    assert str(refused.value).startswith(f"REDIS_CA_FILE={file}: {sentence}")

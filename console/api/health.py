@@ -56,18 +56,18 @@ class Health(Door):
     @extend_schema(operation_id="health", auth=[], responses={200: HealthShape, 503: HealthShape})
     def get(self, request: Request) -> Response:
         """Answers anybody, and quickly, also when something is down."""
-        has_broker = _has_broker()
+        no_broker = _no_broker()
         left = starting.left(settings.VAR)
         rows = _rows()
-        is_up = rows is not None and has_broker
+        is_up = rows is not None and not no_broker
         workers, unread, store = rows or (0, [], "unchecked")
         is_well = bool(workers) and not unread and store != "unreachable"
-        missing = list(dict.fromkeys([*_missing(rows, has_broker=has_broker), *left]))
+        missing = list(dict.fromkeys([*_missing(rows, no_broker), *left]))
         body: dict[str, Any] = {
             "status": ("starting" if left else "ok" if is_well else "degraded") if is_up else "down",
             "version": settings.VERSION,
             "database": "unreachable" if rows is None else "ok",
-            "broker": "ok" if has_broker else "unreachable",
+            "broker": "unreachable" if no_broker else "ok",
             "artifact_store": store,
             "workers": workers,
         }
@@ -97,24 +97,26 @@ def _store(at: datetime) -> str:
     return "unchecked" if check is None else "unreachable" if check.error else "ok"
 
 
-def _missing(rows: Rows | None, *, has_broker: bool) -> list[str]:
+def _missing(rows: Rows | None, no_broker: str) -> list[str]:
     """What stands in the way of runs, for anybody's eyes: no path, no message of a project."""
     if rows is None:
         return ["The database does not answer."]
     workers, unread, store = rows
     return [
-        *([] if has_broker else ["The broker does not answer."]),
+        *([no_broker] if no_broker else []),
         *([] if workers else ["No worker is alive."]),
         *(f"The project {name} cannot be read: `project check {name}` says why." for name in unread),
         *([STORE_AWAY] if store == "unreachable" else []),
     ]
 
 
-def _has_broker() -> bool:
+def _no_broker() -> str:
+    """Why it cannot be reached; "" when it answers."""
     client = broker.client(seconds=PATIENCE_SECONDS)
     try:
-        return bool(client.ping())
-    except (redis.RedisError, OSError):
-        return False
+        client.ping()
+    except (redis.RedisError, OSError) as error:
+        return broker.refusal(error) or "The broker does not answer."
     finally:
         client.close()
+    return ""

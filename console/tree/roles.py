@@ -95,9 +95,15 @@ def beat() -> int:
 
     django.setup()
     from jobs import schema
+    from jobs.errors import PlatformError
+    from jobs.steps import broker
 
     with _stopping_at_once():
         schema.wait("Beat", say, Pulse("beat", ENV.var).tell)
+        try:
+            broker.insist()
+        except PlatformError as refusal:
+            sys.exit(str(refusal))
     app.Beat(loglevel="INFO").run()
     return 0
 

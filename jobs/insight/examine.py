@@ -82,6 +82,8 @@ def _broker() -> Finding:
 
 
 def _deaf(error: Exception) -> Finding:
+    if why := broker.refusal(error):
+        return Finding("broker", False, f"New runs wait. {why}", START)
     return Finding("broker", False, f"The broker does not answer, so new runs wait: {error}", START)
 
 

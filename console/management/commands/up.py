@@ -17,6 +17,7 @@ from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError, ProjectError
 from jobs.interpreters.snapshots import folder_of
+from jobs.steps import broker
 
 ORPHAN_SECONDS: Final = 15
 READS: Final = "The projects are being read."
@@ -64,6 +65,8 @@ class Command(BaseCommand):
                 f"Port {port} cannot be used ({refusal}): stop what listens there, "
                 f"or choose another with `{START} {'--port ' if IS_INSTALLED else 'PORT='}{port + 1}`."
             )
+        if not ENV.is_embedded_redis:
+            broker.insist()
         tree = Tree(host, port, ports.free_port(port + 10) if has_demo and not ENV.demo_api_url else None)
         self._prepare()
         file = configuration.write(ENV.var, programs(tree))
