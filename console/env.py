@@ -259,10 +259,8 @@ def read(environ: Mapping[str, str]) -> Environment:
         url=url,
         is_https=is_https,
         time_zone=reader.zone("TIME_ZONE", "UTC"),
-        database_url=_database_url(reader, var),
-        **_redis(reader, var),
-        **_artifact_store(reader, var),
-        run_store=reader.place("CONSOLE_RUN_STORE"),
+        **_servers(reader, var),
+        **_stores(reader, var),
         kedro_project_path=reader.text("KEDRO_PROJECT_PATH"),
         demo_api_url=reader.url("DEMO_API_URL", "", ("http", "https")),
         admin_user=reader.text("CONSOLE_ADMIN_USER", "admin"),
@@ -288,8 +286,9 @@ def _limits(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _artifact_store(reader: Reader, var: Path) -> dict[str, Any]:
+def _stores(reader: Reader, var: Path) -> dict[str, Any]:
     return {
+        "run_store": reader.place("CONSOLE_RUN_STORE"),
         "artifact_store": reader.text("ARTIFACT_STORE", str(var / "artifacts")),
         "artifact_limit_mb": reader.number("CONSOLE_ARTIFACT_LIMIT_MB", 1024, least=1, most=1_000_000),
         "s3_endpoint_url": reader.url("S3_ENDPOINT_URL", "", ("http", "https")),
@@ -304,6 +303,10 @@ def _artifact_store(reader: Reader, var: Path) -> dict[str, Any]:
 def _database_url(reader: Reader, var: Path) -> str:
     embedded, password = f"sqlite:///{var / 'console.sqlite3'}", reader.text("DATABASE_PASSWORD")
     return reader.address("DATABASE_URL", embedded, DATABASES, password=password)
+
+
+def _servers(reader: Reader, var: Path) -> dict[str, Any]:
+    return {"database_url": _database_url(reader, var), **_redis(reader, var)}
 
 
 def _redis(reader: Reader, var: Path) -> dict[str, Any]:
