@@ -304,6 +304,10 @@ SPECTACULAR_SETTINGS = {
         "Reachability": "console.api.health.REACHABILITY",
         "StoreReachability": "console.api.health.STORE",
     },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "console.api.schema.say_how_bodies_are_refused",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from console.api.asked import LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
-from console.api.shapes import ArtifactShape
+from console.api.shapes import ArtifactShape, RefusalShape
 from console.files.downloads import answer, content_of, disposition, note_download, safe_type
 from jobs.errors import AmbiguousPipeline
 from jobs.interpreters.artifacts import link
@@ -21,6 +21,12 @@ from jobs.models import Artifact, Pipeline
 from jobs.runs.find import find_pipeline, pipelines_called
 from jobs.states import Status
 
+SEVERAL = {409: OpenApiResponse(RefusalShape, "Several projects have such a pipeline: write “project/pipeline”.")}
+FILE = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
+NO_FILE = {
+    304: OpenApiResponse(None, "It is the file that `If-None-Match` names."),
+    416: OpenApiResponse(None, "The file ends before this range."),
+}
 ELSEWHERE = OpenApiResponse(None, "Where CONSOLE_S3_REDIRECT is set: the store itself has it at this address.")
 
 
@@ -30,7 +36,7 @@ class Latest(Door):
     @extend_schema(
         operation_id="artifacts_latest",
         parameters=[LatestAsked],
-        responses={200: ArtifactShape, **REFUSED, **MISSING, **MISPUT},
+        responses={200: ArtifactShape, **REFUSED, **MISSING, **SEVERAL, **MISPUT},
     )
     def get(self, request: Request) -> Response:
         """The newest file of this name that a completed job left behind."""
@@ -60,7 +66,7 @@ class Download(Door):
 
     @extend_schema(
         operation_id="artifacts_download",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 302: ELSEWHERE, **REFUSED, **MISSING},
+        responses={**FILE, **NO_FILE, 302: ELSEWHERE, **REFUSED, **MISSING},
     )
     def get(self, request: Request, artifact: UUID) -> HttpResponseBase:
         """The file itself, as an attachment; ranges can be asked for."""

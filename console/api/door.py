@@ -24,9 +24,11 @@ from console.whole_number import whole_number
 from jobs.models import Run, Upload
 
 REFUSED = {
+    400: OpenApiResponse(RefusalShape, "It cannot be read, or not be used as it is."),
     401: OpenApiResponse(RefusalShape, "No valid token or session."),
     403: OpenApiResponse(RefusalShape, "The role is not sufficient."),
     429: OpenApiResponse(RefusalShape, "Asked too often: Retry-After says for how many seconds to wait."),
+    503: OpenApiResponse(RefusalShape, "The database or the platform does not answer: ask again."),
 }
 MISSING = {404: OpenApiResponse(RefusalShape, "There is nothing by that name.")}
 MISPUT = {422: OpenApiResponse(FieldsRefusalShape, "Something in it is invalid; a sentence for each field.")}

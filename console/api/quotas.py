@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import Asked, refuse_unknown
+from console.api.asked import Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_fields
 from console.api.permissions import name_of
 from console.api.shapes import Moment
@@ -61,7 +61,7 @@ class WindowsField(serializers.ListField):
             raise serializers.ValidationError(str(refusal)) from refusal
 
 
-class QuotaAsked(serializers.ModelSerializer[Quota]):
+class QuotaAsked(Asked, serializers.ModelSerializer[Quota]):
     """What is left out stays as it is."""
 
     windows = WindowsField(required=False, max_length=20, help_text="“10 requests per minute” and the like.")
@@ -70,10 +70,6 @@ class QuotaAsked(serializers.ModelSerializer[Quota]):
         model = Quota
         fields = ("name", "description", "windows")
         extra_kwargs = {"description": {"required": False, "allow_blank": True}}
-
-    def to_internal_value(self, data: Any) -> Any:
-        refuse_unknown(data, self.fields)
-        return super().to_internal_value(data)
 
     def write(self) -> Quota:
         windows = self.validated_data.pop("windows", None)

@@ -156,7 +156,7 @@ class Dismissal(Chosen):
     why = serializers.CharField(max_length=500, help_text="Stays with the requests.")
 
 
-class HostAsked(serializers.Serializer[Any]):
+class HostAsked(Asked):
     host = serializers.CharField(max_length=255, help_text="As the requests show it, with its port if it has one.")
 
 
@@ -258,15 +258,17 @@ class IgnoredHosts(Door):
         return Response({"host": host, "requests": count}, status=201)
 
     @extend_schema(
-        operation_id="ignored_hosts_remove", request=HostAsked, responses={200: HostShape, **REFUSED, **CLASH, **MISPUT}
+        operation_id="ignored_hosts_remove",
+        parameters=[HostAsked],
+        responses={200: HostShape, **REFUSED, **CLASH, **MISPUT},
     )
     def delete(self, request: Request) -> Response:
-        """Stop ignoring a host; what was ignored of it is open again."""
+        """Stop ignoring a host; what was ignored of it is open again. It may also stand in a body, as for POST."""
         host = self._host(request)
         return Response({"host": host, "requests": IgnoredHost.heed(host)})
 
     def _host(self, request: Request) -> str:
-        given = HostAsked(data=request.data)
+        given = HostAsked(data=request.data or request.query_params.dict())
         given.is_valid(raise_exception=True)
         return str(given.validated_data["host"])
 
