@@ -12,8 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from console.env import ENV, IS_INSTALLED, Environment
 
-WORKER_STOP_SECONDS: Final = 25
-"""Longer than the worker's own drain: it hands back what it still runs, then its hosts end."""
+STOP_SECONDS: Final = {"worker": 25, "beat": 10, "web": 10}
+"""How long each may take to end. The worker hands back what it still runs, then its hosts end."""
 DEMO_SOURCES: Final = "demo/src" if IS_INSTALLED else "pipelines/demo/src"
 ROLE: Final = (sys.executable, "-m", "console")
 
@@ -50,9 +50,9 @@ class Program:
 def programs(tree: Tree) -> list[Program]:
     """All programs of this tree; the embedded Redis is left out when REDIS_URL names another."""
     found = [
-        Program("worker", [*ROLE, "worker"], 30, WORKER_STOP_SECONDS),
-        Program("beat", [*ROLE, "beat"], 40),
-        Program("web", [*ROLE, "web", "--host", tree.host, "--port", str(tree.port)], 50),
+        Program("worker", [*ROLE, "worker"], 30, STOP_SECONDS["worker"]),
+        Program("beat", [*ROLE, "beat"], 40, STOP_SECONDS["beat"]),
+        Program("web", [*ROLE, "web", "--host", tree.host, "--port", str(tree.port)], 50, STOP_SECONDS["web"]),
     ]
     if ENV.is_embedded_redis:
         found.append(Program("redis", redis(), 10))

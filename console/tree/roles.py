@@ -8,13 +8,17 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from console.env import BASE, ENV, IS_INSTALLED
+from console.tree.grace import end_within
 from console.tree.private import be_private
-from console.tree.programs import worker_name
+from console.tree.programs import STOP_SECONDS, worker_name
 from console.tree.say import say
 from jobs.steps.pulse import Pulse
+
+MARGIN_SECONDS: Final = 1.0
+"""A role ends by itself before whoever stops it loses patience."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -23,6 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     if asked.role != "up":
         be_private()
+        end_within(STOP_SECONDS[asked.role] - MARGIN_SECONDS)
     if asked.role == "web":
         return web(asked.host, asked.port)
     if asked.role == "worker":
