@@ -85,3 +85,6 @@ def test_a_host_is_ignored_listed_and_heeded_again(viewer: Client, operator: Cli
     body = json.dumps({"host": record.host})
     gone = operator.delete("/api/v1/requests/ignored-hosts", body, content_type="application/json")
     assert gone.json() == {"host": record.host, "requests": 1}
+    assert post(operator, "/requests/ignored-hosts", {"host": record.host}).status_code == 201
+    assert operator.delete(f"/api/v1/requests/ignored-hosts?host={record.host}").json() == gone.json()
+    assert operator.delete("/api/v1/requests/ignored-hosts").status_code == 422

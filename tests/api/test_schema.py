@@ -31,7 +31,7 @@ def test_every_call_is_in_the_document_with_a_summary_and_its_refusals() -> None
     for path, calls in paths.items():
         for method, call in calls.items():
             assert call["description"], (method, path)
-            assert path.endswith("health") or {"401", "403"} <= set(call["responses"]), (method, path)
+            assert path.endswith("health") or {"400", "401", "403"} <= set(call["responses"]), (method, path)
 
 
 def test_the_document_names_the_fields_of_a_job() -> None:
@@ -42,6 +42,20 @@ def test_the_document_names_the_fields_of_a_job() -> None:
     }  # fmt: skip
     assert promised <= set(schemas["JobShape"]["properties"])
     assert schemas["JobStatus"]["enum"] == ["pending", "running", "completed", "failed", "cancelled"]
+
+
+def test_what_is_sent_is_closed_and_what_is_answered_is_open() -> None:
+    schemas = document()["components"]["schemas"]
+    closed = {name for name, shape in schemas.items() if shape.get("additionalProperties") is False}
+    assert {"JobAsked", "ResumeAsked", "QuotaAsked", "PatchedQuotaAsked", "RuleAsked", "PatchedRuleAsked"} <= closed
+    assert not closed & {"JobShape", "QuotaShape", "RuleShape"}
+
+
+def test_a_call_without_a_body_says_how_it_refuses_one() -> None:
+    for name in ("cancel", "retry"):
+        assert {"411", "413", "415", "422"} <= set(
+            document()["paths"][f"/api/v1/jobs/{{job}}/{name}"]["post"]["responses"]
+        )
 
 
 def test_the_docs_page_takes_everything_from_us_and_runs_no_script_of_its_own() -> None:
