@@ -374,7 +374,7 @@ def test_no_form_is_too_odd(scene: Client) -> None:
 
 
 def test_a_refusal_is_a_sentence(scene: Client) -> None:
-    assert "not text" in scene.get("/runs/?q=%00").content.decode()
+    assert "not valid text" in scene.get("/runs/?q=%00").content.decode()
     answer = scene.get(f"/api/v1/requests/{HUGE}")
     assert answer.status_code == 404 and answer.json()["detail"]
     assert scene.get("/api/v1/jobs?pipeline=%00").json()["detail"]

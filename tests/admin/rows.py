@@ -155,4 +155,4 @@ SEEN_BY_VIEWERS = (
     Resend,
 )
 SEEN_BY_OPERATORS = (TaskResult, PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule)
-SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry)
+SEEN_BY_ADMINS = (User, Group, ApiToken, LogEntry, AccessAttempt, AccessFailureLog, AccessLog)

@@ -70,7 +70,7 @@ def test_each_step_has_a_result_also_one_that_a_child_took_over(worker: object, 
     ("name", "status", "words"),
     [
         ("raises", Status.FAILED, "Node raises: ValueError: the shelf is empty"),
-        ("exits", Status.CRASHED, "ended itself with exit code 3 while raises"),
+        ("exits", Status.CRASHED, "exited with code 3 while raises"),
         ("kills", Status.CRASHED, "ended by SIGKILL (signal 9) while kills ran"),
     ],
 )

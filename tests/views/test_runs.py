@@ -73,7 +73,7 @@ def test_a_number_finds_its_run_however_old_it_is() -> None:
     ("query", "sentence"),
     [
         ("status:done", "There is no status “done”"),
-        ("since:yesterday", "“yesterday” is no time"),
+        ("since:yesterday", "“yesterday” is not a time"),
         ("colour:red", "There is no “colour:”"),
     ],
 )

@@ -124,7 +124,7 @@ def test_an_unknown_node_is_named_with_its_neighbours() -> None:
         ({"api_url": 7}, "api_url", "Has to be text"),
         ({"api_uri": "x"}, "api_uri", "Did you mean api_url"),
         ({"api_url": "${oc.env:SECRET_KEY}"}, "api_url", "configuration"),
-        ({"api_url": "a\x00b"}, "api_url", "not text"),
+        ({"api_url": "a\x00b"}, "api_url", "not valid text"),
         ({"options": {"ratio": float("nan")}}, "options.ratio", "finite"),
         ({"options": 3}, "options", "object"),
     ],
