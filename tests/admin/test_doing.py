@@ -293,15 +293,18 @@ def test_a_variable_is_what_follows_the_first_equals_sign() -> None:
     assert parse_variables("A=b=c\n\n  B=d e  \nC=") == {"A": "b=c", "B": "d e", "C": ""}
 
 
-def test_the_store_of_a_project_s_runs_is_an_address_without_a_login(admin_page: Client, folder: Path) -> None:
+def test_the_store_of_a_project_s_runs_is_a_folder_or_an_address_without_a_login(
+    admin_page: Client, folder: Path
+) -> None:
     project = make_project("mine", folder)
     address = reverse("admin:jobs_project_change", args=[project.pk])
-    for wrong in ("/mnt/runs", "s3://key:secret@bucket/runs", "simplecache::s3://bucket", "s3://a b"):
+    for wrong in ("mnt/runs", "s3://key:secret@bucket/runs", "simplecache::s3://bucket", "s3://a b"):
         answer = admin_page.post(address, project_form(folder, store_url=wrong))
         assert list(answer.context["adminform"].form.errors) == ["store_url"], wrong
-    assert admin_page.post(address, project_form(folder, store_url="s3://bucket/runs")).status_code == 302
-    project.refresh_from_db()
-    assert project.store_url == "s3://bucket/runs"
+    for right in ("/mnt/runs", "s3://bucket/runs"):
+        assert admin_page.post(address, project_form(folder, store_url=right)).status_code == 302
+        project.refresh_from_db()
+        assert project.store_url == right
 
 
 def test_the_counters_of_a_batch_queue_are_counted_again(admin_page: Client) -> None:
