@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_said_with_the_projects_own_error(tmp_path: Path)
     for given in (("chain", "broken"), ("broken/chain", "")):
         with pytest.raises(ProjectError, match="a_package_that_is_missing"):
             find_pipeline(*given)
-    with pytest.raises(UnknownPipeline, match="Of broken not all could be read"):
+    with pytest.raises(UnknownPipeline, match="Not all of broken could be read"):
         find_pipeline("chain")
     (folder / "src/broken/nodes.py").write_text(THREE_FUNCTIONS)
     take(project, at=AT)
