@@ -26,7 +26,7 @@ ROWS = tests/jobs tests/console/test_turn.py \
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
 	@$(PY) -m pytest -n 2 --dist loadfile --ignore=tests/shipped $(ARGS)
-	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q $(ROWS); }
+	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q -n 2 $(ROWS); }
 
 shipped: venv-dev ## build the images in a bare root and run every role as the manifests say (needs root and debootstrap)
 	@$(PY) -m pytest -q -p no:randomly tests/shipped $(ARGS)

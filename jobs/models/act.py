@@ -13,7 +13,7 @@ from django.db import models
 
 from jobs import clock
 from jobs.encryption import EncryptedJSONField
-from kedro_console.wire import HIDDEN, Json, hidden, with_secrets
+from kedro_console.wire import HIDDEN, Json, hidden, json_safe, with_secrets
 
 VERBS: Final = (
     "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
@@ -220,8 +220,8 @@ def _fresh(thing: models.Model) -> models.Model | None:
 
 
 def _shown(facts: Mapping[str, Json]) -> dict[str, Any]:
-    masked = with_secrets(facts, hidden)
-    return {str(name): _cut(value) for name, value in masked.items()}
+    masked = json_safe(with_secrets(facts, hidden))
+    return {name: _cut(value) for name, value in masked.items()}
 
 
 def _cut(value: Any) -> Any:
