@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -117,6 +118,32 @@ def test_secrets_are_masked_in_the_record() -> None:
     with acting(lambda: Actor("olga", Door.PAGE)):
         record("started", make_run(), after=facts)
     assert "k-123456" not in str(last().after) and last().after["parameters"]["rows"] == 5
+
+
+ODD = {
+    "bytes": b"\x00\xff",
+    "date": date(2026, 1, 2),
+    "not a number": float("nan"),
+    "decimal": Decimal("1.5"),
+    "NUL": "a\x00b",
+    "half a character": "\ud800",
+    "keys": {1: "a", None: "b", date(2026, 1, 2): "c"},
+    "set": {1},
+    "large": 2**80,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_what_is_recorded_may_be_of_any_kind(odd: str) -> None:
+    with acting(lambda: Actor("ol\x00ga", Door.PAGE, token="\ud800")):
+        record("started", make_run(), after={odd: ODD[odd]}, why="a\x00b")
+    assert list(last().after) == [odd]
+
+
+def test_a_login_with_a_name_of_odd_characters_is_refused_and_told() -> None:
+    for name in ("mal\x00lory", "\ud800", "x" * 5_000, "mallory\nroot"):
+        answer = Client().post(reverse("login"), {"username": name.encode("utf-8", "surrogatepass"), "password": "x"})
+        assert answer.status_code in (200, 400, 403, 429)
 
 
 def test_batch_items_are_counted() -> None:

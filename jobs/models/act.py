@@ -13,7 +13,7 @@ from django.db import models
 
 from jobs import clock
 from jobs.encryption import EncryptedJSONField
-from kedro_console.wire import HIDDEN, Json, hidden, json_safe, with_secrets
+from kedro_console.wire import HIDDEN, Json, clean, hidden, json_safe, with_secrets
 
 VERBS: Final = (
     "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
@@ -142,17 +142,17 @@ def record(
     act = Act.objects.create(
         at=clock.now(),
         user_id=actor.user_id,
-        actor=actor.name[:150],
-        token=actor.token[:110],
+        actor=_text(actor.name, 150),
+        token=_text(actor.token, 110),
         door=actor.door,
         address=actor.address[:45],
         verb=verb,
         kind=kind or (kind_of_thing(row) if row else ""),
         key=_key_of(row) if row else "",
-        name=str(thing)[:300],
+        name=_text(str(thing), 300),
         before=_shown(before or {}),
         after=_shown(after or {}),
-        why=why[:500],
+        why=_text(why, 500),
     )
     acts = _acts.get()
     if acts is not None:
@@ -220,8 +220,13 @@ def _fresh(thing: models.Model) -> models.Model | None:
 
 
 def _shown(facts: Mapping[str, Json]) -> dict[str, Any]:
-    masked = json_safe(with_secrets(facts, hidden))
-    return {name: _cut(value) for name, value in masked.items()}
+    plain = json_safe(with_secrets(facts, hidden))
+    return {str(clean(name)): _cut(clean(value)) for name, value in plain.items()}
+
+
+def _text(text: str, longest: int) -> str:
+    """As every database takes it, whatever was typed."""
+    return str(clean(text))[:longest]
 
 
 def _cut(value: Any) -> Any:

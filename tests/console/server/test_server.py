@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,10 +157,23 @@ def test_readers_who_take_their_time_hold_no_thread(served: Served, path: str) -
         assert served.said.count("closed early") + served.said.count("closed") == 40
 
 
+def is_full(served: Served, slow: socket.socket) -> bool:
+    """Whether nothing more came for this reader while the server answered another."""
+    before = unread(slow)
+    return served.answers() and 0 < before == unread(slow)
+
+
+def unread(connection: socket.socket) -> int:
+    """The bytes that lie here and were not read."""
+    found = bytearray(4)
+    fcntl.ioctl(connection.fileno(), termios.FIONREAD, found)
+    return int.from_bytes(found, sys.byteorder)
+
+
 @pytest.mark.parametrize("path", ["/parts", "/chunks", "/file"])
 def test_an_answer_that_waited_for_its_reader_arrives_whole(served: Served, path: str) -> None:
     (slow,) = readers(served.place, 1, path, "Connection: close\r\n")
-    time.sleep(0.5)  # the server has met a full window meanwhile
+    until(lambda: is_full(served, slow), seconds=20, what="the server has met a full window")
     slow.settimeout(20)
     head, _, body = served.rest(slow).partition(b"\r\n\r\n")
     if path == "/chunks":
@@ -198,7 +212,7 @@ def test_who_drips_is_cut_and_who_sends_no_body_as_well(served: Served) -> None:
 
 def test_an_answer_that_fails_in_the_middle_ends_the_connection(served: Served) -> None:
     (slow,) = readers(served.place, 1, "/fails")
-    time.sleep(0.3)
+    until(lambda: is_full(served, slow), seconds=20, what="the server has met a full window")
     slow.settimeout(20)
     assert len(served.rest(slow)) < 400 * 65536
     assert served.answers()
