@@ -150,7 +150,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Roles", "shield_person", "auth.group"),
                     _list("API tokens", "key", "console.apitoken"),
                     _list("Refused logins", "person_cancel", "axes.accessfailurelog"),
-                    _list("Locked names", "lock_person", "axes.accessattempt"),
+                    _list("Wrong passwords", "lock_person", "axes.accessattempt"),
                 ],
             },
         ],
