@@ -52,8 +52,9 @@ def celery_worker(folder: Path, pool: str) -> Iterator[None]:
     """A plain Celery worker with as many slots as ours."""
     command = [sys.executable, "-m", "celery", "-A", "bench.plain_celery", "worker", "-P", pool, "-c", str(SLOTS),
                "-n", f"{pool}@bench", "-Q", "plain", "--without-gossip", "--without-mingle"]  # fmt: skip
+    plain = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}  # else it is ours
     with (folder / f"celery-{pool}.log").open("wb") as log:
-        worker = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        worker = subprocess.Popen(command, cwd=ROOT, env=plain, stdout=log, stderr=log)
     try:
         yield
     finally:
