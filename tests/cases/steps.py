@@ -133,7 +133,7 @@ def project_that_is_not_there(console: Console, place: Path) -> Iterator[str]:
 def _home_about(console: Console, name: str) -> str:
     """Home, once it says something is wrong with that project."""
     page = console.page("/")
-    return page if name in page and f"Good: {name}" not in page and "not there" in page else ""
+    return page if name in page and f"Good: {name}" not in page and "does not exist" in page else ""
 
 
 # ---- code

@@ -183,7 +183,7 @@ def test_a_busy_console_comes_up_elsewhere_and_from_there_once_more(
     assert {k: v for k, v in again["tables"].items() if k != "sessions.session"} == {
         k: v for k, v in seen["tables"].items() if k != "sessions.session"
     }
-    assert "not there" not in back.command("prepare")
+    assert "does not exist" not in back.command("prepare")
     new = back.command("token", "create", "admin")
     assert new
 

@@ -42,7 +42,7 @@ def last_release() -> str:
 def old_tree(tmp_path: Path) -> Path:
     tree = tmp_path / "old"
     with tarfile.open(fileobj=io.BytesIO(git("archive", last_release()))) as tar:
-        tar.extractall(tree, filter="data")
+        tar.extractall(tree, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # since Python 3.11.4
     return tree
 
 

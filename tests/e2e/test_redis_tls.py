@@ -72,7 +72,7 @@ def test_a_wrong_certificate_is_refused_by_who_asks_and_by_who_publishes(
     assert health["broker"] == "unreachable" and sentence in health["missing"]
     finding = next(found for found in examine(clock.now()) if found.subject == "broker")
     assert not finding.is_ok and sentence in finding.sentence
-    app = Celery("publisher", broker=settings.CELERY_BROKER_URL)
+    app = Celery("publisher", broker=settings.CELERY_BROKER_URL, set_as_current=False)
     app.conf.broker_use_ssl = settings.CELERY_BROKER_USE_SSL
     with app.connection_for_write() as connection, pytest.raises(Exception, match="certificate verify failed"):
         connection.default_channel.client.ping()
