@@ -7,12 +7,13 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.core.management.base import BaseCommand
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from console.access.addresses import client_address
 from console.models import ApiToken
 from jobs.models.act import Actor, Door, acting, record
 
@@ -32,17 +33,13 @@ def actor_of(request: HttpRequest) -> Actor | None:
     user, auth = getattr(request, "user", None), getattr(request, "auth", None)
     token = (auth.name or auth.token_key) if isinstance(auth, ApiToken) else ""
     if user is not None and user.is_authenticated:
-        return Actor(user.get_username(), _door(request), user.pk, token, address_of(request))
-    return Actor("anonymous", _door(request), address=address_of(request)) if auth is not None else None
+        return Actor(user.get_username(), _door(request), user.pk, token, client_address(request))
+    return Actor("anonymous", _door(request), address=client_address(request)) if auth is not None else None
 
 
 def _door(request: HttpRequest) -> Door:
     first = request.path_info.lstrip("/").partition("/")[0]
     return {"api": Door.API, "admin": Door.ADMIN}.get(first, Door.PAGE)
-
-
-def address_of(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def whose_command() -> Actor:
@@ -71,10 +68,3 @@ def _note_login(user: Any, **facts: Any) -> None:
 def _note_logout(user: Any, **facts: Any) -> None:
     if user is not None:
         record("logged out", user)
-
-
-@receiver(user_login_failed)
-def _note_refusal(credentials: dict[str, Any], request: HttpRequest | None = None, **facts: Any) -> None:
-    if request is not None:
-        name = str(credentials.get("username", ""))[:150]
-        record("was refused a login", name, kind="user", actor=Actor(name, _door(request), address=address_of(request)))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from console.networks import is_within
+
 Address = IPv4Address | IPv6Address
 WITH_PORT: Final = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([0-9a-fA-F:.]+)\](?::\d+)?")
 MOST_STATIONS: Final = 50
+HOUSEHOLD_BITS: Final = 64
 SPEAKS_FOR_OTHERS: Final = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT")
 
 
@@ -25,6 +27,14 @@ def client_address(request: Any) -> str:
     if _is_trusted(peer):
         peer = _passed_on(request.META.get("HTTP_X_FORWARDED_FOR", ""), peer)
     return str(peer)
+
+
+def whose_address(request: Any) -> str:
+    """What is counted and locked: of IPv6 the network of one household or machine, which has all its addresses."""
+    found = _parsed(client_address(request))
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((found, HOUSEHOLD_BITS), strict=False).network_address)
+    return str(found or "")
 
 
 class HearTrustedProxies:
@@ -54,12 +64,7 @@ def _passed_on(header: str, peer: Address) -> Address:
 
 
 def _is_trusted(address: Address) -> bool:
-    return any(address in network for network in _networks(tuple(settings.CONSOLE_TRUSTED_PROXIES)))
-
-
-@lru_cache(maxsize=4)
-def _networks(names: Sequence[str]) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(name, strict=False) for name in names]
+    return is_within(address, settings.CONSOLE_TRUSTED_PROXIES)
 
 
 def _parsed(text: str) -> Address | None:

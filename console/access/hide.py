@@ -6,8 +6,8 @@ import logging
 import re
 from typing import Final
 
-USER_INFO: Final = re.compile(r"(?<![\w.])[^\s/@'\"<>]+:[^\s/@'\"<>]+@(?=[\w\[])")
-"""`user:password@`, as it stands in a Host header or an address."""
+USER_INFO: Final = re.compile(r"(?<![\w.])[^\s/:@'\"<>]{1,200}:[^\s/@'\"<>]{1,500}@(?=[\w\[])")
+"""`user:password@`, as it stands in a Host header or an address. Bounded: a stranger chooses the text."""
 
 
 class Line(logging.Formatter):

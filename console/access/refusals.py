@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.signals import user_login_failed
 
-from console.access.addresses import client_address
+from console.access.addresses import client_address, whose_address
 from console.access.limits import LOGINS
 
 LONGEST: Final = 150
@@ -39,4 +39,4 @@ def _hear(*, credentials: dict[str, Any], request: Any = None, **_: Any) -> None
         is_locked = getattr(request, "axes_locked_out", False)
         why = "too many wrong passwords" if is_locked else "wrong name or password"
         login_refused(request, credentials.get("username", ""), why)
-        LOGINS.take(client_address(request), settings.CONSOLE_LOGIN_LIMIT)
+        LOGINS.take(whose_address(request), settings.CONSOLE_LOGIN_LIMIT)

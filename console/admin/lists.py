@@ -115,7 +115,7 @@ Changes = tuple[dict[str, Any], dict[str, Any]]
 def _changes_in(form: Any) -> Changes:
     """The changed fields of a form before and after; a password is only said to have changed."""
     names = [name for name in form.changed_data if name in form.cleaned_data]
-    hide = {name for name in names if "password" in name}
+    hide = {name for name in names if "password" in name} | set(getattr(form, "secret_fields", ()))
     before = {name: HIDDEN if name in hide else _told(form.initial.get(name)) for name in names}
     return before, {name: HIDDEN if name in hide else _told(form.cleaned_data[name]) for name in names}
 

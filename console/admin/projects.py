@@ -39,6 +39,7 @@ class WriteOnlyTextarea(UnfoldAdminTextareaWidget):
 
 
 class ProjectForm(RowForm):
+    secret_fields = ("variables",)
     variables = forms.CharField(
         label="Environment variables",
         required=False,

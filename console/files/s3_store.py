@@ -55,6 +55,7 @@ class S3Store(S3Storage):
         setattr(self, "client_config", given.merge(kind(**limits)))  # noqa: B010
         self._making = threading.RLock()
         self._shared: tuple[int, Any] | None = None
+        self._signing: tuple[int, Any] | None = None
         self._readers = threading.BoundedSemaphore(READERS)
         self._silent_until = 0.0
 
@@ -146,10 +147,12 @@ class S3Store(S3Storage):
     @property
     def _signer(self) -> Any:
         """It signs for the host that browsers know; it asks nobody."""
-        client: Any = self._create_session().client(
-            "s3", region_name=self.region_name, endpoint_url=self._public_url, config=self.client_config
-        )
-        return client
+        with self._making:
+            if self._signing is None or self._signing[0] != os.getpid():
+                session = self._create_session()
+                place = {"region_name": self.region_name, "endpoint_url": self._public_url}
+                self._signing = os.getpid(), session.client("s3", config=self.client_config, **place)
+            return self._signing[1]
 
     def ask(self) -> None:
         """Ask for an object that is not there: whoever says so is reached, knows the bucket and our keys."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final
@@ -16,6 +17,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from console.networks import is_within
 from console.server.answers import Application, in_rounds
 from console.server.channel import Channel
 
@@ -55,6 +57,7 @@ class Settings(Adjustments):
 
 class Server(TcpWSGIServer):
     channel_class = Channel
+    proxies: Sequence[str] = ()
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
@@ -65,7 +68,7 @@ class Server(TcpWSGIServer):
     def accept(self) -> tuple[socket.socket, Any] | None:
         """The next connection; None for one too many of the same address."""
         found: tuple[socket.socket, Any] | None = super().accept()
-        if found and not _may_have_many(found[1][0]) and self._held_by(found[1][0]) >= CONNECTIONS_OF_ONE:
+        if found and not _may_have_many(found[1][0], self.proxies) and self._held_by(found[1][0]) >= CONNECTIONS_OF_ONE:
             found[0].close()
             return None
         return found
@@ -78,8 +81,8 @@ class Server(TcpWSGIServer):
         return any(channel.requests or channel.total_outbufs_len for channel in self.active_channels.values())
 
 
-def serve(application: Application, host: str, port: int) -> None:
-    """Answer at this address until SIGTERM or SIGINT."""
+def serve(application: Application, host: str, port: int, *, proxies: Sequence[str] = ()) -> None:
+    """Answer at this address until SIGTERM or SIGINT; the networks of `proxies` speak for many others."""
     _allow_files()
     settings = Settings(
         host=host,
@@ -101,6 +104,8 @@ def serve(application: Application, host: str, port: int) -> None:
         Server(in_rounds(application), connections, dispatcher=dispatcher, adj=settings, sockinfo=place)
         for place in settings.listen
     ]
+    for server in servers:
+        server.proxies = proxies
     _until_told(servers, connections)
     _drain(servers, connections)
     dispatcher.shutdown(timeout=1)
@@ -137,9 +142,10 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _may_have_many(address: str) -> bool:
-    """This machine itself: what stands there is a proxy, or its owner."""
+def _may_have_many(address: str, proxies: Sequence[str]) -> bool:
+    """This machine itself (what stands there is a proxy, or its owner), and whoever speaks for others."""
     try:
-        return ip_address(address.partition("%")[0]).is_loopback
+        found = ip_address(address.partition("%")[0])
     except ValueError:
         return True
+    return found.is_loopback or is_within(found, proxies)

@@ -29,6 +29,6 @@ def _end(hearing: socket.socket, seconds: float) -> None:
     while not HEARD.intersection(hearing.recv(1)):
         pass
     threading.Event().wait(seconds)
-    say(f"What it waits for did not answer within {seconds:g} s of the signal to end: it ends without it.")
+    say(f"Told to stop {seconds:g} s ago and still waiting for an answer: stopping anyway.")
     sys.stdout.flush()
     os._exit(1)

@@ -42,6 +42,12 @@ SHARED: Final = (
 """What the roles need: loaded once here, and then theirs by fork."""
 
 
+NEEDED: Final = frozenset(
+    {"PATH", "LD_LIBRARY_PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", processes.MARK}
+)
+"""All that a program which is not ours gets of the environment: any process of this user may read it there."""
+
+
 class Options(ServerOptions):
     def setsignals(self) -> None:
         """A closed terminal stops the tree; supervisor alone would start it again, seen by nobody."""
@@ -58,7 +64,7 @@ class Options(ServerOptions):
         """Called in the new child: a role of ours needs no new Python, all that it loads is loaded already."""
         if tuple(argv[: len(ROLE)]) == ROLE and sys.platform == "linux":
             become(argv[len(ROLE) :], env)
-        super().execve(filename, argv, env)
+        super().execve(filename, argv, {name: value for name, value in env.items() if name in NEEDED})
 
 
 def become(words: list[str], environment: Mapping[str, str]) -> None:

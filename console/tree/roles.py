@@ -61,7 +61,7 @@ def web(host: str, port: int) -> int:
 
     django.setup()
     _answer_until_ready()
-    serve(get_internal_wsgi_application(), host, port)
+    serve(get_internal_wsgi_application(), host, port, proxies=ENV.trusted_proxies)
     return 0
 
 

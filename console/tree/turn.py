@@ -23,7 +23,7 @@ NUMBER: Final = 0x6B6564726F
 TURN_SECONDS: Final = 1800.0
 TRY_SECONDS: Final = 300.0
 LOOK_SECONDS: Final = 0.3
-WAITS: Final = "Another process prepares this database: waiting for it."
+WAITS: Final = "Another process is preparing this database: waiting for it."
 
 
 def in_turn(work: Callable[[], T], say: Callable[[str], None]) -> T:
@@ -31,10 +31,11 @@ def in_turn(work: Callable[[], T], say: Callable[[str], None]) -> T:
 
     PlatformError when that does not end.
     """
-    is_over, said = for_seconds(TRY_SECONDS), ""
+    is_over, said = for_seconds(TURN_SECONDS), ""
     while True:
         try:
             with taken(say):
+                is_over = for_seconds(TRY_SECONDS) if not said else is_over
                 return work()
         except AWAY as error:
             reconnect()
@@ -94,5 +95,7 @@ def _wait(is_given: Callable[[], bool], say: Callable[[str], None]) -> None:
             say(WAITS)
             is_said = True
         if is_over():
-            raise PlatformError(f"Another process has prepared this database for {TURN_SECONDS / 60:.0f} minutes.")
+            raise PlatformError(
+                f"Another process has been preparing this database for {TURN_SECONDS / 60:.0f} minutes."
+            )
         time.sleep(LOOK_SECONDS)

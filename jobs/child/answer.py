@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import nullcontext
 from datetime import datetime
@@ -15,6 +16,8 @@ from jobs.models import Step
 from jobs.quotas.quotas import grant_settled, grant_taken
 from jobs.resends.rerun_dependents import replay_answer
 from kedro_console import wire
+
+logger = logging.getLogger(__name__)
 
 
 def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wire.Answered:
@@ -35,7 +38,8 @@ def answer(step: Step, token: uuid.UUID, asked: wire.Asked, at: datetime) -> wir
     except (ConsoleError, wire.BadQuestion) as error:
         return wire.Answered(asked.number, error=str(error))
     except (KeyError, TypeError, ValueError) as error:
-        return wire.Answered(asked.number, error=f"The question was not understood: {error!r}.")
+        logger.exception("%s: the question %s was not answered", step, asked.what)
+        return wire.Answered(asked.number, error=f"The console could not answer: {error!r}. Its log says more.")
 
 
 def reads_a_file(asked: wire.Asked) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import select
 import shutil
 import time
@@ -180,10 +181,14 @@ class Supervision:
 
     def _hear(self, seconds: float) -> bool:
         """Wait so long for a word of the child or of the pulse, and take it; False at the end of the stream."""
-        readable, _, _ = select.select([self.link.connection, self.hold.wake], [], [], seconds)
-        if self.hold.wake in readable:
+        link, wake = self.link.connection.fileno(), self.hold.wake.fileno()
+        poll = select.poll()  # select knows no descriptor beyond 1,023
+        for descriptor in (link, wake):
+            poll.register(descriptor, select.POLLIN)
+        readable = {descriptor for descriptor, _ in poll.poll(math.ceil(seconds * 1_000))}
+        if wake in readable:
             self.hold.wake.recv(64)
-        return self.link.connection not in readable or self._read()
+        return link not in readable or self._read()
 
     def _read(self) -> bool:
         """Take what has arrived; False at the end of the stream."""

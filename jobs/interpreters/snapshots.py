@@ -22,7 +22,7 @@ from jobs.errors import NotRead, ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
-from jobs.models.act import record
+from jobs.models.act import facts_of, record
 from jobs.models.project import EVERY_PIPELINE
 from kedro_console.wire import WireError, parse_snapshot
 
@@ -79,9 +79,11 @@ def add_project(
 
 
 def _record(project: Project, before: dict[str, Any]) -> None:
-    now = {each: getattr(project, each) for each in GIVEN}
-    differ = [each for each in GIVEN if not before or now[each] != before[each]]
-    earlier = {each: before[each] for each in differ if before}
+    """An environment holds secrets under any name: of it only is said that it is another."""
+    differ = [each for each in GIVEN if not before or getattr(project, each) != before[each]]
+    now = facts_of(project)
+    was = facts_of(Project(**{each: before[each] for each in GIVEN})) if before else {}
+    earlier = {each: was[each] for each in differ if before}
     record("changed" if before else "added", project, before=earlier, after={each: now[each] for each in differ})
 
 

@@ -19,7 +19,7 @@ VERBS: Final = (
     "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
     "heeded", "ignored", "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back",
     "put in", "replayed", "resized", "restored", "resumed", "retried", "revoked", "started", "switched off",
-    "switched on", "was refused a login",
+    "switched on",
 )  # fmt: skip
 """All that is recorded; the test of the record holds it true."""
 
@@ -69,7 +69,7 @@ class ActQuerySet(models.QuerySet["Act"]):
         rows = rows.filter(models.Q(actor=actor) | models.Q(token=actor)) if actor else rows
         rows = rows.filter(verb=verb) if verb else rows
         rows = rows.filter(kind=kind) if kind else rows
-        rows = rows.filter(models.Q(key=key) | models.Q(name=key)) if key else rows
+        rows = rows.filter(models.Q(key=key) | models.Q(key="", name=key)) if key else rows
         return rows if before is None else rows.filter(pk__lt=before)
 
 
@@ -128,14 +128,12 @@ def record(
     before: Mapping[str, Json] | None = None,
     after: Mapping[str, Json] | None = None,
     why: str = "",
-    actor: Actor | None = None,
 ) -> None:
     """Write down that the actor of this request or command did this; nothing when no person or token acts.
 
-    `thing` is a row, or the name of something that is none and then has a `kind`. Secrets are masked. `actor` is
-    given where it is not the one who asks: of a refused login it is whoever was named.
+    `thing` is a row, or the name of something that is none and then has a `kind`. Secrets are masked.
     """
-    actor = actor or _acting.get()()
+    actor = _acting.get()()
     if actor is None:
         return
     row = thing if isinstance(thing, models.Model) else None

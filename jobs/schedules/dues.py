@@ -1,4 +1,4 @@
-"""When a rule is due: the one function for previews, for beat, for what was missed, and for what is to come.
+"""When times of the wall are due: the one function for previews, for beat, for what was missed, and for what comes.
 
 A time of the wall that the clocks leave out is due at the first moment after; one that comes twice is due once, at the
 first. A rule for every hour, or every so many hours, follows elapsed time instead: in an hour that comes twice it is
@@ -19,19 +19,6 @@ LAST_WEEK: Final = -1
 HORIZON: Final = timedelta(days=8 * 366 + 2)
 """From one 29 February to the next, over a century that has none: what is not due within it never is."""
 DAY: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Once:
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Every:
-    """Each `every` from `anchor` on, counted in elapsed time: never later and later."""
-
-    every: timedelta
-    anchor: datetime
 
 
 @dataclass(frozen=True)
@@ -75,37 +62,26 @@ class AtTimes:
     is_elapsed: bool = False
 
 
-Rule = Once | Every | AtTimes
-
-
-def dues(rule: Rule, begin: datetime, end: datetime | None = None) -> Iterator[datetime]:
+def dues(rule: AtTimes, begin: datetime, end: datetime | None = None) -> Iterator[datetime]:
     """The due times after `begin`, up to and with `end`, UTC, each later than the one before.
 
     Without an `end` they go on forever, or end where the rule has none within eight years.
     """
-    match rule:
-        case Once(at):
-            found = iter([at.astimezone(UTC)])
-        case Every(every, anchor):
-            found = _multiples(every, anchor.astimezone(UTC), begin)
-        case AtTimes():
-            found = _at_times(rule, begin)
-    for due in found:
+    for due in _at_times(rule, begin):
         if end is not None and due > end:
             return
         if due > begin:
             yield due
 
 
-def last_due(rule: Rule, at: datetime) -> datetime | None:
+def last_due(rule: AtTimes, at: datetime) -> datetime | None:
     """The newest due time until then, UTC; None when there is none within eight years."""
-    match rule:
-        case Once(due):
-            return due.astimezone(UTC) if due <= at else None
-        case Every(every, anchor):
-            return None if at < anchor else (anchor + (at - anchor) // every * every).astimezone(UTC)
-        case AtTimes():
-            return _last_at_times(rule, at)
+    day = at.astimezone(rule.zone).date() + DAY
+    while _start_of(day, rule.zone) > at - HORIZON:
+        if found := [due for due in _dues_of(rule, day) if due <= at]:
+            return max(found)
+        day -= DAY
+    return None
 
 
 def is_last_day(day: date) -> bool:
@@ -119,13 +95,6 @@ def _places(day: date) -> frozenset[tuple[int, int]]:
     return frozenset(from_first | ({(LAST_WEEK, weekday)} if (day + 7 * DAY).month != day.month else set()))
 
 
-def _multiples(every: timedelta, anchor: datetime, begin: datetime) -> Iterator[datetime]:
-    due = anchor + max(0, (begin - anchor) // every) * every
-    while True:
-        yield due
-        due += every
-
-
 def _at_times(rule: AtTimes, begin: datetime) -> Iterator[datetime]:
     """In order; the end of one day may be the beginning of the next where a whole day is left out."""
     day = begin.astimezone(rule.zone).date() - 2 * DAY
@@ -136,15 +105,6 @@ def _at_times(rule: AtTimes, begin: datetime) -> Iterator[datetime]:
                 newest = last_found = due
                 yield due
         day += DAY
-
-
-def _last_at_times(rule: AtTimes, at: datetime) -> datetime | None:
-    day = at.astimezone(rule.zone).date() + DAY
-    while _start_of(day, rule.zone) > at - HORIZON:
-        if found := [due for due in _dues_of(rule, day) if due <= at]:
-            return max(found)
-        day -= DAY
-    return None
 
 
 def _start_of(day: date, zone: ZoneInfo) -> datetime:

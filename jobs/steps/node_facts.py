@@ -171,10 +171,6 @@ class Nodes:
                     node.failure = {**node.failure, "exception": "TimeLimit", "message": sentence}
 
 
-def bar_of(event: wire.ProgressMade) -> dict[str, wire.Json]:
-    return {"label": event.label, "done": event.done, "total": event.total, "unit": event.unit}
-
-
 def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

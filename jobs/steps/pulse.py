@@ -31,6 +31,8 @@ class Pulse:
             return
         self._told_at = time.monotonic()
         self._file.parent.mkdir(mode=0o700, exist_ok=True)
+        if not self._file.exists():
+            self._file.write_text(began(os.getpid()))
         self._file.touch()
 
     def end(self) -> None:
@@ -45,10 +47,10 @@ def folder(var: Path) -> Path:
 
 def silence(role: str, var: Path) -> str:
     """Why this role is not alive on this machine, "" when it is: one that lives and is silent counts for none."""
-    files = [file for file in folder(var).glob(f"{role}-*") if _is_running(int(file.name.rpartition("-")[2]))]
-    if not files:
+    ages = [age for file in folder(var).glob(f"{role}-*") if (age := _age(file)) is not None]
+    if not ages:
         return f"There is no {role} of this console on this machine."
-    oldest = max(time.time() - file.stat().st_mtime for file in files)
+    oldest = max(ages)
     return f"The {role} has been silent for {oldest:.0f} s." if oldest > STALE_SECONDS else ""
 
 
@@ -60,6 +62,24 @@ def main(words: list[str], var: Path) -> int:
     if why := silence(words[0], var):
         print(why)  # noqa: T201 - for who watches
     return int(bool(why))
+
+
+def _age(file: Path) -> float | None:
+    """Seconds since it was told; None when its process is gone, or its number is another's by now."""
+    try:
+        told, noted = file.stat().st_mtime, file.read_text()
+    except OSError:
+        return None
+    pid = int(file.name.rpartition("-")[2])
+    return time.time() - told if _is_running(pid) and noted == began(pid) else None
+
+
+def began(pid: int) -> str:
+    """When the process of this number began, in the kernel's count; "" where nobody says."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _is_running(pid: int) -> bool:

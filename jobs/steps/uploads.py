@@ -6,6 +6,7 @@ import logging
 import platform
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -144,9 +145,10 @@ def drop_orphans(at: datetime) -> int:
     before = min(filter(None, [at - ORPHANED, oldest])).timestamp()
     dropped = 0
     for path in waiting_folder().glob("*") if waiting_folder().exists() else ():
-        if path.stat().st_mtime < before and not Upload.objects.filter(sha256=path.name).exists():
-            path.unlink(missing_ok=True)
-            dropped += 1
+        with suppress(FileNotFoundError):  # the sender was faster
+            if path.stat().st_mtime < before and not Upload.objects.filter(sha256=path.name).exists():
+                path.unlink()
+                dropped += 1
     return dropped
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from axes.models import AccessFailureLog
 from django.conf import settings
 from django.db import models
 
@@ -27,6 +28,8 @@ from jobs.upkeep.prune_signals import prune_signals
 
 logger = logging.getLogger(__name__)
 
+KEEP_REFUSALS: Final = timedelta(days=90)
+"""Logins that were refused: strangers write them."""
 SUCCEEDED: Final = timedelta(hours=1)
 """A successful run has nothing to go on with; whoever resumes it with another parameter may do so for a while."""
 ORPHANED: Final = timedelta(days=1)
@@ -48,6 +51,7 @@ class Pruned:
 def prune(at: datetime) -> Pruned:
     """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
     drop_orphans(at)
+    AccessFailureLog.objects.filter(attempt_time__lt=at - KEEP_REFUSALS).delete()
     return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 

@@ -6,6 +6,7 @@ then the tables are made as they were, filled in one transaction, and migrated t
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -39,6 +40,7 @@ from jobs.upkeep.table_lines import Model, check_late, fields, insert, tables
 from kedro_console.wire import Json
 
 Node = tuple[str, str]
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SHOWN: Final = 3
 OWN: Final = ("jobs_", "console_")
 
@@ -144,6 +146,10 @@ def _opened(file: Path) -> Iterator[Iterator[tuple[tarfile.TarInfo, IO[bytes]]]]
         with tarfile.open(file, mode="r|") as tar:
             yield ((member, data) for member in tar if (data := tar.extractfile(member)))
     except OSError as error:
+        if error.errno in FULL:
+            raise PlatformError(
+                f"There is no room here for what {file} holds: make some, then restore it again."
+            ) from error
         raise RequestError(f"{file} could not be read: {error.strerror or error}.") from error
     except (tarfile.TarError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{file} is no backup of this console, or is damaged: {error}.") from error

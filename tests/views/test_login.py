@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 
 import pytest
 from django.test import Client
@@ -110,6 +111,16 @@ def test_a_password_in_the_host_header_is_not_written_down(caplog) -> None:
     finally:
         logging.getLogger().removeHandler(monitor)
     assert "***@localhost" in said.getvalue() and "hunter22" not in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text", ["@" + ":" * 60_000, "a:" * 30_000 + "@", "-" * 60_000 + ":@", "a:b@" * 15_000, "@:" * 30_000]
+)
+def test_no_text_of_a_stranger_holds_our_log_up(text: str) -> None:
+    record = logging.LogRecord("django", logging.ERROR, __file__, 1, "Invalid Host: %s", (text,), None)
+    began = time.process_time()
+    Line("%(message)s").format(record)
+    assert time.process_time() - began < 5
 
 
 def test_a_login_never_leads_to_another_site() -> None:

@@ -13,6 +13,7 @@ from django.db import connections
 
 from console.env import BASE, DEFAULT_URL, ENV, IS_INSTALLED, START, tree_environment
 from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes, starting
+from console.tree.private import be_private
 from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError, ProjectError
@@ -101,6 +102,7 @@ class Command(BaseCommand):
 
     def _announce(self, tree: Tree, held: int, begun: int, *, has_demo: bool) -> None:
         """Say the address when runs can be started there, or what keeps them from it."""
+        be_private()  # it starts a project's code, which must not look back into this process
         os.close(held)
         demo_api = ENV.demo_api_url or f"http://127.0.0.1:{tree.demo_port}"
         since = clock.now()

@@ -103,7 +103,7 @@ def text_of_kind(value: object) -> str:
 
 def read_number(text: str) -> float:
     """The number that YAML writes like this, also one without an end; ValueError when it is none."""
-    return float(text.strip().replace(".inf", "inf").replace(".nan", "nan").replace(".Inf", "inf"))
+    return float(text.strip().lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def read_kind(kind: str, text: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import RequestFactory
 
-from console.access.addresses import HearTrustedProxies, client_address
+from console.access.addresses import HearTrustedProxies, client_address, whose_address
 
 PROXIES = ["10.0.0.0/8", "fd00::1", "192.0.2.7"]
 
@@ -58,3 +58,18 @@ def test_only_a_named_proxy_says_that_it_was_https(settings) -> None:
     ):
         settings.CONSOLE_TRUSTED_PROXIES = proxies
         assert secure(RequestFactory().get("/", REMOTE_ADDR=peer, HTTP_X_FORWARDED_PROTO="https")) is believed
+
+
+@pytest.mark.parametrize(
+    ("peer", "counted"),
+    [
+        ("203.0.113.5", "203.0.113.5"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff:1:2:3", "2001:db8:1:2::"),
+        ("2001:db8:1:3::7", "2001:db8:1:3::"),
+        ("::ffff:203.0.113.5", "203.0.113.5"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_of_one_network_of_ipv6_are_counted_as_one(peer: str, counted: str) -> None:
+    assert whose_address(RequestFactory().get("/", REMOTE_ADDR=peer)) == counted

@@ -11,7 +11,7 @@ import pytest
 from croniter import croniter
 from cronsim import CronSim
 
-from jobs.schedules.dues import AtTimes, Days, Every, Once, Rule, dues, last_due
+from jobs.schedules.dues import AtTimes, Days, dues, last_due
 from jobs.structure.cron import read
 
 ZONES = (
@@ -130,24 +130,12 @@ def test_what_never_comes_ends() -> None:
     assert list(dues(rule, BEGIN)) == [] and last_due(rule, BEGIN) is None
 
 
-def test_an_interval_keeps_its_beat() -> None:
-    rule = Every(timedelta(minutes=7), datetime(2026, 1, 1, 0, 3, tzinfo=UTC))
-    found = list(islice(dues(rule, datetime(2026, 1, 1, 12, tzinfo=UTC)), 3))
-    assert [due.minute for due in found] == [4, 11, 18] and last_due(rule, found[1]) == found[1]
-    assert next(dues(rule, datetime(2025, 1, 1, tzinfo=UTC))) == rule.anchor
-
-
-def test_once_is_once() -> None:
-    rule = Once(datetime(2026, 5, 1, 12, tzinfo=UTC))
-    assert list(dues(rule, BEGIN)) == [rule.at] and list(dues(rule, rule.at)) == []
-
-
 @pytest.mark.parametrize("seed", range(20))
 def test_looking_in_two_halves_sees_what_one_look_sees_and_the_last_is_the_newest(seed: int) -> None:
     draw = random.Random(seed)
     zone = ZoneInfo(draw.choice(ZONES))
     times = tuple(time(draw.randrange(24), draw.randrange(60)) for _ in range(draw.randint(1, 4)))
-    rule: Rule = AtTimes(zone, times, Days(), is_elapsed=draw.random() < 0.3)
+    rule = AtTimes(zone, times, Days(), is_elapsed=draw.random() < 0.3)
     begin = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=draw.randrange(300 * 86_400))
     end = begin + timedelta(days=draw.randint(1, 200))
     middle = begin + (end - begin) * draw.random()

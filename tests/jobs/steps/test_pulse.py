@@ -41,11 +41,23 @@ def test_who_tells_is_alive_until_silent_and_until_its_end(var: Path) -> None:
 def test_a_silent_one_is_not_hidden_by_another_that_lives(var: Path) -> None:
     Pulse("worker", var).tell()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        (pulse.folder(var) / f"worker-{other.pid}").touch()
+        (pulse.folder(var) / f"worker-{other.pid}").write_text(pulse.began(other.pid))
         make_old(var, "worker", other.pid)
         assert "silent" in pulse.silence("worker", var)
         other.communicate(b"\n")
     assert pulse.silence("worker", var) == ""  # it has ended: nobody misses it
+
+
+def test_what_a_killed_worker_left_is_not_taken_for_whoever_has_its_number_now(var: Path) -> None:
+    told = Pulse("worker", var)
+    told.tell()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        (pulse.folder(var) / f"worker-{other.pid}").write_text("of an earlier process")
+        make_old(var, "worker", other.pid)
+        assert pulse.silence("worker", var) == ""
+        told.end()
+        assert "There is no worker" in pulse.silence("worker", var)
+        other.communicate(b"\n")
 
 
 def test_the_command_answers_before_the_console_is_loaded(var: Path, tmp_path: Path) -> None:
