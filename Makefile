@@ -25,7 +25,7 @@ ROWS = tests/jobs tests/console/test_turn.py \
 	tests/e2e/test_prepare_beside.py tests/e2e/test_backup.py tests/e2e/test_docs_of_backups.py
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
-	@$(PY) -m pytest -n 3 --dist loadfile --ignore=tests/shipped $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/shipped $(ARGS)
 	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q -n 2 $(ROWS); }
 
 shipped: venv-dev ## build the images in a bare root and run every role as the manifests say (needs root and debootstrap)

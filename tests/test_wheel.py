@@ -25,7 +25,7 @@ from tests.live import ROOT, until
 from tests.up import OURS, PATIENCE_SECONDS, Up
 
 pytest.importorskip("hatchling", reason="needs hatchling to build the wheel")
-pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(600)]
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*_cache", "var", "dist", "tests", "bench", "__pycache__")
 NO_INDEX = ("Retrying (", "ConnectionError", "NewConnectionError", "--no-index", "No network")

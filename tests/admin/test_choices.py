@@ -12,8 +12,8 @@ from django_celery_beat.models import PeriodicTask
 from jobs.models import Run
 from jobs.rules.edit import BadRule, save_rule
 from jobs.schedules.schedules import choices, start_scheduled, wish
+from tests.admin.changing import act, errors, save
 from tests.admin.rows import make_rule, make_schedule
-from tests.admin.test_schedules import act, errors, save
 from tests.factories import AT, make_pipeline, make_run
 from tests.jobs.chains import end
 

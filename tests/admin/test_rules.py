@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from jobs.models import Firing, Rule
 from tests.jobs.chains import ROWS, ended, make_rule, pipelines
-from tests.views.test_rules import fields
+from tests.views.rule_fields import fields
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:jobs_rule_changelist"

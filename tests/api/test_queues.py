@@ -9,7 +9,7 @@ from jobs.batches.batches import fail_item, put, take
 from jobs.models import BatchQueue, Item
 from tests.api.conftest import Caller, get, post
 from tests.factories import AT
-from tests.jobs.batches.test_batches import end, rows, working
+from tests.jobs.batches.working import end, rows, working
 
 pytestmark = pytest.mark.django_db
 

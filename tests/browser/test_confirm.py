@@ -11,19 +11,13 @@ import pytest
 from jobs import clock
 from jobs.models import Run, Worker
 from jobs.states import Status
+from tests.browser.polls import polled
 from tests.factories import make_run
 from tests.records import a_request
 from tests.views.scenes import a_worker, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 Open = Callable[..., Any]
-
-
-def polled(page: Any, times: int) -> None:
-    """Wait until the page has refreshed itself so often."""
-    for _ in range(times):
-        with page.expect_response(lambda response: response.request.headers.get("hx-request") == "true"):
-            pass
 
 
 def ask(page: Any, name: str = "Cancel") -> None:

@@ -11,7 +11,7 @@ import pytest
 from console.drawing.graph import element_id
 from jobs.models import Pipeline, Run, Snapshot
 from jobs.states import NodeStatus
-from tests.browser.test_confirm import polled
+from tests.browser.polls import polled
 from tests.factories import AT, content, make_project, node
 from tests.views.scenes import running
 

@@ -10,7 +10,7 @@ import pytest
 
 from jobs import clock
 from jobs.models import Run, Worker
-from tests.browser.test_confirm import polled
+from tests.browser.polls import polled
 from tests.views.scenes import a_worker, ended, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]

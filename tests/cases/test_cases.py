@@ -9,7 +9,7 @@ import pytest
 
 from tests.cases.console import ROOT
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 def test_the_console_does_what_kedro_run_does() -> None:

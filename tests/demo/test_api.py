@@ -17,6 +17,7 @@ from demo_api.messages import Refusal
 from demo_api.messages import Request as Asked
 from demo_api.server import ApiServer
 
+from tests.demo.answers import start
 from tests.demo.conftest import PROJECT, all_rows, asked, served
 
 
@@ -127,13 +128,6 @@ def test_one_connection_carries_many_requests(api: ApiServer) -> None:
 def test_links_keep_the_address_that_the_client_used(api: ApiServer) -> None:
     url = api.url.replace("127.0.0.1", "localhost")
     assert asked(f"{url}/datasets/airports")["next"].startswith(f"{url}/datasets/airports?page=2")
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "demo_api", *arguments],
-        cwd=PROJECT / "src", text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
 
 
 def test_sigterm_ends_it_at_once_even_with_an_answer_under_way() -> None:

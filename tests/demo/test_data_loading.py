@@ -12,11 +12,10 @@ import stamina
 from demo.pipelines.data_loading.fetch import FetchError, FetchSettings, fetch_rows, retry_after
 from demo.pipelines.data_loading.process import count_rows, process_rows
 from demo_api import datasets
-from demo_api.messages import Refusal, Request
-from demo_api.policies import Policy
 from demo_api.server import ApiServer
 
 from tests.demo.conftest import all_rows, free_port, served
+from tests.demo.trouble import failing, guarded
 
 PATIENT = FetchSettings()
 
@@ -25,22 +24,6 @@ PATIENT = FetchSettings()
 def no_waiting_between_tries() -> Iterator[None]:
     with stamina.set_testing(True, attempts=4, cap=True):
         yield
-
-
-def failing(times: int, status: int, headers: dict[str, str] | None = None) -> tuple[Policy, list[str]]:
-    """A policy that refuses the first requests, and the list of what was asked."""
-    seen: list[str] = []
-
-    def policy(request: Request) -> None:
-        seen.append(request.url())
-        if len(seen) <= times:
-            raise Refusal(status, "Not now.", headers)
-
-    return policy, seen
-
-
-def guarded(policy: Policy) -> served[ApiServer]:
-    return served(ApiServer("127.0.0.1", 0, policies=[("/datasets", policy)]))
 
 
 @pytest.mark.parametrize("name", ["airports", "cars", "us-employment", "seattle-weather", "stocks"])

@@ -17,8 +17,8 @@ from demo_api.messages import Refusal
 from demo_api.messages import Request as Asked
 from demo_api.server import ApiServer
 
+from tests.demo.answers import start
 from tests.demo.conftest import asked, served
-from tests.demo.test_api import start
 
 OPEN = {"/metrics": Limit(), "/v1/chat/completions": Limit(), "/internal/rows": Limit()}
 

@@ -15,7 +15,7 @@ from demo.pipelines.subcollectors.request import NothingToCollect, requester
 from demo_api.server import ApiServer
 
 from tests.demo.conftest import Kedro, all_rows, free_port
-from tests.demo.test_data_loading import failing, guarded
+from tests.demo.trouble import failing, guarded
 
 REQUEST = {"request_id": "r1", "topic": ""}
 PATIENT = FetchSettings()

@@ -17,7 +17,7 @@ from jobs.models import Project, Run
 from jobs.states import NodeStatus, Status
 from tests import live
 from tests.demo.conftest import PROJECT, served
-from tests.demo.test_data_loading import failing
+from tests.demo.trouble import failing
 from tests.e2e.running import ended, lines, start
 from tests.e2e.test_faults import LEASE, broker
 

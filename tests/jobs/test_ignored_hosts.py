@@ -11,7 +11,7 @@ from jobs.requests import counts, groups
 from jobs.states import RequestStatus
 from kedro_console import wire
 from tests.factories import make_run
-from tests.jobs.test_requests import NOW, collected, made
+from tests.jobs.requests_made import NOW, collected, made
 from tests.records import a_request
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,28 +15,13 @@ from jobs.errors import NotNow, RequestError
 from jobs.models import Event, LogChunk, RequestCount, RequestRecord
 from jobs.resends.replay import start_replay
 from jobs.states import RequestStatus
-from jobs.steps.collect import Collector
 from kedro_console import wire
 from tests.factories import AT
-from tests.jobs.steps.test_collect import collecting
+from tests.jobs.requests_made import NOW, collected, made
+from tests.jobs.steps.collecting import collecting
 from tests.records import a_request
 
-NOW = AT.timestamp()
 pytestmark = pytest.mark.django_db
-
-
-def made(call: str, **facts: Any) -> wire.RequestMade:
-    given = {"node": "fetch", "library": "httpx", "method": "GET", "url": "http://api/x", "host": "api", "status": 503}
-    attempts = [{"at": NOW, "seconds": 0.1, "status": 503, "error": ""}]
-    return wire.RequestMade(NOW, call=call, **(given | {"attempts": attempts} | facts))
-
-
-def collected(*events: wire.Event) -> Collector:
-    collector = collecting()
-    for event in events:
-        collector.take(event)
-    collector.writer.flush()
-    return collector
 
 
 def test_counts_add_up_over_flushes_and_nodes() -> None:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from console.files.downloads import disposition
 from jobs.models import Artifact, Event
 from jobs.states import Status
-from tests.console.files.test_workbooks import a_workbook
+from tests.console.files.workbook import a_workbook
 from tests.factories import make_run
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended, logged_in, running

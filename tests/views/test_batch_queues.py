@@ -10,7 +10,7 @@ from jobs.batches.batches import fail_item, put, take
 from jobs.models import BatchQueue, Item
 from jobs.states import Status
 from tests.factories import AT
-from tests.jobs.batches.test_batches import crash, end, rows, working
+from tests.jobs.batches.working import crash, end, rows, working
 from tests.views.scenes import HTMX, logged_in
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,10 @@ from celery import current_app
 from django.test import Client
 from django.urls import reverse
 
-from jobs.models import Firing, Pipeline, Rule, Run
+from jobs.models import Firing, Rule, Run
 from jobs.states import Cause, Occasion, Status, Wants
 from tests.jobs.chains import ROWS, end, ended, followers, make_rule, pipelines
+from tests.views.rule_fields import fields
 from tests.views.scenes import HTMX, logged_in
 
 pytestmark = pytest.mark.django_db
@@ -26,14 +27,6 @@ def text(client: Client, path: str, **more: Any) -> str:
     answer = client.get(path, **more)
     assert answer.status_code == 200, path
     return answer.content.decode()
-
-
-def fields(sources: list[Pipeline], target: Pipeline, **facts: Any) -> dict[str, Any]:
-    return {
-        "name": "Next", "sources": [source.pk for source in sources], "wants": "any", "outcome": "succeeded",
-        "correlate": "root", "node": "", "condition": "", "target": target.pk, "mapping": "", "handler": "",
-        "is_enabled": "on", "max_iterations": 1000, "max_per_hour": 0, **facts,
-    }  # fmt: skip
 
 
 def test_the_map_shows_every_rule_between_its_pipelines() -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import io
-import zipfile
 
 import pytest
 
 from console.files import workbooks
 from console.files.previews import Preview, preview
 from jobs.models import Artifact
+from tests.console.files.workbook import MAIN, OFFICE, a_workbook
 from tests.factories import AT
 
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 ROWS = """
 <row r="2"><c r="A2" t="s"><v>0</v></c><c r="B2" t="inlineStr"><is><r><t>in</t></r><r><t>line</t></r></is></c>
 <c r="D2" t="str"><f>A1&amp;"x"</f><v>made</v></c></row>
@@ -22,37 +19,6 @@ ROWS = """
 <c r="D3" s="1"><v>46023</v></c><c r="E3" t="b"><v>1</v></c><c r="F3" t="e"><v>#DIV/0!</v></c></row>
 <row><c><v>7</v></c><c s="2"><v>0.5</v></c><c s="3"><v>1.25</v></c><c s="4"><v>5</v></c><c s="1"><v>1</v></c></row>
 """
-STRINGS = "<si><t>Größe &lt;b&gt;</t></si><si><r><t>rich </t></r><r><t>text</t></r><rPh><t>ruby</t></rPh></si>"
-FORMATS = """<numFmts><numFmt numFmtId="165" formatCode="YYYY\\-MM\\-DD"/><numFmt numFmtId="166" formatCode="[h]:mm"/>
-<numFmt numFmtId="167" formatCode="[Magenta]0 &quot;days&quot;"/></numFmts>
-<cellStyleXfs><xf numFmtId="14"/></cellStyleXfs>
-<cellXfs><xf numFmtId="0"/><xf numFmtId="165"/><xf numFmtId="20"/><xf numFmtId="166"/><xf numFmtId="167"/></cellXfs>"""
-
-
-def a_workbook(*sheets: str, prefix: str = "", **parts: str) -> bytes:
-    """Its sheets by their rows; `parts` take the place of what would be written."""
-    names = [f"Sheet {number}" for number in range(1, len(sheets) + 1)]
-    rows = {f"xl/worksheets/sheet{number}.xml": text for number, text in enumerate(sheets, 1)}
-    listed = "".join(f'<sheet name="{name}" sheetId="1" r:id="r{n}"/>' for n, name in enumerate(names, 1))
-    related = "".join(
-        f'<Relationship Id="r{n}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
-        for n in range(1, len(sheets) + 1)
-    )
-    files = {
-        "_rels/.rels": f'<Relationships><Relationship Id="a" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
-        "</Relationships>",
-        "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{listed}</sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f"<Relationships>{related}</Relationships>",
-        "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}">{STRINGS}</sst>',
-        "xl/styles.xml": f'<styleSheet xmlns="{MAIN}">{FORMATS}</styleSheet>',
-        **{part: f'<worksheet xmlns="{MAIN}"><sheetData>{text}</sheetData></worksheet>' for part, text in rows.items()},
-        **parts,
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text if text.startswith("<?xml") else HEAD + text)
-    return buffer.getvalue()
 
 
 def shown(data: bytes, sheet: int = -1, name: str = "a.xlsx", **facts: object) -> Preview:

@@ -13,13 +13,13 @@ from jobs.batches.mend import disagreements, mend_items, recount
 from jobs.batches.parked import drop_parked, prune_items, purge, put_back
 from jobs.child.answer import answer
 from jobs.errors import LeaseLost, RequestError
-from jobs.models import BatchQueue, Item, Run, Step, Taking
+from jobs.models import BatchQueue, Item, Run, Taking
 from jobs.runs.cancel import cancel
 from jobs.states import ItemStatus, Status
-from jobs.steps.advance import Outcome, finish
 from jobs.upkeep.reconcile import reconcile
 from kedro_console import wire
-from tests.factories import AT, make_run
+from tests.factories import AT
+from tests.jobs.batches.working import crash, end, rows, working
 
 pytestmark = pytest.mark.django_db
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -29,24 +29,6 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 def counters_agree_with_rows(db: None) -> Iterator[None]:
     yield
     assert list(disagreements()) == []
-
-
-def rows(number: int, start: int = 0) -> list[tuple[str, wire.Json]]:
-    return [(f"k{place:05}", {"place": place}) for place in range(start, start + number)]
-
-
-def working(**facts: object) -> Step:
-    """The running step of a run that was just started."""
-    step = make_run(**facts).steps.get()
-    step.claim(at=AT, worker_name="w1", lease=MINUTE)
-    step.run.start(at=AT, by="w1")
-    return Step.objects.select_related("run").get(pk=step.pk)
-
-
-def end(step: Step, status: Status = Status.SUCCEEDED, error: str = "", **facts: object) -> Run:
-    step.refresh_from_db()
-    finish(step, Outcome(status, error, **facts), token=step.lease_token, at=AT + MINUTE, by="w1")
-    return Run.objects.get(pk=step.run_id)
 
 
 def keys(batch: Taken) -> list[str]:
@@ -218,14 +200,6 @@ def test_a_run_may_hold_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # ---- attempts of a step
-
-
-def crash(step: Step) -> Step:
-    """The step's worker is lost; the next attempt, running."""
-    end(step, Status.CRASHED, "lost", may_retry=True)
-    again = step.run.steps.get(attempt=step.attempt + 1)
-    again.claim(at=AT, worker_name="w2", lease=MINUTE)
-    return Step.objects.select_related("run").get(pk=again.pk)
 
 
 def test_a_node_that_is_tried_again_gets_the_batch_that_it_had_and_then_new_items() -> None:

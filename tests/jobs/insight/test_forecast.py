@@ -13,7 +13,7 @@ from jobs.schedules.schedules import wish
 from jobs.states import Status
 from tests.admin.rows import make_crontab, make_schedule
 from tests.factories import AT, make_pipeline, make_quota, make_run
-from tests.jobs.quotas.test_quotas import running_step, use
+from tests.jobs.quotas.using import running_step, use
 
 pytestmark = pytest.mark.django_db
 

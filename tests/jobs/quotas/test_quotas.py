@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Grant, Quota, Step
 from jobs.quotas.quotas import (
     QuotaRefusal,
-    grant_settled,
-    grant_taken,
     left,
     pause,
     prune_grants,
@@ -26,47 +24,15 @@ from jobs.quotas.windows import BadWindow, in_words, parse
 from jobs.states import Status
 from jobs.steps.advance import Outcome, finish
 from kedro_console import wire
-from tests.factories import AT, make_pipeline, make_quota, make_run
+from tests.factories import AT, make_pipeline, make_quota
+from tests.jobs.quotas.using import ask, running_step, second, settle, use
 
 pytestmark = pytest.mark.django_db
-
-
-def second(number: float) -> datetime:
-    return AT + timedelta(seconds=number)
-
-
-def running_step(**facts: Any) -> Step:
-    run = make_run(**facts)
-    step = run.steps.get()
-    step.claim(at=AT, worker_name="w@test", lease=timedelta(hours=1))
-    run.start(at=AT, by="w@test")
-    return step
 
 
 @pytest.fixture
 def step() -> Step:
     return running_step()
-
-
-def ask(step: Step, at: float | datetime, quota: str = "chat", **data: Any) -> dict[str, Any]:
-    moment = at if isinstance(at, datetime) else second(at)
-    with transaction.atomic():
-        question = wire.TakeGrant.read({"quota": quota, **data})
-        answer: dict[str, Any] = grant_taken(step, question, moment).to_data()
-    return answer
-
-
-def settle(step: Step, grant: int, at: float | datetime, **data: Any) -> None:
-    with transaction.atomic():
-        grant_settled(
-            step, wire.SettleGrant.read({"grant": grant, **data}), at if isinstance(at, datetime) else second(at)
-        )
-
-
-def use(step: Step, at: float | datetime, quota: str = "chat", **data: Any) -> None:
-    answer = ask(step, at, quota, **data)
-    assert answer["granted"], answer
-    settle(step, answer["grant"], at)
 
 
 def told(answer: dict[str, Any]) -> datetime:

@@ -22,7 +22,7 @@ from jobs.upkeep.reconcile import reconcile
 from tests.factories import AT, make_run
 from tests.jobs.at_work import running
 from tests.jobs.chains import ROWS, decisions, end, ended, followers, make_rule, pipelines
-from tests.jobs.upkeep.test_reconcile import LATER
+from tests.jobs.upkeep.times import LATER
 
 pytestmark = pytest.mark.django_db
 

@@ -7,33 +7,18 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from jobs.models import Pipeline, Run, Snapshot
+from jobs.models import Run
 from jobs.runs.fallbacks import bonds, plan_of
 from jobs.states import Runner
-from tests.factories import AT, content, make_pipeline, make_project, make_run, node
+from tests.factories import make_run, node
+from tests.jobs.runs.forks import NODES, fork
 
 pytestmark = pytest.mark.django_db
-
-NODES = [
-    node("split", ["params:api_url"], ["one", "two"]),
-    node("left", ["one"], ["l"]),
-    node("right", ["two"], ["r"]),
-    node("join", ["l", "r"], ["out"]),
-]
 
 
 @pytest.fixture(autouse=True)
 def _nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: None)
-
-
-def fork(nodes: list[dict[str, Any]] = NODES, datasets: Any = (), **facts: Any) -> Pipeline:
-    """A distributed pipeline `report` of these nodes."""
-    project = make_project()
-    structure = {**content()["pipelines"][0], "nodes": nodes, "outputs": ["out"]}
-    picture = content(pipelines=[structure], datasets=list(datasets))
-    Snapshot.objects.create(project=project, revision="r1", content=picture, taken_at=AT)
-    return make_pipeline(project=project, runner=Runner.DISTRIBUTED, **facts)
 
 
 def table(name: str, database: str) -> dict[str, Any]:

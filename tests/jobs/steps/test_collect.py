@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,11 @@ from jobs.steps.outcome import outcome_of
 from jobs.steps.uploads import send_waiting
 from jobs.steps.verdict import Ended, HandedBack, Stop
 from kedro_console import wire
-from tests.factories import AT, make_run
+from tests.factories import AT
+from tests.jobs.steps.collecting import collecting
 from tests.live import until
 
 NOW = AT.timestamp()
-
-
-def collecting(**facts: Any) -> Collector:
-    run = make_run(**facts)
-    step = run.steps.get()
-    token = step.claim(at=AT, worker_name="w1", lease=timedelta(seconds=20))
-    return Collector(step, token, {"zip_file"})
 
 
 def exited(**facts: Any) -> wire.ChildExited:

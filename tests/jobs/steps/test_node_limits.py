@@ -8,7 +8,7 @@ from celery import current_app
 from jobs.steps.node_limits import NodeLimits
 from jobs.steps.request_for_child import structure_of
 from tests.factories import make_run, node
-from tests.jobs.runs.test_fallbacks import fork
+from tests.jobs.runs.forks import fork
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from jobs.models import Pipeline, Run, Step
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
 from kedro_console.wire import Failure, RunFailed
-from tests.factories import AT, make_run
-from tests.jobs.runs.test_fallbacks import NODES, fork, node
+from tests.factories import AT, make_run, node
+from tests.jobs.runs.forks import NODES, fork
 
 pytestmark = pytest.mark.django_db
 

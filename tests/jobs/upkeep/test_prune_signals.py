@@ -11,7 +11,7 @@ from jobs.models import Arrival, Firing
 from jobs.states import Decision
 from jobs.upkeep.prune_signals import KEPT_FOR, prune_signals
 from tests.factories import AT
-from tests.jobs.rules.test_rules import ended, make_rule, pipelines
+from tests.jobs.chains import ended, make_rule, pipelines
 
 pytestmark = pytest.mark.django_db
 

@@ -20,10 +20,9 @@ from jobs.upkeep.reconcile import PATIENCE, reconcile
 from tests.admin.rows import make_worker
 from tests.factories import AT, make_pipeline, make_run
 from tests.jobs.at_work import LEASE, running, succeed
+from tests.jobs.upkeep.times import LATER
 
 pytestmark = pytest.mark.django_db
-
-LATER = AT + timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
