@@ -34,9 +34,11 @@ _SEE = [
         "resend",
         "rule",
         "run",
+        "schedule",
         "snapshot",
         "step",
         "taking",
+        "tick",
         "transition",
         "unkeptfile",
         "worker",
@@ -56,6 +58,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.add_item",
         "jobs.dismiss_requestrecord",
         "jobs.pause_quota",
+        "jobs.pause_schedule",
         "jobs.replay_requestrecord",
         "jobs.retry_item",
         "jobs.test_rule",
@@ -66,7 +69,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         *[
             f"jobs.{verb}_{model}"
             for verb in ("add", "change", "delete")
-            for model in ("project", "pipeline", "rule", "quota")
+            for model in ("project", "pipeline", "rule", "quota", "schedule")
         ],
         *[f"jobs.{verb}_batchqueue" for verb in ("add", "change", "delete")],
         "jobs.delete_item",

@@ -65,6 +65,27 @@ class Overlap(models.TextChoices):
     CANCEL = "cancel", "cancel the older"
 
 
+class Missed(models.TextChoices):
+    """Which due times start a run afterwards when nobody was there to decide them."""
+
+    NOTHING = "nothing", "nothing"
+    NEWEST = "newest", "only the newest"
+    ALL = "all", "all, up to a number and an age"
+
+
+class TickDecision(models.TextChoices):
+    """What came of one due time of a schedule; only `due` is still to come."""
+
+    DUE = "due", "about to start"
+    STARTED = "started", "started"
+    SKIPPED = "skipped", "skipped: another run was still going"
+    PAUSED = "paused", "paused"
+    MISSED = "missed", "missed"
+    REFUSED = "refused", "refused"
+    DUPLICATE = "duplicate", "had started already"
+    MADE_UP = "made_up", "made up for"
+
+
 class Wanted(models.TextChoices):
     """What people want of a worker."""
 

@@ -6,6 +6,7 @@ from jobs.models.event import Event
 from jobs.models.firing import Firing
 from jobs.models.ignored_host import IgnoredHost
 from jobs.models.item import Item
+from jobs.models.lead import Lead
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
@@ -15,10 +16,12 @@ from jobs.models.replay import Replay, Resend
 from jobs.models.request_record import RequestCount, RequestRecord
 from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
+from jobs.models.schedule import Schedule
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
 from jobs.models.store_check import StoreCheck
 from jobs.models.taking import Taking
+from jobs.models.tick import Tick
 from jobs.models.transition import Transition
 from jobs.models.unkept_file import UnkeptFile
 from jobs.models.upload import Upload
@@ -35,6 +38,7 @@ __all__ = [
     "Grant",
     "IgnoredHost",
     "Item",
+    "Lead",
     "LogChunk",
     "NodeRun",
     "Pipeline",
@@ -46,10 +50,12 @@ __all__ = [
     "Resend",
     "Rule",
     "Run",
+    "Schedule",
     "Snapshot",
     "Step",
     "StoreCheck",
     "Taking",
+    "Tick",
     "Transition",
     "UnkeptFile",
     "Upload",

@@ -14,7 +14,7 @@ from jobs.models.pipeline import Pipeline
 from jobs.models.snapshot import Snapshot
 from jobs.models.transition import Moving, final_has_finished_at
 from jobs.models.upload import Upload, UploadQuerySet
-from jobs.states import FINAL, LIVE, Cause, Runner, Status
+from jobs.states import FINAL, LIVE, Cause, Overlap, Runner, Status
 from jobs.stored import ParametersField
 from kedro_console.wire import SnapshotPipeline
 
@@ -114,6 +114,14 @@ class Run(Moving):
         related_name="held_back",
         db_index=False,
         help_text="The run that has to end first.",
+    )
+    overlap = models.CharField(
+        max_length=20,
+        choices=Overlap,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Empty: as its pipeline has it.",
     )
     writes = models.JSONField(
         default=dict, blank=True, help_text="Files that it writes without a version, and the dataset of each."
