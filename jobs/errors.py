@@ -114,6 +114,10 @@ class HostLost(ProjectError):
     """The project's host was killed before it could listen: nothing is known about the project."""
 
 
+class HostLeft(ProjectError):
+    """The project's host served and has ended since, or is about to: another one has to be started."""
+
+
 class StepFailed(ConsoleError):
     """What Celery's `AsyncResult.get()` raises for a step that failed or crashed."""
 

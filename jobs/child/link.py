@@ -6,7 +6,6 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
-from jobs.errors import ProjectError
 from jobs.interpreters.hosts import HOSTS, Host
 from jobs.models import Project
 from kedro_console import wire
@@ -19,6 +18,7 @@ class Link:
 
     def __init__(self) -> None:
         self._host: Host | None = None
+        self._begun_with = ""
         self._connection: socket.socket | None = None
         self._reader = wire.FrameReader()
 
@@ -43,14 +43,8 @@ class Link:
 
         It is started when there is none; ProjectError when it cannot be.
         """
-        self._host = HOSTS.of(project, env, begun_with)
-        try:
-            self._connection = self._host.connect()
-        except ProjectError:
-            if not HOSTS.forget(self._host):
-                raise
-            self._host = HOSTS.of(project, env)
-            self._connection = self._host.connect()
+        self._host, self._connection = HOSTS.connect(project, env, begun_with)
+        self._begun_with = begun_with
         self._reader = wire.FrameReader()
 
     def learn(self, started: wire.ChildStarted) -> None:
@@ -66,7 +60,7 @@ class Link:
     def replace_host(self) -> None:
         """Its code is no longer the project's: the next connection is to a new one."""
         if self._host:
-            HOSTS.replace(self._host)
+            HOSTS.replace(self._host, self._begun_with)
 
     def send(self, message: wire.Message) -> bool:
         """False when the host is closing: its last message is still to be read."""

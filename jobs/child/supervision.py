@@ -112,6 +112,8 @@ class Supervision:
             if isinstance(found, HandedOn):
                 return found
             self.link.close()
+            if self.heard.is_refused("stale"):  # also at the last try: the next step has another host
+                self.link.replace_host()
             if not isinstance(found, AskAgain):
                 return found
             if end := self._prepare_for(found.again):
@@ -120,9 +122,7 @@ class Supervision:
     def _prepare_for(self, again: Again) -> Ended | HandedOn | None:
         """What has to be done before a child is asked for again; how the step ended where none is."""
         match again:
-            case Again.NEW_HOST:
-                self.link.replace_host()
-            case Again.NEW_CHILD:
+            case Again.NEW_HOST | Again.NEW_CHILD:
                 pass
             case Again.WHOLE_RUN:
                 return self._take_all()

@@ -15,7 +15,6 @@ from jobs.models import Project
 from kedro_console import wire
 
 READ_BYTES: Final = 256 * 1024
-TRIES: Final = 5
 
 Listener = Callable[[wire.Message], None]
 
@@ -42,9 +41,9 @@ def call(
         arguments=arguments,
         memory_limit_bytes=memory_limit_bytes,
     )
-    for _ in range(TRIES):
-        host = HOSTS.of(project)
-        with host.connect() as connection:
+    while time.monotonic() < deadline:
+        host, connection = HOSTS.connect(project)
+        with connection:
             wire.send(connection, request)
             heard = _Heard(function, listen)
             heard.converse(connection, deadline)

@@ -18,7 +18,7 @@ from typing import IO, Final
 from django.conf import settings
 
 from jobs.encryption import leave_masking_keys
-from jobs.errors import HostLost, ProjectError
+from jobs.errors import HostLeft, HostLost, ProjectError
 from jobs.models import Project, Run
 from kedro_console import wire
 
@@ -51,28 +51,41 @@ class Host:
     code: str = ""
     """`wire.code_of` what it was loaded from, once it has said so."""
     started_at: float = field(default_factory=time.monotonic)
+    has_listened: bool = False
 
     @property
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
     def connect(self) -> socket.socket:
-        """A connection for one step; ProjectError (HostLost: killed) when the host ended before it could listen."""
+        """A connection for one step; HostLost, HostLeft or another ProjectError when it does not listen."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connection.connect(str(self.socket_path))
-                return connection
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 connection.close()
-                if not self.is_alive:
-                    if self.process.returncode < 0:
-                        raise HostLost(f"The project's host was ended by signal {-self.process.returncode}.") from error
-                    raise ProjectError(f"The project's Python could not start: {self.last_words()}") from error
-                if time.monotonic() > deadline:
-                    raise ProjectError(f"The project's Python did not answer within {START_SECONDS} s.") from error
+                if refusal := self._refusal(deadline):
+                    raise refusal from error
                 time.sleep(0.01)
+            else:
+                self.has_listened = True
+                return connection
+
+    def _refusal(self, deadline: float) -> ProjectError | None:
+        """Why nobody listens there; None while it is still starting."""
+        code = self.process.poll()
+        if code is not None and code < 0:
+            return HostLost(f"The project's host was ended by signal {-code}.")
+        if self.has_listened:
+            return HostLeft("The project's host has ended.")
+        if code is not None:
+            return ProjectError(f"The project's Python could not start: {self.last_words()}")
+        if time.monotonic() > deadline:
+            self.stop()  # else the next step would wait as long for the same process
+            return ProjectError(f"The project's Python did not answer within {START_SECONDS} s.")
+        return None
 
     def last_words(self) -> str:
         lines = Path(self.log.name).read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
@@ -125,8 +138,26 @@ class Hosts:
             self._hosts[key] = started
             return started
 
-    def replace(self, stale: Host) -> None:
-        """New runs get a new host: this one's code is no longer the project's. It finishes what began with it."""
+    def connect(self, project: Project, env: str | None = None, begun_with: str = "") -> tuple[Host, socket.socket]:
+        """The host that `of` says and a connection to it; one that has ended or is about to makes room for another."""
+        while True:
+            host = self.of(project, env, begun_with)
+            try:
+                return host, host.connect()
+            except HostLeft:
+                if not self.forget(host):
+                    self.replace(host)
+            except ProjectError:
+                if not self.forget(host):
+                    raise
+
+    def replace(self, stale: Host, begun_with: str = "") -> None:
+        """New runs get a new host: this one's code is no longer the project's. It finishes what began with it.
+
+        An older one that refused a run that began with its code is let go.
+        """
+        if begun_with and stale.code == begun_with and self.forget(stale):
+            return
         with self._lock:
             for key in [key for key, host in self._hosts.items() if host is stale]:
                 del self._hosts[key]

@@ -57,7 +57,7 @@ def _status(seen: Collector, end: Ended | HandedBack) -> tuple[Status, str, bool
     if isinstance(end, Ended) and end.sentence:
         return Status.FAILED, end.sentence, False
     if heard.refusal and stop.reason != StopReason.TIME_LIMIT:  # else loading the project was interrupted, no more
-        return Status.FAILED, heard.refusal.sentence, False
+        return Status.FAILED, _refused(heard.refusal), False
     if heard.is_finished:
         return Status.SUCCEEDED, "", False
     if isinstance(end, HandedBack):
@@ -70,6 +70,11 @@ def _status(seen: Collector, end: Ended | HandedBack) -> tuple[Status, str, bool
     if heard.failure:
         return Status.FAILED, _failed(heard.failure), True
     return _crashed(seen)
+
+
+def _refused(event: wire.StepRefused) -> str:
+    keeps_changing = "It keeps changing: run it again when its files are complete."
+    return f"{event.sentence} {keeps_changing}" if event.reason == "stale" else event.sentence
 
 
 def _failed(event: wire.RunFailed) -> str:

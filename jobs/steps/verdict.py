@@ -13,6 +13,8 @@ from jobs.steps.node_limits import NodeLimits
 IDLE_SECONDS: Final = 1.0
 TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
+RESTLESS_SECONDS: Final = 60.0
+"""So long a step waits for files that keep changing, as they do while another version is being copied in place."""
 BIRTH_SECONDS: Final = 1.0
 """So long a stop waits for a host that is still loading the project and has no child for this step yet."""
 
@@ -126,7 +128,7 @@ def verdict(heard: Heard, hold: Held, clock: Clock) -> Verdict:
         return Lost()
     is_over = heard.exit is not None or heard.is_closed
     if is_over or hold.is_handed_back or _is_unborn(heard, clock):
-        if again := _again(heard):
+        if again := _again(heard, clock):
             return AskAgain(again)
         return HandedBack(clock.stop) if hold.is_handed_back and not is_over else Ended(clock.stop)
     if heard.is_waiting:
@@ -146,11 +148,12 @@ def _is_unborn(heard: Heard, clock: Clock) -> bool:
     return clock.stop.stage != Stage.AT_WORK and not heard.has_begun and clock.now >= clock.stop.unborn_until
 
 
-def _again(heard: Heard) -> Again | None:
-    if heard.tries >= TRIES:
-        return None
-    if heard.is_refused("stale"):
+def _again(heard: Heard, clock: Clock) -> Again | None:
+    is_last = heard.tries >= TRIES
+    if heard.is_refused("stale") and not (is_last and clock.now - clock.began >= RESTLESS_SECONDS):
         return Again.NEW_HOST
+    if is_last:
+        return None
     if heard.is_refused("unknown_node") and not heard.is_following:
         return Again.WHOLE_RUN
     was_never_taken = not heard.has_begun and (heard.is_host_lost or heard.is_refused("gone"))

@@ -13,6 +13,7 @@ from jobs import clock
 from jobs.interpreters.snapshots import add_project, take
 from jobs.models import Project, Run
 from jobs.states import NodeStatus, Status
+from jobs.steps.verdict import TRIES
 from tests import live
 from tests.e2e.running import ended, start
 
@@ -57,6 +58,29 @@ def test_a_source_folder_may_have_any_name(worker: object, transactional_db: Non
     after = start(project, "__default__")
     assert value_of(after) == "new"
     assert after.revision != before.revision
+
+
+CHANGES_WHILE_IT_IS_READ = """
+import subprocess, sys
+from pathlib import Path
+
+COUNT = Path(__file__).with_name("count.py")
+VALUE = COUNT.read_text()[1:].strip()
+if VALUE < "{last}" and "kedro_console.host" in sys.orig_argv:
+    subprocess.run(["sh", "-c", f"echo '#{{chr(ord(VALUE) + 1)}}' > {{COUNT}}"])
+
+def work():
+    return VALUE
+"""
+
+
+def test_files_that_keep_changing_are_awaited(worker: object, transactional_db: None, tmp_path: Path) -> None:
+    last = chr(ord("a") + TRIES + 1)
+    nodes = CHANGES_WHILE_IT_IS_READ.format(last=last)
+    path = write_project(tmp_path / "tiny", {"nodes.py": nodes, "pipeline_registry.py": ONE, "count.py": f"#{last}"})
+    project = add_project(path, at=clock.now())
+    (path / "src/tiny/count.py").write_text("#a")  # each host reads it, and it is another then
+    assert value_of(start(project, "__default__")) == last
 
 
 def test_the_link_to_a_release_leads_to_the_next_one(worker: object, transactional_db: None, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from jobs.steps.verdict import (
     BIRTH_SECONDS,
     IDLE_SECONDS,
     KILL_AFTER_TERMINATE_SECONDS,
+    RESTLESS_SECONDS,
     TRIES,
     Again,
     AskAgain,
@@ -98,7 +99,23 @@ TABLE: list[tuple[str, Heard, Hold, Clock, Verdict]] = [
     # asking again
     ("a stale host is replaced", heard(refused("stale"), closed=True), QUIET, clock(), AskAgain(Again.NEW_HOST)),
     ("a refusal counts when the host has said all", heard(refused("stale")), QUIET, clock(), GoOn(IDLE_SECONDS)),
-    ("a host is replaced a few times only", heard(refused("stale"), closed=True, tries=TRIES), QUIET, clock(), Ended()),
+    (
+        "of files that keep changing the end is awaited",
+        heard(refused("stale"), closed=True, tries=TRIES), QUIET, clock(began=NOW - RESTLESS_SECONDS + 1),
+        AskAgain(Again.NEW_HOST),
+    ),
+    (
+        "a host is replaced a few times at least",
+        heard(refused("stale"), closed=True, tries=TRIES - 1), QUIET, clock(began=NOW - 999), AskAgain(Again.NEW_HOST),
+    ),
+    (
+        "and not for ever",
+        heard(refused("stale"), closed=True, tries=TRIES), QUIET, clock(began=NOW - RESTLESS_SECONDS), Ended(),
+    ),
+    (
+        "a child that is gone each time is replaced a few times only",
+        heard(refused("gone"), closed=True, follows=True, tries=TRIES), QUIET, clock(), Ended(),
+    ),
     (
         "nodes that are gone are a reason to run the pipeline whole",
         heard(refused("unknown_node"), closed=True), QUIET, clock(), AskAgain(Again.WHOLE_RUN),
