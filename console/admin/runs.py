@@ -25,7 +25,7 @@ from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Artifact, Pipeline, Run
-from jobs.runs.cancel import cancel
+from jobs.runs.cancel import cancel, force
 from jobs.runs.prioritize import prioritize
 from jobs.runs.retry import retry
 
@@ -80,7 +80,7 @@ class RunAdmin(Facts):
     sortable_by = ("number", "created_at")
     search_fields = ("pipeline__name", "requested_by__username")
     search_help_text = "The number of a run, part of a pipeline's name, or who started it"
-    actions = ("cancel_runs", "run_again", "go_first")
+    actions = ("cancel_runs", "force_runs", "run_again", "go_first")
     actions_detail = ("open_page", "cancel_this", "retry_this")
     inlines = (StepInline, NodeRunInline, TransitionInline, ArtifactInline)
     fieldsets = (
@@ -180,6 +180,10 @@ class RunAdmin(Facts):
     def cancel_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, _cancel)
 
+    @admin.action(description="Cancel and kill at once", permissions=["cancel"])
+    def force_runs(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        self._each(request, queryset, _force)
+
     @admin.action(description="Run again", permissions=["retry"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         self._each(request, queryset, _retry)
@@ -235,6 +239,11 @@ def _cancel(run: Run, user: Any) -> str:
     cancelled = cancel(run, at=clock.now(), by=user.get_username())
     did = "is cancelled" if cancelled.is_final else "was asked to stop"
     return format_html("Run {} {}.", run_link(run.pk), did)
+
+
+def _force(run: Run, user: Any) -> str:
+    forced = force(run, at=clock.now(), by=user.get_username())
+    return format_html("Run {} {}.", run_link(run.pk), "is cancelled" if forced.is_final else "is being killed")
 
 
 def _retry(run: Run, user: Any) -> str:

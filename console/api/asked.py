@@ -98,6 +98,14 @@ class WishAsked(Asked):
     priority = serializers.IntegerField(min_value=0, max_value=LAST, help_text="0 goes first, 9 last.")
 
 
+class CancelAsked(Asked):
+    """How to cancel a job."""
+
+    force = serializers.BooleanField(
+        required=False, default=False, help_text="Kill its processes at once instead of asking them to stop first."
+    )
+
+
 class ResumeAsked(Asked):
     """How to resume a job."""
 

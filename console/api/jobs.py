@@ -11,14 +11,14 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import JobAsked, JobsAsked, ResumeAsked, WishAsked
+from console.api.asked import CancelAsked, JobAsked, JobsAsked, ResumeAsked, WishAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, refuse_fields
 from console.api.errors import Conflict
 from console.api.permissions import name_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
 from jobs import clock
 from jobs.models import Pipeline, Run
-from jobs.runs.cancel import cancel
+from jobs.runs.cancel import cancel, force
 from jobs.runs.find import find_pipeline, pipelines_called
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
@@ -141,11 +141,17 @@ class Job(Door):
 class Cancel(Door):
     needs = {"POST": "jobs.cancel_run"}
 
-    @extend_schema(operation_id="jobs_cancel", request=None, responses={200: JobShape, **REFUSED, **MISSING, **CLASH})
+    @extend_schema(
+        operation_id="jobs_cancel",
+        request=CancelAsked,
+        responses={200: JobShape, **REFUSED, **MISSING, **CLASH, **MISPUT},
+    )
     def post(self, request: Request, job: str) -> Response:
-        """Ask a job to stop; its status is `cancelled` when its processes are gone."""
-        refuse_fields(request)
-        run = cancel(find_job(job), at=clock.now(), by=name_of(request))
+        """Ask a job to stop, or force it to; its status is `cancelled` when its processes are gone."""
+        given = CancelAsked(data=request.data)
+        given.is_valid(raise_exception=True)
+        stop = force if given.validated_data["force"] else cancel
+        run = stop(find_job(job), at=clock.now(), by=name_of(request))
         return Response(JobShape(run, context={"request": request}).data)
 
 

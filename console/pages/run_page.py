@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -20,7 +20,8 @@ from console.templatetags.console import plural, size
 from jobs.insight.compare import BAD, differences, history
 from jobs.insight.durations import Usual, usual
 from jobs.insight.explain import why_waiting
-from jobs.models import NodeRun, Run, Step, Transition, Upload
+from jobs.insight.stopping import Stopped, stages, stopping
+from jobs.models import NodeRun, Run, Step, Upload
 from jobs.requests import TEXTS, by_node
 from jobs.resends.rerun_dependents import unused
 from jobs.runs.prioritize import LAST
@@ -29,6 +30,8 @@ from jobs.states import NodeStatus, Status
 EVENTS: Final = 200
 FOLLOWS: Final = 20
 RECORDS: Final = 100
+MOST_SAID: Final = 3
+"""Nodes at work that are named one by one."""
 TEXTS_BUT_ATTEMPTS: Final = tuple(name for name in TEXTS if name != "attempts")
 LABELS: Final = {
     "nodes": "Nodes",
@@ -57,9 +60,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Phase:
-    """A status that the run was or is in, and for how long (None: it ended there)."""
+    """What happened to the run, and how long until the next thing did (None: it ended there)."""
 
-    move: Transition
+    did: str
+    status: str
+    """The status that it was or is in, for the colour."""
+    at: datetime
+    by: str
+    reason: str
     seconds: float | None
 
 
@@ -89,7 +97,8 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "reasons": why_waiting(run, at),
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
-        "kept": _kept(run),
+        "stopping": stopping(run, at),
+        "question": _question(run, nodes),
         "failure": failure(run, nodes),
         "stopped": stopped(run, nodes),
         **chain(run),
@@ -138,12 +147,27 @@ def _address(run: Run, tab: str) -> str:
     return page if tab == "nodes" else f"{page}?tab={tab}"
 
 
-def _kept(run: Run) -> str:
-    """What stays of a run at work when it is cancelled."""
-    if run.status != Status.RUNNING or not run.nodes_total:
+def _question(run: Run, nodes: list[NodeRun]) -> str:
+    """What is at stake when the run is cancelled: `Cancel run #6094? print_lines is at 9 of 60; files … stay.`"""
+    if run.is_final:
         return ""
-    total = plural(run.nodes_total, "node is,nodes are")
-    return f"{run.nodes_done} of {total} done; files written so far stay."
+    asks = f"Cancel run #{run.pk}?"
+    if run.status == Status.QUEUED:
+        return f"{asks} It has not started: nothing was done, and nothing will be."
+    at_work = [node for node in nodes if node.status == NodeStatus.RUNNING]
+    said = [_at_work(node) for node in at_work[:MOST_SAID]]
+    if len(at_work) > MOST_SAID:
+        said.append(f"{plural(len(at_work) - MOST_SAID, 'more node is,more nodes are')} running")
+    if run.nodes_total:
+        said.append(f"{run.nodes_done} of {plural(run.nodes_total, 'node is,nodes are')} done")
+    return f"{asks} {'; '.join([*said, 'files written so far stay'])}."
+
+
+def _at_work(node: NodeRun) -> str:
+    progress = node.progress or {}
+    if total := progress.get("total"):
+        return f"{node.name} is at {progress.get('done', 0):,g} of {total:,g}"
+    return f"{node.name} is running"
 
 
 def pace(run: Run, at: datetime) -> Pace:
@@ -159,12 +183,24 @@ def pace(run: Run, at: datetime) -> Pace:
 
 
 def phases(run: Run, at: datetime) -> list[Phase]:
-    """The run's own moves in order, each with the time until the next one."""
+    """The run's own moves and the stages of its stop in order, each with the time until the next one."""
     moves = list(run.transitions.filter(step__isnull=True))
-    spans: list[float | None] = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
-    if moves:
-        spans.append(None if run.is_final else (at - moves[-1].at).total_seconds())
-    return [Phase(move, span) for move, span in zip(moves, spans, strict=True)]
+    found = [Phase(move.to_status, move.to_status, move.at, move.by, move.reason, None) for move in moves]
+    if asked := stages(run):
+        found = _with_stop(found, asked)
+    spans: list[float | None] = [(after.at - before.at).total_seconds() for before, after in pairwise(found)]
+    if found:
+        spans.append(None if run.is_final else (at - found[-1].at).total_seconds())
+    return [replace(phase, seconds=span) for phase, span in zip(found, spans, strict=True)]
+
+
+def _with_stop(moves: list[Phase], stop: list[Stopped]) -> list[Phase]:
+    """A cancelled run ends when the last of its processes is gone."""
+    asked = [Phase(each.did, Status.CANCELLED, each.at, each.by, "", None) for each in stop]
+    gone = [
+        replace(move, did="gone: cancelled") if move.did == Status.CANCELLED and len(stop) > 1 else move for move in moves
+    ]
+    return sorted([*gone[:-1], *asked, *gone[-1:]], key=lambda phase: phase.at)
 
 
 def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:

@@ -104,6 +104,12 @@ def elapsing(since: datetime | None, until: datetime | None = None, at: datetime
 
 
 @register.simple_tag
+def remaining(until: datetime, at: datetime) -> SafeString:
+    """The time that is left until a moment; the browser counts down from `at`."""
+    return format_html('<span data-until="{}">{}</span>', until.isoformat(), duration(max(until - at, timedelta())))
+
+
+@register.simple_tag
 def badge(status: str, look: str = "") -> SafeString:
     """A status as icon and word, so that colour never carries it alone; `look`: in the colour and sign of another."""
     return format_html(

@@ -18,7 +18,7 @@ from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.models import Run
-from jobs.runs.cancel import cancel
+from jobs.runs.cancel import cancel, force
 from jobs.runs.prioritize import prioritize
 from jobs.runs.retry import retry
 
@@ -52,8 +52,20 @@ def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpRes
 def run_cancel(request: ConsoleRequest, number: int) -> HttpResponse:
     """Ask the run to stop."""
     try:
-        cancel(find(number), at=clock.now(), by=request.user.get_username())
-        messages.success(request, f"Run #{number} was asked to stop.")
+        asked = cancel(find(number), at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"Run #{number} {'is cancelled' if asked.is_final else 'was asked to stop'}.")
+    except ConsoleError as error:
+        messages.error(request, str(error))
+    return redirect("run", number)
+
+
+@require_POST
+@needs("jobs.cancel_run")
+def run_force(request: ConsoleRequest, number: int) -> HttpResponse:
+    """Kill what is left of a run that was asked to stop."""
+    try:
+        force(find(number), at=clock.now(), by=request.user.get_username())
+        messages.success(request, f"What is left of run #{number} is being killed.")
     except ConsoleError as error:
         messages.error(request, str(error))
     return redirect("run", number)
@@ -89,6 +101,7 @@ def run_priority(request: ConsoleRequest, number: int) -> HttpResponse:
 urlpatterns = [
     path("runs/<int:number>/", run, name="run"),
     path("runs/<int:number>/cancel/", run_cancel, name="run_cancel"),
+    path("runs/<int:number>/force/", run_force, name="run_force"),
     path("runs/<int:number>/retry/", run_retry, name="run_retry"),
     path("runs/<int:number>/priority/", run_priority, name="run_priority"),
 ]

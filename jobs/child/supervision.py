@@ -67,6 +67,7 @@ class Supervision:
         began, limit = time.monotonic(), self.pipeline.time_limit_seconds
         self._clock = Clock(began, began, self.pipeline.grace_seconds, limits, time_limit_seconds=limit)
         self._untold = mine.others
+        self._stops: list[dict[str, str]] = []
         self._aside: ReadAside | None = None
 
     def run(self) -> Claim | None:
@@ -246,6 +247,10 @@ class Supervision:
             self.heard.stop(stop.reason)
         self.collector.say("WARNING", f"The process is asked to stop: {stop.stage}.", time.time())
         self.link.send(wire.StopAsked(stage=stop.stage))
+        at = clock.now()
+        due = at + timedelta(seconds=stop.next_at - self._clock.now)
+        self._stops = [*self._stops, {"stage": stop.stage.value, "at": at.isoformat(), "next_at": due.isoformat()}]
+        self.collector.writer.facts["stops"] = self._stops
 
     # ---- a child that waits
 

@@ -42,10 +42,7 @@ def why_waiting(run: Run, at: datetime) -> list[Reason]:
 
 def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
     if run.cancel_requested_at:
-        yield Reason(
-            f"{run.cancel_requested_by or 'Someone'} asked it to stop; it ends when its processes are gone. Asked",
-            at=run.cancel_requested_at,
-        )
+        return  # what is left of it is being stopped: `stopping` tells how far that is
     if run.waits_for_id and (found := blocker(run)):
         other, why = found
         yield Reason(f"{why[0].upper()}{why[1:]}.", run=other)

@@ -128,6 +128,10 @@ class Run(Moving):
     )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
+    force_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its processes were to be killed at once."
+    )
+    force_requested_by = models.CharField(max_length=150, blank=True, default="", db_default="")
 
     results = models.JSONField(null=True, blank=True)
     error = models.TextField(blank=True, help_text="Why it failed or crashed, as one sentence.")
@@ -251,3 +255,9 @@ class Run(Moving):
         self.refresh_from_db(fields=["status", "cancel_requested_at", "cancel_requested_by"])
         if self.is_final:
             raise IllegalMove("run", self.status, Status.CANCELLED)
+
+    def ask_to_force(self, *, at: datetime, by: str) -> None:
+        """Write down that what is left of a run that should stop is to be killed; the first to ask counts."""
+        asked = Run.objects.wanting_to_stop().filter(pk=self.pk, force_requested_at__isnull=True)
+        asked.update(force_requested_at=at, force_requested_by=by)
+        self.refresh_from_db(fields=["status", "force_requested_at", "force_requested_by"])

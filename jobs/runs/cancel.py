@@ -1,4 +1,4 @@
-"""Stop a run: what is queued ends at once, what runs is asked to end by its supervisor."""
+"""Stop a run: what is queued ends at once, what runs is ended by its supervisor, in stages or at once by force."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def cancel(run: Run, *, at: datetime, by: str) -> Run:
             _cancel_queued(step, at=at, by=by)
         end_if_done(run, at=at, by=by)
     run.refresh_from_db()
+    return run
+
+
+def force(run: Run, *, at: datetime, by: str) -> Run:
+    """Kill what is left of the run instead of waiting out the grace; one that was not asked to stop is asked now."""
+    if not run.cancel_requested_at:
+        run = cancel(run, at=at, by=by)
+    if not run.is_final:
+        with transaction.atomic(), recorded("forced", run):
+            run.ask_to_force(at=at, by=by)
     return run
 
 

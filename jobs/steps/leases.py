@@ -38,6 +38,7 @@ class Hold:
     token: uuid.UUID
     is_lost: bool = False
     is_stop_asked: bool = False
+    is_force_asked: bool = False
     is_handed_back: bool = False
     renewed: float = field(default_factory=time.monotonic)
     _pair: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
@@ -118,11 +119,12 @@ class Leases:
         with self._lock:
             return list(self._holds.values())
 
-    def _tell(self, hold: Hold, *, lost: bool = False, stop: bool = False, hand_back: bool = False) -> None:
+    def _tell(self, hold: Hold, *facts: str) -> None:
+        """Set these flags, and wake its supervisor if one of them is news."""
         with self._lock:
-            told = (hold.is_lost or lost, hold.is_stop_asked or stop, hold.is_handed_back or hand_back)
-            if hold.token in self._holds and told != (hold.is_lost, hold.is_stop_asked, hold.is_handed_back):
-                hold.is_lost, hold.is_stop_asked, hold.is_handed_back = told
+            news = [fact for fact in facts if not getattr(hold, fact)]
+            if hold.token in self._holds and news:
+                vars(hold).update(dict.fromkeys(news, True))
                 hold.poke()
 
     def renew(self, at: datetime) -> None:
@@ -141,31 +143,31 @@ class Leases:
                 hold.renewed = asked
                 hold.tell_host()
             else:
-                self._tell(hold, lost=True)
+                self._tell(hold, "is_lost")
 
     def fence(self) -> None:
         """Without the database for longer than a lease nobody can know whose the steps are: give all up."""
         for hold in self._each():
             if time.monotonic() > hold.until:
                 logger.error("Step %s could not be renewed for %s: its process is ended.", hold.step_id, LEASE)
-                self._tell(hold, lost=True)
+                self._tell(hold, "is_lost")
 
     def look_for_stops(self) -> None:
         """Tell the supervisors of runs that somebody asked to stop."""
         holds = self._each()
         if holds:
             runs = Run.objects.wanting_to_stop().filter(pk__in={hold.run_id for hold in holds})
-            wanted = set(runs.values_list("pk", flat=True))
+            wanted = dict(runs.values_list("pk", "force_requested_at"))
             for hold in holds:
                 if hold.run_id in wanted:
-                    self._tell(hold, stop=True)
+                    self._tell(hold, "is_stop_asked", *(["is_force_asked"] if wanted[hold.run_id] else []))
 
     def hand_back(self) -> None:
         """The worker ends: every supervisor ends its child and queues its step again."""
         with self._lock:
             self._is_ending = True
         for hold in self._each():
-            self._tell(hold, hand_back=True)
+            self._tell(hold, "is_handed_back")
 
 
 LEASES: Final = Leases()

@@ -64,6 +64,7 @@ class Held(Protocol):
 
     is_lost: bool
     is_stop_asked: bool
+    is_force_asked: bool
     is_handed_back: bool
 
 
@@ -161,13 +162,18 @@ def _again(heard: Heard, clock: Clock) -> Again | None:
 
 
 def _pressed(heard: Heard, hold: Held, clock: Clock) -> Stop | None:
-    """The next stage of a stop when its time has come: interrupt, after the grace terminate, a little later kill."""
+    """The next stage of a stop when its time has come: interrupt, after the grace terminate, a little later kill.
+
+    Somebody who forces it skips what is left of that."""
     stop = clock.stop if clock.stop.reason else _wanted(heard, hold, clock)
-    if stop is None or clock.now < stop.next_at:
+    if stop is None:
         return None
-    stage = stop.stage.following
+    is_forced = hold.is_force_asked and stop.stage != Stage.KILL
+    if clock.now < stop.next_at and not is_forced:
+        return None
+    stage = Stage.KILL if is_forced else stop.stage.following
     wait = clock.grace_seconds if stage == Stage.INTERRUPT else KILL_AFTER_TERMINATE_SECONDS
-    unborn_until = clock.now + BIRTH_SECONDS if stage == Stage.INTERRUPT else stop.unborn_until
+    unborn_until = clock.now + BIRTH_SECONDS if stop.stage == Stage.AT_WORK else stop.unborn_until
     return replace(stop, stage=stage, next_at=clock.now + wait, unborn_until=unborn_until)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,11 @@ import pytest
 from jobs import clock
 from jobs.models import Run, Worker
 from jobs.states import Status
+<<<<<<< HEAD
 from tests.browser.polls import polled
+=======
+from jobs.steps.advance import Outcome, finish
+>>>>>>> ffe587a (A cancel says what is at stake, answers in stages until the process is gone, and can be forced)
 from tests.factories import make_run
 from tests.records import a_request
 from tests.views.scenes import a_worker, running
@@ -98,6 +103,48 @@ def test_a_question_asked_again_before_the_browser_told_of_its_closing_is_still_
     page.evaluate("new Promise(done => setTimeout(done))")
     page.get_by_role("button", name="Cancel the run").click()
     page.get_by_text(f"Run #{run.pk} was asked to stop.").wait_for()
+
+
+def test_a_cancel_answers_stage_by_stage_until_the_process_is_gone(open_as: Open) -> None:
+    """As somebody sees it who asks, reads, waits, asks for force and reads on, at the pace of the page itself."""
+    a_worker()
+    run = running()
+    run.node_runs.filter(position=0).update(progress={"done": 9, "total": 60})
+    page = open_as("operator", f"/runs/{run.pk}/")
+    ask(page)
+    page.get_by_text("fetch is at 9 of 60;").wait_for()
+    run.node_runs.filter(position=0).update(progress={"done": 10, "total": 60})
+    page.locator("#confirm-question", has_text="fetch is at 10 of 60;").wait_for()
+    assert page.locator("#confirm.kc-dialog-danger").is_visible()
+    page.get_by_role("button", name="Cancel the run").click()
+    stopping = page.locator("#stopping")
+    stopping.get_by_text("its worker hears of it within a second").wait_for()
+    sent(run, "interrupt", due=60)
+    stopping.get_by_text("interrupt sent").wait_for()
+    left = stopping.locator("[data-until]")
+    before = left.inner_text()
+    page.wait_for_function("(before) => document.querySelector('[data-until]').textContent !== before", arg=before)
+    page.get_by_role("button", name="Force now").click()
+    page.get_by_text("may be left half-written").wait_for()
+    polled(page, 2)
+    page.get_by_role("button", name="Kill it now").click()
+    page.get_by_text(f"What is left of run #{run.pk} is being killed.").wait_for()
+    run.refresh_from_db()
+    assert run.force_requested_by == "operator"
+    sent(run, "kill", due=5)
+    stopping.get_by_text("kill sent").wait_for()
+    step = run.steps.get()
+    finish(step, Outcome(Status.CANCELLED), token=step.lease_token, at=clock.now(), by="worker@test")
+    page.get_by_text("gone: cancelled").wait_for()
+    stopping.wait_for(state="detached")
+    page.get_by_text("forced", exact=True).wait_for()
+
+
+def sent(run: Run, stage: str, *, due: float) -> None:
+    at, step = clock.now(), run.steps.get()
+    stop = {"stage": stage, "at": at.isoformat(), "next_at": (at + timedelta(seconds=due)).isoformat()}
+    step.stops = [*(step.stops or []), stop]
+    step.save(update_fields=["stops"])
 
 
 def test_the_dialog_says_that_the_run_ended_meanwhile(open_as: Open) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from jobs import clock
+from jobs.insight.stopping import stages
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, RequestRecord, Run
-from jobs.runs.cancel import cancel
+from jobs.runs.cancel import cancel, force
 from jobs.states import NodeStatus, Runner, Status
 from tests import live
 from tests.e2e.running import ended, start
@@ -138,6 +139,20 @@ def test_a_run_is_cancelled_where_it_is(worker: object, stops: Project, where: s
         assert "src/stops/nodes.py" in work.reason
     assert not RequestRecord.objects.exists()
     assert not run.steps.filter(status__in=[Status.FAILED, Status.CRASHED]).exists()
+
+
+def test_force_does_not_wait_out_the_grace(worker: object, stops: Project) -> None:
+    run = start(stops, "c_loop", settings={"grace_seconds": 300})
+    mark = Path(stops.path) / "data/at"
+    live.until(mark.exists, what="it is in its loop")
+    cancel(run, at=clock.now(), by="olga")
+    live.until(lambda: run.steps.filter(stops__isnull=False).exists(), what="the interrupt was sent")
+    force(run, at=clock.now(), by="nora")
+    run = ended(run, seconds=30)
+    assert (run.status, run.force_requested_by) == (Status.CANCELLED, "nora")
+    step = run.steps.get()
+    assert [stop["stage"] for stop in step.stops] == ["interrupt", "kill"] and step.exit_signal == 9
+    assert [stage.did for stage in stages(run)] == ["asked to stop", "interrupted", "forced", "killed"]
 
 
 def test_a_time_limit_is_a_failure_and_says_so(worker: object, stops: Project) -> None:

@@ -94,7 +94,83 @@ def test_cancelling_writes_who_asked() -> None:
     run.refresh_from_db()
     assert run.cancel_requested_by == "operator"
     assert f"Run #{run.pk} was asked to stop." in page
-    assert "operator asked it to stop" in page
+    assert "operator asked" in page and "asked to stop" in page
+
+
+def test_a_queued_run_is_cancelled_at_once_and_the_question_says_that_nothing_was_done() -> None:
+    run = make_run()
+    assert f"Cancel run #{run.pk}? It has not started: nothing was done, and nothing will be." in body(
+        run, role="operator"
+    )
+    page = logged_in("operator").post(f"/runs/{run.pk}/cancel/", follow=True).content.decode()
+    assert f"Run #{run.pk} is cancelled." in page and 'id="stopping"' not in page
+
+
+def test_the_question_says_where_the_nodes_at_work_are() -> None:
+    run = running()
+    run.node_runs.filter(position=0).update(progress={"done": 9, "total": 60, "label": "lines"})
+    asked = f"Cancel run #{run.pk}? fetch is at 9 of 60; 0 of 3 nodes are done; files written so far stay."
+    assert asked in body(run, role="operator")
+    run.node_runs.update(status=NodeStatus.RUNNING, progress=None)
+    NodeRun.objects.bulk_create(
+        NodeRun(run=run, name=f"n{n}", position=n + 9, status=NodeStatus.RUNNING) for n in range(4)
+    )
+    assert "write is running; 4 more nodes are running; 0 of 3" in body(run, role="operator")
+
+
+def sent(run: Run, stage: str, *, ago: float, due: float) -> None:
+    at = clock.now()
+    step = run.steps.get()
+    moments = {"at": at - timedelta(seconds=ago), "next_at": at + timedelta(seconds=due)}
+    step.stops = [*(step.stops or []), {"stage": stage, **{name: at.isoformat() for name, at in moments.items()}}]
+    step.save(update_fields=["stops"])
+
+
+def test_a_stop_shows_its_stages_with_names_and_may_be_forced_by_those_who_may_cancel() -> None:
+    a_worker()
+    run = running()
+    cancel(run, at=clock.now(), by="olga")
+    assert "its worker hears of it within a second" in body(run)
+    run.steps.update(pid=4321)
+    sent(run, "interrupt", ago=4, due=6)
+    text = body(run)
+    assert re.search(r"interrupt sent <span data-since=[^>]+>4\.\ds</span> ago · terminated in <span data-until", text)
+    assert "process 4321 on worker@test: fetch" in text and "olga asked" in text
+    assert '<span class="kc-phase-name">interrupted</span>' in text and "by worker@test" in text
+    assert "/force/" not in text and f"/runs/{run.pk}/force/" in body(run, role="operator")
+    assert logged_in("viewer").post(f"/runs/{run.pk}/force/").status_code == 403
+    said = logged_in("operator").post(f"/runs/{run.pk}/force/", follow=True).content.decode()
+    assert f"What is left of run #{run.pk} is being killed." in said and "forced it" in said
+    assert f'action="/runs/{run.pk}/force/"' not in said
+    run.refresh_from_db()
+    assert run.force_requested_by == "operator"
+    sent(run, "kill", ago=1, due=5)
+    assert "kill sent" in body(run)
+    finish(run.steps.get(), Outcome(Status.CANCELLED), token=run.steps.get().lease_token, at=clock.now(), by="w")
+    run.refresh_from_db()
+    text = body(run)
+    phases = re.findall(r'kc-phase-name">([^<]+)<', text)
+    assert phases[-1] == "gone: cancelled"
+    assert set(phases) == {"queued", "running", "interrupted", "asked to stop", "killed", "forced", "gone: cancelled"}
+    assert 'id="stopping"' not in text
+
+
+def test_a_silent_worker_is_named_with_the_moment_at_which_it_loses_the_step() -> None:
+    run = running()
+    run.steps.update(lease_expires_at=clock.now() + timedelta(seconds=40))
+    cancel(run, at=clock.now(), by="olga")
+    text = body(run, role="operator")
+    assert "the worker worker@test says nothing. It loses the step in <span data-until" in text
+    assert "/force/" not in text
+
+
+def test_force_on_a_run_that_nobody_asked_to_stop_asks_it_too_and_an_ended_one_refuses() -> None:
+    run = running()
+    logged_in("operator").post(f"/runs/{run.pk}/force/")
+    run.refresh_from_db()
+    assert (run.cancel_requested_by, run.force_requested_by) == ("operator", "operator")
+    page = logged_in("operator").post(f"/runs/{ended().pk}/force/", follow=True).content.decode()
+    assert "A succeeded run cannot become cancelled." in page
 
 
 def test_an_ended_run_refuses_to_be_cancelled_with_a_sentence() -> None:

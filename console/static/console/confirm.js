@@ -30,16 +30,20 @@
     };
   }
 
+  function worded(text, count) {
+    return text.replaceAll("{n}", count === 1 ? "1 run" : `${count} runs`);
+  }
+
   function open(event) {
     const button = event.target.closest?.("button[data-confirm]");
     if (!button || !button.form || button.disabled) return;
     event.preventDefault();
     if (!button.form.reportValidity()) return;
     asked = capture(button);
-    const say = (text) => text.replaceAll("{n}", asked.count === 1 ? "1 run" : `${asked.count} runs`);
-    part("question").textContent = say(button.dataset.confirm);
-    part("yes").textContent = say(button.dataset.yes || "Yes");
+    part("question").textContent = worded(button.dataset.confirm, asked.count);
+    part("yes").textContent = worded(button.dataset.yes || "Yes", asked.count);
     part("yes").classList.toggle("kc-danger-full", button.matches(".kc-danger"));
+    document.getElementById("confirm").classList.toggle("kc-dialog-danger", button.matches(".kc-danger"));
     part("no").textContent = "No";
     tell("");
     document.getElementById("confirm").showModal();
@@ -60,7 +64,9 @@
 
   function noticeChange() {
     if (!asked || asked.isSending || !document.getElementById("confirm").open) return;
-    if (standing(asked).length) {
+    const [offered] = standing(asked);
+    if (offered) {
+      part("question").textContent = worded(offered.dataset.confirm, asked.count);
       if (part("yes").disabled) tell("");
       return;
     }

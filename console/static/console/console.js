@@ -46,6 +46,7 @@
     const now = new Date();
     for (const element of root.querySelectorAll("time[datetime]")) write(element, words(element, now));
     for (const element of root.querySelectorAll("[data-since]")) write(element, lasting(now - new Date(element.dataset.since)));
+    for (const element of root.querySelectorAll("[data-until]")) write(element, lasting(new Date(element.dataset.until) - now));
   }
 
   function isField(element) {

@@ -46,10 +46,12 @@ CANCEL, TIME_LIMIT = StopReason.CANCEL, StopReason.TIME_LIMIT
 class Hold:
     is_lost: bool = False
     is_stop_asked: bool = False
+    is_force_asked: bool = False
     is_handed_back: bool = False
 
 
 LOST, STOP_ASKED, HANDED_BACK, QUIET = Hold(is_lost=True), Hold(is_stop_asked=True), Hold(is_handed_back=True), Hold()
+FORCED = Hold(is_stop_asked=True, is_force_asked=True)
 
 
 def heard(*messages: wire.AnyMessage, follows: bool = False, closed: bool = False, tries: int = 1) -> Heard:
@@ -149,6 +151,17 @@ TABLE: list[tuple[str, Heard, Hold, Clock, Verdict]] = [
         heard(*AT_WORK), STOP_ASKED, stopping(Stage.INTERRUPT, next_at=NOW),
         GoOn(IDLE_SECONDS, pressed(CANCEL, Stage.TERMINATE, wait=KILL_AFTER_TERMINATE_SECONDS, unborn_until=NOW + 0.5)),
     ),
+    (
+        "who forces it does not wait out the grace",
+        heard(*AT_WORK), FORCED, stopping(Stage.INTERRUPT),
+        GoOn(IDLE_SECONDS, pressed(CANCEL, Stage.KILL, wait=KILL_AFTER_TERMINATE_SECONDS, unborn_until=NOW + 0.5)),
+    ),
+    (
+        "nor does who forces it before the first stage",
+        heard(*AT_WORK), FORCED, clock(),
+        GoOn(IDLE_SECONDS, pressed(CANCEL, Stage.KILL, wait=KILL_AFTER_TERMINATE_SECONDS)),
+    ),
+    ("what is killed is not killed at every look", heard(*AT_WORK), FORCED, stopping(Stage.KILL), GoOn(IDLE_SECONDS)),
     (
         "then it kills",
         heard(*AT_WORK), STOP_ASKED, stopping(Stage.TERMINATE, next_at=NOW),
