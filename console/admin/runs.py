@@ -243,7 +243,7 @@ def _cancel(run: Run, user: Any) -> str:
 
 def _force(run: Run, user: Any) -> str:
     forced = force(run, at=clock.now(), by=user.get_username())
-    return format_html("Run {} {}.", run_link(run.pk), "is cancelled" if forced.is_final else "is being killed")
+    return format_html("Run {} {}.", run_link(run.pk), "had ended before" if forced.is_final else "is being killed")
 
 
 def _retry(run: Run, user: Any) -> str:

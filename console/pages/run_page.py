@@ -186,7 +186,7 @@ def phases(run: Run, at: datetime) -> list[Phase]:
     """The run's own moves and the stages of its stop in order, each with the time until the next one."""
     moves = list(run.transitions.filter(step__isnull=True))
     found = [Phase(move.to_status, move.to_status, move.at, move.by, move.reason, None) for move in moves]
-    if asked := stages(run):
+    if found and (asked := stages(run)):
         found = _with_stop(found, asked)
     spans: list[float | None] = [(after.at - before.at).total_seconds() for before, after in pairwise(found)]
     if found:
@@ -197,10 +197,10 @@ def phases(run: Run, at: datetime) -> list[Phase]:
 def _with_stop(moves: list[Phase], stop: list[Stopped]) -> list[Phase]:
     """A cancelled run ends when the last of its processes is gone."""
     asked = [Phase(each.did, Status.CANCELLED, each.at, each.by, "", None) for each in stop]
-    gone = [
-        replace(move, did="gone: cancelled") if move.did == Status.CANCELLED and len(stop) > 1 else move for move in moves
-    ]
-    return sorted([*gone[:-1], *asked, *gone[-1:]], key=lambda phase: phase.at)
+    *before, last = moves
+    if last.did == Status.CANCELLED and len(stop) > 1:
+        last = replace(last, did="gone: cancelled")
+    return sorted([*before, *asked, last], key=lambda phase: phase.at)
 
 
 def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:

@@ -64,8 +64,9 @@ def run_cancel(request: ConsoleRequest, number: int) -> HttpResponse:
 def run_force(request: ConsoleRequest, number: int) -> HttpResponse:
     """Kill what is left of a run that was asked to stop."""
     try:
-        force(find(number), at=clock.now(), by=request.user.get_username())
-        messages.success(request, f"What is left of run #{number} is being killed.")
+        forced = force(find(number), at=clock.now(), by=request.user.get_username())
+        did = f"Run #{number} had ended before" if forced.is_final else f"What is left of run #{number} is being killed"
+        messages.success(request, f"{did}.")
     except ConsoleError as error:
         messages.error(request, str(error))
     return redirect("run", number)

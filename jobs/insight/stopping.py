@@ -32,6 +32,13 @@ class Halt:
         return SAID.get(self.stage, "asked")
 
     @property
+    def who(self) -> str:
+        """`process 4321 on w1: fetch, clean`"""
+        process = f"process {self.step.pid} on " if self.step.pid else ""
+        nodes = f": {', '.join(self.nodes)}" if self.nodes else ""
+        return f"{process}{self.step.worker_name}{nodes}"
+
+    @property
     def comes(self) -> str:
         """What happens by itself when its time comes."""
         return {Stage.INTERRUPT: "terminated", Stage.TERMINATE: "killed"}.get(self.stage, "")

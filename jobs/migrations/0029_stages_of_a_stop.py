@@ -21,6 +21,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='step',
             name='stops',
-            field=models.JSONField(blank=True, editable=False, help_text='How it was asked to stop: stage, when, and when the next is due.', null=True),
+            field=models.JSONField(blank=True, editable=False, help_text='The stages of its stop: which, when, and when the next is due.', null=True),
         ),
     ]

@@ -91,7 +91,10 @@ class Step(Moving):
     peak_memory_bytes = models.BigIntegerField(default=0)
     error = models.TextField(blank=True)
     stops = models.JSONField(
-        null=True, blank=True, editable=False, help_text="How it was asked to stop: stage, when, and when the next is due."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The stages of its stop: which, when, and when the next is due.",
     )
     log_sha256 = models.CharField(
         max_length=64, blank=True, editable=False, help_text="The file with the lines that rows do not hold."

@@ -125,7 +125,7 @@ def test_a_cancel_answers_stage_by_stage_until_the_process_is_gone(open_as: Open
     before = left.inner_text()
     page.wait_for_function("(before) => document.querySelector('[data-until]').textContent !== before", arg=before)
     page.get_by_role("button", name="Force now").click()
-    page.get_by_text("may be left half-written").wait_for()
+    page.get_by_text("A file being written may stay half-written").wait_for()
     polled(page, 2)
     page.get_by_role("button", name="Kill it now").click()
     page.get_by_text(f"What is left of run #{run.pk} is being killed.").wait_for()

@@ -51,6 +51,16 @@ def catches(x):
         raise ValueError("tidied up")
 
 
+def stubborn(x):
+    Path("data/at").write_text("x")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            time.sleep(0.1)
+        except KeyboardInterrupt:
+            pass
+
+
 def calls(x):
     import socket, urllib.request
     server = socket.create_server(("127.0.0.1", 0))
@@ -82,7 +92,7 @@ def one(function, source="params:x", target="out"):
 
 def register_pipelines():
     return {
-        "node": one(n.node), "catches": one(n.catches), "calls": one(n.calls), "c_loop": one(n.c_loop),
+        "node": one(n.node), "catches": one(n.catches), "calls": one(n.calls), "c_loop": one(n.c_loop), "stubborn": one(n.stubborn),
         "load": one(n.reads, "slow_load"), "save": one(n.reads, target="slow_save"), "__default__": one(n.reads),
     }
 """
@@ -142,9 +152,10 @@ def test_a_run_is_cancelled_where_it_is(worker: object, stops: Project, where: s
 
 
 def test_force_does_not_wait_out_the_grace(worker: object, stops: Project) -> None:
-    run = start(stops, "c_loop", settings={"grace_seconds": 300})
+    run = start(stops, "stubborn", settings={"grace_seconds": 300})
     mark = Path(stops.path) / "data/at"
     live.until(mark.exists, what="it is in its loop")
+    live.until(lambda: run.steps.filter(pid__isnull=False).exists(), what="its process is in its row")
     cancel(run, at=clock.now(), by="olga")
     live.until(lambda: run.steps.filter(stops__isnull=False).exists(), what="the interrupt was sent")
     force(run, at=clock.now(), by="nora")

@@ -132,6 +132,7 @@ def test_a_stop_shows_its_stages_with_names_and_may_be_forced_by_those_who_may_c
     cancel(run, at=clock.now(), by="olga")
     assert "its worker hears of it within a second" in body(run)
     run.steps.update(pid=4321)
+    run.node_runs.update(step=run.steps.get())
     sent(run, "interrupt", ago=4, due=6)
     text = body(run)
     assert re.search(r"interrupt sent <span data-since=[^>]+>4\.\ds</span> ago · terminated in <span data-until", text)
@@ -160,7 +161,7 @@ def test_a_silent_worker_is_named_with_the_moment_at_which_it_loses_the_step() -
     run.steps.update(lease_expires_at=clock.now() + timedelta(seconds=40))
     cancel(run, at=clock.now(), by="olga")
     text = body(run, role="operator")
-    assert "the worker worker@test says nothing. It loses the step in <span data-until" in text
+    assert "the worker worker@test says nothing. When its lease ends (in <span data-until" in text
     assert "/force/" not in text
 
 
