@@ -12,11 +12,8 @@ import pytest
 from jobs import clock
 from jobs.models import Run, Worker
 from jobs.states import Status
-<<<<<<< HEAD
-from tests.browser.polls import polled
-=======
 from jobs.steps.advance import Outcome, finish
->>>>>>> ffe587a (A cancel says what is at stake, answers in stages until the process is gone, and can be forced)
+from tests.browser.polls import polled
 from tests.factories import make_run
 from tests.records import a_request
 from tests.views.scenes import a_worker, running

@@ -92,8 +92,9 @@ def one(function, source="params:x", target="out"):
 
 def register_pipelines():
     return {
-        "node": one(n.node), "catches": one(n.catches), "calls": one(n.calls), "c_loop": one(n.c_loop), "stubborn": one(n.stubborn),
-        "load": one(n.reads, "slow_load"), "save": one(n.reads, target="slow_save"), "__default__": one(n.reads),
+        "node": one(n.node), "catches": one(n.catches), "calls": one(n.calls), "c_loop": one(n.c_loop),
+        "stubborn": one(n.stubborn), "load": one(n.reads, "slow_load"), "save": one(n.reads, target="slow_save"),
+        "__default__": one(n.reads),
     }
 """
 CATALOG = """
