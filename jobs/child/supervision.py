@@ -17,7 +17,8 @@ from jobs.child.link import Link
 from jobs.child.read_aside import ReadAside
 from jobs.child.run_whole import take_all, was_taken
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
-from jobs.reconnect import AWAY, for_seconds, patiently, reconnect
+from jobs.interpreters import stores
+from jobs.reconnect import AWAY, attempt, for_seconds, patiently, reconnect
 from jobs.states import Status
 from jobs.steps.advance import Outcome, finish
 from jobs.steps.collect import Collector
@@ -312,6 +313,7 @@ class Supervision:
             self.collector.say("WARNING", outcome.warning, time.time())
         self._finish_patiently(outcome)
         self._notice_new_code()
+        self._notice_lost_loan()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _notice_new_code(self) -> None:
@@ -321,6 +323,12 @@ class Supervision:
         is_other = heard.graph_change or heard.is_refused("unknown_node") or heard.is_refused("unknown_pipeline")
         if (is_newer or is_other) and self.pipeline.project.may_ask_for_check(clock.now()):
             ask_for_snapshot(self.pipeline.project_id)
+
+    def _notice_lost_loan(self) -> None:
+        """The next run makes anew what an earlier one no longer has."""
+        failure = self.heard.failure
+        if failure and failure.reason == "lent_gone":
+            attempt(lambda: stores.forget(self.step.run, failure.dataset), what=f"{self.step}", log=logger)
 
     def _finish_patiently(self, outcome: Outcome) -> None:
         def end() -> None:

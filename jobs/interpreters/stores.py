@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,12 +15,15 @@ from django.conf import settings
 
 from jobs.errors import NotNow, ProjectError
 from jobs.interpreters.hosts import child_environment
-from jobs.models import Project, Run
+from jobs.models import Loan, Project, Run
 from kedro_console.wire import store_file
 
 SECONDS: Final = 60
 MANY: Final = 50
 MARK: Final = ".mark"
+
+Loans = dict[str, set[str]]
+"""Names of files by the store of an earlier run that has them."""
 
 
 def place_of(run: Run) -> str:
@@ -56,35 +58,55 @@ def _mark_of(folder: Path) -> str:
 
 
 def names(run: Run) -> set[str]:
-    """The files in its store; ProjectError when an address cannot be read."""
+    """The files that it can read: its own, and those that earlier runs lend it."""
+    return _own(run) | {name for loan in run.loans.all() for name in loan.files}
+
+
+def _own(run: Run) -> set[str]:
+    """What is in its store; nobody may wait for an address to answer: there it is what its nodes said they saved."""
     folder = folder_of(run)
     if folder is None:
-        return set(json.loads(_ask(run.pipeline.project, "list", run.store_url)))
+        saved = run.events.filter(kind="dataset_saved", data__type="MemoryDataset")
+        return {store_file(name) for name in saved.values_list("data__dataset", flat=True)}
     try:
         return {entry.name for entry in os.scandir(folder)}
     except OSError:
         return set()
 
 
-def share(old: Run, new: Run, datasets: Iterable[str]) -> None:
-    """Give the new run the stored datasets: a stored file is replaced, never written into, so a link is enough."""
-    wanted = sorted({store_file(dataset) for dataset in datasets} & names(old))
-    if not wanted:
-        return
+def share(old: Run, new: Run, datasets: Iterable[str]) -> Loans:
+    """Let the new run read these stored datasets: links to files where both are in folders, else loans.
+
+    A stored file is replaced, never written into, so a link is enough; what lies elsewhere is read where it is.
+    """
+    wanted = {store_file(dataset) for dataset in datasets}
+    found = {loan.place: wanted & set(loan.files) for loan in old.loans.all()}
+    own = (wanted & _own(old)).difference(*found.values())
     source, target = folder_of(old), folder_of(new)
     if source is None or target is None:
-        _copy(old, new, wanted)
-    else:
-        _link(source, target, wanted)
+        found[place_of(old)] = own
+    elif own:
+        _link(source, target, sorted(own))
+    return {place: files for place, files in found.items() if files}
 
 
-def _copy(old: Run, new: Run, wanted: list[str]) -> None:
-    """Where the project keeps its stores may have changed between the two runs."""
-    source, target = (
-        run.store_url if folder is None else f"file://{folder}" for run in (old, new) for folder in [folder_of(run)]
-    )
-    for start in range(0, len(wanted), MANY):
-        _ask(old.pipeline.project, "copy", source, target, *wanted[start : start + MANY])
+def unshare(run: Run) -> None:
+    """Delete what was linked for a run that does not come to be."""
+    for folder in filter(None, [folder_of(run), run.folder]):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget(run: Run, dataset: str) -> None:
+    """This dataset is no longer where it was lent from: later runs make anew what was there."""
+    for loan in run.loans.all():
+        if store_file(dataset) in loan.files:
+            Run.objects.filter(store_url=loan.place).update(store_url="")
+            forget_loans([loan.place])
+
+
+def forget_loans(places: Iterable[str]) -> None:
+    """Nothing is there any more."""
+    Loan.objects.filter(place__in=list(places)).delete()
 
 
 def _link(old: Path, new: Path, wanted: list[str]) -> None:
@@ -115,7 +137,7 @@ def _drop_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ask(project: Project, *arguments: str) -> bytes:
+def _ask(project: Project, *arguments: str) -> None:
     """Have the project's own Python do it: it has the credentials, and the packages that open the address."""
     command = [project.interpreter, "-m", "kedro_console.child.shelf", *arguments]
     try:
@@ -128,4 +150,3 @@ def _ask(project: Project, *arguments: str) -> bytes:
         place = project.store_url or settings.CONSOLE_RUN_STORE
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {ended.returncode}"]
         raise ProjectError(f"The store of {project.name}'s runs at {place} does not answer: {lines[-1]}")
-    return ended.stdout

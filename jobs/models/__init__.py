@@ -7,6 +7,7 @@ from jobs.models.firing import Firing
 from jobs.models.ignored_host import IgnoredHost
 from jobs.models.item import Item
 from jobs.models.lead import Lead
+from jobs.models.loan import Loan
 from jobs.models.log_chunk import LogChunk
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
@@ -39,6 +40,7 @@ __all__ = [
     "IgnoredHost",
     "Item",
     "Lead",
+    "Loan",
     "LogChunk",
     "NodeRun",
     "Pipeline",

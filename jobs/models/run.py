@@ -3,7 +3,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
@@ -17,6 +17,8 @@ from jobs.models.upload import Upload, UploadQuerySet
 from jobs.states import FINAL, LIVE, Cause, Overlap, Runner, Status
 from jobs.stored import ParametersField
 from kedro_console.wire import SnapshotPipeline
+
+STORE: Final = "store"
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -199,7 +201,7 @@ class Run(Moving):
     @property
     def store_folder(self) -> Path:
         """The datasets between its nodes, when it is resumable."""
-        return self.folder / "store"
+        return self.folder / STORE
 
     @property
     def unsent(self) -> UploadQuerySet:

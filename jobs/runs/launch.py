@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -25,7 +23,7 @@ from jobs.errors import (
 )
 from jobs.interpreters import stores
 from jobs.interpreters.snapshots import take_in
-from jobs.models import NodeRun, Pipeline, Run, Snapshot, Step
+from jobs.models import Loan, NodeRun, Pipeline, Run, Snapshot, Step
 from jobs.models.act import record
 from jobs.runs.cancel import cancel
 from jobs.runs.fallbacks import plan_of, unshared
@@ -151,7 +149,7 @@ def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode]
     run.is_resumable = _is_resumable(pipeline, run.runner) if is_kept is None else is_kept
     run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
     _join_chain(run)
-    return _Wish(run, chosen, todo, plan, found)
+    return _Wish(run, chosen, todo, plan, found, reuse.loans)
 
 
 def _is_resumable(pipeline: Pipeline, runner: str) -> bool:
@@ -167,14 +165,15 @@ class _Wish:
     todo: list[SnapshotNode]
     plan: Plan
     found: Recall
+    loans: stores.Loans
 
 
 def _commit_once(wish: _Wish, *, at: datetime) -> Run:
     """The run; the one that two who asked at once both get, or one that was skipped, when that is the answer."""
     run = wish.run
     try:
-        share_stores(wish.found, run, wish.nodes)
-        _commit(wish, at=at)
+        loans = {**wish.loans, **share_stores(wish.found, run, wish.nodes)}
+        _commit(replace(wish, loans=loans), at=at)
     except NotNow as refusal:
         _forget_files(wish)
         if run.cause not in UNWATCHED:
@@ -205,9 +204,7 @@ def _join_chain(run: Run) -> None:
 def _forget_files(wish: _Wish) -> None:
     """What was shared with a run that does not come to be."""
     if wish.found.taken:
-        shutil.rmtree(wish.run.folder, ignore_errors=True)
-        with suppress(ProjectError):
-            stores.drop(wish.run.pipeline.project, list(filter(None, [wish.run.store_url])))
+        stores.unshare(wish.run)
 
 
 def store_url_of(pipeline: Pipeline, uuid: UUID) -> str:
@@ -274,6 +271,8 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
         steps = [_step(run, planned, at) for planned in wish.plan.steps]
         NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
         carry_all_over(wish.found, run, wish.nodes, at)
+        loans = sorted((place, sorted(files)) for place, files in wish.loans.items())
+        Loan.objects.bulk_create(Loan(run=run, place=place, files=files) for place, files in loans)
         _record(run)
         transaction.on_commit(partial(send_noted, [step for step in steps if step.ready_at]))
         for other in older:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
+from jobs.interpreters.stores import Loans
 from jobs.models import Pipeline, Run
 from jobs.states import Cause
 from jobs.structure.parameters import as_given
@@ -26,6 +27,7 @@ class Reuse:
 
     nodes: frozenset[str] = frozenset()
     load_versions: Mapping[str, str] = field(default_factory=dict)
+    loans: Loans = field(default_factory=dict)
     is_resumable: bool | None = None
     """Whether its own datasets are kept on disk; None: as its pipeline and its runner have it."""
 

@@ -183,11 +183,14 @@ def _by_run(taken: dict[str, Run]) -> Iterable[tuple[Run, set[str]]]:
     return groups.values()
 
 
-def share_stores(found: Recall, new: Run, nodes: list[SnapshotNode]) -> None:
-    """Before the run is committed: its store has what its nodes will read, and what a later run may take from it."""
+def share_stores(found: Recall, new: Run, nodes: list[SnapshotNode]) -> stores.Loans:
+    """Before the run is committed: it can read what its nodes will need, and what a later run may take from it."""
     outputs = {node.name: node.outputs for node in nodes}
+    loans: stores.Loans = {}
     for old, names in _by_run(found.taken):
-        stores.share(old, new, [name for node in names for name in outputs[node]])
+        for place, files in stores.share(old, new, [name for node in names for name in outputs[node]]).items():
+            loans.setdefault(place, set()).update(files)
+    return loans
 
 
 def carry_all_over(found: Recall, new: Run, nodes: list[SnapshotNode], at: datetime) -> None:

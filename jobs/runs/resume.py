@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
 
-from jobs.errors import NothingToResume, ProjectError
+from jobs.errors import NothingToResume
 from jobs.interpreters import stores
 from jobs.models import Run
 from jobs.runs.carry_over import carry_over
@@ -32,7 +30,7 @@ __all__ = ["Part", "Preview", "preview", "resume"]
 def resume(
     run: Run, *, at: datetime, by: User | None = None, by_name: str = "", parameters: Group | None = None
 ) -> Run:
-    """A new run over what `preview` says; the files it reuses are its own, so that the old run may be deleted.
+    """A new run over what `preview` says; what it reuses of the old run's store is linked or lent.
 
     Raises what `preview` raises, and NothingToResume when every node can be reused.
     """
@@ -47,9 +45,7 @@ def resume(
     try:
         return _start(run, new, order, at)
     except BaseException:
-        shutil.rmtree(new.folder, ignore_errors=True)
-        with suppress(ProjectError):
-            stores.drop(run.pipeline.project, [new.store_url] if new.store_url else [])
+        stores.unshare(new)
         raise
 
 
@@ -73,7 +69,7 @@ def _start(run: Run, new: Run, order: Order, at: datetime) -> Run:
     outputs = _outputs(run, reused, at)
     if run.is_resumable:
         new.store_url = store_url_of(run.pipeline, new.uuid)
-        stores.share(run, new, outputs)
+        order = replace(order, reuse=replace(order.reuse, loans=stores.share(run, new, outputs)))
     with transaction.atomic():
         started = launch(order, at=at)
         carry_over(run, started, reused, outputs, at)

@@ -64,6 +64,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         parameters=_told(run),
         folder=str(step_folder(step)),
         store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
+        lent=_lent(run),
         in_memory=run.unshared,
         tracking_file=str(run.folder / "tracking") if is_distributed and run.nodes_total > len(step.nodes) else "",
         save_version=f"{clock.now():%Y-%m-%dT%H.%M.%S.%f}Z",
@@ -78,6 +79,12 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         begun_with=run.begun_with,
         may_go_on=is_distributed,
     )
+
+
+def _lent(run: Run) -> dict[str, list[str]]:
+    """Only a run that takes something from others has rows of this: the usual one is not to pay for it."""
+    may_have = run.retry_of_id is not None or run.pipeline.reuses_content
+    return dict(run.loans.values_list("place", "files")) if may_have else {}
 
 
 def _told(run: Run) -> dict[str, wire.Json]:

@@ -15,7 +15,7 @@ from kedro_console import wire
 
 TAG: Final = re.compile(r"retry[-:](\d{1,3})")  # Kedro 1.x takes no colon in a tag, older ones did
 LONGEST_WAIT_SECONDS: Final = 12 * 3600
-HOPELESS: Final = frozenset({"bad_parameters", "interrupted"})
+HOPELESS: Final = frozenset({"bad_parameters", "interrupted", "lent_gone"})
 """Reasons of a failure that the same attempt once more cannot change."""
 REASON_LENGTH: Final = 300
 

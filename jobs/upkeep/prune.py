@@ -19,7 +19,8 @@ from django.db import models
 
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
-from jobs.models import Event, LogChunk, Run, Step
+from jobs.models import Event, Loan, LogChunk, Run, Step
+from jobs.models.run import STORE
 from jobs.runs.read_leftovers import SAVED
 from jobs.states import FINAL, Status
 from jobs.steps.spill_log import drop
@@ -55,11 +56,13 @@ def prune(at: datetime) -> Pruned:
     return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 
-def _is_over(at: datetime) -> models.Q:
-    """Runs whose folder and store nobody will ask for."""
+def _is_over(at: datetime, of: str = "") -> models.Q:
+    """Runs whose folder and store nobody will ask for; those `of` other rows by the way to them."""
     keep = timedelta(days=settings.CONSOLE_KEEP_STORES_DAYS)
-    is_useless = models.Q(status=Status.SUCCEEDED, pipeline__reuses_content=False, finished_at__lt=at - SUCCEEDED)
-    return is_useless | models.Q(status__in=sorted(FINAL), finished_at__lt=at - keep)
+    useless = {"status": Status.SUCCEEDED, "pipeline__reuses_content": False, "finished_at__lt": at - SUCCEEDED}
+    old = {"status__in": sorted(FINAL), "finished_at__lt": at - keep}
+    is_useless, is_old = (models.Q(**{f"{of}{name}": value for name, value in q.items()}) for q in (useless, old))
+    return is_useless | is_old
 
 
 # ---- folders of this machine --------------------------------------------------------------------------
@@ -98,6 +101,8 @@ def _useless(folders: list[Path], at: datetime) -> Iterator[Path]:
     known = Run.objects.filter(uuid__in=[folder.name for folder in folders])
     kept = {str(number) for number in known.values_list("uuid", flat=True)}
     over = {str(number) for number in known.filter(_is_over(at)).values_list("uuid", flat=True)}
+    lent = _lent(at).filter(place__in=[str(folder / STORE) for folder in folders])
+    over -= {Path(place).parent.name for place in lent.values_list("place", flat=True)}
     for folder in folders:
         if folder.name in over or (folder.name not in kept and _age(folder, at) > ORPHANED):
             yield folder
@@ -129,9 +134,14 @@ def _remote(at: datetime) -> int:
     """A run forgets its address when what was there is gone."""
     runs = Run.objects.exclude(store_url="").filter(_is_over(at)).select_related("pipeline__project")
     found: dict[int, list[Run]] = {}
-    for run in runs.order_by("pk")[: stores.MANY]:
+    for run in runs.exclude(store_url__in=_lent(at).values("place")).order_by("pk")[: stores.MANY]:
         found.setdefault(run.pipeline.project_id, []).append(run)
     return sum(_drop_remote(group) for group in found.values())
+
+
+def _lent(at: datetime) -> models.QuerySet[Loan]:
+    """What is lent to runs that somebody may still ask for."""
+    return Loan.objects.exclude(_is_over(at, of="run__"))
 
 
 def _drop_remote(runs: list[Run]) -> int:
@@ -140,6 +150,7 @@ def _drop_remote(runs: list[Run]) -> int:
     except ProjectError as error:
         logger.warning("%s", error)
         return 0
+    stores.forget_loans(run.store_url for run in runs)
     return Run.objects.filter(pk__in=[run.pk for run in runs]).update(store_url="")
 
 

@@ -1,25 +1,41 @@
 """Where a run's store lies: a folder, or an address that the project's own fsspec opens.
 
-As a command (`python -m kedro_console.child.shelf list|copy|drop …`) it answers the console, which knows no fsspec
-and has none of the project's credentials.
+As a command (`python -m kedro_console.child.shelf drop URL…`) it deletes for the console, which knows no fsspec and has
+none of the project's credentials.
 """
 
 from __future__ import annotations
 
-import json
+import errno
+import logging
 import os
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol, TypeVar
 
 from kedro_console.project import warm
 
 WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 """Stores in which an object appears whole or not at all; elsewhere a file is given its name when it is complete."""
+
+
+PATIENCE_SECONDS = 600.0
+"""So long a store that is away is awaited: what the node has computed would be lost."""
+PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 15.0
+AWAY = frozenset({"HTTPClientError", "ClientConnectionError", "ClientPayloadError", "ServerTimeoutError", "HttpError",
+                  "ServiceRequestError", "ServiceResponseError", "FSTimeoutError", "RetryError"})  # fmt: skip
+"""Classes with which libraries of stores say so that are no OSError; they are named, as none of them may be there."""
+FOR_GOOD = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL})
+
+T = TypeVar("T")
+logger = logging.getLogger("kedro_console")
 
 
 class Shelf(Protocol):
@@ -100,15 +116,18 @@ class Remote:
     def open(self) -> None:
         fs, root = self._opened
         if not _is_whole(fs):
-            fs.makedirs(root, exist_ok=True)
+            patiently(lambda: fs.makedirs(root, exist_ok=True), self.address)
 
     def mark(self, name: str) -> Any:
         return None
 
     def has(self, name: str) -> bool:
-        fs, root = self._opened
-        fs.invalidate_cache()
-        return bool(fs.exists(f"{root}/{name}"))
+        def look() -> bool:
+            fs, root = self._opened
+            fs.invalidate_cache()
+            return bool(fs.exists(f"{root}/{name}"))
+
+        return patiently(look, self.address)
 
     @contextmanager
     def new(self, name: str) -> Iterator[Path]:
@@ -116,40 +135,51 @@ class Remote:
         with tempfile.TemporaryDirectory(prefix="kedro_console") as folder:
             path = Path(folder) / name
             yield path
-            target = f"{root}/{name}" if _is_whole(fs) else f"{root}/.{uuid.uuid4().hex}.part"
-            fs.put_file(str(path), target)
-            if not _is_whole(fs):
-                fs.mv(target, f"{root}/{name}")
+            patiently(lambda: _put(fs, path, f"{root}/{name}"), self.address)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         fs, root = self._opened
         with tempfile.TemporaryDirectory(prefix="kedro_console") as folder:
             path = Path(folder) / name
-            fs.get_file(f"{root}/{name}", str(path))
+            patiently(lambda: fs.get_file(f"{root}/{name}", str(path)), self.address)
             yield path
 
     # ---- for the console
-
-    def names(self) -> list[str]:
-        fs, root = self._opened
-        fs.invalidate_cache()
-        found = fs.ls(root, detail=False) if fs.exists(root) else []
-        names = (str(path).rstrip("/").rpartition("/")[2] for path in found)
-        return sorted(name for name in names if name and not name.startswith("."))
-
-    def copy(self, names: list[str], target: str) -> None:
-        fs, root = self._opened
-        other = Remote(target)
-        other.open()
-        for name in names:
-            fs.cp_file(f"{root}/{name}", f"{other._opened[1]}/{name}")
 
     def drop(self) -> None:
         fs, root = self._opened
         fs.invalidate_cache()
         if fs.exists(root):
             fs.rm(root, recursive=True)
+
+
+def _put(fs: Any, path: Path, target: str) -> None:
+    part = target if _is_whole(fs) else f"{target.rpartition('/')[0]}/.{uuid.uuid4().hex}.part"
+    fs.put_file(str(path), part)
+    if part != target:
+        fs.mv(part, target)
+
+
+def patiently(ask: Callable[[], T], address: str) -> T:
+    """The answer, asked for again while the store is away; its error when that is so for too long."""
+    deadline, pause = time.monotonic() + PATIENCE_SECONDS, PAUSE_SECONDS
+    while True:
+        try:
+            return ask()
+        except Exception as error:
+            if not _is_away(error) or time.monotonic() + pause > deadline:
+                raise
+            said = " ".join(str(error).split()) or type(error).__name__
+            logger.warning("The store of this run, %s, does not answer (%s): it is asked again.", address, said[:300])
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return not isinstance(error, FOR_GOOD) and error.errno not in FULL
+    return bool(AWAY & {each.__name__ for each in type(error).__mro__})
 
 
 def _is_whole(fs: Any) -> bool:
@@ -166,17 +196,12 @@ def sync(path: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """`list URL` prints the names as JSON; `copy URL TARGET NAME…`; `drop URL…`."""
-    what, url, *more = arguments
-    if what == "list":
-        sys.stdout.write(json.dumps(Remote(url).names()))
-    elif what == "copy":
-        Remote(url).copy(more[1:], more[0])
-    elif what == "drop":
-        for each in [url, *more]:
-            Remote(each).drop()
-    else:
-        raise SystemExit(f"{what}: write list, copy or drop.")
+    """`drop URL…`."""
+    what, *urls = arguments
+    if what != "drop":
+        raise SystemExit(f"{what}: write drop.")
+    for url in urls:
+        Remote(url).drop()
 
 
 if __name__ == "__main__":

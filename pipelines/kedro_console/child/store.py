@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,32 @@ class StoreError(Exception):
         self.dataset = dataset
 
 
+class LentGone(Exception):
+    """A value that an earlier run made is no longer in its store, as a sentence; `dataset` is whose value."""
+
+    def __init__(self, dataset: str, address: str) -> None:
+        what = f"{dataset}, which an earlier run made, is no longer in its store {address}."
+        super().__init__(f"{what} Start the run again: it makes it anew.")
+        self.dataset = dataset
+
+
 class StoreHooks:
     """Puts a store dataset in the place of every in-memory dataset of the pipeline, before anything is loaded."""
 
-    def __init__(self, place: Shelf, in_memory: Iterable[str] = ()) -> None:
+    def __init__(self, place: Shelf, in_memory: Iterable[str] = (), lent: Mapping[str, Shelf] | None = None) -> None:
         self._shelf = place
         self._in_memory = frozenset(in_memory)
+        self._lent = lent or {}
+        """By file: the store of an earlier run, for what this one only reads."""
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         self._shelf.open()
+        made = pipeline.all_outputs()
         for name in _names(pipeline):
             if not is_parameter(name) and wire.bare(name) not in self._in_memory and _is_in_memory(catalog, name):
-                compat.put_dataset(catalog, name, store_dataset(self._shelf, name))
+                lender = None if name in made else self._lent.get(wire.store_file(name))
+                compat.put_dataset(catalog, name, store_dataset(lender or self._shelf, name, is_lent=bool(lender)))
 
 
 def _names(pipeline: Any) -> Iterable[str]:
@@ -58,20 +71,25 @@ def _is_in_memory(catalog: Any, name: str) -> bool:
     return compat.is_ephemeral(dataset) and not (dataset is not None and dataset.exists())
 
 
-def store_dataset(place: Shelf, name: str) -> Any:
+def store_dataset(place: Shelf, name: str, *, is_lent: bool = False) -> Any:
     """A Kedro dataset that keeps one value on this shelf."""
-    return _dataset_class()(place, name)
+    return _dataset_class()(place, name, is_lent)
 
 
 @functools.lru_cache(maxsize=1)
 def _dataset_class() -> Any:
     """Made once: Kedro wraps each class of datasets again, and a node may have a hundred of them."""
 
-    def keep(self: Any, place: Shelf, name: str) -> None:
-        self._shelf, self._name = place, name
+    def keep(self: Any, place: Shelf, name: str, is_lent: bool) -> None:
+        self._shelf, self._name, self._is_lent = place, name, is_lent
 
     def load(self: Any) -> Any:
-        return read(self._shelf, self._name)
+        try:
+            return read(self._shelf, self._name)
+        except FileNotFoundError as error:
+            if self._is_lent:
+                raise LentGone(self._name, self._shelf.address) from error
+            raise
 
     def save(self: Any, data: Any) -> None:
         write(self._shelf, self._name, data)

@@ -36,6 +36,7 @@ INTERRUPTED = "interrupted"
 BAD_PARAMETERS = "bad_parameters"
 MISSING_DATASET = "missing_dataset"
 UNSHAREABLE = "unshareable"
+LENT_GONE = "lent_gone"
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class Work:
             node = hooks.run_failed(error)
             hooks.flush()
             failure = failures.describe(error, self._place.project_path)
-            seconds, dataset = time.monotonic() - started, unshareable(error)
-            reason = UNSHAREABLE if dataset else reason_of(error)
+            seconds = time.monotonic() - started
+            reason, dataset = of_the_store(error) or (reason_of(error), "")
             self._reporter.send(wire.RunFailed(time.time(), seconds, node, failure, reason, dataset))
             return 1
         if not self._reporter.speaks:
@@ -239,7 +240,8 @@ def _store(request: wire.StepStarted) -> list[Any]:
         return []
     from kedro_console.child.store import StoreHooks  # it needs Kedro
 
-    return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory)]
+    lent = {file: shelf.shelf(place) for place, files in request.lent.items() for file in files}
+    return [StoreHooks(shelf.shelf(request.store_folder), request.in_memory, lent)]
 
 
 def _tracking(request: wire.StepStarted) -> list[Any]:
@@ -251,11 +253,13 @@ def _tracking(request: wire.StepStarted) -> list[Any]:
     return [OneTrackingRun(Path(request.tracking_file))]
 
 
-def unshareable(error: BaseException) -> str:
-    """The dataset whose value the run's store could not take; "" when that was not the error."""
-    from kedro_console.child.store import StoreError  # it needs Kedro
+def of_the_store(error: BaseException) -> tuple[str, str] | None:
+    """What the run's store could not take or give, and whose value it is; None when that was not the error."""
+    from kedro_console.child.store import LentGone, StoreError  # it needs Kedro
 
-    return next((wire.bare(each.dataset) for each in failures.causes(error) if isinstance(each, StoreError)), "")
+    reasons = {StoreError: UNSHAREABLE, LentGone: LENT_GONE}
+    found = (each for each in failures.causes(error) if isinstance(each, (StoreError, LentGone)))
+    return next(((reasons[type(each)], wire.bare(each.dataset)) for each in found), None)
 
 
 def reason_of(error: BaseException) -> str:

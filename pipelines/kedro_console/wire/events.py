@@ -265,8 +265,8 @@ class RunFailed(Event):
     seconds: float
     node: str  # "" when no node was running
     failure: Failure
-    reason: str = ""  # bad_parameters | missing_dataset | interrupted | unshareable | ""
-    dataset: str = ""  # unshareable: whose value cannot be handed to another process
+    reason: str = ""  # bad_parameters | missing_dataset | interrupted | unshareable | lent_gone | ""
+    dataset: str = ""  # unshareable: whose value cannot be handed to another process; lent_gone: which is not there
 
 
 @dataclass(frozen=True)

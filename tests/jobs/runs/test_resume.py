@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import current_app
 
 from jobs.errors import BadParameters, IllegalMove, NothingToResume
-from jobs.models import Artifact, Event, Pipeline, Run, Snapshot
+from jobs.interpreters import stores
+from jobs.models import Artifact, Event, Pipeline, Project, Run, Snapshot
 from jobs.runs.preview_reuse import UNFINISHED
 from jobs.runs.resume import preview, resume
 from jobs.states import NodeStatus, Runner, Status
@@ -191,3 +195,53 @@ def test_where_only_the_end_of_the_run_is_missing_the_last_node_brings_it_there(
     lost = run.store_folder / store_file("processed_data")
     lost.unlink()
     assert list(columns(run)) == ["process", "write"], "and what it needs, when that is gone"
+
+
+@pytest.fixture
+def hung(tmp_path: Path) -> Pipeline:
+    """Its run stores are at an address that only its interpreter could ask, and that never answers."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 600\n")
+    python.chmod(0o755)
+    pipeline = make_pipeline(is_resumable=True)
+    Project.objects.update(store_url="s3://bucket/runs", interpreter=str(python))
+    pipeline.project.refresh_from_db()
+    return pipeline
+
+
+def loans(run: Run) -> dict[str, list[str]]:
+    return dict(run.loans.values_list("place", "files"))
+
+
+def test_a_store_that_hangs_is_asked_by_nobody_who_waits(hung: Pipeline) -> None:
+    old = failed_at("write", hung)
+    began = time.monotonic()
+    assert "write" in columns(old) and "process" not in columns(old)
+    new = resume(old, at=LATER)
+    assert time.monotonic() - began < 10
+    assert new.store_url == f"s3://bucket/runs/{new.uuid}"
+    assert loans(new) == {old.store_url: ["processed_data.data"]}
+
+
+def test_a_resumed_run_that_is_resumed_reads_where_the_first_one_wrote(hung: Pipeline) -> None:
+    old = failed_at("write", hung)
+    new = resume(old, at=LATER)
+    new.node_runs.filter(name="write").update(status=NodeStatus.FAILED)
+    new.start(at=LATER, by="w1")
+    new.steps.get().end(Status.CANCELLED, None, at=LATER, by="w1")
+    new.end(Status.FAILED, at=LATER, by="w1")
+    again = resume(new, at=LATER)
+    assert loans(again) == loans(new) == {old.store_url: ["processed_data.data"]}
+    shutil.rmtree(old.store_folder)  # it has none in a folder
+    stores.forget(again, "processed_data")
+    assert not loans(again) and Run.objects.get(pk=old.pk).store_url == ""
+    assert columns(Run.objects.get(pk=old.pk))["process"] == "Its processed_data is no longer in the run's store."
+
+
+def test_a_store_in_a_folder_is_lent_to_a_run_whose_own_is_at_an_address(hung: Pipeline) -> None:
+    Project.objects.update(store_url="")
+    hung.project.refresh_from_db()
+    old = failed_at("write", hung)
+    Project.objects.update(store_url="s3://bucket/runs")
+    old = Run.objects.get(pk=old.pk)
+    assert "processed_data.data" in loans(resume(old, at=LATER))[str(old.store_folder)]

@@ -15,7 +15,7 @@ from celery import current_app
 from django.conf import settings
 
 from jobs.interpreters.artifacts import key_of, store
-from jobs.models import Event, LogChunk, Project, Run
+from jobs.models import Event, Loan, LogChunk, Project, Run
 from jobs.runs.resume import preview
 from jobs.states import Status
 from jobs.upkeep.prune import prune
@@ -132,6 +132,24 @@ def test_a_store_at_an_address_is_dropped_by_its_project(tmp_path: Path) -> None
     assert (prune(AT + DAY).stores, store.exists()) == (0, True)
     assert (prune(AT + 8 * DAY).stores, store.exists()) == (1, False)
     assert Run.objects.get(pk=run.pk).store_url == ""
+
+
+def test_what_is_lent_stays_as_long_as_somebody_may_ask_for_the_run_that_reads_it(tmp_path: Path) -> None:
+    pipeline = make_pipeline(is_resumable=True)
+    in_folder = ended_run(Status.FAILED, pipeline=pipeline)
+    Project.objects.update(store_url=f"file://{tmp_path}/shared/", interpreter=sys.executable)
+    pipeline.project.refresh_from_db()
+    lender = ended_run(Status.FAILED, pipeline=pipeline)
+    (tmp_path / "shared" / str(lender.uuid)).mkdir(parents=True)
+    reader = ended_run(Status.FAILED, pipeline=pipeline)
+    Run.objects.filter(pk=reader.pk).update(finished_at=AT + 5 * DAY, store_url="")
+    for place in (lender.store_url, str(in_folder.store_folder)):
+        Loan.objects.create(run=reader, place=place, files=["a.data"])
+    assert (prune(AT + 8 * DAY).stores, in_folder.store_folder.exists()) == (0, True)
+    assert Run.objects.get(pk=lender.pk).store_url == lender.store_url
+    assert (prune(AT + 13 * DAY).stores, in_folder.store_folder.exists()) == (1, False)
+    assert not (tmp_path / "shared" / str(lender.uuid)).exists()
+    assert not Loan.objects.filter(place=lender.store_url).exists()
 
 
 def test_an_address_that_does_not_answer_is_asked_again_the_next_time() -> None:
