@@ -77,7 +77,7 @@ def _own(run: Run) -> set[str]:
 def share(old: Run, new: Run, datasets: Iterable[str]) -> Loans:
     """Let the new run read these stored datasets: links to files where both are in folders, else loans.
 
-    A stored file is replaced, never written into, so a link is enough; what lies elsewhere is read where it is.
+    A stored file is replaced, never written into, so a link is enough; anything else is read where it is.
     """
     wanted = {store_file(dataset) for dataset in datasets}
     found = {loan.place: wanted & set(loan.files) for loan in old.loans.all()}

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0028_schedules_and_ticks'),
+        ('jobs', '0029_stages_of_a_stop'),
     ]
 
     operations = [
