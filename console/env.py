@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import re
 import secrets
 import ssl
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cryptography.fernet import Fernet
@@ -28,6 +29,21 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 PLACE = re.compile(r"/+[^/\n:][^\n:]*|[a-z][a-z0-9+.-]*://[^@\s?#/][^@\s?#]*|file:///[^@\s?#]+")
 """A folder or an address that fsspec opens, with nothing secret in it."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class RunAs:
+    """The user as whom the processes of projects run."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+    @property
+    def ids(self) -> tuple[int, int, list[int]]:
+        return self.uid, self.gid, [*self.groups]
 
 
 @dataclass(frozen=True)
@@ -74,11 +90,28 @@ class Environment:
     keep_stores_days: int
     keep_logs_days: int
     log_file_mb: int
+    boundary: str
+    run_as: RunAs | None
+    secret_files: list[str]
+    """Those that a NAME_FILE names."""
 
     @property
     def is_embedded_redis(self) -> bool:
         """Whether the Redis is the one that `up` starts itself."""
         return self.redis_url == f"unix://{embedded_socket(self.var)}"
+
+    @property
+    def private_places(self) -> list[str]:
+        """The files and folders of ours that no project has to see, wherever they lie."""
+        places = [str(self.var), str(embedded_socket(self.var).parent), *self.secret_files]
+        if self.redis_url.startswith("unix:"):
+            places.append(urlsplit(self.redis_url).path)
+        if not self.artifact_store.startswith("s3://"):
+            places.append(self.artifact_store)
+        if self.database_url.startswith("sqlite:"):
+            file = unquote(urlsplit(self.database_url).path).removeprefix("/")
+            places += [f"{file}{tail}" for tail in ("", "-wal", "-shm", "-journal")]
+        return places
 
 
 @dataclass(frozen=True)
@@ -98,10 +131,12 @@ class Reader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.files: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
         """NAME, or the content of the file that NAME_FILE names."""
         if file := self._environ.get(f"{name}_FILE"):
+            self.files.append(file)
             try:
                 return Path(file).read_text().strip()
             except OSError as error:
@@ -181,6 +216,23 @@ class Reader:
                 f"{name}: write a folder beginning with /, or an address such as s3://bucket/runs, without a login."
             )
         return value.rstrip("/")
+
+    def user(self, name: str) -> RunAs | None:
+        """A user of this machine by name or number; None for none."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            found = pwd.getpwuid(int(value)) if value.isdigit() else pwd.getpwnam(value)
+        except (KeyError, OverflowError) as error:
+            raise ImproperlyConfigured(
+                f"{name}={value}: this machine has no such user; make one, or leave it out."
+            ) from error
+        if found.pw_uid in (0, os.geteuid()):
+            whose = "root" if found.pw_uid == 0 else "the console's own user"
+            raise ImproperlyConfigured(f"{name}={value}: that is {whose}; name one who may read less.")
+        groups = os.getgrouplist(found.pw_name, found.pw_gid)
+        return RunAs(found.pw_name, found.pw_uid, found.pw_gid, tuple(groups), found.pw_dir)
 
     def zone(self, name: str, default: str) -> str:
         value = self.text(name, default)
@@ -276,7 +328,17 @@ def read(environ: Mapping[str, str]) -> Environment:
         is_public=is_public or bind not in LOOPBACK,
         trusted_proxies=proxies,
         **_limits(reader),
+        **_boundary(reader),
     )
+
+
+def _boundary(reader: Reader) -> dict[str, Any]:
+    """Read last: by then it is known which files hold secrets."""
+    return {
+        "boundary": reader.choice("CONSOLE_BOUNDARY", "auto", ("auto", "required", "off")),
+        "run_as": reader.user("CONSOLE_RUN_AS"),
+        "secret_files": reader.files,
+    }
 
 
 def _limits(reader: Reader) -> dict[str, Any]:

@@ -208,6 +208,7 @@ CONSOLE_WORKER_SLOTS = ENV.worker_slots
 CONSOLE_WORKER_QUEUES = ENV.worker_queues
 CONSOLE_LEASE_SECONDS = ENV.lease_seconds
 CONSOLE_DATABASE_SECONDS = ENV.database_seconds
+CONSOLE_BOUNDARY, CONSOLE_RUN_AS, CONSOLE_HIDDEN = ENV.boundary, ENV.run_as, ENV.private_places
 CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
 CONSOLE_LOG_FILE_MB = ENV.log_file_mb

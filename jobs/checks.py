@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own names
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's own names
 from django.core.files.storage import FileSystemStorage
 
+from jobs.interpreters import boundary
 from jobs.interpreters.artifacts import store
+from jobs.interpreters.confine import CANNOT_SWITCH, may_switch
 
 LONGEST_SOCKET_FOLDER = 60
 
@@ -34,3 +36,21 @@ def sockets_fit(**_: object) -> list[CheckMessage]:
         return []
     hint = "A Unix socket's path has at most 108 bytes: set CONSOLE_VAR to a shorter folder."
     return [Warning(f"The folder for sockets, {folder}, has a long path.", hint=hint, id="jobs.W001")]
+
+
+@register(Tags.security)
+def projects_are_kept_apart(**_: object) -> list[CheckMessage]:
+    """What the settings ask for can be had here, and what cannot is said."""
+    user = settings.CONSOLE_RUN_AS
+    if user and not may_switch():
+        hint = "Start the console as root, or leave the setting out."
+        return [Error(CANNOT_SWITCH.format(user.name), hint=hint, id="jobs.E002")]
+    if settings.CONSOLE_BOUNDARY == boundary.OFF or boundary.way():
+        return []
+    what = f"Code of projects is not kept from CONSOLE_VAR: {boundary.NOT_DRAWN}"
+    if settings.CONSOLE_BOUNDARY == "required":
+        return [Error(what, hint="Set CONSOLE_BOUNDARY=auto to run projects all the same.", id="jobs.E003")]
+    if user:
+        return []
+    hint = "Start the console as root with CONSOLE_RUN_AS, or register only projects that you trust with its keys."
+    return [Warning(what, hint=hint, id="jobs.W002")]

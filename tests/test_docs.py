@@ -14,7 +14,7 @@ from kedro_console.wire import MESSAGES
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 LINKING = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
-READERS = {"text", "flag", "number", "words", "choice", "url", "address", "zone"}
+READERS = {"text", "flag", "number", "words", "choice", "url", "address", "zone", "user"}
 
 
 def settings() -> list[str]:

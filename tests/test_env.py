@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +221,34 @@ def test_a_ca_is_read_at_the_start(tmp_path: Path, content: str | None, sentence
     with pytest.raises(ImproperlyConfigured) as refused:
         told(tmp_path, REDIS_URL="rediss://redis/0", REDIS_CA_FILE=str(file))
     assert str(refused.value).startswith(f"REDIS_CA_FILE={file}: {sentence}")
+
+
+def test_a_user_is_found_by_name_or_number(tmp_path: Path) -> None:
+    found = pwd.getpwnam("nobody")
+    by_name, by_number = told(tmp_path, CONSOLE_RUN_AS="nobody"), told(tmp_path, CONSOLE_RUN_AS=str(found.pw_uid))
+    assert by_name.run_as == by_number.run_as
+    assert by_name.run_as and (by_name.run_as.uid, by_name.run_as.home) == (found.pw_uid, found.pw_dir)
+    assert told(tmp_path).run_as is None
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [("root", "that is root; name one who may read less"), ("nobody-at-all", "this machine has no such user"),
+     ("99999999999999999999", "this machine has no such user"), ("4294967290", "this machine has no such user")],
+)  # fmt: skip
+def test_a_user_who_is_none_stops_the_start(tmp_path: Path, user: str, why: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"CONSOLE_RUN_AS={user}: {why}"):
+        told(tmp_path, CONSOLE_RUN_AS=user)
+
+
+def test_what_no_project_has_to_see_is_known_wherever_it_lies(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("x" * 50)
+    places = told(
+        tmp_path, SECRET_KEY_FILE=str(secret), DATABASE_URL="sqlite:////srv/db.sqlite3", ARTIFACT_STORE="/srv/files",
+        REDIS_URL="unix:///run/redis.sock",
+    ).private_places  # fmt: skip
+    assert {str(secret), "/srv/db.sqlite3", "/srv/db.sqlite3-wal", "/srv/files", "/run/redis.sock"} < set(places)
+    assert str(told(tmp_path).var) in told(tmp_path).private_places
+    elsewhere = told(tmp_path, ARTIFACT_STORE="s3://bucket/x", DATABASE_URL="postgres://c@db/runs").private_places
+    assert not any("bucket" in place or "postgres" in place for place in elsewhere)

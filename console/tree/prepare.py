@@ -30,6 +30,7 @@ from jobs.models import Project, Worker
 from jobs.proposals import propose
 from jobs.reconnect import AWAY, for_seconds, patiently, wait_at_most
 
+PASSED: Final = ("runs", "replays", "hosts")
 WORKER_SECONDS: Final = 60
 WORKER_LOOK_SECONDS: Final = 0.2
 LOCK_MILLISECONDS: Final = 400
@@ -42,8 +43,21 @@ def prepare_folder(folder: Path) -> None:
     facts = folder.stat()
     if facts.st_uid != os.geteuid():
         raise PlatformError(f"{folder} belongs to another user: remove it, or name another folder in CONSOLE_VAR.")
-    if stat.S_IMODE(facts.st_mode) & 0o077:
-        folder.chmod(0o700)
+    wanted = 0o711 if ENV.run_as else 0o700  # the user of CONSOLE_RUN_AS finds the folders of its runs through it
+    if stat.S_IMODE(facts.st_mode) & 0o077 != wanted & 0o077:
+        folder.chmod(wanted)
+    if ENV.run_as:
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """All in it but the way to the folders of runs; what comes later is closed by `be_alone`."""
+    for entry in os.scandir(folder):
+        mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+        if entry.name in PASSED:
+            Path(entry.path).chmod(0o711)
+        elif mode & 0o077 and not entry.is_symlink():
+            Path(entry.path).chmod(mode & ~0o077)
 
 
 def is_database_new() -> bool:

@@ -12,9 +12,10 @@ from typing import Final, NoReturn
 
 from console.env import BASE, ENV, IS_INSTALLED
 from console.tree.grace import end_within
-from console.tree.private import be_private
+from console.tree.private import be_alone, be_private
 from console.tree.programs import STOP_SECONDS, worker_name
 from console.tree.say import say
+from jobs.errors import PlatformError
 from jobs.steps.pulse import Pulse
 
 MARGIN_SECONDS: Final = 1.0
@@ -27,6 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     if asked.role != "up":
         be_private()
+        _be_alone()
         end_within(STOP_SECONDS[asked.role] - MARGIN_SECONDS)
     if asked.role == "web":
         return web(asked.host, asked.port)
@@ -35,6 +37,13 @@ def main(words: Sequence[str] | None = None) -> int:
     if asked.role == "beat":
         return beat()
     return up(asked.host, asked.port)
+
+
+def _be_alone() -> None:
+    try:
+        be_alone()
+    except PlatformError as refusal:
+        sys.exit(str(refusal))
 
 
 def up(host: str, port: int) -> NoReturn:
@@ -100,7 +109,6 @@ def beat() -> int:
 
     django.setup()
     from jobs import schema
-    from jobs.errors import PlatformError
     from jobs.steps import broker
 
     with _stopping_at_once():

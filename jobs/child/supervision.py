@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import select
-import shutil
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +17,7 @@ from jobs.child.read_aside import ReadAside
 from jobs.child.run_whole import take_all, was_taken
 from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
 from jobs.interpreters import stores
+from jobs.interpreters.boundary import lay_out
 from jobs.reconnect import AWAY, attempt, for_seconds, patiently, reconnect
 from jobs.states import Status
 from jobs.steps.advance import Outcome, finish
@@ -29,7 +29,7 @@ from jobs.steps.leases import LEASE, LEASES, Hold
 from jobs.steps.node_facts import StopReason
 from jobs.steps.node_limits import NodeLimits
 from jobs.steps.outcome import bad_end, outcome_of
-from jobs.steps.request_for_child import request_for, step_folder, structure_of
+from jobs.steps.request_for_child import drop_folders, request_for, structure_of
 from jobs.steps.verdict import (
     Again,
     AskAgain,
@@ -61,7 +61,6 @@ class Supervision:
         self.mine, self.step, self.token = mine, mine.step, mine.token
         self.hold, self.link, self.worker_name = hold, link, worker_name
         self.pipeline = self.step.run.pipeline
-        self.folder = step_folder(self.step)
         structure = structure_of(self.step.run)
         self.collector = Collector(self.step, self.token, structure.outputs, structure.revision)
         limits = NodeLimits(self.pipeline.node_time_limit_seconds, structure.limits)
@@ -106,6 +105,7 @@ class Supervision:
 
     def _execute(self) -> Ended | HandedBack | Lost | HandedOn:
         """Have a child run the step: the one of the step before when there is one, else a new one."""
+        lay_out(self.step.run)
         while True:
             self.heard.ask(is_following=self.link.is_open)
             if not self.link.is_open:
@@ -263,7 +263,7 @@ class Supervision:
         if handed_on is None:
             self.link.send(wire.LeaveAsked())
             return None
-        shutil.rmtree(self.folder, ignore_errors=True)
+        drop_folders(self.step)
         if handed_on.following is None:
             self._untold = handed_on.ready
             self._tell_others()
@@ -314,7 +314,7 @@ class Supervision:
         self._finish_patiently(outcome)
         self._notice_new_code()
         self._notice_lost_loan()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        drop_folders(self.step)
 
     def _notice_new_code(self) -> None:
         """The pages should show the pipelines as they are now."""

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 
 from jobs import clock
 from jobs.interpreters.artifacts import ask_store, is_remote
+from jobs.interpreters.boundary import OFF, open_to_code
+from jobs.interpreters.confine import LANDLOCK
 from jobs.models import Beat, Pipeline, Project, StoreCheck, Upload, Worker
 from jobs.models.quota import check_takes
 from jobs.models.worker import SILENT_AFTER
@@ -53,12 +55,12 @@ def examine(at: datetime) -> list[Finding]:
     broker = _broker()
     eviction = [_eviction()] if broker.is_ok else []
     ground = [_database(), broker, *eviction, _store(at), *_projects(), *_takes(), *_schedules(), _beat(at)]
-    return [*ground, _single_beat(at), _clocks(at), _meeting(at), _disk()]
+    return [*ground, _single_beat(at), _clocks(at), _meeting(at), _boundary(at), _disk()]
 
 
 def examine_workers(at: datetime) -> list[Finding]:
     """What workers stand on: the broker keeps what it is given, one beat, clocks that agree, a disk with room."""
-    return [_eviction(), _single_beat(at), _clocks(at), _meeting(at), _disk()]
+    return [_eviction(), _single_beat(at), _clocks(at), _meeting(at), _boundary(at), _disk()]
 
 
 def _database() -> Finding:
@@ -128,6 +130,25 @@ def _meeting(at: datetime) -> Finding:
         sentence = f"The workers {names} share no folder of runs: distributed runs are refused."
         return Finding("run store", False, sentence, "CONSOLE_RUN_STORE=s3://bucket/runs", is_amber=True)
     return Finding("run store", True, "The workers share what lies between the steps of a run.")
+
+
+def _boundary(at: datetime) -> Finding:
+    """Whether project code is kept from the console's own folder, on every worker that is alive."""
+    told = dict(Worker.objects.alive(at).exclude(boundary="").values_list("name", "boundary"))
+    bare = sorted(name for name, said in told.items() if open_to_code(said))
+    if bare:
+        who = bare[0] if len(bare) == 1 else f"{len(bare)} workers ({', '.join(bare[:3])})"
+        why = "CONSOLE_BOUNDARY is off" if told[bare[0]] == OFF else "the kernel offers nothing to prevent it"
+        mend = "CONSOLE_BOUNDARY=auto" if told[bare[0]] == OFF else "CONSOLE_RUN_AS=another-user"
+        sentence = f"Project code on {who} can read the console's own folder, its keys among it: {why}."
+        return Finding("boundary", False, sentence, mend, is_amber=True)
+    if any(said.startswith(LANDLOCK) for said in told.values()):
+        sentence = "Project code cannot open the console's own files; it can still reach sockets on its machine."
+        return Finding("boundary", True, sentence)
+    return Finding("boundary", True, "Project code does not see the console's own folder." if told else UNTOLD)
+
+
+UNTOLD = "No worker has said yet whether project code sees the console's own folder."
 
 
 def _disk() -> Finding:

@@ -18,6 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from jobs.errors import PlatformError, StoreAway
+from jobs.interpreters.staged import take
 from jobs.models import Artifact, Upload
 from kedro_console.wire import DatasetSaved, FileUnkept, Json, KeptFile
 
@@ -42,25 +43,33 @@ def waiting_folder() -> Path:
     return folder
 
 
-def keep(kept: KeptFile) -> dict[str, Json] | None:
-    """Move a staged file into a store on disk; else to where it waits for the store, as an Upload's columns.
+def keep(kept: KeptFile, folder: Path) -> dict[str, Json] | None:
+    """Move a file staged in this folder into a store on disk; else to where it waits for it, as an Upload's columns.
 
-    PlatformError when neither can be done.
+    PlatformError when neither can be done, or it is not the file that was told of.
     """
     refusal = ""
     try:
+        staged = take(kept, folder, waiting_folder())
+    except OSError as error:
+        raise PlatformError(_not_kept(kept, error.strerror or str(error))) from error
+    try:
         if not is_remote() and _is_on_our_disk(str(store().path(""))):
-            _keep_in_folder(Path(kept.path), Path(store().path(key_of(kept.sha256))))
+            _keep_in_folder(staged, Path(store().path(key_of(kept.sha256))))
             return None
     except OSError as error:
         refusal = f"{error.strerror or error}."
     try:
-        path = _set_aside(Path(kept.path), kept.sha256)
+        path = _set_aside(staged, kept.sha256)
     except OSError as error:
-        reason = f"{refusal} {error.strerror or error}".strip()
-        raise PlatformError(f"{kept.name} was not kept: the console could not store it: {reason}.") from error
+        staged.unlink(missing_ok=True)
+        raise PlatformError(_not_kept(kept, f"{refusal} {error.strerror or error}".strip())) from error
     facts: dict[str, Json] = {"sha256": kept.sha256, "name": kept.name[-255:], "size_bytes": kept.size_bytes}
     return {**facts, "path": str(path), "error": refusal, "attempts": int(bool(refusal))}
+
+
+def _not_kept(kept: KeptFile, reason: str) -> str:
+    return f"{kept.name} was not kept: the console could not store it: {reason}."
 
 
 @lru_cache(maxsize=8)

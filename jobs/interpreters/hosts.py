@@ -19,6 +19,7 @@ from django.conf import settings
 
 from jobs.encryption import leave_masking_keys
 from jobs.errors import HostLeft, HostLost, ProjectError
+from jobs.interpreters.boundary import behind, sockets_of
 from jobs.models import Project, Run
 from kedro_console import wire
 
@@ -32,13 +33,22 @@ START_SECONDS: Final = 60
 def child_environment(project: Project) -> dict[str, str]:
     """What a project's processes see: a few names of ours and the project's own variables, no secret."""
     return {
-        **settings.CONSOLE_PASSED_ON,
+        **_personal(),
         "PYTHONPATH": str(settings.BASE_DIR / "pipelines"),
         "KEDRO_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
         "MPLBACKEND": "Agg",
         **{str(name): str(value) for name, value in project.environment.items()},
     }
+
+
+def _personal() -> dict[str, str]:
+    """What we pass on of our own environment; of another user what is theirs."""
+    passed, user = settings.CONSOLE_PASSED_ON, settings.CONSOLE_RUN_AS
+    if user is None:
+        return dict(passed)
+    kept = {name: value for name, value in passed.items() if name != "TMPDIR"}
+    return {**kept, "HOME": user.home, "USER": user.name, "LOGNAME": user.name}
 
 
 @dataclass
@@ -212,7 +222,7 @@ def _start(project: Project, env: str, key: str) -> Host:
         raise ProjectError(
             f"The project's folder {project.path} does not exist: restore it, or change the path of {project.name}."
         )
-    folder = settings.CONSOLE_SOCKETS / "hosts"
+    folder = sockets_of(project)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     leave_masking_keys(folder)
     logs = settings.VAR / "logs"
@@ -224,7 +234,7 @@ def _start(project: Project, env: str, key: str) -> Host:
         command += ["--env", env]
     try:
         process = subprocess.Popen(
-            command,
+            behind(project, command),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.utils.text import slugify
 
 from jobs.errors import NotRead, ProjectError
+from jobs.interpreters.boundary import behind
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.hosts import child_environment
 from jobs.models import Pipeline, Project, Snapshot
@@ -276,7 +277,7 @@ def _read(project: Project, env: str, seconds: float) -> dict[str, Any]:
         )
     try:
         ended = subprocess.run(
-            command,
+            behind(project, command),
             cwd=project.path,
             env=child_environment(project),
             capture_output=True,

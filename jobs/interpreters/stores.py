@@ -14,6 +14,7 @@ from uuid import uuid4
 from django.conf import settings
 
 from jobs.errors import NotNow, ProjectError
+from jobs.interpreters.boundary import behind
 from jobs.interpreters.hosts import child_environment
 from jobs.models import Loan, Project, Run
 from kedro_console.wire import store_file
@@ -142,7 +143,8 @@ def _ask(project: Project, *arguments: str) -> None:
     command = [project.interpreter, "-m", "kedro_console.child.shelf", *arguments]
     try:
         ended = subprocess.run(
-            command, env=child_environment(project), capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+            behind(project, command), env=child_environment(project), capture_output=True, timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ProjectError(f"The store of {project.name}'s runs could not be reached: {error}") from error

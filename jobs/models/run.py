@@ -195,7 +195,7 @@ class Run(Moving):
     @property
     def folder(self) -> Path:
         """Where its files lie while it runs, and what it keeps to be resumed from."""
-        folder: Path = settings.VAR / "runs" / str(self.uuid)
+        folder: Path = settings.VAR / "runs" / str(self.pipeline.project_id) / str(self.uuid)
         return folder
 
     @property

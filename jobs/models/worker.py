@@ -53,6 +53,9 @@ class Worker(models.Model):
     store_mark = models.CharField(
         max_length=600, blank=True, default="", db_default="", help_text="Of the place that CONSOLE_RUN_STORE names."
     )
+    boundary = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="What keeps its projects' code from our folder."
+    )
 
     objects = WorkerQuerySet.as_manager()
 

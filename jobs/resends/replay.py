@@ -191,7 +191,8 @@ def _send(row: Replay, token: uuid.UUID, turn: Resend) -> None:
         row.hold(token, lease_expires_at=clock.now() + LEASE)
         turn.status, turn.at = ResendStatus.SENDING, clock.now()
         turn.save(update_fields=["status", "at"])
-    folder: Path = settings.VAR / "replays" / str(uuid.uuid4())
+    project = turn.record.run.pipeline.project_id
+    folder: Path = settings.VAR / "replays" / str(project) / str(uuid.uuid4())
     try:
         found = _called(turn.record, folder / "answer")
         patiently(partial(_settle, turn, found), is_over=for_seconds(PATIENCE_SECONDS))
@@ -252,7 +253,7 @@ def _stored(found: _Found, file: Path) -> dict[str, str]:
     """The whole answer goes into the artifact store; without the store its beginning is what is left."""
     kept = wire.KeptFile(str(file), "answer", found.size_bytes, found.sha256, found.media_type)
     try:
-        waiting = keep(kept)
+        waiting = keep(kept, file.parent)
     except PlatformError as error:
         return {"error": str(error)[:500]}
     uploads.wait([waiting] if waiting else [], clock.now())

@@ -14,7 +14,7 @@ from jobs.models import NodeRun, Step
 from jobs.steps.cut_log import Log
 from jobs.steps.heard import Heard
 from jobs.steps.left_files import LeftFiles
-from jobs.steps.request_for_child import step_folder
+from jobs.steps.request_for_child import spill_folder, step_folder
 from jobs.steps.spill_log import Spill
 from jobs.steps.writer import Writer, facts_of
 from kedro_console import wire
@@ -27,8 +27,8 @@ class Collector:
     """All that one step's child says; nothing of it is in rows before `writer` has written it."""
 
     def __init__(self, step: Step, token: uuid.UUID, outputs: Set[str], revision: str = "") -> None:
-        self.log = Log(Spill(step_folder(step), settings.CONSOLE_LOG_FILE_MB * 2**20))
-        self.files = LeftFiles()
+        self.log = Log(Spill(spill_folder(step), settings.CONSOLE_LOG_FILE_MB * 2**20))
+        self.files = LeftFiles(step_folder(step))
         rows = list(NodeRun.objects.filter(run_id=step.run_id, name__in=step.nodes).defer(*PLANNED))
         self.heard = Heard(map(facts_of, rows), outputs, revision)
         self.writer = Writer(step, token, self.heard, self.log, rows)

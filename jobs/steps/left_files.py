@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from jobs.errors import PlatformError
@@ -10,9 +11,10 @@ from kedro_console import wire
 
 
 class LeftFiles:
-    """Puts each file away as soon as it is heard of; nothing here waits for a store elsewhere."""
+    """Puts each file of a step's folder away as soon as it is heard of; nothing here waits for a store elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.artifacts: list[dict[str, Any]] = []
         self.uploads: list[dict[str, Any]] = []
         """Kept files that wait for the store."""
@@ -39,12 +41,12 @@ class LeftFiles:
 
     def keep_log(self, kept: wire.KeptFile) -> None:
         """The lines that rows do not hold; PlatformError when they cannot be kept."""
-        waiting = keep(kept)
+        waiting = keep(kept, Path(kept.path).parent)
         self.uploads += [waiting] if waiting else []
 
     def _keep(self, event: wire.DatasetSaved, kept: wire.KeptFile) -> str:
         try:
-            waiting = keep(kept)
+            waiting = keep(kept, self._folder)
         except PlatformError as error:
             self._leave(wire.FileUnkept(event.at, event.node, event.dataset, kept.name, event.path, str(error)))
             return str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -47,6 +48,18 @@ def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
 def step_folder(step: Step) -> Path:
     """Where this attempt's staged files lie until they are in the store."""
     return step.run.folder / f"{step.position}-{step.attempt}"
+
+
+def spill_folder(step: Step) -> Path:
+    """Where we write what its log rows do not hold: not where a child could put a link in our way."""
+    folder: Path = settings.VAR / "spilled" / str(step.task_id)
+    return folder
+
+
+def drop_folders(step: Step) -> None:
+    """What this attempt has staged and is not kept, and what it spilled."""
+    for folder in (step_folder(step), spill_folder(step)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def request_for(step: Step, held_until: float) -> wire.StepStarted:

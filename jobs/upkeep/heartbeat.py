@@ -17,7 +17,7 @@ from django.db import connection
 
 from jobs import clock
 from jobs.child.intake import Intake
-from jobs.interpreters import stores
+from jobs.interpreters import boundary, stores
 from jobs.models import Step, Worker
 from jobs.reconnect import attempt, wait_at_most
 from jobs.states import Status, Wanted
@@ -46,6 +46,7 @@ class Heartbeat(threading.Thread):
         self.clock_ahead_seconds = 0.0
         self.started_at: datetime | None = None
         self._runs_mark, self._store_mark = stores.marks()
+        self._boundary = boundary.name()
         self._stopping = threading.Event()
         self._pulse = Pulse("worker", settings.VAR)
         self._due: dict[str, float] = {}
@@ -139,6 +140,7 @@ class Heartbeat(threading.Thread):
                 "version": settings.VERSION,
                 "runs_mark": self._runs_mark,
                 "store_mark": self._store_mark,
+                "boundary": self._boundary,
                 "heartbeat_at": at,
                 "stopped_at": None,
                 "started_at": self.started_at,

@@ -7,9 +7,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ SUCCEEDED: Final = timedelta(hours=1)
 """A successful run has nothing to go on with; whoever resumes it with another parameter may do so for a while."""
 ORPHANED: Final = timedelta(days=1)
 """A folder is made before its run's row is committed."""
+SPILLED: Final = timedelta(days=30)
+"""A step may run for long without a line."""
 DROPPED: Final = ".dropped-"
 BATCH: Final = 500
 
@@ -69,11 +72,28 @@ def _is_over(at: datetime, of: str = "") -> models.Q:
 
 
 def _folders(at: datetime) -> int:
-    folders = _scanned(settings.VAR / "runs")
-    dropped = 0
+    folders = chain.from_iterable(map(_scanned, _places()))
+    dropped = _drop_spilled(at)
     while batch := list(islice(folders, BATCH)):
         dropped += sum(_drop(folder) for folder in _useless(batch, at))
     return dropped
+
+
+def _places() -> Iterator[Path]:
+    """The folder of each project's runs, and where those of an older release lie."""
+    runs = settings.VAR / "runs"
+    yield runs
+    with suppress(OSError):
+        yield from (Path(entry.path) for entry in list(os.scandir(runs)) if entry.name.isdigit() and entry.is_dir())
+
+
+def _drop_spilled(at: datetime) -> int:
+    """What a worker that was killed had spilled of a log."""
+    place: Path = settings.VAR / "spilled"
+    old = [folder for folder in place.glob("*") if _age(folder, at) > SPILLED]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
 
 
 def _scanned(place: Path) -> Iterator[Path]:
@@ -123,6 +143,9 @@ def _drop(folder: Path) -> bool:
     except OSError as error:
         logger.warning("%s could not be dropped: %s", folder, error)
         return False
+    link = settings.VAR / "runs" / folder.name
+    if link.is_symlink() and not link.exists():
+        link.unlink(missing_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     return True
 

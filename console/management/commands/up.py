@@ -13,7 +13,7 @@ from django.db import connections
 
 from console.env import BASE, DEFAULT_URL, ENV, IS_INSTALLED, START, tree_environment
 from console.tree import children, configuration, lock, pages, parent, ports, prepare, processes, starting
-from console.tree.private import be_private
+from console.tree.private import be_alone, be_private
 from console.tree.programs import Tree, programs
 from jobs import clock
 from jobs.errors import ConsoleError, ProjectError
@@ -57,6 +57,7 @@ class Command(BaseCommand):
             raise CommandError("Stopped before everything was started.", returncode=130) from None
 
     def _up(self, host: str, port: int, *, has_demo: bool) -> None:
+        be_alone()
         prepare.check_project_path()
         prepare.prepare_folder(ENV.var)
         held = lock.take(ENV.var, Tree(host, port, None).address)

@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import socket
+import struct
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -17,13 +18,14 @@ from kedro_console.line import processes
 BACKLOG = 1_024
 BLOCK = 64 * 1024
 LIFELINE = 0
+PEER = struct.Struct("3i")  # pid, uid, gid
 
 
 class Door:
     """A listening socket, readable by its owner only, that appears under its name when it can be connected to."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._starter = path, os.getppid()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         part = path.with_name(f".{os.getpid()}.s")
         part.unlink(missing_ok=True)
@@ -38,12 +40,21 @@ class Door:
         part.replace(path)
 
     def accept(self) -> list[socket.socket]:
-        """The connections that wait; [] when there is none."""
+        """The connections that wait; [] when there is none. Only who started this process may speak to it."""
         found = []
         with contextlib.suppress(OSError):
             while True:
-                found.append(self.listener.accept()[0])
+                connection = self.listener.accept()[0]
+                if self._is_starter(connection):
+                    found.append(connection)
+                else:
+                    connection.close()
         return found
+
+    def _is_starter(self, connection: socket.socket) -> bool:
+        """As the kernel says it: the code of another project, which may be of the same user, must not give us work."""
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+        return bool(PEER.unpack(told)[0] == self._starter)
 
     def refuse_late(self, answer: wire.StepRefused, seconds: float) -> None:
         """Answers who connected in the moment when the host left, so that they start another one."""

@@ -120,7 +120,7 @@ def row(kept: KeptFile) -> Artifact:
 
 
 def waiting(kept: KeptFile) -> Upload:
-    found = keep(kept)
+    found = keep(kept, Path(kept.path).parent)
     assert found and not Path(kept.path).exists()
     uploads.wait([found], AT)
     return Upload.objects.get(sha256=kept.sha256)
@@ -281,7 +281,7 @@ def test_a_file_that_somebody_removed_is_told_as_lost_and_holds_up_no_other(buck
 
 
 def test_a_file_of_a_step_that_runs_for_days_is_no_orphan(bucket: Any, tmp_path: Path) -> None:
-    found = keep(staged(tmp_path, b"slides"))
+    found = keep(staged(tmp_path, b"slides"), tmp_path)
     assert found
     path = Path(found["path"])
     step = make_run().steps.get()

@@ -15,6 +15,7 @@ from celery import current_app
 from django.conf import settings
 
 from jobs.interpreters.artifacts import key_of, store
+from jobs.interpreters.boundary import lay_out
 from jobs.models import Event, Loan, LogChunk, Project, Run
 from jobs.runs.resume import preview
 from jobs.states import Status
@@ -87,6 +88,27 @@ def test_a_folder_of_no_run_goes_after_a_day_and_what_is_no_folder_of_a_run_stay
     assert (prune(AT + 23 * HOUR).folders, prune(AT + 25 * HOUR).folders) == (0, 1)
     assert (place / "notes").exists() and (tmp_path / "elsewhere").exists()
     assert len(list(place.iterdir())) == 2
+
+
+def test_a_folder_where_an_older_release_left_it_is_taken_over_and_goes_with_its_run() -> None:
+    run = make_run()
+    known = Path(settings.VAR) / "runs" / str(run.uuid)
+    (known / "store").mkdir(parents=True)
+    (known / "store" / "data").write_text("x")
+    lay_out(run)
+    assert (run.store_folder / "data").read_text() == (known / "store" / "data").read_text() == "x"
+    lay_out(run)
+    run.start(at=AT, by="w1")
+    run.end(Status.FAILED, at=AT, by="w1")
+    assert prune(AT + 8 * DAY).folders == 1
+    assert not run.folder.exists() and not known.is_symlink()
+
+
+def test_what_a_killed_worker_spilled_of_a_log_goes_after_a_month() -> None:
+    place = Path(settings.VAR) / "spilled" / str(uuid.uuid4())
+    place.mkdir(parents=True)
+    os.utime(place, (AT.timestamp(), AT.timestamp()))
+    assert (prune(AT + 29 * DAY).folders, prune(AT + 31 * DAY).folders, place.exists()) == (0, 1, False)
 
 
 def test_a_run_whose_store_is_gone_says_so_when_it_is_resumed() -> None:

@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +51,23 @@ def test_only_the_asked_nodes_run(playground):
 def test_the_socket_is_for_its_owner_only(playground):
     mode = playground.socket.stat().st_mode
     assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
+
+
+STRANGER = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.settimeout(60)
+    connection.connect(sys.argv[1])
+    print(connection.recv(1))
+"""
+
+
+def test_only_who_started_it_may_speak_to_it(playground):
+    """Code of another project may be of the same user, and knows the names of all sockets from /proc/net/unix."""
+    command = [sys.executable, "-c", STRANGER, str(playground.socket)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert ended.stdout.strip() == "b''" or "ConnectionResetError" in ended.stderr
+    assert playground.run("chain").one(wire.RunFinished)
 
 
 def test_a_supervisor_may_connect_before_the_warm_up_is_over(host_of):
