@@ -48,7 +48,7 @@ _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule", "clockedsch
 
 PERMISSIONS: Final[dict[Role, list[str]]] = {
     Role.VIEWER: _SEE,
-    Role.ANALYST: ["jobs.download_artifact"],
+    Role.ANALYST: ["jobs.download_artifact", "jobs.share_artifact"],
     Role.OPERATOR: [
         "jobs.view_act",
         "jobs.start_pipeline",
@@ -73,6 +73,8 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         ],
         *[f"jobs.{verb}_batchqueue" for verb in ("add", "change", "delete")],
         "jobs.delete_item",
+        "jobs.view_share",
+        "jobs.delete_share",
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
         *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
         *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],

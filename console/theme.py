@@ -102,7 +102,15 @@ UNFOLD: dict[str, Any] = {
                     _page("Home", "home", "home", "jobs.view_run"),
                     _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
                     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs"),
-                    _page("Artifacts", "inventory_2", "artifacts", "jobs.view_artifact", "artifact"),
+                    _page(
+                        "Library",
+                        "inventory_2",
+                        "library",
+                        "jobs.view_artifact",
+                        "artifact",
+                        "artifact_compare",
+                        "library_links",
+                    ),
                     _page(
                         "Rules",
                         "conversion_path",

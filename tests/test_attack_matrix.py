@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SENT = ("GET", "POST")
 """What a token is tried with where no token is read: on pages and in the admin whoever has one is a stranger."""
-OPEN = {"login", "health", "openapi", "docs", "not_here", "live", "ready", "logout"}
+OPEN = {"login", "health", "openapi", "docs", "not_here", "live", "ready", "logout", "share", "share_download"}
 """Whatever these say, they say to anybody."""
 OWN = {"palette"}
 """Pages that each person may open; what they find there depends on their permissions."""

@@ -13,31 +13,32 @@ class Kind:
 
     title: str
     icon: str
+    family: str = ""
     picture: str = ""
     is_packed: bool = False
     is_workbook: bool = False
 
 
 def _picture(media_type: str, *, is_packed: bool = True) -> Kind:
-    return Kind("Picture", "image", media_type, is_packed)
+    return Kind("Picture", "image", "pictures", media_type, is_packed)
 
 
 KINDS: Final[dict[str, Kind]] = {
-    ".pptx": Kind("PowerPoint slides", "slideshow", is_packed=True),
-    ".docx": Kind("Word document", "description", is_packed=True),
-    ".xlsx": Kind("Excel workbook", "table_chart", is_packed=True, is_workbook=True),
-    ".xlsm": Kind("Excel workbook", "table_chart", is_packed=True, is_workbook=True),
-    ".csv": Kind("Table (CSV)", "table"),
-    ".tsv": Kind("Table (TSV)", "table"),
-    ".parquet": Kind("Table (Parquet)", "table", is_packed=True),
-    ".zip": Kind("Zip archive", "folder_zip", is_packed=True),
-    ".gz": Kind("Packed file", "folder_zip", is_packed=True),
-    ".pdf": Kind("PDF document", "picture_as_pdf", is_packed=True),
-    ".html": Kind("Web page", "html"),
-    ".htm": Kind("Web page", "html"),
-    ".json": Kind("JSON data", "data_object"),
-    ".txt": Kind("Text", "description"),
-    ".md": Kind("Text", "description"),
+    ".pptx": Kind("PowerPoint slides", "slideshow", "decks", is_packed=True),
+    ".docx": Kind("Word document", "description", "documents", is_packed=True),
+    ".xlsx": Kind("Excel workbook", "table_chart", "tables", is_packed=True, is_workbook=True),
+    ".xlsm": Kind("Excel workbook", "table_chart", "tables", is_packed=True, is_workbook=True),
+    ".csv": Kind("Table (CSV)", "table", "tables"),
+    ".tsv": Kind("Table (TSV)", "table", "tables"),
+    ".parquet": Kind("Table (Parquet)", "table", "tables", is_packed=True),
+    ".zip": Kind("Zip archive", "folder_zip", "archives", is_packed=True),
+    ".gz": Kind("Packed file", "folder_zip", "archives", is_packed=True),
+    ".pdf": Kind("PDF document", "picture_as_pdf", "documents", is_packed=True),
+    ".html": Kind("Web page", "html", "documents"),
+    ".htm": Kind("Web page", "html", "documents"),
+    ".json": Kind("JSON data", "data_object", "documents"),
+    ".txt": Kind("Text", "description", "documents"),
+    ".md": Kind("Text", "description", "documents"),
     ".png": _picture("image/png"),
     ".jpg": _picture("image/jpeg"),
     ".jpeg": _picture("image/jpeg"),
@@ -45,6 +46,13 @@ KINDS: Final[dict[str, Kind]] = {
     ".webp": _picture("image/webp"),
     ".svg": _picture("image/svg+xml", is_packed=False),
 }
+
+FAMILIES: Final = ("decks", "tables", "pictures", "archives", "documents")
+"""As the library filters by them."""
+
+
+def suffixes_of(family: str) -> list[str]:
+    return [suffix for suffix, kind in KINDS.items() if kind.family == family]
 
 
 def suffix_of(name: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.urls import reverse
 
-from console.pages.library import library
+from console.pages.library import named
 from jobs.models import BatchQueue, Pipeline, Quota, Rule, Run
 
 MOST: Final = 20
@@ -88,7 +88,7 @@ def _pipelines(words: str, person: Person) -> Iterator[Entry]:
 
 def _artifacts(words: str, person: Person) -> Iterator[Entry]:
     if person.has_perm("jobs.view_artifact"):
-        for shelved in library(words)[:OF_A_KIND]:
+        for shelved in named(words, OF_A_KIND):
             url = reverse("artifact", args=[shelved.artifact.uuid])
             yield Entry(shelved.artifact.name, url, shelved.icon, f"Newest of {shelved.origin}")
 

@@ -1,41 +1,37 @@
-"""The library of artifacts, the page of one, and downloads."""
+"""The page of one artifact, what differs from the one before it, and downloads."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
-from django.utils.cache import patch_cache_control
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_GET, require_safe
 
 from console.files.downloads import answer, begun, content_of, disposition, note_download, refusal, safe_type
 from console.files.previews import HTML_BYTES, Preview, preview
 from console.files.zips import stream
-from console.pages.library import PAGE, Shelved, latest, library
+from console.pages.compare_files import FileDifference, compare_files
+from console.pages.faces import face
+from console.pages.library import Shelved, card, latest
 from console.views.access import needs
 from console.views.shell import page
 from console.whole_number import whole_number
+from jobs import clock
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import link, open_file
-from jobs.models import Artifact, Run
+from jobs.library.share import USUAL
+from jobs.models import Artifact, Run, Share, Shelf
 from jobs.models.act import record
+from jobs.states import Status
 
 HTML_SANDBOX = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 )
-
-
-@require_GET
-@needs("jobs.view_artifact")
-def artifacts(request: HttpRequest) -> HttpResponse:
-    """Files by name, the newest good one of each."""
-    wanted, asked = request.GET.get("q", "").strip()[:200], request.GET.get("page", "1")
-    number = whole_number(asked, most=99_999) or 1
-    shelf = library(wanted, page=number)
-    context = {"shelf": shelf[:PAGE], "has_more": len(shelf) > PAGE, "page": number, "q": wanted}
-    return page(request, "artifacts/index.html", context, title="Artifacts")
 
 
 @require_GET
@@ -45,15 +41,75 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     row = _artifact(uuid)
     may_open = request.user.has_perm("jobs.download_artifact")
     older = Artifact.objects.filter(name=row.name, run__pipeline=row.run.pipeline).exclude(pk=row.pk)
+    shelf, new = Shelf.objects.of(row), request.session.pop("new_share", None)
     context = {
         "artifact": row,
         "shelved": Shelved(row),
+        "card": card(shelf, request.user) if shelf else None,
+        "previous": _previous(row, shelf),
+        "links": _links(request, row, shelf),
+        "new_link": new[1] if new else "",
+        "week": clock.now() + USUAL,
         "preview": _preview(row, _sheet(request)) if may_open else None,
         "may_open": may_open,
         "newest": latest(row.run.pipeline_id, row.name),
         "older": older.select_related("run").order_by("-id")[:10],
     }
     return page(request, "artifacts/show.html", context, title=row.name)
+
+
+def _previous(row: Artifact, shelf: Shelf | None) -> Artifact | None:
+    """The good one before it, of a shelf or of its name."""
+    if shelf and shelf.newest_id == row.pk:
+        return shelf.previous
+    good = Artifact.objects.filter(name=row.name, run__pipeline=row.run.pipeline_id, run__status=Status.SUCCEEDED)
+    return good.filter(pk__lt=row.pk).order_by("-id").first()
+
+
+def _links(request: HttpRequest, row: Artifact, shelf: Shelf | None) -> list[Share]:
+    if not request.user.has_perm("jobs.share_artifact"):
+        return []
+    rows = Share.objects.of(row, shelf).open(clock.now())
+    if not request.user.has_perm("jobs.delete_share"):
+        rows = rows.filter(made_by=request.user.pk)
+    return list(rows[:20])
+
+
+@require_GET
+@needs("jobs.download_artifact")
+def artifact_compare(request: HttpRequest, uuid: str) -> HttpResponse:
+    """What differs from an older file: the one asked for (`with`), else the good one before it."""
+    row = _artifact(uuid)
+    asked = request.GET.get("with", "")
+    before = _other(asked) if asked else _previous(row, Shelf.objects.of(row))
+    if before is None:
+        messages.info(request, "There is no older good file of this name to compare it with yet.")
+        return redirect("artifact", row.uuid)
+    before, row = sorted((before, row), key=lambda each: each.pk)
+    try:
+        found = compare_files(before, row)
+    except PlatformError as error:
+        found = FileDifference("none", str(error))
+    context = {"before": before, "after": row, "shelved": Shelved(row), "difference": found}
+    return page(request, "artifacts/compare.html", context, title=f"{row.name}, compared")
+
+
+def _other(asked: str) -> Artifact:
+    try:
+        return _artifact(UUID(asked))
+    except ValueError as error:
+        raise Http404("There is no such artifact.") from error
+
+
+@require_GET
+@needs("jobs.download_artifact")
+def artifact_face(request: HttpRequest, uuid: str) -> HttpResponse:
+    """What a card of the library shows of it; the bytes of an artifact never change, so it is fetched once."""
+    row = _artifact(uuid)
+    response = render(request, "library/_face.html", {"artifact": row, "shelved": Shelved(row), "face": face(row)})
+    patch_cache_control(response, private=True, max_age=86_400)
+    patch_vary_headers(response, ["Cookie"])
+    return response
 
 
 def _sheet(request: HttpRequest) -> int:
@@ -132,9 +188,10 @@ def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
 
 
 urlpatterns = [
-    path("artifacts/", artifacts, name="artifacts"),
     path("artifacts/latest/<int:pk>/<path:name>/", artifact_latest, name="artifact_latest"),
     path("artifacts/<uuid:uuid>/", artifact, name="artifact"),
+    path("artifacts/<uuid:uuid>/compare/", artifact_compare, name="artifact_compare"),
+    path("artifacts/<uuid:uuid>/face/", artifact_face, name="artifact_face"),
     path("artifacts/<uuid:uuid>/html/", artifact_html, name="artifact_html"),
     path("artifacts/<uuid:uuid>/download/", artifact_download, name="artifact_download"),
     path("runs/<int:number>/artifacts.zip", run_artifacts_zip, name="run_artifacts_zip"),

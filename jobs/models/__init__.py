@@ -18,6 +18,8 @@ from jobs.models.request_record import RequestCount, RequestRecord
 from jobs.models.rule import Arrival, Rule
 from jobs.models.run import Run
 from jobs.models.schedule import Schedule
+from jobs.models.share import Share
+from jobs.models.shelf import Pin, Shelf
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
 from jobs.models.store_check import StoreCheck
@@ -43,6 +45,7 @@ __all__ = [
     "Loan",
     "LogChunk",
     "NodeRun",
+    "Pin",
     "Pipeline",
     "Project",
     "Quota",
@@ -53,6 +56,8 @@ __all__ = [
     "Rule",
     "Run",
     "Schedule",
+    "Share",
+    "Shelf",
     "Snapshot",
     "Step",
     "StoreCheck",

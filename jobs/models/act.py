@@ -18,8 +18,8 @@ from kedro_console.wire import HIDDEN, Json, clean, hidden, json_safe, with_secr
 VERBS: Final = (
     "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
     "forced", "heeded", "ignored", "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back",
-    "put in", "replayed", "resized", "restored", "resumed", "retried", "revoked", "seeded", "started", "switched off",
-    "switched on",
+    "put in", "replayed", "resized", "restored", "resumed", "retried", "revoked", "seeded", "shared", "started",
+    "switched off", "switched on",
 )  # fmt: skip
 """All that is recorded; the test of the record holds it true."""
 

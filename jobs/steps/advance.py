@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from jobs.batches.batches import settle
+from jobs.library.shelve import shelve
 from jobs.models import Artifact, NodeRun, Run, Step, UnkeptFile
 from jobs.quotas.quotas import settle_run, settle_step
 from jobs.states import FINAL, NODE_LIVE, NodeStatus, Status
@@ -275,6 +276,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     settle(run, at)
     release(run, at)
     on_end.run_ended(run, at)
+    shelve(run)
 
 
 def _while(run: Run) -> str:

@@ -46,7 +46,7 @@ def addresses() -> dict[str, str]:
     """Every address about artifacts, by name."""
     artifact = an_artifact(ended(), "page.html", b"<p>hi</p>", media_type="text/html")
     return {
-        "artifacts": reverse("artifacts"),
+        "library": reverse("library"),
         "artifact": reverse("artifact", args=[artifact.uuid]),
         "artifact_download": reverse("artifact_download", args=[artifact.uuid]),
         "artifact_html": reverse("artifact_html", args=[artifact.uuid]),
@@ -56,7 +56,7 @@ def addresses() -> dict[str, str]:
 
 
 def test_everybody_sees_and_analysts_open() -> None:
-    seen = {"artifacts", "artifact"}
+    seen = {"library", "artifact"}
     for name, address in addresses().items():
         assert Client().get(address).status_code == 302
         assert logged_in("viewer").get(address).status_code == (200 if name in seen else 403)
@@ -176,7 +176,7 @@ def test_a_name_in_another_script_travels_in_full() -> None:
 def test_hostile_names_and_contents_are_escaped_on_every_page() -> None:
     evil = "<script>alert(1)</script>.csv"
     artifact = an_artifact(ended(), evil, b"<script>alert(2)</script>,b\n<img src=x onerror=alert(3)>,2\n")
-    for address in (reverse("artifacts"), reverse("artifact", args=[artifact.uuid])):
+    for address in (reverse("library"), reverse("artifact", args=[artifact.uuid])):
         page = logged_in("analyst").get(address).content.decode()
         assert "<script>alert" not in page and "<img src=x" not in page
 
@@ -194,14 +194,14 @@ def test_a_file_that_the_store_lost_is_told_as_a_sentence() -> None:
 def test_the_library_shows_the_newest_good_file_of_each_name_once() -> None:
     old, new = an_artifact(ended(), data=b"1"), an_artifact(ended(), data=b"2")
     bad = an_artifact(ended(Status.FAILED), data=b"3")
-    page = logged_in("viewer").get(reverse("artifacts")).content.decode()
+    page = logged_in("viewer").get(reverse("library")).content.decode()
     assert str(new.uuid) in page
     assert str(old.uuid) not in page and str(bad.uuid) not in page
 
 
 def test_the_library_speaks_plainly() -> None:
     an_artifact(ended(), rows=3)
-    page = logged_in("analyst").get(reverse("artifacts")).content.decode()
+    page = logged_in("analyst").get(reverse("library")).content.decode()
     content = page[page.index('id="content"') : page.index("</main>")]
     assert "Table (CSV), 3 rows" in content
     for word in ("node", "dataset", "run #", "DAG", "Step"):
@@ -211,7 +211,7 @@ def test_the_library_speaks_plainly() -> None:
 def test_the_library_is_searched_by_name() -> None:
     an_artifact(ended(), "cars.csv")
     an_artifact(ended(), "deck.pptx")
-    page = logged_in("viewer").get(reverse("artifacts"), {"q": "DECK"}).content.decode()
+    page = logged_in("viewer").get(reverse("library"), {"q": "DECK"}).content.decode()
     assert "deck.pptx" in page and "cars.csv" not in page
 
 
@@ -222,7 +222,7 @@ def test_the_library_asks_the_same_few_questions_for_any_number_of_files(
         an_artifact(ended(), f"file-{number}.csv")
     client = logged_in("viewer")
     with django_assert_max_num_queries(12):
-        client.get(reverse("artifacts"))
+        client.get(reverse("library"))
 
 
 def test_the_permanent_address_leads_to_the_newest_good_file() -> None:
@@ -289,7 +289,7 @@ def test_a_workbook_has_sheets_and_no_rows() -> None:
     assert 'href="?sheet=1"' in page and "<span>7</span>" in page
     assert "<span>8</span>" in client.get(f"/artifacts/{row.uuid}/?sheet=1").content.decode()
     assert client.get(f"/artifacts/{row.uuid}/?sheet=-1x").status_code == 200
-    assert "2 sheets" in client.get("/artifacts/").content.decode()
+    assert "2 sheets" in client.get("/library/").content.decode()
     assert "2 sheets" in client.get(f"/runs/{row.run_id}/?tab=artifacts").content.decode()
 
 

@@ -160,7 +160,7 @@
     setTimeout(() => { button.innerHTML = before; }, 1500);
   }
 
-  const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/artifacts/", w: "/workers/" };
+  const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/library/", w: "/workers/" };
   let isGoing = 0;
 
   function press(event) {

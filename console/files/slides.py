@@ -1,0 +1,279 @@
+"""What stands on the slides of a PowerPoint file: bounded reads, no entities, nothing run; sketches of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+import re
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import escape
+from typing import IO, Final
+from xml.etree import ElementTree
+
+from django.utils.safestring import SafeString, mark_safe
+
+MOST_SLIDES: Final = 300
+PART_BYTES: Final = 3_000_000
+PICTURE_BYTES: Final = 400_000
+ALL_BYTES: Final = 60_000_000
+SHAPES: Final = 60
+EMU: Final = 9525
+"""English metric units of a pixel."""
+POINT: Final = 12700
+PICTURES: Final = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
+SIZES: Final = {"title": 40.0, "ctrTitle": 44.0, "subTitle": 24.0, "body": 24.0}
+"""Points of a placeholder whose own size is not written down."""
+Tree = ElementTree.Element
+
+
+class SlidesError(Exception):
+    """Why the slides cannot be read, as a sentence."""
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One slide; its digest is of all that is drawn on it."""
+
+    number: int
+    title: str
+    texts: tuple[str, ...]
+    digest: str
+
+
+@dataclass
+class _Box:
+    """Where a shape stands, in pixels, and what it has."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    lines: list[str] = field(default_factory=list)
+    points: float = 18.0
+    picture: str = ""
+    is_figure: bool = False
+
+
+def slides(file: IO[bytes]) -> list[Slide]:
+    """All of them, in order. SlidesError when they cannot be read."""
+    with _opened(file) as deck:
+        return [deck.slide(number, part) for number, part in enumerate(deck.order()[:MOST_SLIDES], 1)]
+
+
+def sketches(file: IO[bytes], numbers: Collection[int] = (1,)) -> dict[int, SafeString]:
+    """These slides as drawings (SVG): texts and pictures where they stand, without effects; every text is escaped."""
+    with _opened(file) as deck:
+        parts = dict(enumerate(deck.order()[:MOST_SLIDES], 1))
+        return {number: mark_safe(deck.drawn(parts[number])) for number in numbers if number in parts}  # noqa: S308
+
+
+FAULTS: Final = (
+    zipfile.BadZipFile, ElementTree.ParseError, KeyError, ValueError, OSError, EOFError, NotImplementedError,
+    RuntimeError, OverflowError, zlib.error,
+)  # fmt: skip
+
+
+@contextmanager
+def _opened(file: IO[bytes]) -> Iterator[_Deck]:
+    """The deck, whatever is wrong with it told as SlidesError."""
+    try:
+        yield _Deck(zipfile.ZipFile(file))
+    except FAULTS as error:
+        raise SlidesError("This is not a PowerPoint file that can be read here.") from error
+
+
+class _Deck:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive, self._left = archive, ALL_BYTES
+
+    def order(self) -> list[str]:
+        """The parts of its slides, as they are shown; hidden ones too."""
+        place = "ppt/presentation.xml"
+        targets = self._relations(place)
+        listed = _all(self._tree(place), "sldId")
+        return [targets[key][1] for each in listed if (key := _attribute(each, "id", True)) in targets]
+
+    def slide(self, number: int, part: str) -> Slide:
+        data = self._bytes(part, PART_BYTES)
+        tree = _parsed(data)
+        texts = tuple(line for shape in _all(tree, "sp", "graphicFrame") for line in _lines(shape))
+        digest = hashlib.sha256(b"\0".join([_plain(data), *self._shown(part)])).hexdigest()
+        return Slide(number, _title(tree) or (texts[0] if texts else ""), texts, digest)
+
+    def drawn(self, part: str) -> str:
+        wide, high = self._extent()
+        layout = self._led(part, "slideLayout")
+        master = self._led(layout, "slideMaster")
+        places = {name: box for each in (master, layout) if each for name, box in _places(self._tree(each)).items()}
+        boxes = [
+            box
+            for shape in _all(self._tree(part), "sp", "pic", "graphicFrame")[:SHAPES]
+            if (box := self._box(shape, part, places))
+        ]
+        body = "".join(_svg(box) for box in boxes)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}" role="img" '
+            f'aria-label="A sketch of the slide"><rect width="100%" height="100%" fill="#fff"/>{body}</svg>'
+        )
+
+    def _box(self, shape: Tree, part: str, places: dict[tuple[str, str], _Box]) -> _Box | None:
+        kind, number = _placeholder(shape)
+        box = _extent_of(shape) or places.get((kind, number)) or places.get((kind, ""))
+        if box is None:
+            return None
+        own = _Box(box.x, box.y, box.width, box.height, _lines(shape), _points(shape, kind))
+        if _bare(shape.tag) == "pic":
+            own.picture = self._picture(shape, part)
+        own.is_figure = _bare(shape.tag) == "graphicFrame" and not own.lines
+        return own
+
+    def _led(self, part: str, kind: str) -> str:
+        """The part of this kind that it builds on; "" when there is none."""
+        return next((target for found, target in self._relations(part).values() if found == kind), "") if part else ""
+
+    def _picture(self, shape: Tree, part: str) -> str:
+        """As a data address; "" for what is too large or of a kind that not every browser draws."""
+        blip = next(iter(_all(shape, "blip")), None)
+        _, target = (
+            self._relations(part).get(_attribute(blip, "embed", True), ("", "")) if blip is not None else ("", "")
+        )
+        media_type = PICTURES.get(posixpath.splitext(target.lower())[1], "")
+        if not media_type or self._archive.getinfo(target).file_size > PICTURE_BYTES:
+            return ""
+        return f"data:{media_type};base64,{base64.b64encode(self._bytes(target, PICTURE_BYTES)).decode()}"
+
+    def _shown(self, part: str) -> Iterator[bytes]:
+        """Checksums of what a slide shows that lies beside it: pictures, charts, tables."""
+        for kind, target in sorted(self._relations(part).values()):
+            if kind not in ("slideLayout", "notesSlide", "hyperlink") and target in self._archive.NameToInfo:
+                yield f"{kind} {self._archive.getinfo(target).CRC}".encode()
+
+    def _extent(self) -> tuple[float, float]:
+        (size,) = _all(self._tree("ppt/presentation.xml"), "sldSz")[:1]
+        return int(size.get("cx", "9144000")) / EMU, int(size.get("cy", "6858000")) / EMU
+
+    def _relations(self, part: str) -> dict[str, tuple[str, str]]:
+        """Id → its kind and the part that it leads to."""
+        folder, name = posixpath.split(part)
+        place = f"{folder}/_rels/{name}.rels"
+        if place not in self._archive.NameToInfo:
+            return {}
+        return {
+            each.get("Id", ""): (each.get("Type", "").rpartition("/")[2], _inside(folder, each.get("Target", "")))
+            for each in self._tree(place)
+            if each.get("TargetMode") != "External"
+        }
+
+    def _tree(self, part: str) -> Tree:
+        return _parsed(self._bytes(part, PART_BYTES))
+
+    def _bytes(self, part: str, most: int) -> bytes:
+        with self._archive.open(part) as packed:
+            data = packed.read(most + 1)
+        self._left -= len(data)
+        if len(data) > most or self._left < 0:
+            raise SlidesError("The slides are too large to be read here.")
+        return data
+
+
+def _parsed(data: bytes) -> Tree:
+    text = data.decode("utf-8-sig")
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise SlidesError("The file defines XML entities, which no ordinary deck does; it is not shown.")
+    return ElementTree.fromstring(re.sub(r"^\s*<\?xml[^>]*\?>", "", text))  # noqa: S314 - without entities, bounded
+
+
+def _plain(data: bytes) -> bytes:
+    """Without the numbers that differ each time a deck is written, though it shows the same."""
+    return re.sub(rb'\b(?:id|creationId|val)="\{?[0-9A-Fa-f-]{8,}\}?"', b"", data)
+
+
+def _inside(folder: str, target: str) -> str:
+    return posixpath.normpath(target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target))
+
+
+def _bare(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _all(tree: Tree, *names: str) -> list[Tree]:
+    return [each for each in tree.iter() if _bare(each.tag) in names]
+
+
+def _attribute(element: Tree, name: str, is_relation: bool = False) -> str:
+    """The attribute of this name: a relation's has a namespace, and the plain one of that name is another."""
+    return next((value for key, value in element.items() if _bare(key) == name and ("}" in key) == is_relation), "")
+
+
+def _lines(shape: Tree) -> list[str]:
+    found = ("".join(part.text or "" for part in _all(each, "t")).strip() for each in _all(shape, "p"))
+    return [line for line in found if line]
+
+
+def _placeholder(shape: Tree) -> tuple[str, str]:
+    found = next(iter(_all(shape, "ph")), None)
+    return (found.get("type", "body"), found.get("idx", "")) if found is not None else ("", "")
+
+
+def _title(tree: Tree) -> str:
+    titles = (_lines(shape) for shape in _all(tree, "sp") if _placeholder(shape)[0] in ("title", "ctrTitle"))
+    return next((" ".join(lines) for lines in titles if lines), "")
+
+
+def _places(layout: Tree) -> dict[tuple[str, str], _Box]:
+    """Where a layout puts its placeholders, by their type and number."""
+    found: dict[tuple[str, str], _Box] = {}
+    for shape in _all(layout, "sp"):
+        kind, number = _placeholder(shape)
+        if kind and (box := _extent_of(shape)):
+            found[(kind, number)] = box
+            found.setdefault((kind, ""), box)
+    return found
+
+
+def _extent_of(shape: Tree) -> _Box | None:
+    frame = next(iter(_all(shape, "xfrm")), None)
+    if frame is None:
+        return None
+    parts = {_bare(each.tag): each for each in frame}
+    if "off" not in parts or "ext" not in parts:
+        return None
+    x, y = (int(parts["off"].get(name, "0")) / EMU for name in ("x", "y"))
+    width, height = (int(parts["ext"].get(name, "0")) / EMU for name in ("cx", "cy"))
+    return _Box(x, y, width, height)
+
+
+def _points(shape: Tree, kind: str) -> float:
+    sizes = [int(size) for each in _all(shape, "rPr", "defRPr") if (size := each.get("sz", "")).isdecimal()]
+    return max(sizes) / 100 if sizes else SIZES.get(kind, 18.0)
+
+
+def _svg(box: _Box) -> str:
+    place = f'x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" height="{box.height:.0f}"'
+    if box.picture:
+        return f'<image {place} href="{box.picture}" preserveAspectRatio="xMidYMid meet"/>'
+    if box.is_figure or not box.lines:
+        return f'<rect {place} fill="#dfe5f2"/>' if box.is_figure else ""
+    pixels = min(box.points * POINT / EMU, max(box.height, 12.0))
+    lines = list(_wrapped(box.lines, max(8, int(box.width / (pixels * 0.52)))))[: max(1, int(box.height / pixels))]
+    spans = "".join(
+        f'<tspan x="{box.x + 8:.0f}" y="{box.y + pixels * (1 + 1.2 * row):.0f}">{escape(line)}</tspan>'
+        for row, line in enumerate(lines)
+    )
+    return f'<text font-family="sans-serif" font-size="{pixels:.0f}" fill="#222">{spans}</text>'
+
+
+def _wrapped(lines: list[str], width: int) -> Iterator[str]:
+    for line in lines:
+        row = ""
+        for word in line[:2000].split():
+            if row and len(row) + 1 + len(word) > width:
+                yield row
+                row = ""
+            row = f"{row} {word}".strip()
+        yield row

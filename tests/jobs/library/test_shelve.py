@@ -1,0 +1,73 @@
+"""Of each file that a pipeline makes again and again one knows the newest good one, and the one before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.library.shelve import shelve
+from jobs.models import Artifact, Run, Shelf
+from jobs.models.shelf import series_of
+from jobs.states import Status
+from jobs.steps.advance import Outcome, finish
+from tests.factories import AT, make_pipeline, make_run
+from tests.views.artifacts import an_artifact
+from tests.views.scenes import ended
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("deck.pptx", "deck.pptx"),
+        ("sales 2026-11-28.xlsx", "sales *.xlsx"),
+        ("sales_20261128.csv", "sales_*.csv"),
+        ("2026-11-28T06.00.00.000Z.zip", "*.zip"),
+        ("report-2026_11.pdf", "report-*.pdf"),
+        ("a-2026-11-28_0600.csv", "a-*.csv"),
+        ("part-12345678.csv", "part-12345678.csv"),
+        ("iso-20221332.txt", "iso-20221332.txt"),
+        ("v2026.txt", "v2026.txt"),
+    ],
+)
+def test_a_date_in_a_name_makes_no_other_file_of_it(name: str, series: str) -> None:
+    assert series_of(name) == series
+
+
+def test_the_newest_good_one_and_the_one_before_are_known() -> None:
+    first, second = an_artifact(ended(), "s 2026-11-27.csv", b"1"), an_artifact(ended(), "s 2026-11-28.csv", b"2")
+    an_artifact(ended(Status.FAILED), "s 2026-11-29.csv", b"3")
+    shelf = Shelf.objects.get()
+    assert (shelf.newest, shelf.previous, shelf.series) == (second, first, "s *.csv")
+    assert Shelf.objects.of(first) == Shelf.objects.of(second) == shelf
+
+
+def test_a_run_that_ends_later_than_a_younger_one_does_not_take_its_place() -> None:
+    older, younger = ended(), ended()
+    old = Artifact.objects.create(run=older, name="a.csv", size_bytes=1, sha256="0" * 64, created_at=AT)
+    new = an_artifact(younger, "a.csv")
+    shelve(older)
+    assert (Shelf.objects.get().newest, old.pk < new.pk) == (new, True)
+
+
+def test_files_of_one_run_that_differ_by_a_date_are_files_of_their_own() -> None:
+    run = ended()
+    for month in ("2026-10", "2026-11"):
+        row = Artifact(run=run, name=f"m {month}.csv", dataset=month, size_bytes=1, sha256="0" * 64, created_at=AT)
+        row.save()
+    shelve(run)
+    assert sorted(Shelf.objects.values_list("series", flat=True)) == ["m 2026-10.csv", "m 2026-11.csv"]
+
+
+def test_the_end_of_a_run_puts_its_files_on_their_shelves(django_capture_on_commit_callbacks: object) -> None:
+    run = make_run(make_pipeline())
+    step = run.steps.get()
+    step.claim(at=AT, worker_name="w", lease=timedelta(minutes=1))
+    run.start(at=AT, by="w")
+    row = {"dataset": "out", "node": "n", "name": "deck.pptx", "media_type": "", "size_bytes": 1, "sha256": "0" * 64}
+    step.refresh_from_db()
+    finish(step, Outcome(Status.SUCCEEDED, artifacts=[row]), token=step.lease_token, at=AT, by="w")
+    assert Run.objects.get().status == Status.SUCCEEDED
+    assert Shelf.objects.get().newest == Artifact.objects.get()
