@@ -32,7 +32,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0030_loans'),
+        ('jobs', '0031_worker_boundary'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
