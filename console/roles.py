@@ -17,6 +17,8 @@ _SEE = [
     for model in (
         "arrival",
         "artifact",
+        "backfill",
+        "backfilldate",
         "batchqueue",
         "event",
         "firing",
@@ -52,6 +54,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
     Role.OPERATOR: [
         "jobs.view_act",
         "jobs.start_pipeline",
+        "jobs.control_backfill",
         "jobs.cancel_run",
         "jobs.retry_run",
         "jobs.control_worker",

@@ -301,6 +301,8 @@ SPECTACULAR_SETTINGS = {
         "RequestStatus": "jobs.states.RequestStatus.choices",
         "ReplayStatus": "jobs.states.ReplayStatus.choices",
         "ResendStatus": "jobs.states.ResendStatus.choices",
+        "BackfillStatus": "jobs.states.BackfillStatus.choices",
+        "BackfillDateStatus": "jobs.states.DateStatus.choices",
         "ConsoleHealth": "console.api.health.STATUS",
         "Reachability": "console.api.health.REACHABILITY",
         "StoreReachability": "console.api.health.STORE",

@@ -121,6 +121,7 @@ UNFOLD: dict[str, Any] = {
                         "rule_new",
                         "firings",
                     ),
+                    _page("Backfills", "event_repeat", "backfills", "jobs.view_backfill", "backfill", "backfill_new"),
                     _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
                     _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
                     _page(
@@ -145,6 +146,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Request counts", "query_stats", "jobs.requestcount"),
                     _list("Replays", "replay", "jobs.replay"),
                     _list("Schedules", "calendar_clock", "django_celery_beat.periodictask"),
+                    _list("Backfill rows", "event_repeat", "jobs.backfill"),
                     _list("Rule rows", "conversion_path", "jobs.rule"),
                     _list("Firings", "bolt", "jobs.firing"),
                     _list("Task results", "task", "django_celery_results.taskresult"),

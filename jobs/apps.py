@@ -8,8 +8,8 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from jobs import checks  # noqa: F401 - registers the system checks
-        from jobs.rules.rules import FOLLOWER
+        from jobs.backfills import start_next
+        from jobs.rules import rules
         from jobs.steps.on_end import FOLLOWERS
 
-        if FOLLOWER not in FOLLOWERS:
-            FOLLOWERS.append(FOLLOWER)
+        FOLLOWERS.extend(each for each in (rules.FOLLOWER, start_next.FOLLOWER) if each not in FOLLOWERS)

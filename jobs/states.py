@@ -177,3 +177,38 @@ class ResendStatus(models.TextChoices):
     SUCCEEDED = "succeeded", "succeeded"
     FAILED = "failed", "failed"
     UNKNOWN = "unknown", "unknown: its worker was lost while it was sent"
+
+
+class BackfillStatus(models.TextChoices):
+    """Whether a backfill starts its next dates."""
+
+    RUNNING = "running", "running"
+    PAUSED = "paused", "paused"
+    STOPPED = "stopped", "stopped"
+    FINISHED = "finished", "finished"
+
+
+class DateStatus(models.TextChoices):
+    """Where one date of a backfill is."""
+
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    SKIPPED = "skipped", "skipped"
+
+
+class Again(models.TextChoices):
+    """Which dates of its range a backfill runs."""
+
+    NEW = "new", "only dates that never ran"
+    UNSUCCESSFUL = "unsuccessful", "also dates that failed"
+    ALL = "all", "all dates, also those that succeeded"
+
+
+class Direction(models.TextChoices):
+    """Which date of a backfill comes first."""
+
+    OLDEST = "oldest", "oldest first"
+    NEWEST = "newest", "newest first"

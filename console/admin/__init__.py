@@ -3,6 +3,7 @@
 from console.admin import (
     artifacts,
     audit,
+    backfills,
     batches,
     events,
     people,
@@ -22,6 +23,7 @@ from console.admin import (
 __all__ = [
     "artifacts",
     "audit",
+    "backfills",
     "batches",
     "events",
     "people",

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.conf import settings
@@ -17,7 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from console.drawing.icons import ICONS
 from console.files.ansi import to_html
 from jobs.models.act import object_name
-from jobs.states import Status
+from jobs.states import DateStatus, Status
 from jobs.structure.paths import leaves, named
 from jobs.structure.values import masked as without_secrets
 from jobs.structure.values import plain, without_literals
@@ -199,6 +200,19 @@ def led_by(text: str, mark: str) -> str:
 def error_tone(status: str) -> str:
     """The class of an error's text: what somebody cancelled is no alarm."""
     return "kc-muted" if status == Status.CANCELLED else "kc-bad"
+
+
+@register.filter
+def error_tone_of_date(status: str) -> str:
+    """The same for a date of a backfill: only a failure is alarming."""
+    return "kc-bad" if status == DateStatus.FAILED else "kc-muted"
+
+
+@register.filter
+def in_zone(value: datetime, zone: ZoneInfo | str) -> str:
+    """`Mon 2026-03-02 06:00`, as the clocks of that zone show it."""
+    place = zone if isinstance(zone, ZoneInfo) else ZoneInfo(zone)
+    return f"{value.astimezone(place):%a %Y-%m-%d %H:%M}"
 
 
 @register.filter

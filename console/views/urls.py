@@ -17,6 +17,7 @@ PAGES = (
     "run_form",
     "library",
     "artifacts",
+    "backfills",
     "shares",
     "batch_queues",
     "firings",

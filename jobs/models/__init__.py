@@ -1,5 +1,6 @@
 from jobs.models.act import Act
 from jobs.models.artifact import Artifact
+from jobs.models.backfill import Backfill, BackfillDate
 from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
 from jobs.models.event import Event
@@ -34,6 +35,8 @@ __all__ = [
     "Act",
     "Arrival",
     "Artifact",
+    "Backfill",
+    "BackfillDate",
     "BatchQueue",
     "Beat",
     "Event",

@@ -166,6 +166,9 @@ class Run(Moving):
             models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),
             models.Index(fields=["finished_at"], condition=models.Q(log_dropped_at=None), name="run_with_log_by_end"),
             models.Index(fields=["id"], condition=~models.Q(store_url=""), name="run_with_store_elsewhere"),
+            models.Index(
+                fields=["pipeline", "due_at"], condition=models.Q(due_at__isnull=False), name="run_of_pipeline_by_due"
+            ),
             models.Index(fields=["waits_for"], condition=models.Q(waits_for__isnull=False), name="run_that_waits"),
         ]
         permissions = [

@@ -52,10 +52,12 @@ from jobs.structure.selection import Selection, check_versions, choose, meant
 from kedro_console.wire import Group, SnapshotNode
 
 REASON_LENGTH = 300
-UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE, Cause.BACKFILL})
+UNWATCHED = frozenset({Cause.SCHEDULE, Cause.RULE})
 """Causes with no person who would read a refusal."""
-TIMED: Final = frozenset({Cause.SCHEDULE, Cause.BACKFILL})
+TIMED: Final = frozenset({Cause.SCHEDULE})
 """Causes with nothing but the run itself to say what came of them."""
+HURRIED: Final = frozenset({Cause.RULE, Cause.BACKFILL})
+"""Causes that start a run in somebody's transaction: no project can be read there."""
 
 
 def launch(order: Order, at: datetime) -> Run:
@@ -88,7 +90,7 @@ def _known(idempotency_key: str | None) -> Run | None:
 def _planned(order: Order, at: datetime) -> _Wish:
     """The run as it is to be, in the newest picture of the project; raises what `launch` raises."""
     pipeline, selection = order.pipeline, order.selection
-    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=order.cause != Cause.RULE)
+    snapshot = snapshot_of(pipeline, selection.env, at=at, may_read=order.cause not in HURRIED)
     looks_back = pipeline.reuses_content and not (selection.only_missing_outputs or selection.load_versions)
     if looks_back:
         snapshot = fresh_snapshot(pipeline, snapshot, at=at)
@@ -149,7 +151,8 @@ def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode]
     run.is_resumable = _is_resumable(pipeline, run.runner) if is_kept is None else is_kept
     run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
     _join_chain(run)
-    return _Wish(run, chosen, todo, plan, found, reuse.loans)
+    priority = pipeline.priority if order.priority is None else order.priority
+    return _Wish(run, chosen, todo, plan, found, reuse.loans, priority)
 
 
 def _is_resumable(pipeline: Pipeline, runner: str) -> bool:
@@ -166,6 +169,7 @@ class _Wish:
     plan: Plan
     found: Recall
     loans: stores.Loans
+    priority: int
 
 
 def _commit_once(wish: _Wish, *, at: datetime) -> Run:
@@ -268,7 +272,7 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
         older = line_up(run) if wish.todo else []
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)
-        steps = [_step(run, planned, at) for planned in wish.plan.steps]
+        steps = [_step(wish, planned, at) for planned in wish.plan.steps]
         NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
         carry_all_over(wish.found, run, wish.nodes, at)
         loans = sorted((place, sorted(files)) for place, files in wish.loans.items())
@@ -285,8 +289,8 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
 
 
 def _record(run: Run) -> None:
-    """What a person had started; what follows from it by a rule is told by the run itself."""
-    if run.cause in (Cause.RULE, Cause.SCHEDULE):
+    """What a person had started; what follows from it by a rule or a backfill is told by the run itself."""
+    if run.cause in (Cause.RULE, Cause.SCHEDULE, Cause.BACKFILL):
         return
     verb = "started" if run.retry_of is None else "resumed" if run.is_resumption else "retried"
     facts = {"parameters": as_given(run.parameters), "choices": run.selection, "runner": run.runner}
@@ -349,7 +353,8 @@ def _commit_refused(order: Order, why: str, *, at: datetime) -> Run:
     return run
 
 
-def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
+def _step(wish: _Wish, planned: PlannedStep, at: datetime) -> Step:
+    run = wish.run
     ready_at = None if planned.needs or run.waits_for_id else at
     return Step.objects.create(
         run=run,
@@ -357,7 +362,7 @@ def _step(run: Run, planned: PlannedStep, at: datetime) -> Step:
         nodes=planned.nodes,
         needs=planned.needs,
         queue=planned.queue or run.pipeline.queue,
-        priority=run.pipeline.priority,
+        priority=wish.priority,
         ready_at=ready_at,
         sent_at=ready_at,  # told right after the commit: to write that down then would stand in the worker's way
     )

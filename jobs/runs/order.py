@@ -52,6 +52,8 @@ class Order:
     idempotency_key: str | None = None
     """Of two orders with the same key the second one gets the run of the first."""
     due_at: datetime | None = None
+    priority: int | None = None
+    """Of its steps; None: the pipeline's own."""
     retry_of: Run | None = None
     is_resumption: bool = False
     """It goes on where that run stopped."""

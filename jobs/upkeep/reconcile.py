@@ -12,6 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef
 
+from jobs.backfills.start_next import start_due
 from jobs.batches.mend import mend_items
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.models import Run, Step, Worker
@@ -39,7 +40,7 @@ def reconcile(at: datetime) -> int:
     """Repair every disagreement found; the number of rows repaired. Any number of processes may do it at once."""
     steps = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
     others = ask_unheard(at, DECISION_PATIENCE) + mend_items(at) + send_unheard_replays(at)
-    return steps + others + start_missed(at)
+    return steps + others + start_missed(at) + start_due(at)
 
 
 def close_silent(at: datetime) -> int:

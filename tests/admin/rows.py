@@ -23,6 +23,8 @@ from console.models import ApiToken
 from jobs.models import (
     Arrival,
     Artifact,
+    Backfill,
+    BackfillDate,
     BatchQueue,
     Event,
     Firing,
@@ -70,6 +72,11 @@ def make_rule(run: Run, name: str = "again", **facts: Any) -> Rule:
     return rule
 
 
+def make_backfill(run: Run, **facts: Any) -> Backfill:
+    given = {"zone": "UTC", "first_day": AT.date(), "last_day": AT.date(), "rule_words": "Every day", "created_at": AT}
+    return Backfill.objects.create(pipeline=run.pipeline, **given | facts)
+
+
 def make_worker(name: str = "celery@one", **facts: Any) -> Worker:
     given = {"host": "one", "pid": 1, "slots": 4, "started_at": AT, "heartbeat_at": AT}
     return Worker.objects.create(name=name, **given | facts)
@@ -104,6 +111,8 @@ def one_of_each() -> dict[type[Model], Model]:
         Snapshot.objects.first(),
         Group.objects.create(name="night shift"),
         (rule := make_rule(run)),
+        (backfill := make_backfill(run)),
+        BackfillDate.objects.create(backfill=backfill, due_at=AT, run=run),
         Arrival.objects.create(rule=rule, run=run, key="run:1", at=AT),
         Firing.objects.create(rule=rule, rule_name="again", key="run:1", at=AT, ended=run, decision="unmet"),
         Event.objects.create(run=run, step=step, seq=1, at=AT, kind="node_started", node="fetch"),
@@ -135,6 +144,8 @@ def one_of_each() -> dict[type[Model], Model]:
 SEEN_BY_VIEWERS = (
     Arrival,
     Artifact,
+    Backfill,
+    BackfillDate,
     Event,
     Firing,
     Grant,
