@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from celery import schedules
 from django.conf import settings
@@ -14,45 +15,47 @@ from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from jobs import clock
 from jobs.reconnect import AWAY, reconnect
-from jobs.schedules.dues import AtTimes, dues
-from jobs.schedules.schedules import rule_of
+from jobs.schedules.dues import Cron, dues
+from jobs.schedules.schedules import START, cron_from
+from jobs.schedules.ticker import Ticker
 from jobs.steps.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
+STAND_BY_SECONDS: Final = 1.0
 NEVER: Final = schedules.schedstate(is_due=False, next=3e8)
 
 
 class SetTimes(schedules.BaseSchedule):
-    """Times of the wall, due when `dues` says so: also when the clocks change."""
+    """A crontab, due when `dues` says so: also when the clocks change."""
 
-    def __init__(self, rule: AtTimes) -> None:
+    def __init__(self, rule: Cron, zone: ZoneInfo) -> None:
         super().__init__()
-        self.rule = rule
+        self.rule, self.zone = rule, zone
 
     def __repr__(self) -> str:
-        return f"<set times: {self.rule}>"
+        return f"<set times: {self.rule.text}, {self.zone}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, SetTimes) and self.rule == other.rule
+        return isinstance(other, SetTimes) and (self.rule, self.zone) == (other.rule, other.zone)
 
     def __hash__(self) -> int:
-        return hash(self.rule)
+        return hash((self.rule, self.zone))
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
-        due = next(dues(self.rule, last_run_at), None)
+        due = next(dues(self.rule, self.zone, last_run_at), None)
         return timedelta(seconds=NEVER.next) if due is None else due - clock.now()
 
     def is_due(self, last_run_at: datetime) -> schedules.schedstate:
         """Whether a due time has come since then, and the seconds until the next one."""
         at = clock.now()
-        due = next(dues(self.rule, last_run_at), None)
+        due = next(dues(self.rule, self.zone, last_run_at), None)
         if due is None:
             return NEVER
         if due > at:
             return schedules.schedstate(is_due=False, next=(due - at).total_seconds())
-        following = next(dues(self.rule, at), None)
+        following = next(dues(self.rule, self.zone, at), None)
         return schedules.schedstate(is_due=True, next=(following - at).total_seconds() if following else NEVER.next)
 
 
@@ -62,7 +65,7 @@ class Entry(ModelEntry):
     def __init__(self, model: PeriodicTask, app: Any = None) -> None:
         super().__init__(model, app)
         if model.crontab:
-            self.schedule = SetTimes(rule_of(model.crontab))
+            self.schedule = SetTimes(cron_from(model.crontab), ZoneInfo(str(model.crontab.timezone)))
 
     def is_due(self) -> schedules.schedstate:
         if self.model.enabled and self.model.one_off and self.model.total_run_count > 0:
@@ -84,21 +87,38 @@ class Entry(ModelEntry):
 
 
 class PatientScheduler(DatabaseScheduler):
+    """Sends housekeeping while this beat leads; what starts pipelines its ticker decides, due time by due time."""
+
     Entry = Entry
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pulse = Pulse("beat", settings.VAR)
+        self.ticker: Ticker | None = None
+        self._was_leading = False
 
     def close(self) -> None:
         super().close()
+        if self.ticker:
+            self.ticker.stop()
         self._pulse.end()
+
+    def enabled_models_qs(self) -> Any:
+        return super().enabled_models_qs().exclude(task=START)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until the next one; soon when the database was away, and all schedules are read again then."""
         self._pulse.tell()
+        if self.ticker is None or not self.ticker.is_alive():
+            self.ticker = Ticker()
+            self.ticker.start()
+        if not self.ticker.is_leading:
+            self._was_leading = False
+            return STAND_BY_SECONDS
         try:
-            return float(super().tick(*args, **kwargs))
+            if not self._was_leading:  # whoever led before has sent since these were read
+                self._initial_read = self._heap_invalidated = self._was_leading = True
+            return min(STAND_BY_SECONDS, float(super().tick(*args, **kwargs)))
         except AWAY as error:
             logger.warning("Beat could not reach the database: %s", " ".join(str(error).split()))
             reconnect()

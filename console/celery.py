@@ -20,6 +20,8 @@ from celery.signals import (
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 DRAIN_SECONDS: Final = 5.0
+ASIDE: Final = {"ticks": 1}
+"""Queue → threads that a worker of the default queue has for it beside its slots, so that no work delays it."""
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -30,7 +32,7 @@ app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize  # else a thread reconnects for ea
 _pulse: list[Any] = []
 """This process's heartbeat, from the worker's first moment to its last."""
 _watch: list[Any] = []
-"""What looks at the projects' files meanwhile, and what sends kept files to their store."""
+"""What looks at the projects' files meanwhile, what sends kept files to their store, what has a queue of its own."""
 
 
 @celeryd_init.connect
@@ -61,11 +63,15 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     from jobs.child.intake import Intake
     from jobs.runs.reread import Watch
     from jobs.steps.uploads import Sender
+    from jobs.upkeep.aside import Aside
     from jobs.upkeep.heartbeat import Heartbeat
 
-    _pulse.append(Heartbeat(sender.hostname, Intake(sender)))
+    intake = Intake(sender)
+    _pulse.append(Heartbeat(sender.hostname, intake))
     _pulse[0].start()
     _watch.extend((Watch(), Sender()))
+    if app.conf.task_default_queue in intake.queues:
+        _watch.extend(Aside(app, queue) for queue, threads in ASIDE.items() for _ in range(threads))
     for thread in _watch:
         thread.start()
 

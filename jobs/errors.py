@@ -88,6 +88,13 @@ class NotNow(RequestError):
     """It may be asked again: something that is under way stands against it."""
 
 
+class TickTaken(RequestError):
+    """Another has decided this due time."""
+
+    def __init__(self) -> None:
+        super().__init__("This due time has been decided already.")
+
+
 class NothingToResume(RequestError):
     """Every node of the run can be reused."""
 

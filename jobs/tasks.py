@@ -12,9 +12,11 @@ from jobs import clock
 from jobs.child.supervise import supervise
 from jobs.errors import ProjectError
 from jobs.interpreters.snapshots import take
-from jobs.models import Beat, Project
+from jobs.models import Project
 from jobs.resends.replay import replay as send_again
 from jobs.rules.decide import decide as ask_handler
+from jobs.schedules.start import begin as begin_tick
+from jobs.schedules.start import start_scheduled
 from jobs.upkeep.prune import prune
 from jobs.upkeep.reconcile import reconcile
 from kedro_console.wire import Json
@@ -28,6 +30,12 @@ def execute(self: Task[Any, Any], step_id: int) -> None:
         raise Ignore
 
 
+@shared_task(name="jobs.begin")
+def begin(tick_id: int) -> None:
+    """Start what a due time is to start; a message for one that is decided is ignored."""
+    begin_tick(tick_id, clock.now())
+
+
 @shared_task(name="jobs.start", bind=True, ignore_result=False)
 def start(
     self: Task[Any, Any],
@@ -37,12 +45,8 @@ def start(
     since: str = "",
     last_day: bool = False,
 ) -> str:
-    """Start a pipeline on a schedule; the run's number is the task's result. A time that does not count leaves none.
-
-    Whether it counts, the schedule's row is asked (`since`, `last_day`): the message may be older than an edit.
-    """
-    from jobs.schedules.schedules import start_scheduled
-
+    """Start a pipeline, or what a schedule starts at its newest due time, as an earlier version's beat asks; the run's
+    number is the task's result. Whether and with what, the schedule's row says (not `since`, `last_day`)."""
     name = getattr(self.request, "periodic_task_name", None) or ""
     run = start_scheduled(pipeline_id, parameters or {}, name, clock.now(), selection)
     if run is None:
@@ -50,12 +54,10 @@ def start(
     return str(run)
 
 
-@shared_task(name="jobs.tick", bind=True)
-def tick(self: Task[Any, Any]) -> None:
-    """Beat's pulse: who sent it, and the reconciler once more, for when a worker's own pulse is hindered."""
-    at = clock.now()
-    Beat.objects.hear(self.request.origin or "unknown", at)
-    reconcile(at)
+@shared_task(name="jobs.tick")
+def tick() -> None:
+    """The reconciler once more, for when a worker's own pulse is hindered."""
+    reconcile(clock.now())
 
 
 @shared_task(name="jobs.prune")

@@ -25,6 +25,7 @@ from console.forms.row_form import RowForm
 from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
+from jobs.schedules.due import next_fires
 from jobs.schedules.schedules import (
     HOUSEKEEPING,
     START,
@@ -33,7 +34,6 @@ from jobs.schedules.schedules import (
     check_selection,
     choices,
     has_last_day,
-    next_fires,
     wish,
 )
 from jobs.structure.cron import FIELDS, Cron, CronError

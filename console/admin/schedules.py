@@ -33,21 +33,10 @@ from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Pipeline
-from jobs.runs.launch import launch
-from jobs.runs.order import Order
-from jobs.schedules.schedules import (
-    HOUSEKEEPING,
-    START,
-    asked,
-    choices,
-    counts_since,
-    cron_sentence,
-    next_fire,
-    next_fires,
-    sentence,
-)
-from jobs.states import Cause
-from jobs.structure.selection import read
+from jobs.schedules.due import next_fire, next_fires
+from jobs.schedules.schedules import HOUSEKEEPING, START, asked, cron_sentence, sentence
+from jobs.schedules.start import run_now
+from jobs.schedules.switch import pause, resume
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
     admin.site.unregister(_model)
@@ -151,8 +140,7 @@ class ScheduleAdmin(Admin):
 
     @display(description="Last fired", ordering="last_run_at")
     def last_fired(self, schedule: Any) -> str:
-        is_edit = schedule.last_run_at == counts_since(schedule)  # beat counts from there, and nothing was due
-        return _shown(schedule.last_run_at) if schedule.last_run_at and not is_edit else "–"
+        return _shown(schedule.last_run_at) if schedule.last_run_at else "–"
 
     @display(description="Times fired")
     def fired(self, schedule: Any) -> int:
@@ -177,15 +165,19 @@ class ScheduleAdmin(Admin):
         self._switch(request, self._own(request, queryset).filter(enabled=True), is_on=False)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Any], *, is_on: bool) -> None:
-        schedules = list(queryset)
-        for schedule in schedules:
-            self.log_change(request, schedule, "Switched on." if is_on else "Paused.")
-        # no last run: beat counts from now on instead of making up for the time of the pause
-        queryset.update(enabled=is_on, last_run_at=None, date_changed=clock.now())
+        tasks, by, at = list(queryset), request.user.get_username(), clock.now()
+        for task in tasks:
+            self.log_change(request, task, "Switched on." if is_on else "Paused.")
+            if task.task != START:
+                queryset.filter(pk=task.pk).update(enabled=is_on, last_run_at=at, date_changed=at)
+            elif is_on:
+                resume(task.console_schedule, at=at, by=by)
+            else:
+                pause(task.console_schedule, at=at, by=by)
         PeriodicTasks.update_changed()
         did = "on" if is_on else "paused"
-        names = ", ".join(schedule.name for schedule in schedules) or "Nothing"
-        self.message_user(request, f"{names}: {did}." if schedules else f"Nothing to change: all were {did}.")
+        names = ", ".join(task.name for task in tasks) or "Nothing"
+        self.message_user(request, f"{names}: {did}." if tasks else f"Nothing to change: all were {did}.")
 
     @admin.action(description="Run now", permissions=["start"])
     def run_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -199,20 +191,10 @@ class ScheduleAdmin(Admin):
         if schedule.task in HOUSEKEEPING:
             current_app.send_task(schedule.task)
             return f"{HOUSEKEEPING[schedule.task]}: sent to a worker."
-        pipeline_id, parameters = asked(schedule)
-        pipeline = Pipeline.objects.filter(pk=pipeline_id or 0).first()
-        if pipeline is None:
+        if asked(schedule)[0] is None:
             raise RequestError("it starts no known pipeline.")
-        order = Order(
-            pipeline,
-            Cause.MANUAL,
-            by=asker(request),
-            parameters=parameters,
-            selection=read(choices(schedule)),
-            cause_detail=f"schedule {schedule.name}, run now",
-        )
-        run = launch(order, at=clock.now())
-        return format_html("{} started {} as run {}.", schedule.name, str(pipeline), run_link(run.pk))
+        run = run_now(schedule.console_schedule, at=clock.now(), by=asker(request))
+        return format_html("{} started {} as run {}.", schedule.name, str(run.pipeline), run_link(run.pk))
 
     @action(
         description="Run now",

@@ -149,7 +149,7 @@ class Plan:
 def plan(wanted: Wanted, at: datetime) -> Plan:
     """Each date with what happens to it, and the totals; BadParameters with a sentence for each field."""
     zone = _zone(wanted)
-    rule, words = _rule(wanted, zone)
+    rule, words = _rule(wanted)
     snapshot, selection = _checked_choices(wanted, at)
     path = _path(wanted)
     found = _dues(wanted, rule, zone, at)
@@ -187,11 +187,11 @@ def _zone(wanted: Wanted) -> ZoneInfo:
         ) from error
 
 
-def _rule(wanted: Wanted, zone: ZoneInfo) -> tuple[AtTimes, str]:
+def _rule(wanted: Wanted) -> tuple[AtTimes, str]:
     if wanted.every not in EVERY:
         raise BadParameters({"every": f"Write {', '.join(EVERY)}."})
     times = HOURS if wanted.every == "hour" else (MIDNIGHT,)
-    rule = AtTimes(zone, times, DAYS.get(wanted.every, Days()), is_elapsed=wanted.every == "hour")
+    rule = AtTimes(times, DAYS.get(wanted.every, Days()), is_elapsed=wanted.every == "hour")
     return rule, EVERY[wanted.every]
 
 
@@ -204,7 +204,7 @@ def _dues(wanted: Wanted, rule: AtTimes, zone: ZoneInfo, at: datetime) -> list[d
     begin = datetime.combine(wanted.first_day, time(), zone).astimezone(UTC)
     end = datetime.combine(min(wanted.last_day, at.astimezone(zone).date()) + timedelta(days=1), time(), zone)
     moment = timedelta(microseconds=1)
-    found = list(islice(dues(rule, begin - moment, min(end.astimezone(UTC) - moment, at)), MOST_DATES + 1))
+    found = list(islice(dues(rule, zone, begin - moment, min(end.astimezone(UTC) - moment, at)), MOST_DATES + 1))
     if not found:
         raise BadParameters({"to": "Nothing was due between these days: choose others."})
     if len(found) > MOST_DATES:

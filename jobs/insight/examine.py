@@ -12,19 +12,17 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, transaction
-from django_celery_beat.models import PeriodicTask
+from django.db.models import Q
 from redis.exceptions import RedisError
 
 from jobs import clock
 from jobs.interpreters.artifacts import ask_store, is_remote
 from jobs.interpreters.boundary import OFF, open_to_code
 from jobs.interpreters.confine import LANDLOCK
-from jobs.models import Beat, Pipeline, Project, StoreCheck, Upload, Worker
+from jobs.models import Beat, Lead, Pipeline, Project, Schedule, StoreCheck, Upload, Worker
+from jobs.models.lead import TICKS
 from jobs.models.quota import check_takes
-from jobs.models.worker import SILENT_AFTER
 from jobs.runs.shared_store import apart_from_each_other
-from jobs.schedules.schedules import START as STARTS
-from jobs.schedules.schedules import asked
 from jobs.steps import broker
 
 PATIENCE = timedelta(seconds=60)
@@ -55,12 +53,12 @@ def examine(at: datetime) -> list[Finding]:
     broker = _broker()
     eviction = [_eviction()] if broker.is_ok else []
     ground = [_database(), broker, *eviction, _store(at), *_projects(), *_takes(), *_schedules(), _beat(at)]
-    return [*ground, _single_beat(at), _clocks(at), _meeting(at), _boundary(at), _disk()]
+    return [*ground, _clocks(at), _meeting(at), _boundary(at), _disk()]
 
 
 def examine_workers(at: datetime) -> list[Finding]:
-    """What workers stand on: the broker keeps what it is given, one beat, clocks that agree, a disk with room."""
-    return [_eviction(), _single_beat(at), _clocks(at), _meeting(at), _boundary(at), _disk()]
+    """What workers stand on: the broker keeps what it is given, a beat decides, clocks that agree, a disk with room."""
+    return [_eviction(), _beat(at), _clocks(at), _meeting(at), _boundary(at), _disk()]
 
 
 def _database() -> Finding:
@@ -103,13 +101,14 @@ def _eviction() -> Finding:
     return Finding("eviction", True, "Redis drops no message: its eviction policy is noeviction.")
 
 
-def _single_beat(at: datetime) -> Finding:
-    beats = Beat.objects.together(at)
-    if len(beats) > 1:
-        names = " and ".join(sorted(beat.origin for beat in beats))
-        sentence = f"{len(beats)} beats are running: {names}. Each due time still starts one run; stop all but one."
-        return Finding("single beat", False, sentence, "celery -A console beat", is_amber=True)
-    return Finding("single beat", True, "One beat is running." if beats else "At most one beat is running.")
+def _beat(at: datetime) -> Finding:
+    """One decides, however many there are; it says so every second."""
+    lead = Lead.objects.filter(what=TICKS).first()
+    if lead is None or lead.renewed_at is None or not lead.holder or lead.renewed_at < at - PATIENCE:
+        return Finding("beat", False, "No beat decides due times, so no schedule fires.", START)
+    others = Beat.objects.alive(at).exclude(origin=lead.holder).count()
+    more = f", {others} more would take over" if others else ""
+    return Finding("beat", True, f"A beat decides due times: {lead.holder}{more}.")
 
 
 def _clocks(at: datetime) -> Finding:
@@ -238,12 +237,11 @@ def _away(project: Project) -> str:
 
 def _schedules() -> Iterator[Finding]:
     """A finding for each schedule that fires for nothing: its pipeline is gone."""
-    registered = set(Pipeline.objects.filter(is_registered=True).values_list("pk", flat=True))
-    for schedule in PeriodicTask.objects.filter(enabled=True, task=STARTS):
-        if asked(schedule)[0] not in registered:
-            sentence = f"The schedule “{schedule.name}” starts a pipeline that no longer exists. Change or delete it."
-            page = f"/admin/django_celery_beat/periodictask/{schedule.pk}/change/"
-            yield Finding(f"schedule {schedule.name}", False, sentence, page=page, is_amber=True)
+    on = Schedule.objects.known().filter(paused_since=None)
+    for schedule in on.filter(Q(pipeline=None) | Q(pipeline__is_registered=False)):
+        sentence = f"The schedule “{schedule.name}” starts a pipeline that no longer exists. Change or delete it."
+        page = f"/admin/django_celery_beat/periodictask/{schedule.periodic_task_id}/change/"
+        yield Finding(f"schedule {schedule.name}", False, sentence, page=page, is_amber=True)
 
 
 def _takes() -> Iterator[Finding]:
@@ -255,15 +253,3 @@ def _takes() -> Iterator[Finding]:
             mend = f"{settings.CONSOLE_URL}/admin/jobs/pipeline/{pipeline.pk}/change/"
             sentence = f"Runs of {pipeline.name} wait forever. {error.messages[0]}"
             yield Finding(f"quotas of {pipeline.name}", False, sentence, mend, is_amber=True)
-
-
-def _beat(at: datetime) -> Finding:
-    """Alive when a task that is due every minute or oftener was sent lately."""
-    tasks = PeriodicTask.objects.filter(enabled=True, interval__isnull=False).select_related("interval")
-    frequent = [task for task in tasks if task.interval.schedule.run_every <= PATIENCE]
-    sent = [task.last_run_at for task in frequent if task.last_run_at]
-    if not frequent:
-        return Finding("beat", False, "Nothing proves that beat is alive: its own tasks are missing.", START)
-    if not sent or max(sent) < at - PATIENCE - SILENT_AFTER:
-        return Finding("beat", False, "Beat is silent, so no schedule fires.", START)
-    return Finding("beat", True, "Beat is alive.")

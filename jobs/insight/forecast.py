@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from django.db.models import Sum
-from django_celery_beat.models import PeriodicTask
 
 from jobs.insight.durations import SUCCESSES
-from jobs.models import Grant, Pipeline, Quota, Run, Window
+from jobs.models import Grant, Pipeline, Quota, Run, Schedule, Window
 from jobs.quotas.turns import FAR, UNITS, used
-from jobs.schedules.schedules import START, asked, next_fires
+from jobs.schedules.due import next_dues
 from jobs.states import Status
 
 WEEK = timedelta(days=7)
@@ -111,12 +110,11 @@ def needs_of_week(quota: Quota, at: datetime) -> list[Need]:
 
 def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[dict[str, float], int]]:
     """For each schedule what a run of its pipeline usually uses, and how often it fires within a week."""
-    schedules = PeriodicTask.objects.filter(enabled=True, task=START)
+    schedules = Schedule.objects.exclude(pipeline=None).filter(next_due_at__isnull=False)
     found = []
-    for schedule in schedules.select_related("interval", "crontab", "clocked")[:500]:
-        pipeline_id, _ = asked(schedule)
-        if pipeline_id and any((per_run := usual_use(pipeline_id, quota)).values()):
-            due = takewhile(lambda time: time < at + WEEK, next_fires(schedule, at, MOST_FIRES))
+    for schedule in schedules[:500]:
+        if schedule.pipeline_id and any((per_run := usual_use(schedule.pipeline_id, quota)).values()):
+            due = takewhile(lambda time: time < at + WEEK, next_dues(schedule, MOST_FIRES, at))
             found.append((per_run, sum(1 for _ in due)))
     return found
 

@@ -8,20 +8,18 @@ HEARD_LATELY = timedelta(seconds=60)
 
 
 class BeatQuerySet(models.QuerySet["Beat"]):
-    def together(self, at: datetime) -> list[Beat]:
-        """Those that tick now; one that another has followed, as after a restart, is not among them."""
-        alive = sorted(self.filter(heard_at__gte=at - HEARD_LATELY), key=lambda beat: beat.since)
-        return [beat for beat in alive if beat.heard_at >= alive[-1].since]
+    def alive(self, at: datetime) -> BeatQuerySet:
+        return self.filter(heard_at__gte=at - HEARD_LATELY)
 
     def hear(self, origin: str, at: datetime) -> None:
-        """Note a tick of this beat, and forget those that have been silent for a day."""
+        """Note that this beat lives, and forget those that have been silent for a day."""
         facts = {"heard_at": at}
         self.update_or_create(origin=origin[:200], defaults=facts, create_defaults={**facts, "since": at})
         self.filter(heard_at__lt=at - timedelta(days=1)).delete()
 
 
 class Beat(models.Model):
-    """A process of Celery beat, as the ticks that it sends tell."""
+    """A process of Celery beat that decides due times, or would if the one that does fell silent."""
 
     origin = models.CharField(max_length=200, unique=True, help_text="Process and host.")
     since = models.DateTimeField()

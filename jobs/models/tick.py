@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.db import models
 from django.db.models import Q
@@ -42,6 +43,9 @@ class Tick(models.Model):
     dismissed_at = models.DateTimeField(null=True, blank=True)
     dismissed_by = models.CharField(max_length=150, blank=True)
 
+    WITHOUT_RUN: Final = (TickDecision.SKIPPED, TickDecision.PAUSED, TickDecision.MISSED, TickDecision.REFUSED)
+    """What may be made up for."""
+
     objects = TickQuerySet.as_manager()
 
     class Meta:
@@ -67,3 +71,10 @@ class Tick(models.Model):
             return False
         self.decision, self.reason, self.run, self.decided_at = decision, reason, run, at
         return True
+
+    def become_made_up(self, run: Run, *, at: datetime) -> bool:
+        """A run starts for it after all; False when another was faster."""
+        open_ones = Tick.objects.filter(pk=self.pk, decision__in=self.WITHOUT_RUN)
+        made = open_ones.update(decision=TickDecision.MADE_UP, run=run, decided_at=at)
+        self.refresh_from_db()
+        return bool(made)

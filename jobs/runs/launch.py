@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -43,7 +44,7 @@ from jobs.states import Cause, NodeStatus, Overlap, Runner, Status
 from jobs.steps import on_end
 from jobs.steps.advance import end_if_done
 from jobs.steps.dispatch import send_noted
-from jobs.steps.overlap import line_up, unversioned
+from jobs.steps.overlap import line_up, policy_of, unversioned
 from jobs.structure import parameters as runtime
 from jobs.structure.content import is_fresh
 from jobs.structure.parameters import as_given
@@ -132,6 +133,7 @@ def _row_of(order: Order, at: datetime, *, parameters: Group) -> Run:
         is_resumption=order.is_resumption,
         caused_by=order.caused_by,
         is_side_job=order.is_side_job,
+        overlap=order.overlap,
         created_at=at,
     )
 
@@ -152,7 +154,7 @@ def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode]
     run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
     _join_chain(run)
     priority = pipeline.priority if order.priority is None else order.priority
-    return _Wish(run, chosen, todo, plan, found, reuse.loans, priority)
+    return _Wish(run, chosen, todo, plan, found, reuse.loans, priority, order.with_run)
 
 
 def _is_resumable(pipeline: Pipeline, runner: str) -> bool:
@@ -170,6 +172,7 @@ class _Wish:
     found: Recall
     loans: stores.Loans
     priority: int
+    with_run: Callable[[Run], None] | None = None
 
 
 def _commit_once(wish: _Wish, *, at: datetime) -> Run:
@@ -180,7 +183,7 @@ def _commit_once(wish: _Wish, *, at: datetime) -> Run:
         _commit(replace(wish, loans=loans), at=at)
     except NotNow as refusal:
         _forget_files(wish)
-        if run.cause not in UNWATCHED:
+        if run.cause not in UNWATCHED or wish.with_run:  # a due time keeps by itself why it started nothing
             raise
         _commit_skipped(run, wish.nodes, str(refusal), at=at)
     except IntegrityError:
@@ -267,11 +270,13 @@ def _commit(wish: _Wish, *, at: datetime) -> None:
     run = wish.run
     by = run.requested_by_name or run.cause
     with transaction.atomic():
-        if run.pipeline.overlap == Overlap.CANCEL or not wish.todo:
+        if policy_of(run) == Overlap.CANCEL or not wish.todo:
             on_end.lock(run.pipeline_id)
         older = line_up(run) if wish.todo else []
         run.save(force_insert=True)
         run.begin(at=at, by=by, reason=run.cause_detail)
+        if wish.with_run:
+            wish.with_run(run)
         steps = [_step(wish, planned, at) for planned in wish.plan.steps]
         NodeRun.objects.bulk_create(_node_run(wish, node, place) for place, node in enumerate(wish.nodes))
         carry_all_over(wish.found, run, wish.nodes, at)
@@ -345,6 +350,8 @@ def _commit_refused(order: Order, why: str, *, at: datetime) -> Run:
                 for position, name in enumerate(names)
             )
             run.start(at=at, by=run.cause).end(Status.FAILED, at=at, by=run.cause, reason=why, error=why)
+            if order.with_run:
+                order.with_run(run)
             on_end.run_ended(run, at)
     except IntegrityError:
         if first := _known(run.idempotency_key):

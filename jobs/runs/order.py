@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -59,6 +59,10 @@ class Order:
     """It goes on where that run stopped."""
     caused_by: Run | None = None
     is_side_job: bool = False
+    overlap: str = ""
+    """What it does while another run of the pipeline is going; empty: as the pipeline has it."""
+    with_run: Callable[[Run], None] | None = None
+    """What is to be written together with the run; when it raises, nothing of either is."""
     uuid: UUID = field(default_factory=uuid4)
     """The run's, unless an order with the same key came before."""
 

@@ -1,4 +1,4 @@
-"""When times of the wall are due: the one function for previews, for beat, for what was missed, and for what comes.
+"""When a rule is due: the one function for previews, for beat, for what was missed, for backfills, for what comes.
 
 A time of the wall that the clocks leave out is due at the first moment after; one that comes twice is due once, at the
 first. A rule for every hour, or every so many hours, follows elapsed time instead: in an hour that comes twice it is
@@ -10,20 +10,72 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from functools import lru_cache, partial
+from math import floor
+from typing import Any, Final
 from zoneinfo import ZoneInfo
+
+from celery import schedules
+from django.core.exceptions import ImproperlyConfigured
+
+from jobs.structure.cron import DAYS, FIELDS, CronError
+from jobs.structure.cron import read as read_cron
 
 EVERY_MONTH: Final = frozenset(range(1, 13))
 LAST_WEEK: Final = -1
 """The last Friday of a month is the -1st."""
+CELERYS: Final[Any] = schedules
 HORIZON: Final = timedelta(days=8 * 366 + 2)
 """From one 29 February to the next, over a century that has none: what is not due within it never is."""
 DAY: Final = timedelta(days=1)
+MOST_DAYS: Final = 31
+
+
+Span = tuple[date, date]
+"""The first and the last day of what is left out."""
+
+
+@dataclass(frozen=True)
+class _Rule:
+    left_out: tuple[Span, ...] = field(default=(), kw_only=True)
+    """Days of the schedule's zone on which nothing is due."""
+
+    def leaves_out(self, day: date) -> bool:
+        return any(first <= day <= last for first, last in self.left_out)
+
+
+@dataclass(frozen=True)
+class Every(_Rule):
+    """Each so many seconds after the anchor, whatever the clocks show."""
+
+    seconds: float
+    anchor: datetime
+
+
+@dataclass(frozen=True)
+class Cron(_Rule):
+    """Five fields, as `jobs.structure.cron` reads them."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Once(_Rule):
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Sun(_Rule):
+    """An event of the sun at a place, by the names that Celery has for them; never due where nothing knows the sun."""
+
+    event: str
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True)
 class Days:
-    """Which days count: every condition that is given has to hold, and the day must not be left out.
+    """Which days count: every condition that is given has to hold.
 
     ISO weekdays, 1 is Monday; `nth` are (which, weekday), such as (1, 1) for the first Monday and (-1, 5) for the last
     Friday of a month.
@@ -34,10 +86,9 @@ class Days:
     days_of_month: frozenset[int] = frozenset()
     is_last: bool = False
     nth: frozenset[tuple[int, int]] = frozenset()
-    left_out: tuple[tuple[date, date], ...] = ()
 
     def count(self, day: date) -> bool:
-        if day.month not in self.months or any(first <= day <= last for first, last in self.left_out):
+        if day.month not in self.months:
             return False
         if self.weekdays and day.isoweekday() not in self.weekdays:
             return False
@@ -53,35 +104,124 @@ class Days:
 
 
 @dataclass(frozen=True)
-class AtTimes:
+class AtTimes(_Rule):
     """Times of the wall on some days; `is_elapsed` where the hours are all of them, or every so many."""
 
-    zone: ZoneInfo
     times: tuple[time, ...]
     days: Days = field(default_factory=Days)
     is_elapsed: bool = False
 
 
-def dues(rule: AtTimes, begin: datetime, end: datetime | None = None) -> Iterator[datetime]:
+Rule = Every | Cron | Once | Sun | AtTimes
+
+
+def dues(rule: Rule, zone: ZoneInfo, begin: datetime, end: datetime | None = None) -> Iterator[datetime]:
     """The due times after `begin`, up to and with `end`, UTC, each later than the one before.
 
     Without an `end` they go on forever, or end where the rule has none within eight years.
     """
-    for due in _at_times(rule, begin):
+    for due in _in_order(rule, zone, begin):
         if end is not None and due > end:
             return
         if due > begin:
             yield due
 
 
-def last_due(rule: AtTimes, at: datetime) -> datetime | None:
+def last_due(rule: Rule, zone: ZoneInfo, at: datetime) -> datetime | None:
     """The newest due time until then, UTC; None when there is none within eight years."""
-    day = at.astimezone(rule.zone).date() + DAY
-    while _start_of(day, rule.zone) > at - HORIZON:
-        if found := [due for due in _dues_of(rule, day) if due <= at]:
+    if not isinstance(rule, Cron | AtTimes):
+        return _last_by_looking(rule, zone, at)
+    day = at.astimezone(zone).date() + DAY
+    while _start_of(day, zone) > at - HORIZON:
+        if found := [due for due in _dues_of(rule, zone, day) if due <= at]:
             return max(found)
         day -= DAY
     return None
+
+
+def _last_by_looking(rule: Rule, zone: ZoneInfo, at: datetime) -> datetime | None:
+    """In ever longer looks back, each of which has few due times or none."""
+    if isinstance(rule, Once):
+        return next(dues(rule, zone, rule.at - DAY, at), None)
+    back = timedelta(seconds=rule.seconds) if isinstance(rule, Every) else DAY
+    while back < HORIZON:
+        if found := list(dues(rule, zone, at - back, at)):
+            return found[-1]
+        back *= 2
+    return None
+
+
+def walls(rule: Rule) -> AtTimes | None:
+    """A rule of times of the wall as days and times; None for one of another kind."""
+    if isinstance(rule, Cron):
+        return _at_times(rule)
+    return rule if isinstance(rule, AtTimes) else None
+
+
+@lru_cache(maxsize=4_096)
+def _at_times(rule: Cron) -> AtTimes:
+    """A field with a star holds every value of it. What only Celery understands is read by Celery."""
+    words, is_last = rule.text.split(), False
+    try:
+        cron = read_cron(rule.text)
+        words, is_last = list(cron.columns.values()), cron.has_last_day
+    except CronError:
+        if len(words) != len(FIELDS):
+            raise
+    columns = dict(zip((each.name for each in FIELDS), words, strict=True))
+    found = CELERYS.crontab(**columns)
+    every_day, every_weekday = len(found.day_of_month) == MOST_DAYS, len(found.day_of_week) == len(DAYS)
+    return AtTimes(
+        tuple(time(hour, minute) for hour in sorted(found.hour) for minute in sorted(found.minute)),
+        Days(
+            months=frozenset(found.month_of_year),
+            weekdays=frozenset() if every_weekday else frozenset(day or len(DAYS) for day in found.day_of_week),
+            days_of_month=frozenset() if every_day or is_last else frozenset(found.day_of_month),
+            is_last=is_last,
+        ),
+        is_elapsed="*" in columns["hour"],
+        left_out=rule.left_out,
+    )
+
+
+def _in_order(rule: Rule, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
+    if isinstance(rule, Cron | AtTimes):
+        return _on_days(rule, zone, begin)
+    if isinstance(rule, Every):
+        return _each_so_often(rule, zone, begin)
+    found = iter([rule.at.astimezone(UTC)]) if isinstance(rule, Once) else _of_the_sun(rule, begin)
+    return (due for due in found if not rule.leaves_out(due.astimezone(zone).date()))
+
+
+def _each_so_often(rule: Every, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
+    """From the anchor on; over days that are left out it goes in one step."""
+    last_found, count = begin, _count_until(rule, begin) + 1
+    while (due := (rule.anchor + count * timedelta(seconds=rule.seconds)).astimezone(UTC)) < last_found + HORIZON:
+        day = due.astimezone(zone).date()
+        spans = [last for first, last in rule.left_out if first <= day <= last]
+        if not spans:
+            last_found = due
+            yield due
+            count += 1
+        else:
+            count = max(count + 1, _count_until(rule, _start_of(max(spans) + DAY, zone)))
+
+
+def _count_until(rule: Every, moment: datetime) -> int:
+    """How many due times there were by then."""
+    return max(0, floor((moment - rule.anchor) / timedelta(seconds=rule.seconds)))
+
+
+def _of_the_sun(rule: Sun, moment: datetime) -> Iterator[datetime]:
+    """Nothing where the library that knows the sun is not installed."""
+    try:
+        sun = CELERYS.solar(rule.event, rule.latitude, rule.longitude)
+    except ImproperlyConfigured:
+        return
+    while True:
+        sun.nowfun = partial(moment.astimezone, UTC)
+        moment = (moment + sun.remaining_estimate(moment)).astimezone(UTC)
+        yield moment
 
 
 def is_last_day(day: date) -> bool:
@@ -95,12 +235,12 @@ def _places(day: date) -> frozenset[tuple[int, int]]:
     return frozenset(from_first | ({(LAST_WEEK, weekday)} if (day + 7 * DAY).month != day.month else set()))
 
 
-def _at_times(rule: AtTimes, begin: datetime) -> Iterator[datetime]:
+def _on_days(rule: Cron | AtTimes, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
     """In order; the end of one day may be the beginning of the next where a whole day is left out."""
-    day = begin.astimezone(rule.zone).date() - 2 * DAY
+    day = begin.astimezone(zone).date() - 2 * DAY
     last_found, newest = begin, begin - 3 * DAY
-    while _start_of(day, rule.zone) <= last_found + HORIZON:
-        for due in _dues_of(rule, day):
+    while _start_of(day, zone) <= last_found + HORIZON:
+        for due in _dues_of(rule, zone, day):
             if due > newest:
                 newest = last_found = due
                 yield due
@@ -111,12 +251,14 @@ def _start_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
-def _dues_of(rule: AtTimes, day: date) -> list[datetime]:
+@lru_cache(maxsize=1_024)
+def _dues_of(rule: Cron | AtTimes, zone: ZoneInfo, day: date) -> list[datetime]:
     """Those of one day of the wall, in order and each once."""
-    if not rule.days.count(day):
+    wall = _at_times(rule) if isinstance(rule, Cron) else rule
+    if wall.leaves_out(day) or not wall.days.count(day):
         return []
-    moments = _elapsed if rule.is_elapsed else _on_the_wall
-    return sorted({due for each in rule.times for due in moments(datetime.combine(day, each), rule.zone)})
+    moments = _elapsed if wall.is_elapsed else _on_the_wall
+    return sorted({due for each in wall.times for due in moments(datetime.combine(day, each), zone)})
 
 
 def _on_the_wall(wall: datetime, zone: ZoneInfo) -> list[datetime]:

@@ -49,19 +49,24 @@ def line_up(run: Run) -> list[Run]:
 
     NotNow when its pipeline skips. The lock makes two launches at once take turns on PostgreSQL; SQLite has one writer.
     """
-    pipeline = run.pipeline
-    if pipeline.overlap != Overlap.BOTH:
+    pipeline, policy = run.pipeline, policy_of(run)
+    if policy != Overlap.BOTH or pipeline.overlap != Overlap.BOTH:
         Pipeline.objects.select_for_update(no_key=True).get(pk=pipeline.pk)
     if run.writes:
         Project.objects.select_for_update(no_key=True).only("pk").get(pk=pipeline.project_id)
-    if pipeline.overlap == Overlap.SKIP:
+    if policy == Overlap.SKIP:
         _refuse_second(run)
     older: list[Run] = []
-    if pipeline.overlap == Overlap.CANCEL:
+    if policy == Overlap.CANCEL:
         rows = _older(run).filter(pipeline_id=run.pipeline_id)
         older = list(rows.order_by("pk").select_for_update())  # the older first, as those lock that end one
     _wait_for(run, blocker(run, is_new=True))
     return older
+
+
+def policy_of(run: Run) -> Overlap:
+    """Its own, when whoever ordered it chose one, else its pipeline's."""
+    return Overlap(run.overlap or run.pipeline.overlap)
 
 
 def _refuse_second(run: Run) -> None:
@@ -111,10 +116,10 @@ def blocker(run: Run, *, is_new: bool = False) -> tuple[Run, str] | None:
 
 
 def _of_same_pipeline(run: Run) -> tuple[int, str, str] | None:
-    if run.pipeline.overlap == Overlap.BOTH:
+    if policy_of(run) == Overlap.BOTH:
         return None
     number = _older(run).filter(pipeline_id=run.pipeline_id).order_by("-pk").values_list("pk", flat=True).first()
-    return (number, SAME, f", policy: {Overlap(run.pipeline.overlap).value}") if number else None
+    return (number, SAME, f", policy: {policy_of(run).value}") if number else None
 
 
 def _of_same_file(run: Run) -> tuple[int, str, str] | None:

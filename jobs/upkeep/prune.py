@@ -20,10 +20,10 @@ from django.db import models
 
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
-from jobs.models import Event, Loan, LogChunk, Run, Step
+from jobs.models import Event, Loan, LogChunk, Run, Step, Tick
 from jobs.models.run import STORE
 from jobs.runs.read_leftovers import SAVED
-from jobs.states import FINAL, Status
+from jobs.states import FINAL, Status, TickDecision
 from jobs.steps.spill_log import drop
 from jobs.steps.uploads import drop_orphans
 from jobs.upkeep.prune_signals import prune_signals
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 KEEP_REFUSALS: Final = timedelta(days=90)
 """Logins that were refused: strangers write them."""
+KEEP_TICKS: Final = timedelta(days=90)
+"""Due times and what came of them; their runs stay."""
 SUCCEEDED: Final = timedelta(hours=1)
 """A successful run has nothing to go on with; whoever resumes it with another parameter may do so for a while."""
 ORPHANED: Final = timedelta(days=1)
@@ -56,6 +58,7 @@ def prune(at: datetime) -> Pruned:
     """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
     drop_orphans(at)
     AccessFailureLog.objects.filter(attempt_time__lt=at - KEEP_REFUSALS).delete()
+    Tick.objects.filter(due_at__lt=at - KEEP_TICKS).exclude(decision=TickDecision.DUE).delete()
     return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 

@@ -20,7 +20,7 @@ from jobs.models.step import StepQuerySet
 from jobs.resends.replay import send_unheard_replays
 from jobs.rules.decide import ask_unheard
 from jobs.runs.cancel import cancel
-from jobs.schedules.schedules import start_missed
+from jobs.schedules.tell import tell_unheard
 from jobs.states import FINAL, Status
 from jobs.steps import on_end
 from jobs.steps.advance import Outcome, end_if_done, finish
@@ -40,7 +40,7 @@ def reconcile(at: datetime) -> int:
     """Repair every disagreement found; the number of rows repaired. Any number of processes may do it at once."""
     steps = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
     others = ask_unheard(at, DECISION_PATIENCE) + mend_items(at) + send_unheard_replays(at)
-    return steps + others + start_missed(at) + start_due(at)
+    return steps + others + tell_unheard(at) + start_due(at)
 
 
 def close_silent(at: datetime) -> int:

@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
-from jobs.models import Run
+from jobs.models import Run, Schedule
 from jobs.rules.edit import BadRule, save_rule
-from jobs.schedules.schedules import choices, start_scheduled, wish
+from jobs.schedules.schedules import choices, wish
+from jobs.schedules.start import start_scheduled
 from tests.admin.changing import act, errors, save
 from tests.admin.rows import make_rule, make_schedule
 from tests.factories import AT, make_pipeline, make_run
@@ -31,7 +32,8 @@ def test_a_schedule_is_given_its_choices_and_starts_them(admin_page: Client) -> 
     assert save(admin_page, address, selection='{"tags": ["io"]}').status_code == 302
     schedule = PeriodicTask.objects.get()
     assert choices(schedule) == TAGGED
-    run = start_scheduled(pipeline.pk, {}, schedule.name, AT, choices(schedule))
+    due = Schedule.objects.get().next_due_at
+    run = start_scheduled(pipeline.pk, {}, schedule.name, due, choices(schedule))
     assert (run.nodes, run.selection) == (["fetch", "write"], TAGGED)
 
 

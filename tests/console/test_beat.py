@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from unittest.mock import patch
 
@@ -10,8 +11,9 @@ import time_machine
 from django.db import OperationalError, connection
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from console.beat import AGAIN_SECONDS, Entry, PatientScheduler
+from console.beat import AGAIN_SECONDS, STAND_BY_SECONDS, Entry, PatientScheduler
 from console.celery import app
+from jobs.schedules.ticker import Ticker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,11 +25,22 @@ def hourly() -> PeriodicTask:
 
 
 @pytest.fixture
-def scheduler(hourly: PeriodicTask) -> PatientScheduler:
+def scheduler(hourly: PeriodicTask) -> Iterator[PatientScheduler]:
     """It sends nothing: all that matters here is what it knows."""
     made = PatientScheduler(app=app, lazy=True)
     made.apply_entry = lambda entry, producer=None: None
-    return made
+    made.ticker = Leads()
+    yield made
+    made._dirty.clear()
+
+
+class Leads(Ticker):
+    """It leads, and has nothing to decide."""
+
+    is_leading = True
+
+    def is_alive(self) -> bool:
+        return True
 
 
 def test_a_tick_without_a_database_is_followed_by_one_that_reads_everything(
@@ -122,3 +135,22 @@ def test_a_schedule_for_one_time_switches_itself_off_and_keeps_what_was_edited(h
     assert not entry.is_due().is_due
     row = PeriodicTask.objects.get()
     assert (row.enabled, row.total_run_count, row.description) == (False, 0, "edited meanwhile")
+
+
+def test_a_beat_that_takes_over_reads_all_again(scheduler: PatientScheduler) -> None:
+    scheduler.tick()
+    Leads.is_leading = False
+    try:
+        assert scheduler.tick() == STAND_BY_SECONDS
+        PeriodicTask.objects.filter(name="hourly").update(name="renamed")
+        Leads.is_leading = True
+        scheduler.tick()
+    finally:
+        Leads.is_leading = True
+    assert "renamed" in {event.entry.name for event in scheduler._heap}
+
+
+def test_what_starts_a_pipeline_is_not_sent_by_beat(scheduler: PatientScheduler, hourly: PeriodicTask) -> None:
+    PeriodicTask.objects.create(name="nightly", task="jobs.start", interval=hourly.interval)
+    scheduler.tick()
+    assert "hourly" in scheduler.schedule and "nightly" not in scheduler.schedule

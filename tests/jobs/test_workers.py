@@ -8,11 +8,12 @@ import pytest
 
 from jobs import clock
 from jobs.errors import NotNow, RequestError
-from jobs.insight.examine import examine_workers
+from jobs.insight.examine import Finding, examine_workers
 from jobs.insight.queues import SLICES, at_work, queues
-from jobs.models import Beat, Run, Snapshot, Worker
+from jobs.models import Beat, Lead, Run, Snapshot, Worker
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
+from jobs.schedules.lead import Leader
 from jobs.states import Cause, NodeStatus, Status
 from jobs.upkeep.reconcile import close_lost, reconcile
 from tests.factories import AT, content, make_pipeline, make_run, node
@@ -102,14 +103,19 @@ def test_a_worker_is_shown_with_the_nodes_it_is_at() -> None:
     assert (work.step.run_id, work.step.run.pipeline.name, work.nodes) == (run.pk, "report", ["fetch"])
 
 
-def test_two_beats_at_once_are_found_and_a_restarted_one_is_not() -> None:
+def test_a_beat_that_decides_is_named_with_those_that_stand_by() -> None:
     at = clock.now()
-    for seconds, origin in ((60, "gen1@a"), (45, "gen1@a"), (30, "gen2@a"), (15, "gen2@a")):
-        Beat.objects.hear(origin, at - timedelta(seconds=seconds))
-    assert [beat.origin for beat in Beat.objects.together(at)] == ["gen2@a"]
-    Beat.objects.hear("gen1@a", at)
-    finding = next(found for found in examine_workers(at) if found.subject == "single beat")
-    assert not finding.is_ok and "gen1@a and gen2@a" in finding.sentence and finding.mend
+
+    def found() -> Finding:
+        return next(each for each in examine_workers(at) if each.subject == "beat")
+
+    assert not found().is_ok and found().mend
+    Leader("1@a").turn(at)
+    for origin in ("1@a", "2@b"):
+        Beat.objects.hear(origin, at)
+    assert found().is_ok and found().sentence == "A beat decides due times: 1@a, 1 more would take over."
+    Lead.objects.update(renewed_at=at - timedelta(minutes=5))
+    assert found().sentence == "No beat decides due times, so no schedule fires."
 
 
 def test_a_clock_that_differs_is_named_with_its_worker() -> None:

@@ -13,11 +13,11 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from jobs import clock
 from jobs.insight.examine import examine
 from jobs.insight.examine_waits import examine_waits
-from jobs.models import Grant, Pipeline, Project, Snapshot, Worker
+from jobs.models import Grant, Lead, Pipeline, Project, Snapshot, Worker
 from jobs.quotas.quotas import hold, pause
 from jobs.quotas.turns import Amount
-from jobs.schedules.due import by_pipeline, upcoming
-from jobs.schedules.schedules import next_fires
+from jobs.schedules.due import by_pipeline, next_fires, upcoming
+from jobs.schedules.lead import Leader
 from jobs.states import Status
 from tests.factories import AT, content, make_pipeline, make_project, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, running
@@ -35,9 +35,8 @@ def found(subject: str) -> tuple[bool, str, str]:
     return finding.is_ok, finding.sentence, finding.mend
 
 
-def beat_sent(ago: timedelta) -> None:
-    every = IntervalSchedule.objects.create(every=10, period="seconds")
-    PeriodicTask.objects.create(name="t", task="jobs.reconcile", interval=every, last_run_at=clock.now() - ago)
+def beat_decided(ago: timedelta) -> None:
+    Leader("1@test").turn(clock.now() - ago)
 
 
 def test_without_a_project_the_command_that_adds_one_is_named() -> None:
@@ -99,14 +98,14 @@ def test_a_queue_that_no_living_worker_hears_is_named_with_the_command_for_one()
     assert "reports" in sentence and "reports" in mend
 
 
-def test_beat_is_alive_while_its_frequent_task_goes_out() -> None:
-    beat_sent(timedelta(seconds=15))
+def test_beat_is_alive_while_it_decides() -> None:
+    beat_decided(timedelta(seconds=15))
     assert found("beat")[0] is True
 
 
-def test_beat_is_silent_when_its_frequent_task_stays_out() -> None:
-    beat_sent(timedelta(minutes=5))
-    assert found("beat") == (False, "Beat is silent, so no schedule fires.", "make up")
+def test_beat_is_silent_when_nobody_decides() -> None:
+    beat_decided(timedelta(minutes=5))
+    assert found("beat") == (False, "No beat decides due times, so no schedule fires.", "make up")
 
 
 @override_settings(REDIS_URL="unix:///nowhere/redis.sock")
@@ -244,7 +243,7 @@ def home_page() -> str:
 
 def all_is_there() -> Pipeline:
     """A console that lacks nothing."""
-    beat_sent(timedelta(seconds=1))
+    beat_decided(timedelta(seconds=1))
     return make_pipeline()
 
 
@@ -308,9 +307,9 @@ class TestHomeSaysAllIsWellOnlyWhenNothingWaitsForNobody:
 
     def test_red_when_beat_is_silent(self) -> None:
         all_is_there()
-        PeriodicTask.objects.update(last_run_at=clock.now() - timedelta(minutes=5))
+        Lead.objects.update(renewed_at=clock.now() - timedelta(minutes=5))
         a_worker()
-        assert "Beat is silent, so no schedule fires." in home_page()
+        assert "No beat decides due times, so no schedule fires." in home_page()
 
     def test_amber_when_the_disk_is_nearly_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from collections import namedtuple

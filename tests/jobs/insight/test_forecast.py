@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs.insight.forecast import forecast, needs_of_week, usual_use
-from jobs.models import Grant, Run
+from jobs.models import Grant, Run, Schedule
 from jobs.quotas.quotas import pause
 from jobs.schedules.schedules import wish
 from jobs.states import Status
@@ -59,6 +59,7 @@ def test_the_week_needs_what_scheduled_runs_usually_use() -> None:
     schedule.kwargs = wish(run.pipeline, {})
     schedule.enabled = True
     schedule.save()
+    Schedule.objects.update(counts_since=AT, decided_until=AT)
     assert needs_of_week(quota, AT) == []
     run.start(at=AT, by="w")
     run.end(Status.SUCCEEDED, at=AT, by="w")

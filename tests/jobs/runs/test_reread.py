@@ -16,14 +16,15 @@ from jobs import clock
 from jobs.errors import ProjectError
 from jobs.interpreters.fingerprint import fingerprint
 from jobs.interpreters.snapshots import add_project, take
-from jobs.models import Firing, Pipeline, Project, Rule, Run, Worker
+from jobs.models import Firing, Pipeline, Project, Rule, Run, Tick, Worker
 from jobs.rules.decide import decide
 from jobs.runs import reread
 from jobs.runs.find import find_pipeline
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
-from jobs.schedules.schedules import start_scheduled, wish
-from jobs.states import Cause, Decision, NodeStatus, Occasion, Status
+from jobs.schedules.schedules import wish
+from jobs.schedules.start import start_scheduled
+from jobs.states import Cause, Decision, NodeStatus, Occasion, Status, TickDecision
 from jobs.steps import on_end
 from tests.factories import AT
 from tests.toys import write_toy
@@ -126,13 +127,19 @@ def test_what_was_mended_elsewhere_is_found_a_little_later(broken: Broken, monke
 def test_a_due_time_leaves_a_failed_run_that_says_why(broken: Broken) -> None:
     every = IntervalSchedule.objects.create(every=1, period="minutes")
     PeriodicTask.objects.create(
-        name="each minute", task="jobs.start", interval=every, kwargs=wish(broken.chain, {"word": "x"})
+        name="each minute",
+        task="jobs.start",
+        interval=every,
+        kwargs=wish(broken.chain, {"word": "x"}),
+        last_run_at=AT - timedelta(minutes=1),
     )
     run = start_scheduled(broken.chain.pk, {"word": "x"}, "each minute", AT)
     assert (run.status, run.cause, run.cause_detail) == (Status.FAILED, Cause.SCHEDULE, "each minute")
     assert "not_there_yet" in run.error
     assert set(run.node_runs.values_list("status", flat=True)) == {NodeStatus.BLOCKED}
     assert start_scheduled(broken.chain.pk, {"word": "x"}, "each minute", AT) == run
+    tick = Tick.objects.get()
+    assert (tick.decision, tick.run, tick.reason) == (TickDecision.REFUSED, run, run.error)
     broken.mend()
     later = start_scheduled(broken.chain.pk, {"word": "x"}, "each minute", AT + timedelta(minutes=1))
     assert later.status == Status.QUEUED

@@ -9,8 +9,12 @@ import pytest
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
-from jobs.models import Run
-from jobs.schedules.schedules import START, next_fires, sentence, start_missed, start_scheduled, wish
+from jobs.models import Run, Schedule
+from jobs.schedules.decide import decide
+from jobs.schedules.due import next_fires
+from jobs.schedules.lead import Leader
+from jobs.schedules.schedules import START, sentence, wish
+from jobs.schedules.start import start_scheduled
 from jobs.structure.cron import CronError, read
 from tests.factories import make_pipeline
 
@@ -78,6 +82,7 @@ def test_the_last_day_of_the_month_is_due_once_a_month() -> None:
     fires = next_fires(task, datetime(2027, 1, 15, tzinfo=UTC), 4)
     assert [f"{fire:%m-%d %H}" for fire in fires] == ["01-31 08", "02-28 08", "03-31 07", "04-30 07"]
     assert "last day of the month" in sentence(task)
+    Schedule.objects.update(counts_since=datetime(2026, 12, 31, 12, tzinfo=UTC))
     assert started(task, datetime(2027, 1, 30, 8, tzinfo=UTC)) is None
     assert started(task, datetime(2027, 1, 31, 8, tzinfo=UTC)) is not None
 
@@ -89,8 +94,10 @@ def test_an_edit_starts_nothing_that_was_due_before_it(edit: str) -> None:
     due = (at - timedelta(minutes=1)).replace(second=0, microsecond=0)
     before = due if edit == "switch" else at + timedelta(minutes=30)
     task = schedule(f"{before.minute} * * * *", "UTC")
-    PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=at - timedelta(minutes=50), enabled=edit != "switch")
-    task.refresh_from_db()
+    if edit == "switch":
+        task.enabled = False
+        task.save()
+    Schedule.objects.update(counts_since=at - timedelta(minutes=50), decided_until=at - timedelta(minutes=50))
     if edit == "rule":
         task.crontab = CrontabSchedule.objects.create(minute=str(due.minute), timezone="UTC")
         task.save()
@@ -101,10 +108,10 @@ def test_an_edit_starts_nothing_that_was_due_before_it(edit: str) -> None:
         task.crontab.minute = str(due.minute)
         task.crontab.save()
     task.refresh_from_db()
-    is_due, _ = task.schedule.is_due(task.last_run_at)
-    assert not is_due, "beat sends nothing"
+    leader = Leader("test")
+    leader.turn(clock.now())
+    assert decide(leader, clock.now()) == 0, "nothing is due"
     assert started(task, clock.now()) is None, "nor does a message that was on its way start anything"
-    assert start_missed(clock.now() + timedelta(seconds=30)) == 0
     following = due + timedelta(hours=1)
     assert next_fires(task, clock.now(), 1) == [following]
     assert started(task, following + timedelta(seconds=1)) is not None
@@ -113,11 +120,11 @@ def test_an_edit_starts_nothing_that_was_due_before_it(edit: str) -> None:
 @pytest.mark.django_db
 def test_a_note_is_no_edit_of_when_it_is_due() -> None:
     task = schedule("0 * * * *", "UTC")
-    before = clock.now() - timedelta(hours=1)
+    before, counted = clock.now() - timedelta(hours=1), Schedule.objects.get().counts_since
     PeriodicTask.objects.filter(pk=task.pk).update(last_run_at=before)
     task.refresh_from_db()
     task.description = "for the morning"
     task.save()
     task.refresh_from_db()
     assert task.last_run_at == before
-    assert "since" not in json.loads(task.kwargs)
+    assert Schedule.objects.get().counts_since == counted

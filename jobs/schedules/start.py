@@ -1,0 +1,226 @@
+"""Start what a due time is to start, once: the run and the decision are written together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from jobs.errors import ConsoleError, IllegalMove, NotNow, RequestError, TickTaken
+from jobs.models import Pipeline, Run, Schedule, Tick
+from jobs.models.act import record
+from jobs.runs.launch import launch
+from jobs.runs.order import Order
+from jobs.schedules.backlog import ON_TIME, divided_by
+from jobs.schedules.due import MOMENT, counted, rule_of
+from jobs.schedules.dues import Every, last_due
+from jobs.states import Cause, Status, TickDecision
+from jobs.stored import opened
+from jobs.structure.selection import read
+from kedro_console.wire import Json
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+EARLY: Final = timedelta(seconds=2)  # so far may the clock of a beat be ahead of ours
+
+
+def begin(tick_id: int, at: datetime) -> Tick | None:
+    """Start what this tick is to start, or write down why not; None when that has been decided already."""
+    tick = Tick.objects.select_related("schedule__periodic_task", "schedule__pipeline__project").filter(pk=tick_id)
+    known = tick.first()
+    if known is None or known.decision != TickDecision.DUE:
+        return None
+    if at - max(known.due_at, known.decided_at) > ON_TIME:
+        _sort_out(known.schedule, at)
+        known = tick.get()
+    return known if known.decision == TickDecision.DUE and _begin(known, at) else None
+
+
+def _begin(tick: Tick, at: datetime) -> bool:
+    schedule = tick.schedule
+    if schedule.is_paused(at):
+        return tick.settle(TickDecision.PAUSED, at=at, reason=f"Paused by {schedule.paused_by or 'somebody'}.")
+    pipeline = schedule.pipeline
+    if pipeline is None or not pipeline.is_registered:
+        gone = f"“{pipeline.name}”" if pipeline else "that it starts"
+        why = f"The pipeline {gone} no longer exists: edit the schedule or delete it."
+        return tick.settle(TickDecision.REFUSED, at=at, reason=why)
+    if run := _started(schedule, pipeline, tick.due_at):
+        return tick.settle(TickDecision.DUPLICATE, at=at, reason=f"{run} had been started for it.", run=run)
+    try:
+        launch(_order(tick, pipeline, at), at=at)
+    except TickTaken:
+        return False
+    except NotNow as refusal:
+        return tick.settle(TickDecision.SKIPPED, at=at, reason=str(refusal))
+    except ConsoleError as refusal:
+        return tick.settle(TickDecision.REFUSED, at=at, reason=str(refusal))
+    return True
+
+
+def _order(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
+    schedule = tick.schedule
+    return Order(
+        pipeline,
+        Cause.SCHEDULE,
+        parameters=schedule.parameters,
+        selection=read(schedule.selection),
+        runner=schedule.runner,
+        overlap=schedule.overlap,
+        idempotency_key=key_of(schedule, pipeline, tick.due_at),
+        cause_detail=schedule.name,
+        due_at=tick.due_at,
+        with_run=lambda run: _settled(tick, run, at),
+    )
+
+
+def _settled(tick: Tick, run: Run, at: datetime) -> None:
+    """Within the transaction that writes the run: it is this due time's, or it does not come to be."""
+    if run.status == Status.FAILED:
+        decision, reason = TickDecision.REFUSED, run.error
+    else:
+        is_late = at - tick.due_at > ON_TIME and bool(tick.reason)
+        decision, reason = (TickDecision.MADE_UP if is_late else TickDecision.STARTED), tick.reason
+    if not tick.settle(decision, at=at, reason=reason, run=run):
+        raise TickTaken
+
+
+def key_of(schedule: Schedule, pipeline: Pipeline, due: datetime) -> str:
+    return f"{_prefix(schedule, pipeline)}{due.isoformat()}"
+
+
+def _prefix(schedule: Schedule, pipeline: Pipeline) -> str:
+    return f"schedule:{schedule.periodic_task_id}:{pipeline.pk}:"
+
+
+def _started(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Run | None:
+    """The run that was started for this due time without a tick, as a worker of an earlier version does."""
+    if run := Run.objects.filter(idempotency_key=key_of(schedule, pipeline, due)).first():
+        return run
+    rule = rule_of(schedule)
+    if not isinstance(rule, Every):
+        return None
+    half = timedelta(seconds=rule.seconds) / 2
+    near = pipeline.runs.filter(ticks=None, cause=Cause.SCHEDULE, created_at__gt=due - half, created_at__lt=due + half)
+    return near.filter(idempotency_key__startswith=f"{_prefix(schedule, pipeline)}after-").first()
+
+
+def _sort_out(schedule: Schedule, at: datetime) -> None:
+    """No worker was there for a while: the schedule says which of what waits still starts."""
+    waiting = list(schedule.ticks.waiting().filter(decided_at__lt=at - ON_TIME).order_by("due_at"))
+    there = set(divided_by(schedule, [tick.due_at for tick in waiting], at).to_miss)
+    for tick in waiting:
+        if tick.due_at in there:
+            why = f"No worker was there to start it until {_shown(at)}."
+            tick.settle(TickDecision.MISSED, at=at, reason=why)
+
+
+# ---- asked for by a message of an earlier version, or by hand ------------------------------------------
+
+
+def start_scheduled(
+    pipeline_id: int,
+    parameters: dict[str, Json],
+    schedule_name: str,
+    at: datetime,
+    selection: dict[str, Json] | None = None,
+) -> Run | None:
+    """The run of this schedule for the newest due time; asked again, the same run. None when that does not count.
+
+    Without a name it is one more run of the pipeline with these parameters and choices.
+    RequestError when the schedule or its pipeline is gone, BadParameters when the project changed under it.
+    """
+    if schedule_name:
+        return _start_by_name(schedule_name, at)
+    pipeline = Pipeline.objects.select_related("project").filter(pk=pipeline_id).first()
+    if pipeline is None:
+        raise RequestError(f"There is no pipeline {pipeline_id} any more.")
+    given = Order(pipeline, Cause.SCHEDULE, parameters=opened(parameters), selection=read(selection or {}))
+    return launch(given, at=at)
+
+
+def _start_by_name(name: str, at: datetime) -> Run | None:
+    schedule = Schedule.objects.known().filter(periodic_task__name=name).first()
+    if schedule is None:
+        raise RequestError(f"The schedule “{name}” was deleted or renamed before its run could start.")
+    due = _newest_due(schedule, at + EARLY)
+    if due is None:
+        return None
+    with transaction.atomic():
+        Schedule.objects.select_for_update().get(pk=schedule.pk)
+        facts = {"decision": TickDecision.DUE, "decided_at": at, "sent_at": at}
+        tick, _ = Tick.objects.get_or_create(schedule=schedule, due_at=due, defaults=facts)
+    begin(tick.pk, at)
+    tick.refresh_from_db()
+    return tick.run
+
+
+def _newest_due(schedule: Schedule, at: datetime) -> datetime | None:
+    rule = rule_of(schedule)
+    due = last_due(rule, ZoneInfo(schedule.zone), at) if rule else None
+    return due if due and next(counted(schedule, due - MOMENT), None) == due else None
+
+
+# ---- asked for by people -------------------------------------------------------------------------------
+
+
+def run_now(schedule: Schedule, *, at: datetime, by: User | None, by_name: str = "") -> Run:
+    """One run more, whatever its due times are; raises what `launch` raises, and RequestError without a pipeline."""
+    order = Order(
+        _pipeline(schedule),
+        Cause.MANUAL,
+        by=by,
+        by_name=by_name,
+        parameters=schedule.parameters,
+        selection=read(schedule.selection),
+        runner=schedule.runner,
+        overlap=schedule.overlap,
+        cause_detail=f"schedule {schedule.name}, run now",
+    )
+    return launch(order, at=at)
+
+
+def make_up(tick: Tick, *, at: datetime, by: User | None, by_name: str = "") -> Run:
+    """Start what this due time did not; IllegalMove when it has, or is about to. Raises what `launch` raises too."""
+    if tick.decision not in tick.WITHOUT_RUN:
+        raise IllegalMove("due time", tick.get_decision_display(), "made up for")
+    known = Schedule.objects.known().get(pk=tick.schedule_id)
+    order = Order(
+        _pipeline(known),
+        Cause.MANUAL,
+        by=by,
+        by_name=by_name,
+        parameters=known.parameters,
+        selection=read(known.selection),
+        runner=known.runner,
+        overlap=known.overlap,
+        cause_detail=f"schedule {known.name}, for {_shown(tick.due_at)}"[:300],
+        due_at=tick.due_at,
+        with_run=lambda run: _made_up(tick, run, at),
+    )
+    return launch(order, at=at)
+
+
+def dismiss(tick: Tick, *, at: datetime, by: str) -> None:
+    """Somebody knows of it: it troubles nobody any more."""
+    Tick.objects.filter(pk=tick.pk, dismissed_at=None).update(dismissed_at=at, dismissed_by=by[:150])
+    tick.refresh_from_db()
+    record("dismissed", tick)
+
+
+def _pipeline(schedule: Schedule) -> Pipeline:
+    if schedule.pipeline is None:
+        raise RequestError(f"The schedule “{schedule}” starts no pipeline that is known: edit it.")
+    return schedule.pipeline
+
+
+def _made_up(tick: Tick, run: Run, at: datetime) -> None:
+    if not tick.become_made_up(run, at=at):
+        raise TickTaken
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
