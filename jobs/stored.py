@@ -10,7 +10,19 @@ from cryptography.fernet import InvalidToken
 from django.db import models
 
 from jobs.encryption import cipher
-from kedro_console.wire import SEALED, Group, Json, Key, Other, Value, packed, unpacked, with_secrets
+from kedro_console.wire import (
+    SEALED,
+    Group,
+    Json,
+    Key,
+    Other,
+    Value,
+    marked,
+    packed,
+    secret_places,
+    unpacked,
+    with_secrets,
+)
 
 
 def sealed(values: Group) -> dict[str, Json]:
@@ -70,12 +82,17 @@ class ParametersField(_PlainColumn):
         return opened(read) if isinstance(read, dict) else read
 
 
+def _marked(content: dict[str, Any]) -> dict[Key, Value]:
+    """The parameters of a snapshot, those among them that the project's types call secrets as such."""
+    return marked(unpacked(content["parameters"]), secret_places(content.get("schemas") or {}))
+
+
 class PictureField(_PlainColumn):
     """The JSON of a snapshot; in memory its parameters are as the project wrote them."""
 
     def get_prep_value(self, value: Any) -> Any:
         if isinstance(value, dict) and "parameters" in value:
-            value = {**value, "parameters": sealed(unpacked(value["parameters"]))}
+            value = {**value, "parameters": sealed(_marked(value))}
         return super().get_prep_value(value)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:

@@ -75,7 +75,7 @@ class RuleShape(RuleAsked):
         return [named(source) for source in rule.sources.all()]
 
     def get_mapping(self, rule: Rule) -> dict[str, str]:
-        return without_literals(rule.mapping)
+        return without_literals(rule.mapping, rule.target.secret_parameters)
 
     def get_target(self, rule: Rule) -> str:
         return named(rule.target)

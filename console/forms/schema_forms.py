@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.structure.paths import Path, at, merge, named, parsed, places, text_of, written
 from jobs.structure.values import is_secret, masked, same
-from kedro_console.wire import Group
+from kedro_console.wire import Group, is_secret_schema
 
 Schema = dict[str, Any]
 
@@ -52,7 +52,9 @@ class Leaf:
 
     @property
     def is_secret(self) -> bool:
-        return is_secret(self.path, "text" if self.default in (None, "") else self.default)
+        return is_secret_schema(self.schema) or is_secret(
+            self.path, "text" if self.default in (None, "") else self.default
+        )
 
     @property
     def shown(self) -> Any:

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from console.drawing.icons import ICONS
 from console.files.ansi import to_html
+from jobs.models import Rule
 from jobs.models.act import object_name
 from jobs.states import DateStatus, Status
 from jobs.structure.paths import leaves, named
@@ -146,9 +147,9 @@ def dotted(value: Mapping[Any, Any] | None) -> list[tuple[str, Any]]:
 
 
 @register.filter
-def expressions(mapping: Mapping[str, str]) -> list[tuple[str, str]]:
+def expressions(rule: Rule) -> list[tuple[str, str]]:
     """A rule's expressions by parameter, without the secrets that are written into them."""
-    return list(without_literals(mapping).items())
+    return list(without_literals(rule.mapping, rule.target.secret_parameters).items())
 
 
 @register.filter

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -7,7 +9,7 @@ from jobs.models.project import Project
 from jobs.models.quota import check_takes
 from jobs.states import Grouping, Overlap, Runner
 from jobs.stored import ParametersField
-from kedro_console.wire import Key, SnapshotPipeline, Value
+from kedro_console.wire import Group, Key, SnapshotPipeline, Value, marked, secret_places
 
 DEFAULT_QUEUE = "default"
 
@@ -117,6 +119,21 @@ class Pipeline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project.name} / {self.name}"
+
+    def save(self, *args: Any, **facts: Any) -> None:
+        if facts.get("update_fields") is None or "default_parameters" in facts["update_fields"]:
+            self.default_parameters = self.marked(self.default_parameters)
+        super().save(*args, **facts)
+
+    def marked(self, parameters: Group) -> dict[Key, Value]:
+        """These parameters, those among them that the project's types call secrets as such."""
+        return marked(parameters, self.secret_parameters) if parameters else {}
+
+    @property
+    def secret_parameters(self) -> dict[str, list[list[str]]]:
+        """What the types of its project mark, as `wire.secret_places` tells it."""
+        snapshot = self.project.snapshot
+        return secret_places(snapshot.picture.schemas) if snapshot else {}
 
     @property
     def known_parameters(self) -> dict[Key, Value]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -110,6 +111,11 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **facts: Any) -> None:
+        if self.pipeline and (facts.get("update_fields") is None or "parameters" in facts["update_fields"]):
+            self.parameters = self.pipeline.marked(self.parameters)
+        super().save(*args, **facts)
 
     @property
     def name(self) -> str:

@@ -122,7 +122,7 @@ def wish(
     """The other way round: what a schedule's row keeps to start this pipeline with these parameters and choices."""
     chosen = {"selection": selection} if selection else {}
     last = {"last_day": True} if is_last_day else {}
-    return json.dumps({"pipeline_id": pipeline.pk, "parameters": sealed(parameters), **chosen, **last})
+    return json.dumps({"pipeline_id": pipeline.pk, "parameters": sealed(pipeline.marked(parameters)), **chosen, **last})
 
 
 def of_pipelines(ids: set[int]) -> list[PeriodicTask]:

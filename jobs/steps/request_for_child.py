@@ -30,6 +30,7 @@ class Structure:
     has_versions: bool = True
     limits: Mapping[str, int] = field(default_factory=dict)
     """Seconds that nodes with a tag of their own may run."""
+    secret_parameters: dict[str, list[list[str]]] = field(default_factory=dict)
 
 
 def structure_of(run: Run) -> Structure:
@@ -42,7 +43,8 @@ def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
     found = snapshot.pipeline(pipeline_name)
     outputs = frozenset(found.outputs) if found else frozenset()
     has_versions = any(dataset.is_versioned for dataset in snapshot.picture.datasets)
-    return Structure(snapshot.revision, outputs, has_versions, tagged(found.nodes) if found else {})
+    limits, secrets = tagged(found.nodes) if found else {}, wire.secret_places(snapshot.picture.schemas)
+    return Structure(snapshot.revision, outputs, has_versions, limits, secrets)
 
 
 def step_folder(step: Step) -> Path:
@@ -75,6 +77,7 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         runner=Runner.SEQUENTIAL if is_distributed else run.runner,
         max_workers=pipeline.max_workers,
         parameters=_told(run),
+        secret_parameters=structure_of(run).secret_parameters,
         folder=str(step_folder(step)),
         store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
         lent=_lent(run),

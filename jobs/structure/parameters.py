@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from jobs.errors import BadParameters, did_you_mean, nearest_of
 from jobs.structure.paths import Path, at, leaves, merge, named, nested, parsed, places, text_of, written
 from jobs.structure.values import fitted, is_secret, plain
-from kedro_console.wire import HIDDEN, Group, Json, Key, ProjectSnapshot, SnapshotPipeline, Value, hidden, kind_of
+from kedro_console.wire import (
+    HIDDEN,
+    Group,
+    Json,
+    Key,
+    ProjectSnapshot,
+    SnapshotPipeline,
+    Value,
+    hidden,
+    kind_of,
+    marked,
+    secret_places,
+)
 
 LONGEST = 200_000  # characters of JSON
 DEEPEST = 20
@@ -60,6 +73,7 @@ def check(
     whole = merge(settled(defaults or {}, known), asked)
     _refuse_monsters(whole)  # dotted names dig too
     whole, misfits = _fitted(whole, known)
+    whole = marked(whole, secret_places(picture.schemas)) if picture is not None else whole
     problems = {**misfits, **dict(_unsafe(asked))}
     if picture is not None and pipeline is not None:
         problems = {**dict(unknown(whole, picture, pipeline)), **dict(_mistyped(whole, picture)), **problems}
@@ -167,13 +181,20 @@ def _misplaced_groups(
 def _against_schema(path: Path, value: Value, schema: dict[str, Json]) -> Iterator[Problem]:
     for error in Draft202012Validator(schema).iter_errors(plain(value, has_endless=True)):
         place = (*path, *error.absolute_path)
-        if is_secret(place, error.instance):
+        if is_secret(place, _at(value, error.absolute_path)):
             yield place, f"Does not match its type ({error.validator})."
         else:
             yield place, f"{error.message[:300]}."
     for inner, number in leaves(value):
         if isinstance(number, float) and not math.isfinite(number):
             yield (*path, *inner), "Has to be a finite number."
+
+
+def _at(value: Value, path: Iterable[Any]) -> Value:
+    """What is there, with its mark, which a schema does not see."""
+    for key in path:
+        value = value[key] if isinstance(value, list | tuple | dict) else value
+    return value
 
 
 _KINDS: list[tuple[type | tuple[type, ...], str]] = [

@@ -11,12 +11,14 @@ from typing import Final, overload
 
 from jobs.structure.paths import Path, leaves, text_of
 from kedro_console.wire import (
+    HIDDEN,
     Group,
     Json,
     Key,
     Other,
     Value,
     hidden,
+    is_secret_schema,
     kind_of,
     packed,
     read_kind,
@@ -81,11 +83,19 @@ def masked(value: Value) -> Value:
     return with_secrets(value, hidden)
 
 
-def without_literals(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Expressions for parameters: of one that makes a secret, and holds a literal, nothing is shown."""
+def without_literals(mapping: Mapping[str, str], places: Mapping[str, list[list[str]]]) -> dict[str, str]:
+    """Expressions for parameters: of one that makes a secret (`places`: by its type), and holds a literal, nothing."""
+    marked = {".".join([name, *place]) for name, inner in places.items() for place in inner}
     return {
-        name: str(masked({name: text})[name]) if re.search("['`\"]", text) else text for name, text in mapping.items()
+        name: _without_literal(name, text, is_marked=any(f"{name}.".startswith(f"{each}.") for each in marked))
+        for name, text in mapping.items()
     }
+
+
+def _without_literal(name: str, text: str, *, is_marked: bool) -> str:
+    if not re.search("['`\"]", text):
+        return text
+    return HIDDEN if is_marked else str(masked({name: text})[name])
 
 
 @overload
@@ -93,12 +103,12 @@ def without_defaults(schema: Mapping[str, Json], name: str = ...) -> dict[str, J
 @overload
 def without_defaults(schema: Json, name: str = ...) -> Json: ...
 def without_defaults(schema: Json, name: str = "") -> Json:
-    """Schemas without the values that they give to secrets."""
+    """Schemas without the values that they give to secrets, whether by their name or because they say so."""
     if isinstance(schema, list):
         return [without_defaults(part, name) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    is_open = not is_secret((name,), "text")
+    is_open = not (is_secret((name,), "text") or is_secret_schema(schema))
     return {
         key: without_defaults(part, str(key)) for key, part in schema.items() if is_open or key not in VALUES_OF_SCHEMAS
     }

@@ -76,6 +76,7 @@ class Hooks:
         self._failed: set[str] = set()
         self._has_gone_on = False
         self.traffic: Traffic | None = None
+        self.secret_parameters: dict[str, list[list[str]]] = {}
 
     def begin_next(self, keeper: Keeper) -> None:
         """The next step of the run follows in this process; parameters and versions are known by now."""
@@ -104,12 +105,11 @@ class Hooks:
             self._keeper.free_outputs |= frozenset(outputs)
             self._reporter.send(wire.RunStarted(time.time(), nodes, *resolved, is_whole, outputs))
 
-    @staticmethod
-    def _parameters(catalog: Any) -> dict[str, Any]:
+    def _parameters(self, catalog: Any) -> dict[str, Any]:
         dataset = compat.dataset_of(catalog, "parameters") if compat.is_registered(catalog, "parameters") else None
         if dataset is None:
             return {}
-        found = facts.parameters(dataset.load())
+        found = wire.marked(facts.parameters(dataset.load()), self.secret_parameters)
         masking.learn_parameters(found)
         return dict(wire.packed(found))
 

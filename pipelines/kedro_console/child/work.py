@@ -62,7 +62,8 @@ class Work:
         kept_values.kept.limit_bytes = request.memory_limit_bytes
         masking.learn(self._place.project_path)
         request = dataclasses.replace(request, parameters=wire.unpacked(request.parameters))
-        masking.learn_parameters(request.parameters)
+        masking.learn_parameters(wire.marked(request.parameters, request.secret_parameters))
+        request = dataclasses.replace(request, parameters=wire.unmarked(request.parameters))
         here.enter(request.run_id, self._reporter)
         logs.install(self._reporter.send_progress)
         code = self._step(request)
@@ -181,6 +182,7 @@ class Work:
         artifacts.keeper = keeper
         if self._hooks is None:
             self._hooks = Hooks(self._place.project_path, self._reporter, keeper, self._warmth.versions)
+            self._hooks.secret_parameters = request.secret_parameters
             self._see_requests(request)
         else:
             self._hooks.begin_next(keeper)

@@ -20,6 +20,7 @@ from kedro_console.words.problems import Problems
 Schema = dict[str, Any]
 
 DEPTH = 30
+VALUES = ("default", "examples", "const")
 SIMPLE: dict[Any, Schema] = {
     bool: {"type": "boolean"}, int: {"type": "integer"}, float: {"type": "number"}, str: {"type": "string"},
     type(None): {"type": "null"}, pathlib.Path: {"type": "string", "format": "path"},
@@ -39,8 +40,18 @@ def read(pipelines: Iterable[Any], problems: Problems) -> dict[str, Schema]:
         for name, kind in _typed_parameters(node):
             schema = _schema(name, kind, problems)
             if schema is not None and (name not in found or _is_richer(schema, found[name])):
-                found[name] = wire.json_safe(schema, depth=DEPTH)
+                found[name] = wire.json_safe(_without_secrets(schema), depth=DEPTH)
     return dict(sorted(found.items()))
+
+
+def _without_secrets(schema: Any) -> Any:
+    """What a type gives to a secret that is left out stays in the project."""
+    if isinstance(schema, list):
+        return [_without_secrets(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    told = VALUES if wire.is_secret_schema(schema) else ()
+    return {key: _without_secrets(part) for key, part in schema.items() if key not in told}
 
 
 def _is_richer(schema: Schema, known: Schema) -> bool:
@@ -129,7 +140,8 @@ def of(kind: Any) -> Schema | None:
         return dict(SIMPLE[kind])
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if hasattr(kind, "__metadata__"):  # Annotated[int, …]
-        return _by_pydantic(kind) or of(arguments[0])
+        schema = _by_pydantic(kind) or of(arguments[0])
+        return {**schema, "writeOnly": True} if schema and "secret" in map(str, kind.__metadata__) else schema
     if origin is typing.Literal:
         return _choices(list(arguments))
     if origin is typing.Union or type(kind).__name__ == "UnionType":
@@ -183,7 +195,7 @@ def _of_dataclass(cls: Any) -> Schema:
     fields = [each for each in dataclasses.fields(cls) if each.init]
     schema: Schema = {"type": "object", "title": cls.__name__, "properties": {}}
     for each in fields:
-        schema["properties"][each.name] = {**(of(hints[each.name]) or {}), **_default(each)}
+        schema["properties"][each.name] = {**(of(hints[each.name]) or {}), **_default(each), **_mark(each)}
     required = [each.name for each in fields if not _default(each)]
     return {**schema, "required": required} if required else schema
 
@@ -194,6 +206,11 @@ def _default(each: dataclasses.Field[Any]) -> Schema:
     if each.default_factory is not dataclasses.MISSING:
         return {"default": _plain(each.default_factory())}
     return {}
+
+
+def _mark(each: dataclasses.Field[Any]) -> Schema:
+    """As `SecretStr` of pydantic says it: `field(metadata={"secret": True})`."""
+    return {"writeOnly": True} if each.metadata.get("secret") else {}
 
 
 def _plain(value: Any) -> Any:

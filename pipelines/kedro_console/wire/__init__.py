@@ -53,6 +53,7 @@ from kedro_console.wire.kinds import packed as packed
 from kedro_console.wire.kinds import read_kind as read_kind
 from kedro_console.wire.kinds import read_number as read_number
 from kedro_console.wire.kinds import text_of_kind as text_of_kind
+from kedro_console.wire.kinds import unmarked as unmarked
 from kedro_console.wire.kinds import unpacked as unpacked
 from kedro_console.wire.lines import MARK as MARK
 from kedro_console.wire.lines import MAX_LINE_BYTES as MAX_LINE_BYTES
@@ -60,6 +61,9 @@ from kedro_console.wire.lines import LineReader as LineReader
 from kedro_console.wire.lines import LogLine as LogLine
 from kedro_console.wire.lines import mark_line as mark_line
 from kedro_console.wire.lines import mark_node as mark_node
+from kedro_console.wire.marks import is_secret_schema as is_secret_schema
+from kedro_console.wire.marks import marked as marked
+from kedro_console.wire.marks import secret_places as secret_places
 from kedro_console.wire.message import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 from kedro_console.wire.message import Message as Message
 from kedro_console.wire.messages import MESSAGES as MESSAGES

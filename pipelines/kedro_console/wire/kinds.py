@@ -16,6 +16,7 @@ from typing import Any, Union, overload
 from kedro_console.wire.values import Json
 
 KIND = "$kind"
+MARKED = "secret"
 ODD_TEXT = re.compile("[\x00\ud800-\udfff]")
 """What a database does not take."""
 DEPTH = 30
@@ -31,6 +32,42 @@ class Other:
 
     kind: str
     text: str
+
+
+class Secret:
+    """A value that is marked: wherever it goes it is shown to nobody, and is otherwise what it was."""
+
+
+class SecretText(Secret, str):
+    """A text."""
+
+
+class SecretInteger(Secret, int):
+    """A whole number."""
+
+
+class SecretNumber(Secret, float):
+    """Another number."""
+
+
+def secret(value: Any) -> Any:
+    """The same value with the mark; what is none of these kinds stays as it is."""
+    if isinstance(value, (bool, Secret)):
+        return value
+    kinds: tuple[tuple[Any, Any], ...] = ((str, SecretText), (int, SecretInteger), (float, SecretNumber))
+    return next((mark(value) for kind, mark in kinds if isinstance(value, kind)), value)
+
+
+def unmarked(value: Any) -> Any:
+    """The same without marks: what a node gets is of the class that Python has for it."""
+    if isinstance(value, dict):
+        return {key: unmarked(part) for key, part in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(unmarked(part) for part in value)
+    if not isinstance(value, Secret):
+        return value
+    kinds: tuple[Any, ...] = (str, int, float)
+    return next(kind(value) for kind in kinds if isinstance(value, kind))
 
 
 Key = Hashable
@@ -123,6 +160,8 @@ def packed(value: dict[Any, Any], *, depth: int = ..., items: int = ...) -> dict
 def packed(value: object, *, depth: int = ..., items: int = ...) -> Json: ...
 def packed(value: object, *, depth: int = DEPTH, items: int = ITEMS) -> Json:
     """`value` as plain JSON, from which `unpacked` makes the same again; what is too deep or too long is cut."""
+    if isinstance(value, Secret):
+        return _tagged(MARKED, text=json.dumps(unmarked(value)))
     if isinstance(value, str):
         return _tagged("text", text=json.dumps(value)) if ODD_TEXT.search(value) else value
     if value is None or isinstance(value, bool):
@@ -182,6 +221,9 @@ def unpacked(value: Json) -> Value:
         return _unpacked_group(kind, items)
     text = str(value.get("text", ""))
     try:
+        if kind == MARKED:
+            marked: Value = secret(json.loads(text))
+            return marked
         return str(json.loads(text)) if kind == "text" else read_kind(kind, text)
     except ValueError:
         return Other(kind, text)

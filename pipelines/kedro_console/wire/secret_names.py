@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, overload
 
-from kedro_console.wire.kinds import Group, Value
+from kedro_console.wire.kinds import Group, Secret, Value
 
 WORDS = frozenset({
     "password", "passwd", "passphrase", "passwort", "pwd", "pass", "secret", "secrets", "token", "apikey", "key",
@@ -111,6 +111,8 @@ def _is_vault(key: object) -> bool:
 def _is_secret(name: str, value: object, is_inside: bool) -> bool:
     if is_secret_parameter(name, value) or getattr(value, "kind", "") == SEALED:
         return True
+    if isinstance(value, Secret):
+        return not isinstance(value, str) or bool(value)
     if isinstance(value, str) and (_password_in(value) or _without_pairs(value) != value):
         return True
     return is_inside and isinstance(value, (str, bytes)) and bool(value) and name.lower() not in PLAIN_NAMES
@@ -138,7 +140,7 @@ def _hidden_pair(found: re.Match[str]) -> str:
 
 def hidden(value: Value) -> str:
     """What is shown instead of a secret; of an address or a connection string only its secrets are left out."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Secret):
         return HIDDEN
     open_text = _without_pairs(value)
     if _password_in(value):

@@ -8,6 +8,7 @@ from typing import Any
 from kedro_console.wire.digests import UNKNOWN, bare
 from kedro_console.wire.events import Failure
 from kedro_console.wire.kinds import Key, Value, unpacked
+from kedro_console.wire.marks import marked, secret_places
 from kedro_console.wire.messages import nested
 from kedro_console.wire.values import Json, WireError
 
@@ -105,6 +106,7 @@ def parse_snapshot(raw: dict[str, Any]) -> ProjectSnapshot:
         problems = [Problem(**{**p, "failure": nested("failure", p.get("failure"))}) for p in raw["problems"]]
         hooks = [SnapshotHook(**h) for h in raw.get("hooks", [])]
         parts = {"pipelines": pipelines, "datasets": datasets, "problems": problems, "hooks": hooks}
-        return ProjectSnapshot(**{**raw, **parts, "parameters": unpacked(raw["parameters"])})
+        known = marked(unpacked(raw["parameters"]), secret_places(raw.get("schemas", {})))
+        return ProjectSnapshot(**{**raw, **parts, "parameters": known})
     except (KeyError, TypeError) as error:
         raise WireError(f"Not a snapshot: {error}") from error

@@ -22,6 +22,7 @@ class StepStarted(Message):
     runner: str = "sequential"  # or "threads"
     max_workers: int = 4
     parameters: dict[Any, Any] = field(default_factory=dict)  # runtime parameters, nested and packed
+    secret_parameters: dict[str, list[list[str]]] = field(default_factory=dict)  # see `wire.secret_places`
     save_version: str = ""  # Kedro version id for versioned datasets; "" = Kedro's own timestamp
     load_versions: dict[str, str] = field(default_factory=dict)
     only_missing_outputs: bool = False  # a node runs when an output is missing, or one below it needs what it makes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from kedro_projects import one_node
 
 from kedro_console import wire
 
@@ -37,3 +38,22 @@ def test_parameters_may_choose_a_path(playground):
 def test_parameters_may_not_read_the_environment(playground):
     failed = playground.run(parameters={"code": {"deep": ["${oc.env:PATH}"]}}).one(wire.RunFailed)
     assert failed.reason == "bad_parameters" and "code.deep.0" in failed.failure.message
+
+
+SAYS = """
+def work(club):
+    print('the word is', club['word'])
+    return [type(club['word']).__name__, len(club['word'])]
+"""
+
+
+@pytest.mark.parametrize("given", [{}, {"club": {"word": wire.unpacked({"$kind": "secret", "text": '"open sesame"'})}}])
+def test_what_a_type_marks_reaches_the_node_and_nobody_else(host_of, given):
+    """Also when it stands in the project's own parameters."""
+    project = one_node(SAYS, "params:club", parameters={"club": {"word": "conf sesame"}})
+    host = host_of(**project)
+    places = {"club": [["word"]]}
+    said = host.run(parameters=wire.packed(given), secret_parameters=places, free_outputs=["result"])
+    assert said.one(wire.DatasetSaved).value == ["str", 11]
+    assert b"the word is ***" in said.raw and b"sesame" not in said.raw
+    assert not any("sesame" in message.to_json().decode() for message in said.messages)

@@ -106,3 +106,28 @@ def test_a_type_without_a_schema_is_named(tmp_path: Path) -> None:
     picture = snapshot(project_of_one(tmp_path, nodes, inputs="params:options", parameters={"options": {}}))
     assert picture.schemas == {}
     assert problem(picture, "parameter:options").severity == "warning"
+
+
+def test_a_type_may_mark_a_secret(tmp_path: Path) -> None:
+    nodes = """
+from dataclasses import dataclass, field
+try:
+    from typing import Annotated
+except ImportError:
+    from typing_extensions import Annotated
+
+@dataclass
+class Login:
+    who: str
+    word: str = field(default="sesame", metadata={"secret": True})
+
+def work(login: Login, pin: Annotated[int, "secret"], city: str):
+    return 1
+"""
+    found = schemas(
+        tmp_path, nodes, ["params:login", "params:pin", "params:city"],
+        {"login": {"who": "olga", "word": "x"}, "pin": 4711, "city": "Bonn"},
+    )  # fmt: skip
+    assert found["login"]["properties"]["word"]["writeOnly"] is True and found["pin"]["writeOnly"] is True
+    assert "sesame" not in str(found)
+    assert "writeOnly" not in found["login"]["properties"]["who"] and "writeOnly" not in found["city"]
