@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 from cryptography.fernet import InvalidToken
 from django.db import models
@@ -73,7 +73,18 @@ class _PlainColumn(models.JSONField):
         return name, "django.db.models.JSONField", args, kwargs
 
 
+@runtime_checkable
+class KnowsSecrets(Protocol):
+    """A row that knows which of its parameters the project's types call secrets."""
+
+    def marked(self, parameters: Group) -> dict[Key, Value]: ...
+
+
 class ParametersField(_PlainColumn):
+    def pre_save(self, model_instance: models.Model, add: bool) -> object:
+        value = super().pre_save(model_instance, add)
+        return model_instance.marked(value) if isinstance(model_instance, KnowsSecrets) and value else value
+
     def get_prep_value(self, value: Any) -> Any:
         return super().get_prep_value(sealed(value) if isinstance(value, dict) else value)
 
@@ -82,7 +93,7 @@ class ParametersField(_PlainColumn):
         return opened(read) if isinstance(read, dict) else read
 
 
-def _marked(content: dict[str, Any]) -> dict[Key, Value]:
+def _marked(content: dict[str, dict[str, Json]]) -> dict[Key, Value]:
     """The parameters of a snapshot, those among them that the project's types call secrets as such."""
     return marked(unpacked(content["parameters"]), secret_places(content.get("schemas") or {}))
 

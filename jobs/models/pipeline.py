@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
@@ -119,11 +117,6 @@ class Pipeline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.project.name} / {self.name}"
-
-    def save(self, *args: Any, **facts: Any) -> None:
-        if facts.get("update_fields") is None or "default_parameters" in facts["update_fields"]:
-            self.default_parameters = self.marked(self.default_parameters)
-        super().save(*args, **facts)
 
     def marked(self, parameters: Group) -> dict[Key, Value]:
         """These parameters, those among them that the project's types call secrets as such."""

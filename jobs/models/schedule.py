@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -20,6 +19,7 @@ from django_celery_beat.models import PeriodicTask
 from jobs.models.pipeline import Pipeline
 from jobs.states import Missed, Overlap, Runner
 from jobs.stored import ParametersField
+from kedro_console.wire import Group, Key, Value
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -112,10 +112,8 @@ class Schedule(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def save(self, *args: Any, **facts: Any) -> None:
-        if self.pipeline and (facts.get("update_fields") is None or "parameters" in facts["update_fields"]):
-            self.parameters = self.pipeline.marked(self.parameters)
-        super().save(*args, **facts)
+    def marked(self, parameters: Group) -> dict[Key, Value]:
+        return self.pipeline.marked(parameters) if self.pipeline else dict(parameters)
 
     @property
     def name(self) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from jsonschema import Draft202012Validator
 
@@ -181,7 +180,7 @@ def _misplaced_groups(
 def _against_schema(path: Path, value: Value, schema: dict[str, Json]) -> Iterator[Problem]:
     for error in Draft202012Validator(schema).iter_errors(plain(value, has_endless=True)):
         place = (*path, *error.absolute_path)
-        if is_secret(place, _at(value, error.absolute_path)):
+        if is_secret(place, _there(value, tuple(error.absolute_path))):
             yield place, f"Does not match its type ({error.validator})."
         else:
             yield place, f"{error.message[:300]}."
@@ -190,10 +189,12 @@ def _against_schema(path: Path, value: Value, schema: dict[str, Json]) -> Iterat
             yield (*path, *inner), "Has to be a finite number."
 
 
-def _at(value: Value, path: Iterable[Any]) -> Value:
-    """What is there, with its mark, which a schema does not see."""
+def _there(value: Value, path: Path) -> Value:
+    """What is at this path, or the list that has it, with the marks that a schema does not see."""
     for key in path:
-        value = value[key] if isinstance(value, list | tuple | dict) else value
+        if not isinstance(value, dict):
+            break
+        value = value.get(key)
     return value
 
 

@@ -54,7 +54,7 @@ def _resolved(schema: Any, root: Any) -> Any:
 
 
 def marked(values: Group, places: Places) -> dict[Any, Value]:
-    """The parameters with a mark on each value that lies at one of the places."""
+    """The parameters with a mark on each value at one of the places."""
     known: dict[Any, Value] = dict(values)
     for name, inner in places.items():
         for place in inner:
