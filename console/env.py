@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import pwd
 import re
 import secrets
@@ -94,6 +95,9 @@ class Environment:
     run_as: RunAs | None
     secret_files: list[str]
     """Those that a NAME_FILE names."""
+    mail_url: str
+    mail_from: str
+    channel_networks: list[str]
 
     @property
     def is_embedded_redis(self) -> bool:
@@ -348,6 +352,19 @@ def _limits(reader: Reader) -> dict[str, Any]:
     }
 
 
+def _channels(reader: Reader) -> dict[str, Any]:
+    """How people are told of what happened."""
+    password = reader.text("CONSOLE_MAIL_PASSWORD")
+    sender = reader.text("CONSOLE_MAIL_FROM", f"kedro-console@{platform.node() or 'localhost'}")
+    if "@" not in sender or not sender.isprintable() or " " in sender:
+        raise ImproperlyConfigured(f"CONSOLE_MAIL_FROM={sender}: write an address such as console@example.org.")
+    return {
+        "mail_url": reader.address("CONSOLE_MAIL_URL", "", ("smtp", "smtps"), password=password),
+        "mail_from": sender,
+        "channel_networks": reader.networks("CONSOLE_CHANNEL_NETWORKS"),
+    }
+
+
 def _stores(reader: Reader, var: Path) -> dict[str, Any]:
     return {
         "run_store": reader.place("CONSOLE_RUN_STORE"),
@@ -368,7 +385,7 @@ def _database_url(reader: Reader, var: Path) -> str:
 
 
 def _servers(reader: Reader, var: Path) -> dict[str, Any]:
-    return {"database_url": _database_url(reader, var), **_redis(reader, var)}
+    return {"database_url": _database_url(reader, var), **_redis(reader, var), **_channels(reader)}
 
 
 def _redis(reader: Reader, var: Path) -> dict[str, Any]:

@@ -20,13 +20,17 @@ _SEE = [
         "backfill",
         "backfilldate",
         "batchqueue",
+        "channel",
+        "delivery",
         "event",
         "firing",
         "grant",
         "ignoredhost",
         "item",
         "logchunk",
+        "news",
         "noderun",
+        "notice",
         "pipeline",
         "project",
         "quota",
@@ -39,6 +43,7 @@ _SEE = [
         "schedule",
         "snapshot",
         "step",
+        "subscription",
         "taking",
         "tick",
         "transition",
@@ -49,12 +54,17 @@ _SEE = [
 _SCHEDULES = ("periodictask", "crontabschedule", "intervalschedule", "clockedschedule", "solarschedule")
 
 PERMISSIONS: Final[dict[Role, list[str]]] = {
-    Role.VIEWER: _SEE,
+    Role.VIEWER: [
+        *_SEE,
+        *[f"jobs.{verb}_subscription" for verb in ("add", "change", "delete")],  # one's own
+        "jobs.add_channel",  # one's own, which is a mail to the address of the account
+    ],
     Role.ANALYST: ["jobs.download_artifact", "jobs.share_artifact"],
     Role.OPERATOR: [
         "jobs.view_act",
         "jobs.start_pipeline",
         "jobs.control_backfill",
+        "jobs.use_channel",
         "jobs.cancel_run",
         "jobs.retry_run",
         "jobs.control_worker",
@@ -78,6 +88,7 @@ PERMISSIONS: Final[dict[Role, list[str]]] = {
         "jobs.delete_item",
         "jobs.view_share",
         "jobs.delete_share",
+        *[f"jobs.{verb}_channel" for verb in ("change", "delete")],
         *[f"django_celery_beat.{verb}_{model}" for verb in ("add", "change", "delete") for model in _SCHEDULES],
         *[f"auth.{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in ("user", "group")],
         *[f"console.{verb}_apitoken" for verb in ("add", "change", "delete", "view")],

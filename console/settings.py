@@ -8,7 +8,7 @@ import environ as urls
 from csp.constants import SELF
 from django.urls import reverse_lazy
 
-from console.env import BASE, COMMAND, ENV, START, embedded_socket, passed_on
+from console.env import BASE, COMMAND, DEFAULT_URL, ENV, START, embedded_socket, passed_on
 from kedro_console import __version__
 
 VERSION = __version__
@@ -217,6 +217,9 @@ REDIS_TLS: dict[str, Any] = {}  # for each who connects: the library below Celer
 if ENV.redis_url.startswith("rediss:"):
     REDIS_TLS = {"ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": ENV.redis_ca_file or None}
 CONSOLE_COMMAND, CONSOLE_START = COMMAND, START  # how the commands are called here, for sentences that name one
+CONSOLE_MAIL_URL, CONSOLE_MAIL_FROM = ENV.mail_url, ENV.mail_from
+CONSOLE_CHANNEL_NETWORKS = ENV.channel_networks
+CONSOLE_DEFAULT_URL = DEFAULT_URL
 CONSOLE_URL = ENV.url  # what a command prints as the address of a run
 CONSOLE_SOCKETS = embedded_socket(VAR).parent
 CONSOLE_PASSED_ON = passed_on(  # all that a project's process sees of our own environment

@@ -129,6 +129,16 @@ UNFOLD: dict[str, Any] = {
                     ),
                     _page("Workers", "memory", "workers", "jobs.view_worker"),
                     _page("Activity", "history", "activity", "jobs.view_act"),
+                    _page(
+                        "Notifications",
+                        "notifications",
+                        "notifications",
+                        "jobs.view_notice",
+                        "subscription",
+                        "subscription_new",
+                        "channel",
+                        "channel_new",
+                    ),
                 ],
             },
             {

@@ -13,9 +13,10 @@ class JobsConfig(AppConfig):
         from jobs.rules import rules
         from jobs.schedules import lateness, mirror  # noqa: F401 - mirror hears of what is edited in periodic tasks
         from jobs.steps.on_end import FOLLOWERS
+        from jobs.telling import on_run_end
 
         post_migrate.connect(give_schedules, sender=self)
-        followers = (rules.FOLLOWER, lateness.FOLLOWER, start_next.FOLLOWER)
+        followers = (rules.FOLLOWER, lateness.FOLLOWER, start_next.FOLLOWER, on_run_end.FOLLOWER)
         FOLLOWERS.extend(each for each in followers if each not in FOLLOWERS)
 
 

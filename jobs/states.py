@@ -212,3 +212,33 @@ class Direction(models.TextChoices):
 
     OLDEST = "oldest", "oldest first"
     NEWEST = "newest", "newest first"
+
+
+class NewsKind(models.TextChoices):
+    """What people can be told of."""
+
+    FAILING = "failing", "started failing"
+    STILL_FAILING = "still_failing", "still failing"
+    RECOVERED = "recovered", "recovered"
+    LATE = "late", "late"
+    SLOW = "slow", "slower than usual"
+    LITTLE = "little", "nothing, or far less than usual"
+    MISSED = "missed", "schedule missed or refused"
+    QUOTA = "quota", "quota near its end"
+    WAITING = "waiting", "waits too long"
+    WORKER = "worker", "worker lost"
+    FILE = "file", "new file"
+    CHANNEL = "channel", "channel does not work"
+    TEST = "test", "test"
+
+
+class ChannelKind(models.TextChoices):
+    MAIL = "mail", "mail"
+    SERVICE = "service", "chat or push service"
+    WEBHOOK = "webhook", "signed webhook"
+
+
+class DeliveryStatus(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    SENT = "sent", "sent"
+    FAILED = "failed", "given up"

@@ -17,6 +17,7 @@ from jobs.resends.replay import replay as send_again
 from jobs.rules.decide import decide as ask_handler
 from jobs.schedules.start import begin as begin_tick
 from jobs.schedules.start import start_scheduled
+from jobs.telling.deliver import deliver as send_news
 from jobs.upkeep.prune import prune
 from jobs.upkeep.reconcile import reconcile
 from kedro_console.wire import Json
@@ -87,3 +88,9 @@ def replay(self: Task[Any, Any], replay_id: int) -> str:
     if not send_again(replay_id, worker_name=self.request.hostname or ""):
         raise Ignore
     return f"replay {replay_id} went on"
+
+
+@shared_task(name="jobs.deliver")
+def deliver(delivery_id: int) -> None:
+    """Send news over a channel; a message for a delivery that is not due, or that another has, is ignored."""
+    send_news(delivery_id, clock.now())

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
 
-from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from console.env import DEFAULT_URL
-from console.tree import lock
 from jobs import clock
 from jobs.models import Artifact, Run, Upload
 from jobs.states import Cause, NodeStatus, Runner, Status
 from jobs.structure.values import shown
+from jobs.telling.links import own_address
 
 WORDS: Final[dict[str, str]] = {
     Status.QUEUED: "pending",
@@ -42,12 +40,7 @@ class Moment(serializers.DateTimeField):
 def address(context: Mapping[str, Any], path: str) -> str:
     """The whole address of this path, as whoever asks reaches us; a command's is the one that `up` serves."""
     request = context.get("request")
-    return str(request.build_absolute_uri(path)) if request else f"{_own_address()}{path}"
-
-
-def _own_address() -> str:
-    is_told = settings.CONSOLE_URL != DEFAULT_URL
-    return str(settings.CONSOLE_URL) if is_told else lock.address(settings.VAR) or DEFAULT_URL
+    return str(request.build_absolute_uri(path)) if request else f"{own_address()}{path}"
 
 
 class ParametersField(serializers.DictField):

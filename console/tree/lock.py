@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from jobs.errors import RequestError
+from jobs.telling.links import LOCK
 
 
 class AlreadyUp(RequestError):
@@ -16,7 +17,7 @@ class AlreadyUp(RequestError):
 
 def take(var: Path, address: str) -> int:
     """The descriptor of the lock; it is ours until the process that inherits it ends. AlreadyUp names the holder."""
-    file = var / "up.lock"
+    file = var / LOCK
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,14 +32,6 @@ def take(var: Path, address: str) -> int:
 
 def give(held: int) -> None:
     os.close(held)
-
-
-def address(var: Path) -> str:
-    """Where the tree of this folder answers, or answered last; "" before its first start."""
-    try:
-        return str(json.loads((var / "up.lock").read_text())["address"])
-    except (OSError, ValueError, KeyError):
-        return ""
 
 
 def _sentence(file: Path) -> str:

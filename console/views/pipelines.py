@@ -18,7 +18,7 @@ from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
 from jobs.insight.durations import Lately, grid, lately
-from jobs.models import Pipeline, Project, Snapshot
+from jobs.models import Pipeline, Project, Snapshot, Subscription
 from jobs.schedules.due import Fire, by_pipeline
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge
@@ -115,6 +115,7 @@ def pipeline(request: ConsoleRequest, pk: int) -> HttpResponse:
         "parameters": _parameters(row, snapshot, structure),
         "code": _code(structure),
         "admin": _admin_links(row),
+        "my_subscription": Subscription.objects.filter(owner=request.user, pipeline=row, is_enabled=True).first(),
     }
     return page(request, "pipelines/show.html", context, title=row.name)
 

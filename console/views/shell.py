@@ -8,7 +8,10 @@ from typing import Any, cast
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import SimpleLazyObject
 from unfold.sites import UnfoldAdminSite
+
+from console.pages.notifications import bell
 
 
 def page(
@@ -25,6 +28,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "has_permission": True,
         "is_nav_sidebar_enabled": True,
         "sidebar_navigation": sidebar(request),
+        "bell": SimpleLazyObject(lambda: bell(request.user)),
     }
 
 

@@ -21,6 +21,7 @@ PAGES = (
     "shares",
     "batch_queues",
     "firings",
+    "notifications",
     "quotas",
     "replays",
     "requests",

@@ -3,6 +3,8 @@ from jobs.models.artifact import Artifact
 from jobs.models.backfill import Backfill, BackfillDate
 from jobs.models.batch_queue import BatchQueue
 from jobs.models.beat import Beat
+from jobs.models.channel import Channel
+from jobs.models.delivery import Delivery
 from jobs.models.event import Event
 from jobs.models.firing import Firing
 from jobs.models.ignored_host import IgnoredHost
@@ -10,6 +12,7 @@ from jobs.models.item import Item
 from jobs.models.lead import Lead
 from jobs.models.loan import Loan
 from jobs.models.log_chunk import LogChunk
+from jobs.models.news import News, Notice
 from jobs.models.node_run import NodeRun
 from jobs.models.pipeline import Pipeline
 from jobs.models.project import Project
@@ -24,6 +27,7 @@ from jobs.models.shelf import Pin, Shelf
 from jobs.models.snapshot import Snapshot
 from jobs.models.step import Step
 from jobs.models.store_check import StoreCheck
+from jobs.models.subscription import Subscription
 from jobs.models.taking import Taking
 from jobs.models.tick import Tick
 from jobs.models.transition import Transition
@@ -39,6 +43,8 @@ __all__ = [
     "BackfillDate",
     "BatchQueue",
     "Beat",
+    "Channel",
+    "Delivery",
     "Event",
     "Firing",
     "Grant",
@@ -47,7 +53,9 @@ __all__ = [
     "Lead",
     "Loan",
     "LogChunk",
+    "News",
     "NodeRun",
+    "Notice",
     "Pin",
     "Pipeline",
     "Project",
@@ -64,6 +72,7 @@ __all__ = [
     "Snapshot",
     "Step",
     "StoreCheck",
+    "Subscription",
     "Taking",
     "Tick",
     "Transition",

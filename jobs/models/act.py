@@ -19,7 +19,7 @@ VERBS: Final = (
     "added", "backed up", "cancelled", "changed", "deleted", "dismissed", "downloaded", "drained", "dropped",
     "forced", "heeded", "ignored", "logged in", "logged out", "opened", "paused", "prioritized", "purged", "put back",
     "put in", "replayed", "resized", "restored", "resumed", "retried", "revoked", "seeded", "shared", "started",
-    "stopped", "switched off", "switched on",
+    "stopped", "switched off", "switched on", "tested",
 )  # fmt: skip
 """All that is recorded; the test of the record holds it true."""
 

@@ -20,7 +20,8 @@ from django.db import models
 
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
-from jobs.models import Event, Loan, LogChunk, Run, Step, Tick
+from jobs.models import Event, Loan, LogChunk, News, Run, Step, Tick
+from jobs.models.news import ENDING
 from jobs.models.run import STORE
 from jobs.runs.read_leftovers import SAVED
 from jobs.states import FINAL, Status, TickDecision
@@ -36,6 +37,8 @@ KEEP_TICKS: Final = timedelta(days=90)
 """Due times and what came of them; their runs stay."""
 SUCCEEDED: Final = timedelta(hours=1)
 """A successful run has nothing to go on with; whoever resumes it with another parameter may do so for a while."""
+KEEP_NEWS: Final = timedelta(days=90)
+"""With their notices and deliveries; what still goes on stays."""
 ORPHANED: Final = timedelta(days=1)
 """A folder is made before its run's row is committed."""
 SPILLED: Final = timedelta(days=30)
@@ -59,6 +62,7 @@ def prune(at: datetime) -> Pruned:
     drop_orphans(at)
     AccessFailureLog.objects.filter(attempt_time__lt=at - KEEP_REFUSALS).delete()
     Tick.objects.filter(due_at__lt=at - KEEP_TICKS).exclude(decision=TickDecision.DUE).delete()
+    _forget_news(at)
     return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
 
 
@@ -178,6 +182,11 @@ def _drop_remote(runs: list[Run]) -> int:
         return 0
     stores.forget_loans(run.store_url for run in runs)
     return Run.objects.filter(pk__in=[run.pk for run in runs]).update(store_url="")
+
+
+def _forget_news(at: datetime) -> None:
+    old = News.objects.filter(last_at__lt=at - KEEP_NEWS).exclude(ended_at=None, kind__in=ENDING).order_by("last_at")
+    News.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
 
 
 # ---- rows ---------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from jobs.steps import on_end
 from jobs.steps.advance import Outcome, end_if_done, finish
 from jobs.steps.dispatch import messages_in, send
 from jobs.steps.overlap import go_on
+from jobs.telling.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def reconcile(at: datetime) -> int:
     """Repair every disagreement found; the number of rows repaired. Any number of processes may do it at once."""
     steps = close_silent(at) + _cancel_asked(at) + _release_held(at) + send_unheard(at) + _end_finished(at)
     others = ask_unheard(at, DECISION_PATIENCE) + mend_items(at) + send_unheard_replays(at)
-    return steps + others + tell_unheard(at) + start_due(at)
+    return steps + others + tell_unheard(at) + start_due(at) + sweep(at)
 
 
 def close_silent(at: datetime) -> int:

@@ -159,7 +159,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
         running()
         ended(Status.FAILED, error="x")
     client.get("/")
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(15):
         client.get("/")
 
 

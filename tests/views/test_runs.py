@@ -118,7 +118,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_max_num
     pipeline, client = make_pipeline(), logged_in("viewer")
     for _ in range(40):
         lately(pipeline=pipeline)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         client.get("/runs/")
 
 

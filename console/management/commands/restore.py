@@ -17,6 +17,7 @@ from console.tree.turn import taken
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.reconnect import wait_at_most
+from jobs.telling.links import served_at
 from jobs.upkeep.restore import Contents, Restored, read, restore
 
 
@@ -35,7 +36,7 @@ class Command(ActingCommand):
             prepare.prepare_folder(ENV.var)
             prepare.is_database_new()
             wait_at_most(0)
-            held = lock.take(ENV.var, lock.address(ENV.var))
+            held = lock.take(ENV.var, served_at(ENV.var))
             try:
                 done = self._restore(file.expanduser().absolute(), say, is_replacing=replace)
             finally:
