@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from console.pages.search import Search, found
+from console.pages.find_runs import found, found_after
+from console.pages.search import Search
 from jobs.models import Run
 from jobs.models.run import RunQuerySet
 
@@ -24,6 +25,8 @@ class Screen:
     runs: list[Run]
     older: int | None = None
     newer: int | None = None
+    looked_to: int | None = None
+    """Older runs than this may match and were not looked at yet."""
 
     @property
     def live(self) -> list[Run]:
@@ -35,19 +38,30 @@ class Screen:
         return ",".join(str(run.pk) for run in self.live)
 
 
-def screen(search: Search, at: datetime, *, before: int | None = None, after: int | None = None) -> Screen:
-    """The runs before one number, or right after another, or the newest."""
-    if after is not None:
-        numbers = found(search, at, lambda rows: rows.filter(pk__gt=after).order_by("pk"), SCREEN + 1)
-        if len(numbers) > SCREEN:
-            return Screen(rows(numbers[:SCREEN]), older=numbers[0], newer=numbers[SCREEN - 1])
-        before = None  # fewer than a screen are newer: the newest screen holds them all
-    numbers = found(search, at, lambda some: some.before(before).order_by("-pk"), SCREEN + 1)
-    shown = numbers[-SCREEN:]
-    has_older = len(numbers) > SCREEN
+def screen(search: Search, at: datetime, *, look: int, before: int | None = None, after: int | None = None) -> Screen:
+    """The runs before one number, or right after another, or the newest; `look` is for how many rows at most."""
+    if after is not None and (following := _newer(search, at, after)):
+        return following
+    before = None if after is not None else before  # fewer than a screen are newer: the newest screen holds them all
+    seen = found(search, at, SCREEN + 1, before=before, look=look)
+    shown = seen.numbers[-SCREEN:]
+    has_older = len(seen.numbers) > SCREEN
     return Screen(
-        rows(shown), older=shown[0] if has_older else None, newer=shown[-1] if before is not None and shown else None
+        rows(shown),
+        older=shown[0] if has_older else None,
+        newer=shown[-1] if before is not None and shown else None,
+        looked_to=None if has_older else seen.looked_to,
     )
+
+
+def _newer(search: Search, at: datetime, after: int) -> Screen | None:
+    """A full screen, or what was found before the look ended; None when there is neither."""
+    seen = found_after(search, at, SCREEN + 1, after=after)
+    if len(seen.numbers) > SCREEN:
+        return Screen(rows(seen.numbers[:SCREEN]), older=seen.numbers[0], newer=seen.numbers[SCREEN - 1])
+    if seen.looked_to is not None and seen.numbers:
+        return Screen(rows(seen.numbers), older=seen.numbers[0], newer=seen.looked_to)
+    return None
 
 
 def rows(numbers: list[int]) -> list[Run]:

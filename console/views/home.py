@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
@@ -41,7 +41,6 @@ def home(request: ConsoleRequest) -> HttpResponse:
 def _shown(request: ConsoleRequest) -> dict[str, Any]:
     at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
-    bad = rows.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
     findings = [*_ground(), *examine_waits(at)]
     artifacts = Artifact.objects.select_related("run__pipeline").only(
         "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
@@ -52,11 +51,19 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
         "is_all_well": all(finding.is_ok for finding in findings),
         "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
-        "failures": _alike(list(bad[:LOOKED_AT]))[:ROWS],
+        "failures": _alike(_bad(at))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
         "upcoming": upcoming(at, ROWS),
         "usages": [usage for usage in usages(at) if usage.is_near_end][:ROWS] if may_see_quotas else [],
     }
+
+
+def _bad(at: datetime) -> list[Run]:
+    """The newest that went wrong lately; each status by itself, as a database would sort all of both."""
+    rows = Run.objects.newest().only(*SHOWN)
+    newest = [run for status in (Status.FAILED, Status.CRASHED) for run in rows.filter(status=status)[:LOOKED_AT]]
+    lately = [run for run in newest if run.created_at >= at - LATELY]
+    return sorted(lately, key=lambda run: run.pk, reverse=True)[:LOOKED_AT]
 
 
 def _alike(runs: list[Run]) -> list[tuple[Run, int]]:

@@ -12,6 +12,7 @@ from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from console.pages.complete_search import completions
+from console.pages.find_runs import LOOK, LOOK_ON
 from console.pages.run_list import SCREEN, Screen, rows, screen
 from console.pages.search import parse
 from console.views.access import ConsoleRequest, back, needs
@@ -27,15 +28,20 @@ from jobs.runs.retry import retry
 @require_GET
 @needs("jobs.view_run")
 def runs(request: ConsoleRequest) -> HttpResponse:
-    """The page; for htmx with `rows=` those rows alone, until the last of them has ended."""
+    """The page; for htmx with `rows=` those rows alone until the last has ended, with `further=` what follows."""
     at = clock.now()
     if request.htmx and "rows" in request.GET:
         shown = Screen(rows(_numbers(request.GET["rows"].split(","))))
         return render(request, "runs/_live_rows.html", {"screen": shown, "at": at})
     search = parse(request.GET.get("q", ""))
-    before, after = (next(iter(_numbers([request.GET.get(name, "")])), None) for name in ("before", "after"))
-    found = screen(search, at, before=before, after=after)
-    return page(request, "runs/index.html", {"screen": found, "search": search, "at": at}, title="Runs")
+    before, after, so_far = (whole_number(request.GET.get(name, "")) for name in ("before", "after", "further"))
+    if request.htmx and so_far is not None:
+        shown = screen(search, at, before=before, look=LOOK_ON)
+        context = {"screen": shown, "search": search, "at": at, "so_far": so_far + len(shown.runs)}
+        return render(request, "runs/_found_further.html", context)
+    found = screen(search, at, look=LOOK, before=before, after=after)
+    context = {"screen": found, "search": search, "at": at, "so_far": len(found.runs)}
+    return page(request, "runs/index.html", context, title="Runs")
 
 
 @require_GET

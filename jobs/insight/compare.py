@@ -57,8 +57,8 @@ class History:
 
 def last_success(run: Run) -> Run | None:
     """The newest success of its pipeline among the runs before this one."""
-    rows = Run.objects.filter(pipeline=run.pipeline_id, status=Status.SUCCEEDED).before(run.pk)
-    return rows.select_related("snapshot", "pipeline").defer("snapshot__content").order_by("-pk").first()
+    rows = Run.objects.succeeded(run.pipeline_id).before(run.pk)
+    return rows.select_related("snapshot", "pipeline").defer("snapshot__content").first()
 
 
 def history(run: Run) -> History:

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from statistics import median, quantiles
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from jobs.models import NodeRun, Pipeline, Run
 from jobs.states import FINAL, Status
@@ -21,7 +21,7 @@ SHOWN = 25
 """Runs that are drawn as bars and as columns."""
 
 LOOKED_AT = 60
-"""Newest runs of a pipeline that its figures come from."""
+"""Newest runs of a pipeline, or successes, that its figures come from."""
 
 SUCCESSES = 20
 """Newest successes whose durations make the usual one."""
@@ -40,11 +40,11 @@ class Usual:
 
 
 def usual(pipeline_id: int, before: int | None = None) -> Usual | None:
-    """By at most the last 20 successes with something to do (older than run `before`); None when there is none."""
-    rows = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED, finished_at__gt=F("started_at"))
-    times = rows.before(before).order_by("-id").values_list("started_at", "finished_at")[:SUCCESSES]
+    """By the last 20 of its last 60 successes (older than run `before`) that had something to do; None for none."""
+    rows = Run.objects.succeeded(pipeline_id).before(before)
+    times = rows.values_list("started_at", "finished_at")[:LOOKED_AT]
     seconds = [(finished - started).total_seconds() for started, finished in times if finished and started]
-    return _usual_of(seconds)
+    return _usual_of([each for each in seconds if each > 0][:SUCCESSES])
 
 
 def _usual_of(seconds: list[float]) -> Usual | None:
@@ -96,12 +96,12 @@ def _newest(pipelines: Iterable[Pipeline], at: datetime) -> dict[int, list[Bar]]
     """The newest runs of each pipeline, newest first."""
     found: dict[int, list[Bar]] = {pipeline.pk: [] for pipeline in pipelines}
     for some in _together(list(found)):
-        rows = Run.objects.filter(reduce(or_, _windows(some))).order_by("-id")
+        rows = Run.objects.filter(reduce(or_, _windows(some))).order_by()  # in order a database would read them all
         columns = ("pipeline_id", "id", "status", "created_at", "started_at", "finished_at")
         for pipeline_id, number, status, created_at, started_at, finished_at in rows.values_list(*columns):
             seconds = ((finished_at or at) - started_at).total_seconds() if started_at else None
             found[pipeline_id].append(Bar(number, status, started_at, created_at, seconds))
-    return found
+    return {pk: sorted(bars, key=lambda bar: -bar.number) for pk, bars in found.items()}
 
 
 def _windows(pipelines: list[int]) -> list[Q]:

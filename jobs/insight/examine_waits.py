@@ -24,7 +24,7 @@ def examine_waits(at: datetime) -> list[Finding]:
 
 def _waiting(at: datetime) -> dict[str, int]:
     """How many ready steps wait, by queue."""
-    rows = Step.objects.ready(at).filter(finished_at=None, run__cancel_requested_at=None)
+    rows = Step.objects.ready(at).filter(run__cancel_requested_at=None)
     return dict(rows.order_by().values_list("queue").annotate(Count("pk")))
 
 

@@ -14,7 +14,6 @@ from jobs.insight.durations import SUCCESSES
 from jobs.models import Grant, Pipeline, Quota, Run, Schedule, Window
 from jobs.quotas.turns import FAR, UNITS, used
 from jobs.schedules.due import next_dues
-from jobs.states import Status
 
 WEEK = timedelta(days=7)
 MOST_FIRES = 10_080
@@ -121,8 +120,7 @@ def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[dict[str, float], 
 
 def usual_use(pipeline_id: int, quota: Quota) -> dict[str, float]:
     """By unit, the mean of its last successes; before the first one what it takes at its start."""
-    runs = Run.objects.filter(pipeline=pipeline_id, status=Status.SUCCEEDED).order_by("-id")
-    numbers = list(runs.values_list("pk", flat=True)[:SUCCESSES])
+    numbers = list(Run.objects.succeeded(pipeline_id).values_list("pk", flat=True)[:SUCCESSES])
     if not numbers:
         takes = Pipeline.objects.filter(pk=pipeline_id).values_list("takes", flat=True).first() or {}
         return {"requests": float(takes.get(quota.name, 0)), "rows": 0.0}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,27 @@ class RunQuerySet(models.QuerySet["Run"]):
     def before(self, number: int | None) -> RunQuerySet:
         """The page of older runs that follows run `number`: lists page by key, never by offset."""
         return self.filter(id__lt=number) if number else self
+
+    def succeeded(self, pipeline_id: int) -> RunQuerySet:
+        """Those of one pipeline, the newest first, by an index that holds nothing else.
+
+        Another condition beside it would make a database look through all of them for what few fulfil.
+        """
+        return self.filter(pipeline=pipeline_id, status=Status.SUCCEEDED).order_by("-id")
+
+    def newest_numbers(
+        self, most: int, *, statuses: Iterable[str] = (), pipelines: Iterable[int] | None = None
+    ) -> list[int]:
+        """Of those with one of these statuses (none: any) and pipelines (None: any) the newest, the newest first.
+
+        Each pair is read from an index in its order: asked for at once, a database would sort all that there are.
+        """
+        by_status = [self.filter(status=status) for status in statuses] or [self.all()]
+        parts = by_status
+        if pipelines is not None:
+            parts = [rows.filter(pipeline=pipeline) for rows in by_status for pipeline in pipelines]
+        found = {number for rows in parts for number in rows.order_by("-id").values_list("pk", flat=True)[:most]}
+        return sorted(found, reverse=True)[:most]
 
     def wanting_to_stop(self) -> RunQuerySet:
         return self.live().filter(cancel_requested_at__isnull=False)
@@ -161,6 +183,15 @@ class Run(Moving):
         indexes = [
             models.Index(fields=["pipeline", "-id"], name="run_of_pipeline"),
             models.Index(fields=["status", "-id"], name="run_by_status"),
+            *[
+                models.Index(fields=["pipeline", "-id"], condition=models.Q(status=status), name=f"run_{status}")
+                for status in ("succeeded", "failed", "crashed", "cancelled")
+            ],
+            models.Index(
+                fields=["requested_by", "pipeline", "-id"],
+                condition=models.Q(requested_by__isnull=False),
+                name="run_by_person",
+            ),
             models.Index(fields=["cause", "-id"], name="run_by_cause"),
             models.Index(fields=["-created_at"], name="run_by_created"),
             models.Index(fields=["id"], condition=models.Q(status__in=["queued", "running"]), name="run_live"),

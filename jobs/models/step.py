@@ -15,17 +15,24 @@ from jobs.states import Status
 
 
 class StepQuerySet(models.QuerySet["Step"]):
+    def live(self) -> StepQuerySet:
+        """Those that have not ended. Whoever looks among all steps for some of them asks for these first.
+
+        The index of `finished_at` finds the few among millions; SQLite has none that it could use for a status.
+        """
+        return self.filter(finished_at=None)
+
+    def running(self) -> StepQuerySet:
+        return self.live().filter(status=Status.RUNNING)
+
     def ready(self, at: datetime) -> StepQuerySet:
         """Queued steps that nothing holds back at this time."""
-        rows = self.filter(status=Status.QUEUED, ready_at__isnull=False)
+        rows = self.live().filter(status=Status.QUEUED, ready_at__isnull=False)
         return rows.filter(models.Q(eligible_at__isnull=True) | models.Q(eligible_at__lte=at))
 
     def in_turn(self, queue: str, at: datetime) -> StepQuerySet:
-        """What waits in this queue, the next first: the more important, then what has been ready for longer.
-
-        `finished_at` is empty for them all: its index finds the few live steps among all that ever were.
-        """
-        rows = self.ready(at).filter(queue=queue, finished_at=None, run__cancel_requested_at=None)
+        """What waits in this queue, the next first: the more important, then what has been ready for longer."""
+        rows = self.ready(at).filter(queue=queue, run__cancel_requested_at=None)
         return rows.order_by("priority", "ready_at", "position")
 
     def unheard(self, at: datetime, *, patience: timedelta) -> StepQuerySet:
@@ -36,12 +43,12 @@ class StepQuerySet(models.QuerySet["Step"]):
 
     def next_eligible_at(self, at: datetime) -> datetime | None:
         """When the first of those that may not start yet may."""
-        rows = self.filter(status=Status.QUEUED, ready_at__isnull=False, eligible_at__gt=at)
+        rows = self.live().filter(status=Status.QUEUED, ready_at__isnull=False, eligible_at__gt=at)
         return rows.order_by("eligible_at").values_list("eligible_at", flat=True).first()
 
     def silent(self, at: datetime) -> StepQuerySet:
         """Running steps whose lease ran out: their worker is gone or cannot reach the database."""
-        return self.filter(status=Status.RUNNING, lease_expires_at__lt=at)
+        return self.running().filter(lease_expires_at__lt=at)
 
     def renew(self, tokens: Iterable[uuid.UUID], until: datetime) -> int:
         return self.filter(status=Status.RUNNING, lease_token__in=list(tokens)).update(lease_expires_at=until)

@@ -50,8 +50,11 @@ class Turn:
 
 def used(quota: Quota, window: Window, at: datetime) -> int:
     """What counts in this window now. A held grant counts as now, for its request may arrive this moment."""
+    since = window.since(at)
+    if quota.settled_at is None or quota.settled_at <= since:
+        return quota.open_of(window.unit)
     total = quota.settled_of(window.unit)
-    settled = quota.grants.filter(settled_at__gt=window.since(at)).order_by("settled_at")
+    settled = quota.grants.filter(settled_at__gt=since).order_by("settled_at")
     first = settled.values_list(f"sum_{window.unit}", window.unit).first()
     return quota.open_of(window.unit) + (total - (first[0] - first[1]) if first else 0)
 

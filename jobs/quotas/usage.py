@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from jobs.models import Grant, Pipeline, Quota, Window
@@ -99,7 +98,7 @@ def usages(at: datetime) -> list[Usage]:
 
 def usage(quota: Quota, at: datetime) -> Usage:
     """One quota with everything."""
-    (counted,) = _counted([quota])
+    (counted,) = _counted(Quota.objects.filter(pk=quota.pk))
     grants = quota.grants.select_related("run__pipeline")
     return _usage(
         counted,
@@ -111,16 +110,15 @@ def usage(quota: Quota, at: datetime) -> Usage:
     )
 
 
-def _counted(quotas: Iterable[Quota]) -> list[Quota]:
+def _counted(quotas: QuerySet[Quota]) -> list[Quota]:
     """With how many grants wait and are held: only those that are not settled are looked at."""
-    rows = Quota.objects.filter(pk__in=[quota.pk for quota in quotas])
     unsettled = Grant.objects.filter(quota=OuterRef("pk"), settled_at__isnull=True).order_by()
 
     def count(**which: object) -> Coalesce:
         counted = unsettled.filter(**which).values("quota").annotate(count=Count("pk"))
         return Coalesce(Subquery(counted.values("count")), 0)
 
-    annotated = rows.annotate(waiting=count(taken_at__isnull=True), held=count(taken_at__isnull=False))
+    annotated = quotas.annotate(waiting=count(taken_at__isnull=True), held=count(taken_at__isnull=False))
     return list(annotated.prefetch_related("windows"))
 
 

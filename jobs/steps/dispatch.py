@@ -69,7 +69,7 @@ def pass_on(step: Step) -> None:
 
 def call_for_work(queues: Collection[str], slots: int, at: datetime) -> None:
     """A worker begins to listen: it hears of what waits, also of what the slots that there were have heard already."""
-    waiting = Step.objects.ready(at).filter(queue__in=queues, finished_at=None).order_by("priority", "ready_at")
+    waiting = Step.objects.ready(at).filter(queue__in=queues).order_by("priority", "ready_at")
     for step in waiting.only("task_id", "queue", "priority")[:slots]:
         if not _send(step):
             return

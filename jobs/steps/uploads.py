@@ -19,7 +19,6 @@ from jobs import clock
 from jobs.interpreters.artifacts import ask_store, put, waiting_folder
 from jobs.models import Step, StoreCheck, Upload
 from jobs.reconnect import attempt
-from jobs.states import Status
 from jobs.steps.alarm import Alarm
 from kedro_console.wire import Json
 
@@ -141,7 +140,7 @@ def drop_orphans(at: datetime) -> int:
 
     A step makes its files known at its end, so that none is dropped that is younger than a step which still runs.
     """
-    oldest = Step.objects.filter(status=Status.RUNNING).aggregate(at=Min("started_at"))["at"]
+    oldest = Step.objects.running().aggregate(at=Min("started_at"))["at"]
     before = min(filter(None, [at - ORPHANED, oldest])).timestamp()
     dropped = 0
     for path in waiting_folder().glob("*") if waiting_folder().exists() else ():

@@ -20,7 +20,7 @@ def make_true(moment: datetime, missing: Collection[str], *, at: datetime, by: s
     Beat.objects.all().delete()
     Worker.objects.filter(stopped_at=None).update(stopped_at=at, busy=0, is_taking=False)
     Upload.objects.exclude(sha256__in=missing).delete()  # the store has them now
-    Step.objects.filter(status=Status.QUEUED).update(sent_at=None)  # no broker here knows of a message
+    Step.objects.live().filter(status=Status.QUEUED).update(sent_at=None)  # no broker here knows of a message
     runs = list(Run.objects.filter(status=Status.RUNNING).values_list("pk", flat=True))
     for pk in runs:
         _interrupt(pk, WHY.format(moment), at=at, by=by)

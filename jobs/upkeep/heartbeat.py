@@ -20,7 +20,7 @@ from jobs.child.intake import Intake
 from jobs.interpreters import boundary, stores
 from jobs.models import Step, Worker
 from jobs.reconnect import attempt, wait_at_most
-from jobs.states import Status, Wanted
+from jobs.states import Wanted
 from jobs.steps.admit import bring_forward
 from jobs.steps.alarm import ALARM
 from jobs.steps.dispatch import call_for_work
@@ -110,7 +110,7 @@ class Heartbeat(threading.Thread):
         drained = Worker.objects.filter(name=self.worker_name, wanted_state=Wanted.DRAINING)
         drained.update(wanted_state=Wanted.WORKING, wanted_by="", wanted_at=None)  # its end was what was wanted
         self._write(at)
-        left = Step.objects.filter(status=Status.RUNNING, worker_name=self.worker_name)
+        left = Step.objects.running().filter(worker_name=self.worker_name)
         for step in left.select_related("run__pipeline"):
             close_lost(step, f"The worker {self.worker_name} ended while the step ran.", at=at)
         reconcile(at)

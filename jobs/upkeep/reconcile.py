@@ -139,7 +139,7 @@ def _first_of_each_run(told: StepQuerySet, slots: int) -> Iterator[int]:
 
 def _end_finished(at: datetime) -> int:
     """Running runs all of whose steps have ended."""
-    live = Step.objects.filter(run__status=Status.RUNNING, status__in=[Status.QUEUED, Status.RUNNING])
+    live = Step.objects.live().filter(run__status=Status.RUNNING)
     runs = Run.objects.filter(status=Status.RUNNING).exclude(pk__in=live.values("run_id"))
     mended = 0
     for run in runs[:BATCH]:

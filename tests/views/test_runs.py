@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from console.views import runs as views
 from jobs import clock
 from jobs.models import Run
 from jobs.states import Cause, Status
@@ -104,6 +105,50 @@ def test_pages_lead_back_and_forth_over_every_run_once() -> None:
     assert numbers(client, f"?after={third[0]}") == second
     assert "Newer" not in client.get("/runs/").content.decode()
     assert "Older" not in client.get(f"/runs/?before={second[-1]}").content.decode()
+
+
+def test_what_no_index_answers_is_looked_for_step_by_step_until_all_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "LOOK", 5)
+    monkeypatch.setattr(views, "LOOK_ON", 7)
+    wanted = [ended(Status.FAILED, at=clock.now() - timedelta(hours=1), error="disk is full").pk for _ in range(2)]
+    for _ in range(30):
+        lately()
+    wanted.append(ended(Status.FAILED, at=clock.now(), error="disk is full").pk)
+    client, seen, looks = logged_in("viewer"), list[int](), 0
+    body = client.get("/runs/?q=disk").content.decode()
+    while True:
+        seen += [int(number) for number in re.findall(r'<tr id="run-(\d+)"', body)]
+        further = re.search(r'hx-get="([^"]*further=[^"]*)"', body)
+        if further is None:
+            break
+        assert "Looked at runs down to" in body
+        looks += 1
+        body = client.get(f"/runs/{further[1].replace('&amp;', '&')}", **HTMX).content.decode()
+    assert seen == wanted[::-1]
+    assert looks >= 4
+    assert "No run matches" not in body
+
+
+def test_a_search_that_finds_nothing_says_so_when_all_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "LOOK", 5)
+    for _ in range(8):
+        lately()
+    client = logged_in("viewer")
+    body = client.get("/runs/?q=nosuchword").content.decode()
+    assert "looking further" in body
+    assert "No run matches" not in body
+    further = re.search(r'hx-get="([^"]*further=[^"]*)"', body)
+    assert further
+    body = client.get(f"/runs/{further[1].replace('&amp;', '&')}", **HTMX).content.decode()
+    assert "No run matches this search" in body
+
+
+def test_statuses_of_a_pipeline_are_answered_without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "LOOK", 1)
+    wanted = [ended(status, at=clock.now()).pk for status in (Status.FAILED, Status.CRASHED)]
+    for _ in range(5):
+        ended(Status.SUCCEEDED, at=clock.now())
+    assert numbers(logged_in("viewer"), "?q=pipeline:report status:failed,crashed") == wanted[::-1]
 
 
 def test_a_filter_survives_the_paging() -> None:
