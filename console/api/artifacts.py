@@ -22,13 +22,13 @@ from console.api.permissions import may, name_of
 from console.api.shapes import ArtifactShape, Moment, RefusalShape, address
 from console.files.downloads import answer, content_of, disposition, note_download, safe_type
 from console.files.kinds import FAMILIES, suffixes_of
+from console.pages.library import newest_of
 from jobs import clock
 from jobs.errors import AmbiguousPipeline
 from jobs.interpreters.artifacts import link
 from jobs.library.share import MOST_PASSWORD, ShareOrder, revoke, share
 from jobs.models import Artifact, Pipeline, Share
 from jobs.runs.find import find_pipeline, pipelines_called
-from jobs.states import Status
 
 SEVERAL = {409: OpenApiResponse(RefusalShape, "Several projects have such a pipeline: write “project/pipeline”.")}
 FILE = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
@@ -187,21 +187,19 @@ class Latest(Door):
     def get(self, request: Request) -> Response:
         """The newest file of this name that a completed job left behind."""
         wanted = asked(LatestAsked, request)
-        rows = Artifact.objects.filter(name=wanted["name"], run__status=Status.SUCCEEDED).select_related("run")
-        if wanted["pipeline"]:
-            rows = rows.filter(run__pipeline__in=_meant(wanted["pipeline"], rows))
-        newest = rows.order_by("-id").first()
+        name, pipeline = wanted["name"], wanted["pipeline"]
+        newest = newest_of(name, [each.pk for each in _meant(pipeline, name)] if pipeline else None)
         if newest is None:
-            raise Http404(f"No completed job has left a file {wanted['name']} behind yet.")
+            raise Http404(f"No completed job has left a file {name} behind yet.")
         return Response(ArtifactShape(newest, context={"request": request}).data)
 
 
-def _meant(name: str, rows: QuerySet[Artifact]) -> list[Pipeline]:
+def _meant(name: str, file: str) -> list[Pipeline]:
     """The pipeline of this name; of several projects that have one, those that left such a file must be one."""
     known = list(pipelines_called(name).select_related("project"))
     if not known:
         return [find_pipeline(name)]
-    those = [each for each in known if rows.filter(run__pipeline=each).exists()]
+    those = [each for each in known if newest_of(file, [each.pk])]
     if len(those) > 1:
         raise AmbiguousPipeline(name, [each.project.name for each in those])
     return those

@@ -11,11 +11,14 @@ from django.db.models import Min, OuterRef, QuerySet, Subquery
 
 from console.files.kinds import FAMILIES, kind_of, suffixes_of
 from jobs.models import Artifact, Pin, Pipeline, Run, Schedule, Shelf
-from jobs.models.shelf import ShelfQuerySet
+from jobs.models.shelf import ShelfQuerySet, series_of
 from jobs.states import FINAL, Status
 
 PAGE: Final = 24
 MOST_PINS: Final = 12
+LOOKED_AT: Final = 1_000
+OLDER_RUNS: Final = 60
+OLDER: Final = 10
 
 
 @dataclass(frozen=True)
@@ -142,5 +145,27 @@ def _last_failures(pipelines: Iterable[int]) -> dict[int, Run]:
 
 def latest(pipeline_id: int, name: str) -> Artifact | None:
     """The newest good file of that name."""
-    good = Artifact.objects.filter(run__pipeline=pipeline_id, run__status=Status.SUCCEEDED, name=name)
-    return good.select_related("run__pipeline").order_by("-id").first()
+    return newest_of(name, [pipeline_id])
+
+
+def newest_of(name: str, pipelines: Iterable[int] | None = None) -> Artifact | None:
+    """The newest good file of that name, of one of these pipelines or of any.
+
+    Its shelf has it, unless a day in the name makes it one of many there: then the newest of the name are looked at.
+    """
+    if series_of(name) == name:
+        shelves = Shelf.objects.known().filter(series=name)
+        shelf = (shelves if pipelines is None else shelves.filter(pipeline__in=pipelines)).first()
+        if shelf:
+            return shelf.newest
+    keys = list(Artifact.objects.filter(name=name).order_by("-id").values_list("pk", flat=True)[:LOOKED_AT])
+    good = Artifact.objects.filter(pk__in=keys, run__status=Status.SUCCEEDED).order_by("-id")
+    good = good if pipelines is None else good.filter(run__pipeline__in=pipelines)
+    return good.select_related("run__pipeline").first()
+
+
+def older(artifact: Artifact) -> list[Artifact]:
+    """Other files of its name that the last runs of its pipeline left, the newest first."""
+    runs = Run.objects.filter(pipeline=artifact.run.pipeline_id).order_by("-id").values_list("pk", flat=True)
+    found = Artifact.objects.filter(run__in=list(runs[:OLDER_RUNS]), name=artifact.name).exclude(pk=artifact.pk)
+    return list(found.select_related("run").order_by("-id")[:OLDER])

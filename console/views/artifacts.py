@@ -17,7 +17,7 @@ from console.files.previews import HTML_BYTES, Preview, preview
 from console.files.zips import stream
 from console.pages.compare_files import FileDifference, compare_files
 from console.pages.faces import face
-from console.pages.library import Shelved, card, latest
+from console.pages.library import Shelved, card, latest, older
 from console.views.access import needs
 from console.views.shell import page
 from console.whole_number import whole_number
@@ -40,7 +40,6 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     """What it is, where it comes from, older ones of its name; a look inside for those who may download it."""
     row = _artifact(uuid)
     may_open = request.user.has_perm("jobs.download_artifact")
-    older = Artifact.objects.filter(name=row.name, run__pipeline=row.run.pipeline).exclude(pk=row.pk)
     shelf, new = Shelf.objects.of(row), request.session.pop("new_share", None)
     context = {
         "artifact": row,
@@ -53,7 +52,7 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
         "preview": _preview(row, _sheet(request)) if may_open else None,
         "may_open": may_open,
         "newest": latest(row.run.pipeline_id, row.name),
-        "older": older.select_related("run").order_by("-id")[:10],
+        "older": older(row),
     }
     return page(request, "artifacts/show.html", context, title=row.name)
 

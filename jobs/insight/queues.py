@@ -7,36 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Avg, Count, FloatField, Func, Min, Q, TextField
+from django.db import connection
+from django.db.models import Avg, Count, F, FloatField, Func, Min, Q, TextField
 
 from jobs.models import NodeRun, Pipeline, Step, Worker
 from jobs.states import NodeStatus, Status
-
-
-class Minute(Func):
-    """A time as `2026-03-01 08:05`, UTC; in the database's own words, as Python's are slow for thousands of rows."""
-
-    output_field = TextField()
-    template = "SUBSTR(%(expressions)s, 1, 16)"
-
-    def as_postgresql(self, compiler: Any, connection: Any, **more: Any) -> Any:
-        template = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
-        return self.as_sql(compiler, connection, template=template, **more)
-
-
-class Seconds(Func):
-    """From one time to another."""
-
-    output_field = FloatField()
-    arity = 2
-    arg_joiner = ") - julianday("
-    template = "-86400.0 * (julianday(%(expressions)s))"
-
-    def as_postgresql(self, compiler: Any, connection: Any, **more: Any) -> Any:
-        return self.as_sql(
-            compiler, connection, template="-EXTRACT(EPOCH FROM %(expressions)s)", arg_joiner=" - ", **more
-        )
-
 
 HOUR: Final = timedelta(hours=1)
 SLICES: Final = 30
@@ -93,7 +68,7 @@ def records(names: Iterable[str], at: datetime) -> dict[str, Record]:
     rows = Step.objects.filter(finished_at__gt=at - HOUR, finished_at__lte=at, worker_name__in=list(names))
     counted = rows.exclude(status=Status.CANCELLED).order_by().values("worker_name")
     good, again = Count("pk", filter=Q(status=Status.SUCCEEDED)), Count("pk", filter=Q(attempt__gt=1))
-    found = counted.annotate(ended=Count("pk"), good=good, again=again, took=Avg(Seconds("started_at", "finished_at")))
+    found = counted.annotate(ended=Count("pk"), good=good, again=again, took=Avg(_seconds("started_at", "finished_at")))
     return {row["worker_name"]: Record(row["ended"], row["good"], row["again"], round(row["took"], 3)) for row in found}
 
 
@@ -122,11 +97,25 @@ def at_work(names: Iterable[str]) -> dict[str, list[Work]]:
     return work
 
 
+def _minute(name: str) -> Func:
+    """A time as `2026-03-01 08:05`, UTC: in the database's own words, as Python's are slow for thousands of rows."""
+    on_postgres = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')"
+    template = on_postgres if connection.vendor == "postgresql" else "SUBSTR(%(expressions)s, 1, 16)"
+    return Func(F(name), template=template, output_field=TextField())
+
+
+def _seconds(begin: str, end: str) -> Func:
+    is_postgres = connection.vendor == "postgresql"
+    template = "EXTRACT(EPOCH FROM %(expressions)s)" if is_postgres else "86400.0 * (julianday(%(expressions)s))"
+    joiner = " - " if is_postgres else ") - julianday("
+    return Func(F(end), F(begin), template=template, arg_joiner=joiner, output_field=FloatField())
+
+
 def _throughput(at: datetime) -> dict[str, list[int]]:
     """By queue, the steps that ran and ended in each slice of the hour."""
     begin = at - HOUR
     rows = Step.objects.filter(finished_at__gt=begin, finished_at__lte=at, started_at__isnull=False).order_by()
-    minutes = rows.annotate(minute=Minute("finished_at")).values_list("queue", "minute")
+    minutes = rows.annotate(minute=_minute("finished_at")).values_list("queue", "minute")
     counts: dict[str, list[int]] = {}
     for queue, text, count in minutes.annotate(count=Count("pk")):
         minute = datetime.fromisoformat(f"{text}+00:00")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from django.db.models import Max
+
 from jobs.models import Artifact, Run, Shelf
 from jobs.models.shelf import is_data, series_of
 from jobs.states import Status
@@ -23,6 +25,34 @@ def shelve(run: Run) -> None:
             _put(shelf, artifact, run)
         else:
             _add(series, artifact, run)
+
+
+def shelve_missed(*, among: int | None = None) -> int:
+    """Put what is missing on its shelf, of all good files or of so many of the newest; how many were not there.
+
+    Runs that ended under an older release, or were written in another way than by their end, have shelved nothing.
+    """
+    missed = _missed(among)
+    for pipeline_id, name, key in missed:
+        good = Artifact.objects.filter(name=name, run__pipeline=pipeline_id, run__status=Status.SUCCEEDED, pk__lte=key)
+        for artifact in reversed(good.select_related("run__snapshot", "run__pipeline").order_by("-pk")[:2]):
+            shelve(artifact.run)
+    return len(missed)
+
+
+def _missed(among: int | None) -> list[tuple[int, str, int]]:
+    """Pipeline, name and artifact of the newest good files that no shelf has, the oldest first."""
+    good = Artifact.objects.filter(run__status=Status.SUCCEEDED).order_by()
+    if among is not None:
+        newest = Artifact.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        good = good.filter(pk__gt=newest - among)
+    known = {row[:2]: row[2] for row in Shelf.objects.order_by().values_list("pipeline", "series", "newest")}
+    rows = good.values_list("run__pipeline", "name").annotate(newest=Max("pk")).order_by("newest")
+    return [
+        (pipeline, name, key)
+        for pipeline, name, key in rows
+        if all((known.get((pipeline, series)) or 0) < key for series in {name, series_of(name)})
+    ]
 
 
 def _by_series(artifacts: list[Artifact]) -> dict[str, Artifact]:

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import transaction
 
 from jobs.errors import ProjectError, RequestError
+from jobs.library.shelve import shelve_missed
 from jobs.models import Act, Run, Worker
 from jobs.models.act import record
 from jobs.seeding.bulk import first_free, go_on_after, in_a_hurry
@@ -52,6 +53,7 @@ def seed(runs: int, *, days: float, at: datetime, number: int, say: Say) -> date
                 say(f"{made:,} of {runs:,} runs")
         with transaction.atomic():
             go_on_after(history.tables)
+            shelve_missed()
             _add_workers(begin, end)
             record(SEEDED, f"{runs:,} runs", kind="run", after={"runs": runs, "days": days, "seed": number})
     return begin

@@ -20,6 +20,7 @@ from django.db import models
 
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
+from jobs.library.shelve import shelve_missed
 from jobs.models import Event, Loan, LogChunk, News, Run, Step, Tick
 from jobs.models.news import ENDING
 from jobs.models.run import STORE
@@ -45,6 +46,8 @@ SPILLED: Final = timedelta(days=30)
 """A step may run for long without a line."""
 DROPPED: Final = ".dropped-"
 BATCH: Final = 500
+SHELVED_AMONG: Final = 10_000
+"""Newest artifacts of which some may be on no shelf: an older release beside this one has none."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Pruned:
 def prune(at: datetime) -> Pruned:
     """Drop what is due; what cannot be dropped now is left for the next time. Any number of processes may do it."""
     drop_orphans(at)
+    shelve_missed(among=SHELVED_AMONG)
     AccessFailureLog.objects.filter(attempt_time__lt=at - KEEP_REFUSALS).delete()
     Tick.objects.filter(due_at__lt=at - KEEP_TICKS).exclude(decision=TickDecision.DUE).delete()
     _forget_news(at)

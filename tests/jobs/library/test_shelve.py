@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
+from random import Random
 
 import pytest
+from django.core.management import call_command
+from django.db.models import Max
 
-from jobs.library.shelve import shelve
+from jobs.library.shelve import shelve, shelve_missed
 from jobs.models import Artifact, Run, Shelf
 from jobs.models.shelf import series_of
 from jobs.states import Status
 from jobs.steps.advance import Outcome, finish
+from jobs.upkeep.prune import prune
 from tests.factories import AT, make_pipeline, make_run
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended
@@ -71,3 +76,52 @@ def test_the_end_of_a_run_puts_its_files_on_their_shelves(django_capture_on_comm
     finish(step, Outcome(Status.SUCCEEDED, artifacts=[row]), token=step.lease_token, at=AT, by="w")
     assert Run.objects.get().status == Status.SUCCEEDED
     assert Shelf.objects.get().newest == Artifact.objects.get()
+
+
+def end(run: Run, status: Status = Status.SUCCEEDED) -> None:
+    step = run.steps.get()
+    token = step.claim(at=AT, worker_name="w1", lease=timedelta(minutes=1))
+    run.start(at=AT, by="w1")
+    finish(step, Outcome(status), token=token, at=AT, by="w1")
+
+
+def newest() -> dict[tuple[int, str], int]:
+    """As looking at all files tells."""
+    good = Artifact.objects.filter(run__status=Status.SUCCEEDED).order_by()
+    return {row[:2]: row[2] for row in good.values_list("run__pipeline", "name").annotate(Max("pk"))}
+
+
+def kept() -> dict[tuple[int, str], int]:
+    return {row[:2]: row[2] for row in Shelf.objects.values_list("pipeline", "series", "newest")}
+
+
+def test_a_storm_of_ends_in_any_order_leaves_what_looking_at_all_finds() -> None:
+    random, pipelines = Random(7), [make_pipeline(), make_pipeline("__default__")]
+    live: list[Run] = []
+    for _ in range(100):
+        run = make_run(random.choice(pipelines))
+        for name in random.sample(["deck.pptx", "rows.csv", "all.zip"], random.randrange(4)):
+            an_artifact(run, name)
+        live.append(run)
+        while live and random.random() < 0.6:
+            run = live.pop(random.randrange(len(live)))
+            status = random.choice([Status.SUCCEEDED, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED])
+            end(run, status)
+    assert kept() == newest() != {}
+    assert shelve_missed() == 0
+
+
+def test_what_is_missing_is_found_by_recount_and_by_the_next_prune() -> None:
+    for name in ("a.csv", "a.csv", "b.csv"):
+        run = make_run()
+        an_artifact(run, name)
+        end(run)
+    before = list(Shelf.objects.order_by("series").values_list("series", "newest", "previous"))
+    Shelf.objects.all().delete()
+    said = StringIO()
+    call_command("recount", stdout=said)
+    assert "Shelves: 2 files were missing." in said.getvalue()
+    assert list(Shelf.objects.order_by("series").values_list("series", "newest", "previous")) == before
+    Shelf.objects.filter(series="b.csv").delete()
+    prune(AT + timedelta(hours=1))
+    assert kept() == newest()
