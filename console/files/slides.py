@@ -57,6 +57,9 @@ class _Box:
     points: float = 18.0
     picture: str = ""
     is_figure: bool = False
+    fill: str = ""
+    ink: str = ""
+    """Colours as #rrggbb; "" where it has none of its own."""
 
 
 def slides(file: IO[bytes]) -> list[Slide]:
@@ -109,19 +112,33 @@ class _Deck:
         wide, high = self._extent()
         layout = self._led(part, "slideLayout")
         master = self._led(layout, "slideMaster")
-        places = {name: box for each in (master, layout) if each for name, box in _places(self._tree(each)).items()}
+        under = [each for each in (master, layout) if each]
+        trees = {each: self._tree(each) for each in [*under, part]}
+        places = {name: box for each in under for name, box in _places(trees[each]).items()}
+        colours = self._colours(master)
         boxes = [
             box
-            for shape in _all(self._tree(part), "sp", "pic", "graphicFrame")[:SHAPES]
-            if (box := self._box(shape, part, places))
+            for each in trees
+            for shape in _drawable(trees[each], is_under=each != part)
+            if (box := self._box(shape, each, places, colours))
         ]
-        body = "".join(_svg(box) for box in boxes)
+        ground = next((fill for each in (part, layout, master) if each and (fill := _ground(trees[each], colours))), "")
+        body = "".join(_svg(box, is_dark=_is_dark(ground)) for box in boxes)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high:.0f}" role="img" '
-            f'aria-label="A sketch of the slide"><rect width="100%" height="100%" fill="#fff"/>{body}</svg>'
+            f'aria-label="A sketch of the slide"><rect width="100%" height="100%" fill="{ground or "#ffffff"}"/>'
+            f"{body}</svg>"
         )
 
-    def _box(self, shape: Tree, part: str, places: dict[tuple[str, str], _Box]) -> _Box | None:
+    def _colours(self, master: str) -> dict[str, str]:
+        """The theme's names of colours, as slides use them."""
+        theme = self._led(master, "theme")
+        scheme = next(iter(_all(self._tree(theme), "clrScheme")), None) if theme else None
+        named = {_bare(each.tag): colour for each in scheme or () if (colour := _written(each))}
+        return {**named, "bg1": named.get("lt1", ""), "tx1": named.get("dk1", ""), "bg2": named.get("lt2", ""),
+                "tx2": named.get("dk2", "")}  # fmt: skip
+
+    def _box(self, shape: Tree, part: str, places: dict[tuple[str, str], _Box], colours: dict[str, str]) -> _Box | None:
         kind, number = _placeholder(shape)
         box = _extent_of(shape) or places.get((kind, number)) or places.get((kind, ""))
         if box is None:
@@ -130,6 +147,7 @@ class _Deck:
         if _bare(shape.tag) == "pic":
             own.picture = self._picture(shape, part)
         own.is_figure = _bare(shape.tag) == "graphicFrame" and not own.lines
+        own.fill, own.ink = _fill(shape, colours), _ink(shape, colours)
         return own
 
     def _led(self, part: str, kind: str) -> str:
@@ -211,6 +229,9 @@ def _attribute(element: Tree, name: str, is_relation: bool = False) -> str:
 
 
 def _lines(shape: Tree) -> list[str]:
+    """A row of a table is one line."""
+    if rows := _all(shape, "tr"):
+        return ["   ".join(" ".join(_lines(cell)) for cell in _all(row, "tc")) for row in rows]
     found = ("".join(part.text or "" for part in _all(each, "t")).strip() for each in _all(shape, "p"))
     return [line for line in found if line]
 
@@ -253,19 +274,61 @@ def _points(shape: Tree, kind: str) -> float:
     return max(sizes) / 100 if sizes else SIZES.get(kind, 18.0)
 
 
-def _svg(box: _Box) -> str:
+def _drawable(tree: Tree, *, is_under: bool) -> list[Tree]:
+    """Shapes in the order in which they are drawn; of a layout or master those that are no placeholders."""
+    found = _all(tree, "sp", "pic", "graphicFrame")[:SHAPES]
+    return [shape for shape in found if not (is_under and _placeholder(shape)[0])]
+
+
+def _written(element: Tree | None, colours: dict[str, str] | None = None) -> str:
+    """The colour that stands there, as #rrggbb; "" for what is none, or shaded in ways that are not drawn here."""
+    for each in element.iter() if element is not None else ():
+        value = each.get("lastClr") if _bare(each.tag) == "sysClr" else each.get("val", "")
+        if _bare(each.tag) == "schemeClr":
+            return (colours or {}).get(value or "", "")
+        if _bare(each.tag) in ("srgbClr", "sysClr") and re.fullmatch("[0-9A-Fa-f]{6}", value or ""):
+            return f"#{value}"
+    return ""
+
+
+def _child(element: Tree | None, *names: str) -> Tree | None:
+    return next((each for each in element if _bare(each.tag) in names), None) if element is not None else None
+
+
+def _ground(tree: Tree, colours: dict[str, str]) -> str:
+    return _written(next(iter(_all(tree, "bg")), None), colours)
+
+
+def _fill(shape: Tree, colours: dict[str, str]) -> str:
+    return _written(_child(_child(shape, "spPr"), "solidFill"), colours)
+
+
+def _ink(shape: Tree, colours: dict[str, str]) -> str:
+    runs = (_child(each, "solidFill") for each in _all(shape, "rPr", "defRPr"))
+    return next((colour for run in runs if (colour := _written(run, colours))), "")
+
+
+def _is_dark(colour: str) -> bool:
+    parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)] if colour else [255]
+    return sum(parts) / len(parts) < 128
+
+
+def _svg(box: _Box, *, is_dark: bool = False) -> str:
     place = f'x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" height="{box.height:.0f}"'
     if box.picture:
         return f'<image {place} href="{box.picture}" preserveAspectRatio="xMidYMid meet"/>'
-    if box.is_figure or not box.lines:
-        return f'<rect {place} fill="#dfe5f2"/>' if box.is_figure else ""
+    fill = box.fill or ("#dfe5f2" if box.is_figure else "")
+    ground = f'<rect {place} fill="{fill}"/>' if fill else ""
+    if not box.lines:
+        return ground
     pixels = min(box.points * POINT / EMU, max(box.height, 12.0))
     lines = list(_wrapped(box.lines, max(8, int(box.width / (pixels * 0.52)))))[: max(1, int(box.height / pixels))]
     spans = "".join(
         f'<tspan x="{box.x + 8:.0f}" y="{box.y + pixels * (1 + 1.2 * row):.0f}">{escape(line)}</tspan>'
         for row, line in enumerate(lines)
     )
-    return f'<text font-family="sans-serif" font-size="{pixels:.0f}" fill="#222">{spans}</text>'
+    ink = box.ink or ("#ffffff" if (_is_dark(box.fill) if box.fill else is_dark) else "#222222")
+    return f'{ground}<text font-family="sans-serif" font-size="{pixels:.0f}" fill="{ink}">{spans}</text>'
 
 
 def _wrapped(lines: list[str], width: int) -> Iterator[str]:

@@ -193,7 +193,15 @@
     if (isPressed && event.detail.requestConfig?.elt.getAttribute("hx-trigger")?.startsWith("every")) event.detail.shouldSwap = false;
   }
 
+  /* An address that names a fold leads into it. */
+  function openNamed() {
+    const fold = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (fold instanceof HTMLDetailsElement) fold.open = true;
+  }
+
   setUpHtmx();
+  openNamed();
+  window.addEventListener("hashchange", openNamed);
   document.addEventListener("pointerdown", () => { isPressed = true; }, true);
   for (const end of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
   document.addEventListener("htmx:beforeSwap", waitForRelease);
