@@ -1,7 +1,7 @@
 """The admin theme's settings: title, colours, sidebar."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest
 from django.templatetags.static import static
@@ -55,7 +55,76 @@ def _list(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _all_records() -> dict[str, Any]:
+    """The admin's front page, which leads to every list of records."""
+    return {
+        "title": "All records",
+        "icon": "table_rows",
+        "link": reverse_lazy("admin:index"),
+        "active": _is_among_records,
+        "permission": lambda request: request.user.is_staff,
+    }
+
+
+def _is_among_records(request: HttpRequest) -> bool:
+    """In the admin, but for the lists that have entries of their own."""
+    own = (_admin_list(name) for name in ("jobs_project", "auth_user", "console_apitoken"))
+    return request.path.startswith(reverse("admin:index")) and not request.path.startswith(tuple(filter(None, own)))
+
+
+WORK = [
+    _page("Home", "home", "home", "jobs.view_run"),
+    _page(
+        "Library",
+        "inventory_2",
+        "library",
+        "jobs.view_artifact",
+        "artifact",
+        "artifact_compare",
+        "library_links",
+    ),
+    _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
+    _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs", "run_compare"),
+    _page("Backfills", "event_repeat", "backfills", "jobs.view_backfill", "backfill", "backfill_new"),
+    _page(
+        "Rules",
+        "conversion_path",
+        "rules",
+        "jobs.view_rule",
+        "rule",
+        "rule_edit",
+        "rule_new",
+        "firings",
+    ),
+]
+RESOURCES = [
+    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
+    _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
+    _page("Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"),
+    _page("Workers", "memory", "workers", "jobs.view_worker"),
+]
+FOR_FILES: Final = ("Library", "Pipelines")
+"""What whoever comes for files alone needs each day; the rest is one click further."""
+
+
+def comes_for_files(request: HttpRequest) -> bool:
+    """Whether this person may take files and start nothing: an analyst."""
+    may = request.user.has_perm
+    return may("jobs.download_artifact") and not may("jobs.start_pipeline")
+
+
+def _unless_for_files(item: dict[str, Any]) -> dict[str, Any]:
+    if item["title"] in FOR_FILES:
+        return item
+    return {**item, "permission": lambda request: item["permission"](request) and not comes_for_files(request)}
+
+
+def _for_files(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "permission": lambda request: item["permission"](request) and comes_for_files(request)}
+
+
 UNFOLD: dict[str, Any] = {
+    "DASHBOARD_CALLBACK": "console.admin.dashboard.dashboard",
     "SITE_TITLE": "Kedro Console",
     "SITE_HEADER": "Kedro Console",
     "SITE_SYMBOL": "account_tree",
@@ -98,37 +167,16 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": [
             {
+                "title": "Work",
+                "items": [item if item["title"] in FOR_FILES else _unless_for_files(item) for item in WORK],
+            },
+            {"title": "Resources", "items": [_unless_for_files(item) for item in RESOURCES]},
+            {
+                "title": "Settings",
                 "items": [
-                    _page("Home", "home", "home", "jobs.view_run"),
-                    _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
-                    _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs"),
-                    _page(
-                        "Library",
-                        "inventory_2",
-                        "library",
-                        "jobs.view_artifact",
-                        "artifact",
-                        "artifact_compare",
-                        "library_links",
-                    ),
-                    _page(
-                        "Rules",
-                        "conversion_path",
-                        "rules",
-                        "jobs.view_rule",
-                        "rule",
-                        "rule_edit",
-                        "rule_new",
-                        "firings",
-                    ),
-                    _page("Backfills", "event_repeat", "backfills", "jobs.view_backfill", "backfill", "backfill_new"),
-                    _page("Batch queues", "stacks", "batch_queues", "jobs.view_batchqueue", "batch_queue"),
-                    _page("Quotas", "speed", "quotas", "jobs.view_quota", "quota", "quota_new", "quota_edit"),
-                    _page(
-                        "Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"
-                    ),
-                    _page("Workers", "memory", "workers", "jobs.view_worker"),
-                    _page("Activity", "history", "activity", "jobs.view_act"),
+                    _list("Projects", "folder_open", "jobs.project"),
+                    _list("People", "group", "auth.user"),
+                    _list("Tokens", "key", "console.apitoken"),
                     _page(
                         "Notifications",
                         "notifications",
@@ -139,39 +187,14 @@ UNFOLD: dict[str, Any] = {
                         "channel",
                         "channel_new",
                     ),
+                    _page("Activity", "history", "activity", "jobs.view_act"),
+                    _all_records(),
                 ],
             },
             {
-                "title": "Workshop",
-                "separator": True,
-                "items": [
-                    _list("Projects", "folder_open", "jobs.project"),
-                    _list("Pipeline settings", "tune", "jobs.pipeline"),
-                    _list("Run rows", "table_rows", "jobs.run"),
-                    _list("Artifact rows", "draft", "jobs.artifact"),
-                    _list("Batch queue settings", "stacks", "jobs.batchqueue"),
-                    _list("Item rows", "package_2", "jobs.item"),
-                    _list("Quota rows", "speed", "jobs.quota"),
-                    _list("Failed request rows", "wifi_off", "jobs.requestrecord"),
-                    _list("Request counts", "query_stats", "jobs.requestcount"),
-                    _list("Replays", "replay", "jobs.replay"),
-                    _list("Schedules", "calendar_clock", "django_celery_beat.periodictask"),
-                    _list("Backfill rows", "event_repeat", "jobs.backfill"),
-                    _list("Rule rows", "conversion_path", "jobs.rule"),
-                    _list("Firings", "bolt", "jobs.firing"),
-                    _list("Task results", "task", "django_celery_results.taskresult"),
-                ],
-            },
-            {
-                "title": "People",
-                "separator": True,
-                "items": [
-                    _list("Users", "group", "auth.user"),
-                    _list("Roles", "shield_person", "auth.group"),
-                    _list("API tokens", "key", "console.apitoken"),
-                    _list("Refused logins", "person_cancel", "axes.accessfailurelog"),
-                    _list("Wrong passwords", "lock_person", "axes.accessattempt"),
-                ],
+                "title": "More",
+                "collapsible": True,
+                "items": [_for_files(item) for item in [*WORK, *RESOURCES] if item["title"] not in FOR_FILES],
             },
         ],
     },

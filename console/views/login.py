@@ -7,9 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.urls import path
 
+from console.theme import comes_for_files
 from console.views.shell import looks
 
 
@@ -18,6 +19,10 @@ class Login(LoginView):
 
     template_name = "login.html"
     redirect_authenticated_user = True
+
+    def get_default_redirect_url(self) -> str:
+        """Whoever comes for files, and may start nothing, begins where the files are."""
+        return resolve_url("library") if comes_for_files(self.request) else super().get_default_redirect_url()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), **looks(), "title": "Log in"}

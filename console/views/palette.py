@@ -9,13 +9,14 @@ from django.urls import path
 from django.views.decorators.http import require_GET
 
 from console.pages.palette import entries
+from console.pages.records import records
 from console.views.shell import sidebar
 
 
 @require_GET
 @login_required
 def palette(request: HttpRequest) -> HttpResponse:
-    found = entries(request.GET.get("q", ""), request.user, sidebar(request))
+    found = entries(request.GET.get("q", ""), request.user, [*sidebar(request), *records(request)])
     return render(request, "_palette_lines.html", {"entries": found})
 
 

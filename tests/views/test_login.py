@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import time
 
 import pytest
@@ -10,8 +11,9 @@ from django.urls import reverse
 
 from console.access.hide import Line
 from console.env import Rate
+from jobs.states import Status
 from tests.factories import make_user
-from tests.views.scenes import logged_in, running
+from tests.views.scenes import ended, logged_in, running
 
 pytestmark = pytest.mark.django_db
 
@@ -157,8 +159,28 @@ def test_who_is_not_staff_sees_the_whole_shell_without_the_workshop(path: str) -
     assert "/admin/jobs/" not in body
 
 
-def test_admins_find_the_workshop_in_the_sidebar() -> None:
-    assert "/admin/jobs/project/" in logged_in("admin").get("/").content.decode()
+def test_admins_find_their_settings_and_all_records_in_the_sidebar() -> None:
+    body = logged_in("admin").get("/").content.decode()
+    assert "/admin/jobs/project/" in body and 'href="/admin/"' in body
+    assert 'href="/admin/"' not in logged_in("operator").get("/").content.decode()
+
+
+def test_an_analyst_lands_in_the_library_with_two_entries_and_the_rest_further_on() -> None:
+    make_user("ann", "analyst")
+    answer = Client().post("/login/", {"username": "ann", "password": "correct horse battery"})
+    assert answer["Location"] == "/library/"
+    work, _, more = logged_in("analyst").get("/library/").content.decode().partition("navigationOpen = !")
+    listed = re.findall(r'<a href="(/[a-z_/-]*)" class="flex h-', work)
+    assert listed == ["/library/", "/pipelines/"]
+    assert 'href="/runs/"' in more and 'href="/workers/"' in more
+
+
+def test_the_front_page_of_the_records_says_what_goes_on_and_leads_to_every_list() -> None:
+    run, bad = running(), ended(Status.FAILED)
+    body = logged_in("admin").get("/admin/").content.decode()
+    for said in (f"#{run.pk}", f"#{bad.pk}", "No worker is alive", "Projects and pipelines", "/admin/jobs/run/"):
+        assert said in body
+    assert "Other records" not in body
 
 
 def test_a_page_that_is_not_there_is_friendly() -> None:
