@@ -11,22 +11,22 @@ from django.http import HttpRequest
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Runs and what they leave": (
-        "jobs.run", "jobs.step", "jobs.noderun", "jobs.artifact", "jobs.share", "jobs.upload", "jobs.event",
-        "jobs.transition", "django_celery_results.taskresult",
+        "jobs.run", "jobs.step", "jobs.noderun", "jobs.artifact", "jobs.event",
+        "jobs.logchunk", "jobs.transition", "django_celery_results.taskresult", "django_celery_results.groupresult",
     ),
     "Projects and pipelines": ("jobs.project", "jobs.pipeline", "jobs.snapshot"),
     "Time": (
-        "django_celery_beat.periodictask", "jobs.schedule", "jobs.tick", "jobs.backfill",
+        "django_celery_beat.periodictask", "jobs.schedule", "jobs.tick", "jobs.backfill", "jobs.backfilldate",
         "django_celery_beat.crontabschedule", "django_celery_beat.intervalschedule",
         "django_celery_beat.clockedschedule", "django_celery_beat.solarschedule",
     ),
     "What starts what": ("jobs.rule", "jobs.firing", "jobs.arrival"),
-    "Limits and batches": ("jobs.quota", "jobs.grant", "jobs.batchqueue", "jobs.item", "jobs.taking"),
-    "Requests of nodes": ("jobs.requestrecord", "jobs.requestcount", "jobs.replay", "jobs.resend", "jobs.ignoredhost"),
+    "Limits and batches": ("jobs.quota", "jobs.grant", "jobs.batchqueue", "jobs.item"),
+    "Requests of nodes": ("jobs.requestrecord", "jobs.requestcount", "jobs.replay", "jobs.resend"),
     "Telling people": ("jobs.channel", "jobs.subscription", "jobs.delivery"),
     "People and access": (
         "auth.user", "auth.group", "console.apitoken", "axes.accessfailurelog", "axes.accessattempt", "axes.accesslog",
-        "jobs.act",
+        "jobs.act", "admin.logentry",
     ),
     "Machines": ("jobs.worker",),
 }  # fmt: skip
