@@ -200,7 +200,7 @@
   }
 
   setUpHtmx();
-  openNamed();
+  document.addEventListener("DOMContentLoaded", openNamed);
   window.addEventListener("hashchange", openNamed);
   document.addEventListener("pointerdown", () => { isPressed = true; }, true);
   for (const end of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
