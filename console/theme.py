@@ -103,6 +103,16 @@ RESOURCES = [
     _page("Requests", "lan", "requests", "jobs.view_requestrecord", "request", "replay", "run_follow_up"),
     _page("Workers", "memory", "workers", "jobs.view_worker"),
 ]
+NEWS = _page(
+    "Notifications",
+    "notifications",
+    "notifications",
+    "jobs.view_notice",
+    "subscription",
+    "subscription_new",
+    "channel",
+    "channel_new",
+)
 FOR_FILES: Final = ("Library", "Pipelines")
 """What whoever comes for files alone needs each day; the rest is one click further."""
 
@@ -177,16 +187,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Projects", "folder_open", "jobs.project"),
                     _list("People", "group", "auth.user"),
                     _list("Tokens", "key", "console.apitoken"),
-                    _page(
-                        "Notifications",
-                        "notifications",
-                        "notifications",
-                        "jobs.view_notice",
-                        "subscription",
-                        "subscription_new",
-                        "channel",
-                        "channel_new",
-                    ),
+                    _unless_for_files(NEWS),
                     _page("Activity", "history", "activity", "jobs.view_act"),
                     _all_records(),
                 ],
@@ -194,7 +195,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "More",
                 "collapsible": True,
-                "items": [_for_files(item) for item in [*WORK, *RESOURCES] if item["title"] not in FOR_FILES],
+                "items": [_for_files(item) for item in [*WORK, *RESOURCES, NEWS] if item["title"] not in FOR_FILES],
             },
         ],
     },
