@@ -37,7 +37,8 @@ class ShelfQuerySet(models.QuerySet["Shelf"]):
     def of(self, artifact: Artifact) -> Shelf | None:
         """Where this file stands; None when no run that left it has succeeded."""
         both = {artifact.name, series_of(artifact.name)}
-        return self.filter(pipeline_id=artifact.run.pipeline_id, series__in=both).order_by("-newest_id").first()
+        rows = self.filter(pipeline_id=artifact.run.pipeline_id, series__in=both)
+        return rows.select_related("newest__run__pipeline__project", "previous").order_by("-newest_id").first()
 
 
 class Shelf(models.Model):
