@@ -6,6 +6,8 @@ import pytest
 from django.conf import settings
 
 from console.access.limits import CALLS, LOGINS
+from console.pages.planned import planned
+from jobs.insight.durations import usual_of_nodes_in
 
 
 def pytest_configure() -> None:
@@ -24,3 +26,10 @@ def _nobody_has_asked_yet() -> None:
     """What one test asked for is not held against the next."""
     LOGINS.forget()
     CALLS.forget()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept() -> None:
+    """The next test's rows have the numbers of this one's."""
+    planned.cache_clear()
+    usual_of_nodes_in.cache_clear()

@@ -212,6 +212,11 @@ class State:
             return [("unfold", EVERYTHING), *folded]
         return [("unfold", key) for key in self._innermost(self.whole)] or [("unfold", "")]
 
+    def showing(self, node: str) -> State:
+        """The same with the boxes around this node opened."""
+        around = [box.key for box in self.whole.walk() if any(each.name == node for each in box.nodes)]
+        return replace(self, open=self.open | set(around))
+
     def toggled(self, box: Box) -> State:
         """The same with this box opened, or folded together with what is in it."""
         if box.key in self.open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,6 +56,9 @@ class Card:
     """The same for a screen reader and the tooltip: nothing is left out."""
     parent: str = ""
     """The id of the frame that it is in."""
+    is_chosen: bool = False
+    is_pane: bool = False
+    """It leads to another view of the same page."""
 
     @property
     def icon(self) -> str:
@@ -129,9 +132,9 @@ class Drawing:
         return address(self.asked)[1:]
 
 
-def element_id(name: str) -> str:
-    """The id of a node's `<g>`: the same on every page, safe for any name."""
-    return _id("node", name)
+def element_id(name: str, kind: str = "node") -> str:
+    """The id of the `<g>` of a node, or of a box by its key: the same on every page, safe for any name."""
+    return _id(kind, name)
 
 
 def draw(
@@ -142,17 +145,22 @@ def draw(
     link: Callable[[SnapshotNode], str] | None = None,
     folds: Folds | None = None,
     keep: Mapping[str, str] | None = None,
+    state: State | None = None,
+    chosen: str = "",
 ) -> Drawing:
     """The drawing of this pipeline with the status of each node by its name; `link` says where a node's card leads.
 
-    `folds` says which boxes are open, `keep` what else the addresses of the page have to hold."""
+    `folds` says which boxes are open (or `state`, where that is settled), `keep` what else the addresses of the page
+    have to hold. The node that is `chosen` is marked."""
+    is_pane = state is not None
     statuses = statuses or {}
-    urgent = next((node.name for node in structure.nodes if statuses.get(node.name) in ALARMS["failed"]), "")
-    state = settle(divide(structure), folds, urgent)
+    state = state or settle(divide(structure), folds, urgent(structure, statuses))
     scene = Scene(structure, state, with_parameters=with_parameters, has_run=bool(statuses))
     layout = lay_out(tuple(scene.vertices.values()), tuple(scene.edges))
     links = Links(state, list((keep or {}).items()), with_parameters)
     cards = [_card(vertex, layout, scene, statuses, link, links) for vertex in scene.vertices.values()]
+    if is_pane:
+        cards = [_in_pane(card, chosen) for card in cards]
     found = Counter(statuses.get(node.name, "") for node in structure.nodes)
     alarms = {name: sum(found[status] for status in those) for name, those in ALARMS.items()}
     return Drawing(
@@ -169,6 +177,15 @@ def draw(
         asked=links.asked(state),
         links=links.whole,
     )
+
+
+def urgent(structure: SnapshotPipeline, statuses: Mapping[str, str], alarms: Iterable[str] = ("failed",)) -> str:
+    """The node that one has to see first: one that failed. One that is running is soon another."""
+    for alarm in alarms:
+        for node in structure.nodes:
+            if statuses.get(node.name) in ALARMS[alarm]:
+                return node.name
+    return ""
 
 
 @dataclass(frozen=True)
@@ -321,6 +338,10 @@ def _names(scene: Scene, statuses: Mapping[str, str]) -> list[tuple[str, str, st
             if node.name in folded and not _is_parameter(name):
                 found.setdefault(mark, (mark, _plain(name), "", homes[node.name]))
     return list(found.values())
+
+
+def _in_pane(card: Card, chosen: str) -> Card:
+    return replace(card, is_pane=True, is_chosen=card.name == chosen) if card.kind == "node" else card
 
 
 def _card(

@@ -33,10 +33,9 @@ class Pair:
 
 
 def context(run: Run, other: Run | None) -> dict[str, Any]:
-    """Everything that templates/runs/compare.html needs; the older of the two is the left one."""
+    """What templates/runs/_compare.html needs beside the run; the older of the two is the left one."""
     before, after = sorted((run, other), key=lambda each: each.pk) if other else (None, run)
     return {
-        "run": run,
         "other": other,
         "before": before,
         "after": after,

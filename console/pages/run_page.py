@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.http import QueryDict
 from django.urls import reverse
 
-from console.drawing.folds import Folds
 from console.drawing.gantt import gantt
-from console.drawing.graph import draw
+from console.drawing.tree import Pace as NodePace
+from console.pages import planned
 from console.pages.batch_pages import of_run
+from console.pages.node_drawer import drawer
 from console.pages.rules import COLOURS
+from console.pages.workspace import Scene, Where, scene, without_plan
 from console.templatetags.console import plural, size
 from jobs.insight.compare import BAD, differences, history
-from jobs.insight.durations import Usual, usual
+from jobs.insight.durations import Bar, Row, Usual, around, grid, usual, usual_of_nodes
 from jobs.insight.explain import why_waiting
 from jobs.insight.stopping import Stopped, stages, stopping
 from jobs.models import NodeRun, Run, Step, Upload
 from jobs.requests import TEXTS, by_node
 from jobs.resends.rerun_dependents import unused
 from jobs.runs.prioritize import LAST
-from jobs.states import NodeStatus, Status
+from jobs.states import NODE_LIVE, NodeStatus, Status
 
 EVENTS: Final = 200
 FOLLOWS: Final = 20
 RECORDS: Final = 100
+FILES: Final = 100
 MOST_SAID: Final = 3
 """Nodes at work that are named one by one."""
 TEXTS_BUT_ATTEMPTS: Final = tuple(name for name in TEXTS if name != "attempts")
 LABELS: Final = {
-    "nodes": "Nodes",
     "graph": "Graph",
     "timeline": "Timeline",
-    "logs": "Logs",
+    "logs": "Log",
     "artifacts": "Artifacts",
+    "nodes": "Nodes",
     "batches": "Items",
     "requests": "Requests",
     "parameters": "Parameters and results",
     "events": "Events",
 }
+
+
+PANELS: Final = {
+    **{tab: f"runs/_{tab}.html" for tab in LABELS},
+    "compare": "runs/_compare.html",
+    "resume": "runs/_resume_form.html",
+}
+"""The template of each pane; two have pages of their own and no tab."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,11 @@ class Pace:
     is_late: bool
     measure: str = "Nodes done"
     """What `percent` is a share of."""
+    left: float | None = None
+    """Seconds that it should still take; None where nothing says so."""
+    median_at: float | None = None
+    p95_at: float | None = None
+    """Where the usual time and its 95th percentile are on the bar, in percent."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +97,34 @@ class Late:
     is_stranded: bool
 
 
+def first_tab(run: Run) -> str:
+    """What one sees when the address names nothing: the graph, where there is one."""
+    return "graph" if run.snapshot_id else "nodes"
+
+
 def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) -> dict[str, Any]:
-    """Everything that templates/runs/_run.html needs for this tab; the query says which boxes of the graph are open."""
+    """Everything that templates/runs/_run.html needs for this tab; the query says what of the workspace is shown."""
     nodes = list(run.node_runs.order_by("position"))
+    where = Where.asked(reverse("run", args=[run.pk]), tab, first_tab(run), query)
+    usual_nodes = usual_of_nodes(run.pipeline_id, before=run.pk)
+    plan = planned.of_run(run)
     return {
         "run": run,
         "at": at,
         "tab": tab,
-        "tab_links": _tab_links(run, tab),
+        "where": where,
+        "is_first": tab == where.first,
+        "chosen": drawer(run, where.node, nodes, plan, usual_nodes) if where.node else None,
+        **vars(_scene(where, plan, nodes, usual_nodes, at)),
+        "tab_links": _tab_links(run, where),
+        "panel": PANELS[tab],
+        "poll": where.at(folds=()).polled + _of_pane(tab, query),
         "artifact_count": run.artifacts.count(),
         "unkept": list(run.unkept_files.all()),
-        **_uploads(run, at),
+        **(uploads := _uploads(run, at)),
+        "is_asked_again": tab in LABELS and (not run.is_final or bool(uploads["uploads"])),
         "failed_requests": run.requests.open().count(),
-        "pace": pace(run, at),
+        "pace": pace(run, at, _share_left(nodes, usual_nodes, at)),
         "phases": phases(run, at),
         "reasons": why_waiting(run, at),
         "priority": None if run.is_final else run.steps.waiting_priority(),
@@ -104,9 +136,64 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         **chain(run),
         "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
         "nodes": nodes,
-        **(_graph(run, nodes, query) if tab == "graph" else CONTENT[tab](run, nodes, at)),
+        **CONTENT.get(tab, _nothing)(run, nodes, at),
         **asked,
     }
+
+
+def _of_pane(tab: str, query: QueryDict) -> str:
+    """What else a refresh of this pane has to ask for."""
+    names = ("after", "file", "sheet") if tab == "artifacts" else ()
+    found = {name: query[name] for name in names if query.get(name)}
+    return f"&{urlencode(found)}" if found else ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Runs of the pipeline around this one, and how the chosen node went in each."""
+
+    bars: list[Bar]
+    rows: list[Row]
+    links: list[tuple[Bar, str]]
+
+
+def strip(run: Run, where: Where, at: datetime) -> Strip:
+    """Each run with the address of the same view of it."""
+    bars = around(run, at)
+    links = [(bar, where.at(path=reverse("run", args=[bar.number])).address) for bar in bars]
+    return Strip(bars, grid([where.node], bars) if where.node else [], links)
+
+
+def _scene(
+    where: Where, plan: planned.Planned | None, nodes: list[NodeRun], usual_nodes: Mapping[str, float], at: datetime
+) -> Scene:
+    statuses = {node.name: node.status for node in nodes}
+    paces = {node.name: _pace_of(node, usual_nodes.get(node.name), at) for node in nodes}
+    if plan is None:
+        return without_plan(where, [node.name for node in nodes], statuses, paces)
+    return scene(where, plan, statuses, paces, is_drawn=where.pane == "graph")
+
+
+def _pace_of(node: NodeRun, usual_seconds: float | None, at: datetime) -> NodePace:
+    if node.status != NodeStatus.RUNNING or node.started_at is None:
+        return NodePace(node.seconds, usual_seconds)
+    progress = node.progress or {}
+    total = progress.get("total")
+    done = 100 * progress.get("done", 0) / total if total else None
+    return NodePace((at - node.started_at).total_seconds(), usual_seconds, done, node.started_at)
+
+
+def _share_left(nodes: list[NodeRun], usual_nodes: Mapping[str, float], at: datetime) -> float | None:
+    """Of the time that the nodes of the run usually take how much is still to come; None when that is not known."""
+    whole = sum(usual_nodes.get(node.name, 0.0) for node in nodes if node.status != NodeStatus.REUSED)
+    if not whole:
+        return None
+    left = 0.0
+    for node in nodes:
+        if node.status in NODE_LIVE:
+            since = (at - node.started_at).total_seconds() if node.started_at else 0.0
+            left += max(0.0, usual_nodes.get(node.name, 0.0) - since)
+    return left / whole
 
 
 def _uploads(run: Run, at: datetime) -> dict[str, Any]:
@@ -134,17 +221,18 @@ def chain(run: Run) -> dict[str, Any]:
     }
 
 
-def _tab_links(run: Run, tab: str) -> list[tuple[str, str, str]]:
+def _tab_links(run: Run, where: Where) -> list[tuple[str, str, str]]:
     """Name, label and address of each tab that has something to show: only some runs deal with batch queues."""
-    is_shown = tab == "batches" or run.takings.exists()
-    return [(name, label, _address(run, name)) for name, label in LABELS.items() if is_shown or name != "batches"]
+    is_shown = where.pane == "batches" or run.takings.exists()
+    names = [name for name in LABELS if is_shown or name != "batches"]
+    return [(name, LABELS[name], _address(run, where, name)) for name in names]
 
 
-def _address(run: Run, tab: str) -> str:
+def _address(run: Run, where: Where, tab: str) -> str:
     if tab == "logs":
-        return reverse("run_logs", args=[run.pk])
-    page = reverse("run", args=[run.pk])
-    return page if tab == "nodes" else f"{page}?tab={tab}"
+        log = reverse("run_logs", args=[run.pk])
+        return f"{log}?{urlencode({'node': where.node})}" if where.node else log
+    return where.at(pane=tab).address
 
 
 def _question(run: Run, nodes: list[NodeRun]) -> str:
@@ -170,16 +258,29 @@ def _at_work(node: NodeRun) -> str:
     return f"{node.name} is running"
 
 
-def pace(run: Run, at: datetime) -> Pace:
+def pace(run: Run, at: datetime, share_left: float | None = None) -> Pace:
+    """`share_left` is how much of the usual time of its nodes is still to come."""
     seconds = ((run.finished_at or at) - run.started_at).total_seconds() if run.started_at else None
     normal = usual(run.pipeline_id, before=run.pk)
     by_nodes = 100 * run.nodes_done / run.nodes_total if run.nodes_total else 0.0
-    if run.is_final or seconds is None:
-        return Pace(seconds, normal, 100.0 if run.status == Status.SUCCEEDED else by_nodes, is_late=False)
-    if normal and normal.median:
-        is_late, percent = seconds > normal.p95, min(98.0, 100 * seconds / normal.median)
-        return Pace(seconds, normal, percent, is_late, measure="Time, of what the run usually takes")
-    return Pace(seconds, normal, min(98.0, by_nodes), is_late=False)
+    if seconds is None or not (normal and normal.median):
+        is_whole = run.status == Status.SUCCEEDED
+        return Pace(seconds, normal, 100.0 if is_whole else by_nodes if run.is_final else min(98.0, by_nodes), False)
+    whole = 1.05 * max(normal.p95, seconds)
+    return Pace(
+        seconds,
+        normal,
+        100 * seconds / whole,
+        is_late=not run.is_final and seconds > normal.p95,
+        measure="Time, beside what the run usually takes",
+        left=None if run.is_final else _left(seconds, normal, share_left),
+        median_at=100 * normal.median / whole,
+        p95_at=100 * normal.p95 / whole,
+    )
+
+
+def _left(seconds: float, normal: Usual, share: float | None) -> float:
+    return max(0.0, normal.median - seconds) if share is None else share * normal.median
 
 
 def phases(run: Run, at: datetime) -> list[Phase]:
@@ -276,22 +377,14 @@ def earlier(run: Run, nodes: list[NodeRun]) -> dict[str, list[Step]]:
     return found
 
 
-def _graph(run: Run, nodes: list[NodeRun], query: QueryDict) -> dict[str, Any]:
-    structure = run.structure
-    if structure is None:
-        return {"drawing": None}
-    statuses = {node.name: node.status for node in nodes}
-    is_with = query.get("parameters") == "1"
-    folds = Folds.asked(query)
-    return {"drawing": draw(structure, statuses, with_parameters=is_with, folds=folds, keep={"tab": "graph"})}
-
-
 def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     return {"gantt": gantt(run, nodes, at)}
 
 
-def _artifacts(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
-    return {"artifacts": list(run.artifacts.order_by("pk"))}
+def files(run: Run, after: int = 0) -> dict[str, Any]:
+    """Its files by the key, a page of them, and where the next page begins."""
+    rows = list(run.artifacts.order_by("pk").filter(pk__gt=after)[: FILES + 1])
+    return {"artifacts": rows[:FILES], "next_after": rows[FILES - 1].pk if len(rows) > FILES else 0, "after": after}
 
 
 def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
@@ -320,10 +413,11 @@ def _nothing(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
 
 
 CONTENT: Final[dict[str, Callable[[Run, list[NodeRun], datetime], dict[str, Any]]]] = {
+    "graph": _nothing,
     "nodes": _nodes,
     "timeline": _timeline,
     "logs": _nothing,
-    "artifacts": _artifacts,
+    "artifacts": _nothing,
     "batches": _batches,
     "requests": _requests,
     "parameters": _nothing,

@@ -49,7 +49,7 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
         "links": _links(request, row, shelf),
         "new_link": new[1] if new else "",
         "week": clock.now() + USUAL,
-        "preview": _preview(row, _sheet(request)) if may_open else None,
+        "preview": look_inside(row, _sheet(request)) if may_open else None,
         "may_open": may_open,
         "newest": latest(row.run.pipeline_id, row.name),
         "older": older(row),
@@ -116,7 +116,8 @@ def _sheet(request: HttpRequest) -> int:
     return -1 if number is None else number
 
 
-def _preview(row: Artifact, sheet: int = -1) -> Preview:
+def look_inside(row: Artifact, sheet: int = -1) -> Preview:
+    """What can be shown of it; a sentence where the store does not give it."""
     try:
         return preview(row, open_file, sheet=sheet)
     except PlatformError as error:
@@ -128,7 +129,7 @@ def _preview(row: Artifact, sheet: int = -1) -> Preview:
 def artifact_html(request: HttpRequest, uuid: str) -> HttpResponse:
     """An HTML artifact for the frame on its page: no scripts, no origin, nothing loaded from anywhere."""
     row = _artifact(uuid)
-    if _preview(row).kind != "html":
+    if look_inside(row).kind != "html":
         raise Http404("This artifact is not an HTML file.")
     with open_file(row) as file:
         response = HttpResponse(file.read(HTML_BYTES), content_type="text/html; charset=utf-8")

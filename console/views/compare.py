@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_GET
 
 from console.pages.compare_page import context, usual_other
-from console.views.access import needs
-from console.views.run import find
-from console.views.shell import page
+from console.views.access import ConsoleRequest, needs
+from console.views.run import answer, find
 from console.whole_number import whole_number
 from jobs.models import Run
 
 
 @require_GET
 @needs("jobs.view_run")
-def run_compare(request: HttpRequest, number: int) -> HttpResponse:
+def run_compare(request: ConsoleRequest, number: int) -> HttpResponse:
     """With the run that `with` names, else with the last success."""
     run = find(number)
     asked = request.GET.get("with", "").strip().lstrip("#")
     other = _named(run, asked) if asked else usual_other(run)
     if asked and other is None:
         messages.error(request, f"There is no other run #{asked[:20]} of {run.pipeline.name}: choose one of its runs.")
-    return page(request, "runs/compare.html", context(run, other), title=f"Compare run #{number}")
+    return answer(request, run, "compare", **context(run, other), title=f"Compare run #{number}")
 
 
 def _named(run: Run, asked: str) -> Run | None:

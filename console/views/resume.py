@@ -12,8 +12,7 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods
 
 from console.views.access import ConsoleRequest, needs
-from console.views.run import find
-from console.views.shell import page
+from console.views.run import answer, find
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.models import Run
@@ -31,10 +30,10 @@ def run_resume(request: ConsoleRequest, number: int) -> HttpResponse:
         except ConsoleError as error:
             messages.error(request, str(error))
     text = request.POST.get("parameters", "") or request.GET.get("parameters", "")
-    shown = {"run": run, "text": text, **_columns(run, text)}
+    shown = {"text": text, **_columns(run, text)}
     if request.htmx:
-        return render(request, "runs/_resume.html", shown)
-    return page(request, "runs/resume.html", shown, title=f"Resume run #{number}")
+        return render(request, "runs/_resume.html", {"run": run, **shown})
+    return answer(request, run, "resume", **shown, title=f"Resume run #{number}")
 
 
 def _started(request: ConsoleRequest, run: Run) -> HttpResponse:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.pages.run_page import LABELS, context
+from console.pages.library import Shelved
+from console.pages.run_page import LABELS, context, files, first_tab, strip
 from console.views.access import ConsoleRequest, needs
+from console.views.artifacts import look_inside
 from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
@@ -30,7 +33,9 @@ def run(request: ConsoleRequest, number: int) -> HttpResponse:
     tab = request.GET.get("tab", "")
     if tab == "logs" and not request.htmx:
         return redirect("run_logs", number)
-    return answer(request, find(number), tab if tab in LABELS else "nodes")  # a log's own script keeps its lines
+    run = find(number)
+    shown = tab if tab in LABELS else first_tab(run)
+    return answer(request, run, shown, **(_files(request, run) if shown == "artifacts" else {}))
 
 
 def find(number: int) -> Run:
@@ -41,10 +46,32 @@ def find(number: int) -> Run:
 
 def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
     """This tab of the run's page: whole, or the fragment that the whole page includes."""
-    shown = context(run, tab, clock.now(), request.GET, **asked)
+    at, is_poll = clock.now(), bool(request.htmx and "poll" in request.GET)
+    shown = {"is_poll": is_poll, **context(run, tab, at, request.GET, **asked)}
+    if not is_poll:
+        shown["strip"] = strip(run, shown["where"], at)
     if request.htmx:
         return render(request, "runs/_run.html", shown)
-    return page(request, "runs/show.html", shown, title=f"Run #{run.pk}")
+    return page(request, "runs/show.html", shown, title=asked.get("title", f"Run #{run.pk}"))
+
+
+def _files(request: ConsoleRequest, run: Run) -> dict[str, Any]:
+    """A page of its files, and the one that is looked at."""
+    return {**files(run, whole_number(request.GET.get("after", "")) or 0), **_file(request, run)}
+
+
+def _file(request: ConsoleRequest, run: Run) -> dict[str, Any]:
+    """The file of the run that the address names, with a look inside for those who may open it."""
+    try:
+        artifact = run.artifacts.select_related("run__pipeline__project").filter(uuid=request.GET["file"]).first()
+    except (KeyError, ValidationError):  # none is named, or what is named is no id
+        return {}
+    may_open = request.user.has_perm("jobs.download_artifact")
+    if artifact is None or "poll" in request.GET:
+        return {"artifact": artifact, "may_open": may_open}
+    sheet = whole_number(request.GET.get("sheet", ""), most=9_999)
+    look = look_inside(artifact, -1 if sheet is None else sheet) if may_open else None
+    return {"artifact": artifact, "shelved": Shelved(artifact), "preview": look, "may_open": may_open}
 
 
 @require_POST

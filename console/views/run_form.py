@@ -104,6 +104,8 @@ def _form(
     """A form that began with the pipeline's own values, or with those of an earlier run."""
     env = _env(request, earlier)
     selection = replace(selection_of(earlier), env=env) if earlier else Selection(env=env)
+    if starts := request.GET.getlist("from_nodes"):
+        selection = Selection(from_nodes=starts, load_versions=selection.load_versions, env=env)
     form = RunForm(
         row,
         structure,

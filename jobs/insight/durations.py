@@ -5,17 +5,18 @@ All of it comes from the newest runs of each pipeline, found by index, so it cos
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from statistics import median, quantiles
 
 from django.db.models import OuterRef, Q, Subquery
 
 from jobs.models import NodeRun, Pipeline, Run
-from jobs.states import FINAL, Status
+from jobs.states import FINAL, NodeStatus, Status
 
 SHOWN = 25
 """Runs that are drawn as bars and as columns."""
@@ -25,6 +26,10 @@ LOOKED_AT = 60
 
 SUCCESSES = 20
 """Newest successes whose durations make the usual one."""
+
+TIMES = ("started_at", "finished_at")
+FEW_SUCCESSES = 10
+"""Newest successes that the usual times of nodes come from."""
 
 TOGETHER = 100
 """Pipelines in one query: SQLite refuses conditions that are nested too deeply."""
@@ -52,6 +57,22 @@ def _usual_of(seconds: list[float]) -> Usual | None:
         return None
     p95 = quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
     return Usual(median(seconds), p95, len(seconds))
+
+
+def usual_of_nodes(pipeline_id: int, before: int | None = None) -> Mapping[str, float]:
+    """Median seconds of each node in at most the last ten successes (older than run `before`)."""
+    rows = Run.objects.succeeded(pipeline_id).before(before)
+    return usual_of_nodes_in(tuple(rows.values_list("pk", flat=True)[:FEW_SUCCESSES]))
+
+
+@lru_cache(maxsize=64)
+def usual_of_nodes_in(runs: tuple[int, ...]) -> Mapping[str, float]:
+    """Of runs that have ended: their times do not change any more."""
+    times: dict[str, list[float]] = defaultdict(list)
+    rows = NodeRun.objects.filter(run__in=runs, status=NodeStatus.SUCCEEDED, seconds__isnull=False)
+    for name, seconds in rows.values_list("name", "seconds"):
+        times[name].append(seconds or 0.0)
+    return {name: median(each) for name, each in times.items()}
 
 
 @dataclass(frozen=True)
@@ -92,15 +113,32 @@ def lately(pipelines: Iterable[Pipeline], *, at: datetime) -> dict[int, Lately]:
     return {pipeline_id: _told(bars) for pipeline_id, bars in runs.items()}
 
 
+def around(run: Run, at: datetime) -> list[Bar]:
+    """The runs of its pipeline around this one, oldest first: as many as are shown, half of them newer if there are."""
+    rows = Run.objects.filter(pipeline=run.pipeline_id).values_list("id", "status", "created_at", *TIMES)
+    newer = list(rows.filter(id__gt=run.pk).order_by("id")[:SHOWN])
+    older = list(rows.filter(id__lte=run.pk).order_by("-id")[:SHOWN])
+    half = SHOWN // 2
+    most = max(half, SHOWN - len(older))
+    chosen = [*newer[:most][::-1], *older[: SHOWN - min(len(newer), most)]]
+    return _with_heights([_bar(*row, at=at) for row in chosen])
+
+
+def _bar(
+    number: int, status: str, created_at: datetime, started_at: datetime | None, ended: datetime | None, *, at: datetime
+) -> Bar:
+    seconds = ((ended or at) - started_at).total_seconds() if started_at else None
+    return Bar(number, status, started_at, created_at, seconds)
+
+
 def _newest(pipelines: Iterable[Pipeline], at: datetime) -> dict[int, list[Bar]]:
     """The newest runs of each pipeline, newest first."""
     found: dict[int, list[Bar]] = {pipeline.pk: [] for pipeline in pipelines}
     for some in _together(list(found)):
         rows = Run.objects.filter(reduce(or_, _windows(some))).order_by()  # in order a database would read them all
-        columns = ("pipeline_id", "id", "status", "created_at", "started_at", "finished_at")
-        for pipeline_id, number, status, created_at, started_at, finished_at in rows.values_list(*columns):
-            seconds = ((finished_at or at) - started_at).total_seconds() if started_at else None
-            found[pipeline_id].append(Bar(number, status, started_at, created_at, seconds))
+        names = ("pipeline_id", "id", "status", "created_at", *TIMES)
+        for pipeline_id, *columns in rows.values_list(*names):
+            found[pipeline_id].append(_bar(*columns, at=at))
     return {pk: sorted(bars, key=lambda bar: -bar.number) for pk, bars in found.items()}
 
 

@@ -20,6 +20,7 @@ LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
 COLOURED: Final = r"\u001b["  # a word may be torn by a colour
 MOST_CHUNKS: Final = 300  # how much one question may look through
+FEW_OF_A_STEP: Final = 4
 FEW: Final = 20  # chunks at a time, when all are read
 
 
@@ -57,6 +58,16 @@ def newest(run: Run, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """The end of the log."""
     tail = run.log_chunks.order_by("-last_seq").values_list("last_seq", flat=True).first()
     return older(run, tail + 1, only, most) if tail is not None else Lines()
+
+
+def tail(run: Run, node: str, step_id: int, most: int) -> list[Line]:
+    """The last lines of a node, as far as the newest chunks of its step have them: for a glance, at a fixed cost."""
+    found: list[Line] = []
+    for chunk in run.log_chunks.filter(step=step_id).order_by("-first_seq")[:FEW_OF_A_STEP]:
+        found += [line for line in chunk.lines[::-1] if line.node == node][: most - len(found)]
+        if len(found) == most:
+            break
+    return found[::-1]
 
 
 def older(run: Run, before: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:

@@ -107,5 +107,5 @@ def test_the_nodes_show_the_attempts_that_failed_before() -> None:
     facts = {"nodes": first.nodes, "queue": first.queue, "ready_at": at}
     Step.objects.create(run=run, position=0, attempt=2, **facts)
     run.node_runs.filter(name="fetch").update(attempts=2)
-    page = logged_in("viewer").get(page_of(run)).content.decode()
+    page = logged_in("viewer").get(page_of(run, "nodes")).content.decode()
     assert "Attempt 1, " in page and "ValueError: &lt;i&gt;no&lt;/i&gt;" in page

@@ -46,7 +46,9 @@ def test_the_fragment_is_the_part_that_the_page_includes(tab: str) -> None:
 
 def test_a_live_run_is_asked_for_again_and_an_ended_one_is_not() -> None:
     run = running()
-    assert f'hx-get="/runs/{run.pk}/?tab=nodes" hx-trigger="every 2s"' in body(run)
+    asks = 'hx-include="#graph-state" hx-trigger="every 2s"'
+    assert f'hx-get="/runs/{run.pk}/?poll=1" {asks}' in body(run)
+    assert f'hx-get="/runs/{run.pk}/?tab=nodes&amp;node=fetch&amp;poll=1" {asks}' in body(run, "nodes&node=fetch")
     run.end(Status.SUCCEEDED, at=clock.now(), by="t")
     assert "hx-trigger" not in body(run, **HTMX)
 
@@ -57,7 +59,7 @@ def test_refreshing_the_page_of_a_log_leaves_its_lines_alone() -> None:
 
 
 def test_an_unknown_tab_is_the_first_one() -> None:
-    assert 'id="panel-nodes"' in body(running(), "nonsense")
+    assert 'id="panel-graph"' in body(running(), "nonsense")
 
 
 @pytest.mark.parametrize(("role", "cancel"), [("viewer", False), ("analyst", False), ("operator", True)])
@@ -249,7 +251,7 @@ def test_a_bar_shows_what_its_heading_says() -> None:
     for position, seconds in enumerate((1, 4, 2)):
         NodeRun.objects.filter(run=run, position=position).update(seconds=seconds)
     NodeRun.objects.filter(run=run, position=0).update(progress={"label": "rows", "done": 3, "total": 4, "unit": "it"})
-    text = body(run)
+    text = body(run, "nodes")
     assert [f'title="{share} % of the longest node"' in text for share in (25, 100, 50)] == [True] * 3
     assert 'aria-valuenow="75"' in text and "rows" in text and text.count("reports none") == 2
 
@@ -280,14 +282,14 @@ def test_a_file_that_the_store_did_not_take_yet_is_amber_with_reason_and_place()
     facts = {"sha256": artifact.sha256, "name": "a.csv", "size_bytes": 1, "path": "/var/unsent/x", "host": "w1"}
     upload = Upload.objects.create(due_at=clock.now(), created_at=clock.now(), **facts)
     text = body(run)
-    assert "1 file is on the way to the store" in text and 'id="poll-nodes"' in text
+    assert "1 file is on the way to the store" in text and 'id="poll"' in text
     Upload.objects.filter(pk=upload.pk).update(error="Nobody listens.", attempts=2)
     text = body(run, "artifacts")
     assert "1 file is kept, not yet in the store" in text and 'hx-trigger="every 10s"' in text
     assert all(words in text for words in ("2 times: Nobody listens.", "/var/unsent/x", "on w1"))
     assert "No worker is alive on w1" in text
     upload.delete()
-    assert "the store" not in body(run) and 'id="poll-' not in body(run)
+    assert "the store" not in body(run) and 'id="poll"' not in body(run)
 
 
 def test_a_file_that_nobody_sends_is_amber_though_nobody_refused_it() -> None:
@@ -304,8 +306,10 @@ def test_a_file_that_nobody_sends_is_amber_though_nobody_refused_it() -> None:
 def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     run, client = running(), logged_in("viewer")
     NodeRun.objects.bulk_create(NodeRun(run=run, name=f"n{n}", position=n + 9) for n in range(200))
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(24):
         client.get(page_of(run))
+    with django_assert_max_num_queries(19):
+        client.get(page_of(run) + "?poll=1", **HTMX)
 
 
 def test_the_pace_is_measured_against_the_last_successes_alone() -> None:

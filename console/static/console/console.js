@@ -71,6 +71,11 @@
     return node.dataset.morph === "keep" || (node === document.activeElement && isField(node));
   }
 
+  /* An answer that does not bring a part says so: what is there stays. */
+  function isLeftOut(young) {
+    return young?.nodeType === Node.ELEMENT_NODE && "leftOut" in young.dataset;
+  }
+
   /* What one is typing into goes when one has left it. */
   function mayGo(node) {
     const field = node.contains(document.activeElement) && isField(document.activeElement) ? document.activeElement : null;
@@ -94,7 +99,7 @@
     const added = [];
     for (const tree of [old, young]) nameForms(tree);
     const callbacks = {
-      beforeNodeMorphed: (node) => !stays(node),
+      beforeNodeMorphed: (node, young) => !stays(node) && !isLeftOut(young),
       beforeAttributeUpdated: (name, node) => !isTheReaders(name, node),
       beforeNodeRemoved: mayGo,
       afterNodeAdded: (node) => added.push(node),
@@ -109,6 +114,7 @@
     const young = fragment.nodeType === Node.DOCUMENT_FRAGMENT_NODE ? fragment.firstElementChild : fragment;
     const added = morph(target, young);
     localise(target);
+    window.htmx.process(target); // what asks again may do so elsewhere, or more often
     document.dispatchEvent(new CustomEvent("console:changed", { detail: target }));
     return added;
   }
@@ -217,5 +223,11 @@
     document.querySelectorAll("[data-bulk]").forEach(countChosen);
     setInterval(() => { if (!document.hidden) localise(document); }, 1000);
   });
-  window.consolePage = { localise };
+  window.consolePage = {
+    localise,
+    morph(old, young) {
+      morph(old, young);
+      localise(old);
+    },
+  };
 })();

@@ -41,6 +41,51 @@
   function remember() {
     [view.left, view.top] = [box().scrollLeft, box().scrollTop];
     stick();
+    showHere();
+  }
+
+  /* The small map of the whole: only where the whole does not fit into its window. */
+  const map = () => document.querySelector("[data-graph-map]");
+  const SHAPE = "http://www.w3.org/2000/svg";
+
+  function drawMap() {
+    if (!map()) return;
+    const { width, height } = size();
+    const whole = document.createElementNS(SHAPE, "svg");
+    whole.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    whole.setAttribute("preserveAspectRatio", "none");
+    for (const card of cards()) {
+      const [x, y] = card.getAttribute("transform").match(/-?[\d.]+/g);
+      const face = card.querySelector("rect");
+      const mark = document.createElementNS(SHAPE, "rect");
+      for (const [name, value] of Object.entries({ x, y, width: face.getAttribute("width"), height: face.getAttribute("height") })) mark.setAttribute(name, value);
+      if (card.dataset.status) mark.setAttribute("class", `kc-is-${card.dataset.status}`);
+      whole.append(mark);
+    }
+    const here = document.createElementNS(SHAPE, "rect");
+    here.setAttribute("class", "kc-graph-here");
+    whole.append(here);
+    map().replaceChildren(whole);
+    map().style.height = `${Math.round(Math.min(110, Math.max(24, 150 * height / width)))}px`;
+    showHere();
+  }
+
+  function showHere() {
+    const here = map()?.querySelector(".kc-graph-here");
+    if (!here) return;
+    const [area, scale] = [box(), view.scale];
+    map().hidden = area.scrollWidth <= area.clientWidth + 2 && area.scrollHeight <= area.clientHeight + 2;
+    const place = { x: area.scrollLeft / scale, y: area.scrollTop / scale, width: area.clientWidth / scale, height: area.clientHeight / scale };
+    for (const [name, value] of Object.entries(place)) here.setAttribute(name, value.toFixed(1));
+  }
+
+  function goOnMap(event) {
+    if (!map()?.contains(event.target) || (event.type === "pointermove" && !event.buttons)) return;
+    const outer = map().getBoundingClientRect();
+    const { width, height } = size();
+    const [x, y] = [(event.clientX - outer.left) / outer.width, (event.clientY - outer.top) / outer.height];
+    scrollTo(x * width * view.scale - box().clientWidth / 2, y * height * view.scale - box().clientHeight / 2);
+    event.preventDefault();
   }
 
   /* The head of a frame stays in sight while the frame does: right of the head of the frame around it, else below. */
@@ -118,10 +163,10 @@
     if (isEmpty()) showFirst();
   }
 
-  /* On what failed, else on what runs, else the whole if it can be read, else on the first nodes. */
+  /* On what is chosen, else on what failed, else on what runs, else the whole if it can be read, else on the first nodes. */
   function open() {
     const first = (statuses) => cards().find((card) => statuses.includes(card.dataset.status));
-    const urgent = first(BAD) || first(["running"]);
+    const urgent = svg().querySelector(".kc-card-chosen") || first(BAD) || first(["running"]);
     view.scale = fitting() >= READABLE ? fitting() : 1;
     setSize();
     if (urgent) centre(urgent);
@@ -163,9 +208,11 @@
     const hadFocus = pressed && pressed === document.activeElement;
     graph().setAttribute("aria-busy", "true");
     let young = null;
+    let whole = null;
     try {
       const answer = await fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-      if (answer.ok && !answer.redirected) young = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("graph");
+      if (answer.ok && !answer.redirected) whole = new DOMParser().parseFromString(await answer.text(), "text/html");
+      young = whole?.getElementById("graph");
     } catch { /* the server cannot be reached: the page asks it itself, and says what it says */ }
     if (number !== asked) return;
     if (!young) { window.location.assign(address); return; }
@@ -173,8 +220,10 @@
     graph().replaceWith(document.adoptNode(young));
     window.history.replaceState(window.history.state, "", here(new URLSearchParams(graph().dataset.folds)) + window.location.hash);
     graph().querySelector("[data-graph-find]").value = typed;
+    takeTree(whole);
     setUp();
     setSize();
+    drawMap();
     const card = id && document.getElementById(id);
     stick();
     if (card && before) {
@@ -185,6 +234,22 @@
     if (isEmpty()) showFirst();
     if (hadFocus) (card?.querySelector("a") || card || box()).focus({ preventScroll: true });
     mark();
+  }
+
+  /* The tree beside the graph has the same folds. */
+  function takeTree(whole) {
+    const [old, young] = [document.getElementById("tree"), whole.getElementById("tree")];
+    if (old && young) window.consolePage.morph(old, document.adoptNode(young));
+  }
+
+  /* Another view of the page was asked for: show what it is about. */
+  function turned(event) {
+    const card = box() && event.detail?.card ? document.getElementById(event.detail.card) : null;
+    if (!card?.closest("[data-graph-box]")) return;
+    if (view.scale < READABLE) zoom(READABLE);
+    const { left, top, width, height } = place(card);
+    const [right, bottom] = [box().scrollLeft + box().clientWidth, box().scrollTop + box().clientHeight];
+    if (left < box().scrollLeft || top < box().scrollTop || left + width > right || top + height > bottom) centre(card);
   }
 
   function find(field, step) {
@@ -300,6 +365,7 @@
     if (!box() || isKnown.has(box())) return;
     setUp();
     open();
+    drawMap();
   }
 
   /* A refresh writes the server's size over ours, and rubs out what we marked. */
@@ -308,6 +374,7 @@
     if (!isKnown.has(box())) { start(); return; }
     const { left, top } = view;
     setSize();
+    drawMap();
     if (box().scrollLeft !== left || box().scrollTop !== top) scrollTo(left, top);
     else stick();
     mark();
@@ -335,6 +402,8 @@
   document.addEventListener("keydown", press);
   document.addEventListener("input", (event) => { if (event.target.matches?.("[data-graph-find]")) find(event.target, 0); });
   document.addEventListener("console:changed", keep);
+  document.addEventListener("console:pane", turned);
+  for (const kind of ["pointerdown", "pointermove"]) document.addEventListener(kind, goOnMap);
   document.addEventListener("htmx:beforeSwap", refuse);
   window.addEventListener("hashchange", unfold);
   document.addEventListener("DOMContentLoaded", start);

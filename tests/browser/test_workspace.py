@@ -1,0 +1,140 @@
+"""The panes of a workspace at work: links change the view and not the page, keys lead through it, refreshes keep it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from console.drawing.graph import element_id
+from jobs import clock
+from jobs.models import NodeRun
+from jobs.states import NodeStatus, Status
+from tests import large_pipelines as large
+from tests.browser.polls import polled
+from tests.views.scenes import failed_in_a_node, running, with_log
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+Open = Callable[..., Any]
+
+
+def is_same_page(page: Any) -> bool:
+    return bool(page.evaluate("window.isTheSame === true"))
+
+
+def mark(page: Any) -> None:
+    page.evaluate("window.isTheSame = true")
+
+
+def test_a_node_is_chosen_and_left_again_without_another_page_and_back_goes_back(open_as: Open) -> None:
+    run = with_log(running(pipeline=large.sixty_nodes()), ["hello of step 0"], node="emea.dach.load.step_0")
+    run.node_runs.update(step=run.steps.get())
+    page = open_as("operator", f"/runs/{run.pk}/?unfold=emea.dach.load")
+    mark(page)
+    page.locator(f"#t-{element_id('emea.dach.load.step_0')}").click()
+    page.locator("#drawer h2", has_text="emea.dach.load.step_0").wait_for()
+    page.locator("#drawer").get_by_text("hello of step 0").wait_for()
+    assert "node=emea.dach.load.step_0" in page.url and "unfold=emea.dach.load" in page.url
+    page.locator(f"#{element_id('emea.dach.load.step_1')} a").click()
+    page.locator("#drawer h2", has_text="emea.dach.load.step_1").wait_for()
+    page.locator("#tab-timeline").click()
+    page.locator("#panel-timeline").wait_for()
+    assert page.locator("#drawer h2").inner_text() == "emea.dach.load.step_1"
+    page.go_back()
+    page.locator("#panel-graph").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#drawer-close").wait_for(state="detached")
+    assert is_same_page(page) and "node=" not in page.url
+
+
+def test_a_refresh_of_the_view_before_comes_too_late(open_as: Open) -> None:
+    run = running(pipeline=large.sixty_nodes())
+    page = open_as("operator", f"/runs/{run.pk}/?unfold=emea.dach.load")
+    late: list[Any] = []
+    page.route("**/*poll=1*", lambda route: route.continue_() if late else late.append(route))
+    with page.expect_request(lambda request: "poll=1" in request.url):
+        pass
+    page.locator(f"#t-{element_id('emea.dach.load.step_0')}").click()
+    page.locator("#drawer h2").wait_for()
+    for route in late:
+        route.continue_()
+    polled(page, 2)
+    assert page.locator("#drawer h2").inner_text() == "emea.dach.load.step_0"
+
+
+def test_the_tree_is_walked_by_keys_and_a_node_is_found_by_typing(open_as: Open) -> None:
+    run = running(pipeline=large.sixty_nodes())
+    run.node_runs.update(status=NodeStatus.WAITING)
+    page = open_as("viewer", f"/runs/{run.pk}/")
+    mark(page)
+    focused = "document.activeElement.querySelector('.kc-tree-name')?.title"
+    page.keyboard.press("/")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) == "emea"
+    page.keyboard.press("ArrowRight")
+    page.locator("#tree [aria-expanded=true]").wait_for()
+    page.wait_for_function(f"{focused} === 'emea'")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) == "emea.dach"
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.locator("#tree [aria-expanded=true]").wait_for(state="detached")
+    page.keyboard.press("/")
+    page.keyboard.type("uk.model.step_7")
+    page.get_by_text("2 of 60 nodes").wait_for()
+    assert page.evaluate("document.activeElement.value") == "uk.model.step_7"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator("#drawer h2", has_text="emea.uk.model.step_7").wait_for()
+    page.locator(f"#{element_id('emea.uk.model.step_7')}").wait_for()
+    assert is_same_page(page)
+
+
+def test_a_live_run_moves_on_beside_what_is_chosen(open_as: Open) -> None:
+    run = running(pipeline=large.sixty_nodes())
+    page = open_as("viewer", f"/runs/{run.pk}/?node=emea.dach.load.step_1&unfold=emea.dach.load")
+    mark(page)
+    NodeRun.objects.filter(run=run, name="emea.dach.load.step_1").update(
+        status=NodeStatus.RUNNING,
+        started_at=clock.now(),
+        progress={"label": "rows", "done": 7, "total": 9, "unit": "it"},
+    )
+    page.locator("#drawer").get_by_text("7 of 9").wait_for()
+    page.locator(f"#t-{element_id('emea.dach.load.step_1')}.kc-is-running").wait_for()
+    page.locator(f"#{element_id('emea.dach.load.step_1')}[data-status=running]").wait_for()
+    run.end(Status.FAILED, at=clock.now(), by="t", error="The disk is full.")
+    page.get_by_text("The disk is full.").first.wait_for()
+    assert is_same_page(page) and page.locator("#drawer h2").inner_text() == "emea.dach.load.step_1"
+
+
+def test_the_small_map_shows_where_one_is_and_leads_elsewhere(open_as: Open) -> None:
+    run = running(pipeline=large.five_hundred())
+    page = open_as("viewer", f"/runs/{run.pk}/?unfold=*")
+    here = page.locator(".kc-graph-here")
+    here.wait_for(state="attached")
+    before = here.get_attribute("x")
+    chart = page.locator("[data-graph-map]")
+    chart.click(position={"x": 120, "y": 10})
+    page.wait_for_function(
+        "(before) => document.querySelector('.kc-graph-here').getAttribute('x') !== before", arg=before
+    )
+    assert page.evaluate("document.querySelector('[data-graph-box]').scrollLeft") > 10_000
+
+
+def test_the_panes_stack_on_a_phone_and_compare_and_resume_open_inside(open_as: Open) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    run = failed_in_a_node()
+    page = open_as("operator", "/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in (f"/runs/{run.pk}/?node=fetch", f"/runs/{run.pk}/compare/", f"/runs/{run.pk}/resume/"):
+        page.goto(path)
+        page.locator("#tree").wait_for()
+        boxes = [page.locator(name).bounding_box() for name in ("#tree", ".kc-centre", "#drawer")]
+        assert len({round(box["x"]) for box in boxes}) == 1
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        found = Axe().run(page).response["violations"]
+        assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+    page.get_by_role("button", name=re.compile("^Resume with")).wait_for()
