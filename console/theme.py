@@ -85,6 +85,7 @@ WORK = [
     ),
     _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs", "run_compare"),
+    _page("Week ahead", "calendar_view_week", "week", "jobs.view_schedule"),
     _page("Backfills", "event_repeat", "backfills", "jobs.view_backfill", "backfill", "backfill_new"),
     _page(
         "Rules",

@@ -13,6 +13,7 @@ from console.api import (
     requests,
     rules,
     schema,
+    week,
     workers,
 )
 
@@ -68,6 +69,7 @@ urlpatterns = [
     path("queues/<str:queue>/items", batches.Items.as_view(), name="queue_items"),
     path("queues/<str:queue>/put-back", batches.PutBack.as_view(), name="queue_put_back"),
     path("queues/<str:queue>/drop", batches.Drop.as_view(), name="queue_drop"),
+    path("week", week.Week.as_view(), name="week"),
     path("health", health.Health.as_view(), name="health"),
     path("openapi.json", schema.Document.as_view(), name="openapi"),
     path("docs", schema.Page.as_view(), name="docs"),

@@ -217,6 +217,13 @@ def in_zone(value: datetime, zone: ZoneInfo | str) -> str:
 
 
 @register.filter
+def day_in(value: datetime, zone: ZoneInfo) -> str:
+    """`Mon 2`: the day of a moment in that zone."""
+    local = value.astimezone(zone)
+    return f"{local:%a} {local.day}"
+
+
+@register.filter
 def count(number: int) -> str:
     """`35,000`."""
     return f"{number:,}"

@@ -27,6 +27,7 @@ PAGES = (
     "requests",
     "rule_form",
     "rules",
+    "week",
 )
 
 urlpatterns: list[URLPattern] = [

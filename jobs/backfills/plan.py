@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
+from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +20,8 @@ from jobs.insight.forecast import forecast, usual_use
 from jobs.models import Pipeline, Quota, Run, Schedule, Snapshot
 from jobs.models.backfill import MOST_AT_ONCE
 from jobs.runs.launch import check_choices, nodes_of
-from jobs.schedules.dues import AtTimes, Days, dues
+from jobs.schedules.due import rule_of
+from jobs.schedules.dues import AtTimes, Days, Every, Rule, dues
 from jobs.states import LIVE, Again, DateStatus, Direction, Overlap, Status
 from jobs.steps.overlap import unversioned
 from jobs.structure import parameters as runtime
@@ -187,7 +189,9 @@ def _zone(wanted: Wanted) -> ZoneInfo:
         ) from error
 
 
-def _rule(wanted: Wanted) -> tuple[AtTimes, str]:
+def _rule(wanted: Wanted) -> tuple[Rule, str]:
+    if wanted.schedule:
+        return _rule_of(wanted.schedule, wanted.pipeline), f"As the schedule {wanted.schedule}"
     if wanted.every not in EVERY:
         raise BadParameters({"every": f"Write {', '.join(EVERY)}."})
     times = HOURS if wanted.every == "hour" else (MIDNIGHT,)
@@ -195,7 +199,24 @@ def _rule(wanted: Wanted) -> tuple[AtTimes, str]:
     return rule, EVERY[wanted.every]
 
 
-def _dues(wanted: Wanted, rule: AtTimes, zone: ZoneInfo, at: datetime) -> list[datetime]:
+def _rule_of(schedule: Schedule, pipeline: Pipeline) -> Rule:
+    """The schedule's rule, whatever its edits, pauses and ends are."""
+    rule = rule_of(schedule)
+    if schedule.pipeline_id != pipeline.pk or rule is None:
+        why = "has no rule" if rule is None else f"starts another pipeline than {pipeline.name}"
+        raise BadParameters({"schedule": f"{schedule} {why}."})
+    return rule
+
+
+def _reaching(rule: Rule, begin: datetime) -> Rule:
+    """An interval is counted from its anchor on: for what lies before, the anchor moves back by whole intervals."""
+    if not isinstance(rule, Every) or rule.anchor <= begin:
+        return rule
+    back = ceil((rule.anchor - begin).total_seconds() / rule.seconds)
+    return replace(rule, anchor=rule.anchor - back * timedelta(seconds=rule.seconds))
+
+
+def _dues(wanted: Wanted, rule: Rule, zone: ZoneInfo, at: datetime) -> list[datetime]:
     """Those of the range that have passed, the oldest first."""
     if wanted.last_day < wanted.first_day:
         raise BadParameters({"to": f"Lies before the first day, {wanted.first_day}."})
@@ -204,7 +225,8 @@ def _dues(wanted: Wanted, rule: AtTimes, zone: ZoneInfo, at: datetime) -> list[d
     begin = datetime.combine(wanted.first_day, time(), zone).astimezone(UTC)
     end = datetime.combine(min(wanted.last_day, at.astimezone(zone).date()) + timedelta(days=1), time(), zone)
     moment = timedelta(microseconds=1)
-    found = list(islice(dues(rule, zone, begin - moment, min(end.astimezone(UTC) - moment, at)), MOST_DATES + 1))
+    until = min(end.astimezone(UTC) - moment, at)
+    found = list(islice(dues(_reaching(rule, begin), zone, begin - moment, until), MOST_DATES + 1))
     if not found:
         raise BadParameters({"to": "Nothing was due between these days: choose others."})
     if len(found) > MOST_DATES:

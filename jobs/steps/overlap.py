@@ -16,7 +16,7 @@ from django.db import transaction
 from jobs.errors import NotNow
 from jobs.models import Pipeline, Project, Run, Snapshot, Step
 from jobs.models.run import RunQuerySet
-from jobs.states import LIVE, NodeStatus, Overlap, Status
+from jobs.states import LIVE, Cause, NodeStatus, Overlap, Status
 from jobs.steps.dispatch import send
 from kedro_console.wire import SnapshotNode, bare
 
@@ -58,7 +58,7 @@ def line_up(run: Run) -> list[Run]:
         _refuse_second(run)
     older: list[Run] = []
     if policy == Overlap.CANCEL:
-        rows = _older(run).filter(pipeline_id=run.pipeline_id)
+        rows = _rivals(run)
         older = list(rows.order_by("pk").select_for_update())  # the older first, as those lock that end one
     _wait_for(run, blocker(run, is_new=True))
     return older
@@ -69,8 +69,14 @@ def policy_of(run: Run) -> Overlap:
     return Overlap(run.overlap or run.pipeline.overlap)
 
 
+def _rivals(run: Run) -> RunQuerySet:
+    """Older runs of its pipeline that it is skipped for, or that it cancels. Runs of a backfill are past dates: nothing
+    that is due now is lost to them, and none of them to what is due; it waits for the one that is under way."""
+    return _older(run).filter(pipeline_id=run.pipeline_id).exclude(cause=Cause.BACKFILL)
+
+
 def _refuse_second(run: Run) -> None:
-    rows = _older(run).filter(pipeline_id=run.pipeline_id)
+    rows = _rivals(run)
     if run.idempotency_key:  # the same run asked for again is told apart by its key
         rows = rows.exclude(idempotency_key=run.idempotency_key)
     if other := rows.first():

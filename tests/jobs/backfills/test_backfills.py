@@ -247,6 +247,23 @@ def test_where_runs_do_not_overlap_it_comes_between_them_and_disturbs_none(
     assert not Run.objects.exclude(status=Status.SUCCEEDED).exists()
 
 
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.WAIT, Overlap.CANCEL])
+def test_what_is_due_meanwhile_is_not_lost_to_it_nor_it_to_that(
+    overlap: str, django_capture_on_commit_callbacks: Callbacks
+) -> None:
+    """A backfill leaves hardly a gap: what is skipped for it would be skipped for days."""
+    line = daily(overlap=overlap)
+    row = backfill(line)
+    due = make_run(line, cause=Cause.SCHEDULE, due_at=NOW)
+    assert due.status == Status.QUEUED and due.waits_for == row.dates.under_way()[0].run
+    with django_capture_on_commit_callbacks(execute=True):
+        end_one(row)
+    assert statuses(row)[:2] == ["succeeded", "waiting"]
+    with django_capture_on_commit_callbacks(execute=True):
+        succeed(running(due))
+    assert statuses(row)[:2] == ["succeeded", "running"]
+
+
 # ---- what people do with it
 
 

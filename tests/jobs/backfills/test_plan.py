@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from jobs.backfills.begin import begin
+from jobs.backfills.find import find_schedule
 from jobs.backfills.plan import MOST_DATES, Plan, Wanted, plan
 from jobs.errors import BadParameters
-from jobs.models import Backfill, Pipeline, Run
+from jobs.models import Backfill, Pipeline, Run, Schedule
+from jobs.schedules.dues import Cron, Every, Rule
+from jobs.schedules.edit import Wanted as Schedules
+from jobs.schedules.edit import create
 from jobs.states import Again, Cause, Overlap, Status
 from tests.factories import make_quota, make_run
 from tests.jobs.at_work import running, succeed
@@ -112,3 +116,51 @@ def test_with_nothing_to_run_nothing_is_begun() -> None:
     with pytest.raises(BadParameters, match="None of these 1 dates would run"):
         begin(Wanted(pipeline=line, first_day=FIRST, last_day=FIRST, zone="UTC"), at=NOW)
     assert not Backfill.objects.exists()
+
+
+# ---- by a schedule
+
+
+def schedule_of(line: Pipeline, rule: Rule, **facts: Any) -> Schedule:
+    return create(Schedules(name="nightly", pipeline=line, rule=rule, zone="Europe/Berlin", **facts), at=NOW)
+
+
+def test_a_schedule_gives_due_times_parameters_choices_and_the_parameter_of_the_date() -> None:
+    line = daily()
+    schedule = schedule_of(
+        line,
+        Cron("0 6 * * mon-fri"),
+        parameters={"options": {"top": 3}},
+        selection={"tags": ["io"]},
+        runner="threads",
+        date_parameter=["day"],
+    )
+    found = planned(line, schedule=schedule, zone="", date_parameter=None, parameters={"options": {"kind": "line"}})
+    assert [each.due_at for each in found.dates] == [datetime(2026, 3, day, 5, tzinfo=UTC) for day in range(2, 7)]
+    assert found.dates[0].value == date(2026, 3, 2)
+    assert found.parameters == {"options": {"top": 3, "kind": "line"}} and found.selection == {"tags": ["io"]}
+    assert (found.words, found.runner, found.path) == ("As the schedule nightly", "threads", ("day",))
+    row = begin(found.wanted, at=NOW)
+    run = row.dates.under_way()[0].run
+    assert run is not None and run.parameters["day"] == date(2026, 3, 2) and run.runner == "threads"
+    assert run.nodes == ["fetch", "write"]
+
+
+def test_due_times_before_an_edit_a_start_and_an_anchor_count_for_a_backfill() -> None:
+    line = daily()
+    schedule = schedule_of(line, Every(seconds=6 * 3600, anchor=NOW), begins_at=NOW)
+    found = planned(line, schedule=schedule, zone="UTC", last_day=FIRST)
+    assert [each.due_at.hour for each in found.dates] == [3, 9, 15, 21]
+
+
+def test_a_schedule_of_another_pipeline_is_refused() -> None:
+    line = daily()
+    other = Pipeline.objects.create(project=line.project, name="__default__")
+    schedule = schedule_of(other, Cron("0 6 * * *"))
+    assert "starts another pipeline" in refused(pipeline=line, schedule=schedule)["schedule"]
+    with pytest.raises(BadParameters, match="No schedule “nightly” starts report"):
+        find_schedule("nightly", line)
+    mine = create(Schedules(name="mornings", pipeline=line, rule=Cron("0 6 * * *"), zone="UTC"), at=NOW)
+    assert find_schedule("mornings", line) == find_schedule(str(mine.pk), line) == mine
+    with pytest.raises(BadParameters, match="Did you mean mornings"):
+        find_schedule("morning", line)
