@@ -5,6 +5,7 @@ Usage: python -m bench.store_download [MEGABYTES]
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -49,14 +50,15 @@ def main(megabytes: int) -> None:
         try:
             _answers(port)
             proxy = Proxy(port)
-            os.environ.update(environment(bucket(port).name, proxy.url))
+            name = bucket(port).name
+            os.environ.update(environment(name, proxy.url))
             project = lay_out(
                 Path(folder) / "large", "large", modules={"pipeline_registry": WRITES},
                 configuration={"parameters": f"megabytes: {megabytes}\n"},
             )  # fmt: skip
             with console("--no-demo") as stage:
                 stage.manage("project", "add", str(project), "--name", "large")
-                measure(stage, proxy, megabytes)
+                measure(stage, proxy, name, project / "data" / "large.bin", megabytes)
         finally:
             moto.terminate()
             moto.wait()
@@ -73,13 +75,17 @@ def _answers(port: int) -> None:
     raise SystemExit("moto's server does not answer")
 
 
-def measure(stage: Console, proxy: Proxy, megabytes: int) -> None:
+def measure(stage: Console, proxy: Proxy, name: str, large: Path, megabytes: int) -> None:
+    """`name` is the bucket's, `large` the file as its project wrote it."""
     job = stage.ended(stage.call("POST", "/jobs", {"pipeline_name": "__default__", "project": "large"}))
     begun = time.monotonic()
     while stage.call("GET", f"/jobs/{job['id']}")["not_in_store"]:
         time.sleep(0.2)
     sent = time.monotonic() - begun
     (file,) = stage.call("GET", f"/jobs/{job['id']}/artifacts")
+    with large.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    proxy.files[f"/{name}/console/{sha256[:2]}/{sha256[2:4]}/{sha256}"] = large
     for place in range(WARM):  # each thread of web has its connections and its caches then
         fetch(file["url"], {"Range": f"bytes={place * 1000}-{place * 1000 + PIECE}"})
     rows = []

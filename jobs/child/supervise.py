@@ -10,7 +10,7 @@ from jobs.child.supervision import Supervision
 from jobs.errors import IllegalMove, LeaseLost
 from jobs.interpreters.hosts import HOSTS
 from jobs.models import Run, Step
-from jobs.reconnect import patiently
+from jobs.reconnect import AWAY, patiently, reconnect
 from jobs.states import Runner, Status
 from jobs.steps.dispatch import pass_on
 from jobs.steps.hand_on import Claim, another, claim, in_turn_after
@@ -21,10 +21,12 @@ logger = logging.getLogger(__name__)
 
 def supervise(step_id: int, *, worker_name: str) -> bool:
     """Run this step, or the next of its run, and those that follow; False when there is nothing to do."""
-    at = clock.now()
-    known = Step.objects.select_related("run__pipeline__project")
-    step = known.filter(pk=step_id, status=Status.QUEUED, ready_at__isnull=False).first() or another(step_id, at)
-    mine = _claimed(step, worker_name)
+    try:
+        mine = _first(step_id, worker_name)
+    except AWAY as error:
+        reconnect()
+        logger.warning("A step waits for the reconciler, the database is away: %s", " ".join(str(error).split()))
+        return False
     if mine is None:
         return False
     with Link() as link:
@@ -32,6 +34,12 @@ def supervise(step_id: int, *, worker_name: str) -> bool:
             mine = _run(mine, link, worker_name)
     HOSTS.let_retired_go()
     return True
+
+
+def _first(step_id: int, worker_name: str) -> Claim | None:
+    known = Step.objects.select_related("run__pipeline__project")
+    step = known.filter(pk=step_id, status=Status.QUEUED, ready_at__isnull=False).first()
+    return _claimed(step or another(step_id, clock.now()), worker_name)
 
 
 def _claimed(step: Step | None, worker_name: str) -> Claim | None:

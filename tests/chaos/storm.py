@@ -17,7 +17,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from jobs import clock
 from jobs.interpreters.snapshots import add_project
-from jobs.models import Beat, Pipeline, Run, Worker
+from jobs.models import Beat, Pipeline, Project, Run, Worker
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.schedules.schedules import START, wish
@@ -73,6 +73,14 @@ class Report:
     database: str
 
 
+def schedule_ticks(project: Project, ledger: Ledger) -> None:
+    """Each minute beat has to start a run, whatever happens."""
+    pipeline = Pipeline.objects.get(project=project, name=evidence.TICKED)
+    given = {"ledger": str(ledger.lines_path), "key": evidence.TICKED, "seconds": 0.3}
+    minutes, _ = CrontabSchedule.objects.get_or_create(minute="*")
+    PeriodicTask.objects.create(name=evidence.TICKED, task=START, crontab=minutes, kwargs=wish(pipeline, given))
+
+
 class Storm:
     """One chaos test in a database and a folder of its own."""
 
@@ -119,18 +127,11 @@ class Storm:
         for name, kind in KINDS.items():
             rows = Pipeline.objects.filter(project=self.project, name=name)
             rows.update(**{"queue": QUEUE, **STUBBORN, **dict(kind.settings)})
-        self._schedule()
+        schedule_ticks(self.project, self.ledger)
         self.fleet.start()
         self.visitor.start()
         live.until(lambda: ask(self.fleet.address) != 0, what="the pages")
         live.until(lambda: Worker.objects.count() == self.plan.workers, what="the workers' first heartbeats")
-
-    def _schedule(self) -> None:
-        """Each minute beat has to start a run, whatever happens."""
-        pipeline = Pipeline.objects.get(project=self.project, name=evidence.TICKED)
-        given = {"ledger": str(self.ledger.lines_path), "key": evidence.TICKED, "seconds": 0.3}
-        minutes, _ = CrontabSchedule.objects.get_or_create(minute="*")
-        PeriodicTask.objects.create(name=evidence.TICKED, task=START, crontab=minutes, kwargs=wish(pipeline, given))
 
     def _rage(self) -> None:
         """Start runs, never many more than there are slots, while the tormentor is at work."""

@@ -20,9 +20,9 @@ PATIENCE_SECONDS: Final = 15.0
 class Visitor(threading.Thread):
     """Notes twice a second whether the pages answer, until it is asked to end."""
 
-    def __init__(self, address: str, ledger: Ledger) -> None:
+    def __init__(self, address: str, ledger: Ledger, token: str = "") -> None:
         super().__init__(name="visitor", daemon=True)
-        self._address, self._ledger = address, ledger
+        self._address, self._ledger, self._token = address, ledger, token
         self._is_over = threading.Event()
 
     def run(self) -> None:
@@ -39,13 +39,17 @@ class Visitor(threading.Thread):
         wish = {"pipeline_name": pipeline, "parameters": parameters}
         made = (200, 201)
         live.until(
-            lambda: ask(f"{self._address}/api/v1/jobs", wish, key) in made, seconds=180, what=f"{key} by the API"
+            lambda: ask(f"{self._address}/api/v1/jobs", wish, key, self._token) in made,
+            seconds=180,
+            what=f"{key} by the API",
         )
 
 
-def ask(url: str, body: dict[str, Any] | None = None, key: str = "") -> int:
+def ask(url: str, body: dict[str, Any] | None = None, key: str = "", token: str = "") -> int:
     """The status of the answer; 0 when there was none."""
     headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(url, data, headers)
     try:
