@@ -1,6 +1,6 @@
 """Three machines on one wire that is cut, goes dead and is slow, and a rolling upgrade, with runs under way.
 
-Usage: python -m bench.machines [--seconds 15] [--rounds 1] [--interpreter PYTHON] [--keep]
+Usage: python -m bench.machines [--seconds 15] [--rounds 1] [--only FAULT] [--interpreter PYTHON] [--short] [--keep]
 As root. One machine has the pages, beat, PostgreSQL, a Redis with TLS and a password and an S3 server, the two others a
 worker each. Everything that a visitor was promised is audited at the end by what nodes wrote outside of the console.
 With an interpreter that has s3fs the steps of a run meet in S3, otherwise in a folder that the machines share.
@@ -32,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1, help="how often each fault (default %(default)d)")
     parser.add_argument("--only", action="append", default=[], metavar="FAULT", help="this fault; again: others")
     parser.add_argument("--interpreter", default=sys.executable, help="the project's Python")
+    parser.add_argument("--short", action="store_true", help="faults alone: no part is replaced or asked to end")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs and ledger")
     return parser.parse_args()
 
