@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test shipped check fix lock cases bench bench-signals bench-pages chaos kills wheel clean venv venv-dev
+.PHONY: help up test shipped check fix lock cases bench bench-signals bench-pages bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ up: venv ## start everything on http://127.0.0.1:8000 (PORT= another); Ctrl-C st
 ROWS = tests/jobs tests/console/test_turn.py \
 	tests/console/test_beat.py::test_what_could_not_be_written_down_is_written_later \
 	tests/e2e/test_prepare_beside.py tests/e2e/test_backup.py tests/e2e/test_docs_of_backups.py
+
+ATTACKS = tests/test_attack_matrix.py tests/api/test_openapi_fuzz.py tests/api/test_access.py tests/api/test_input.py \
+	tests/test_odd_requests.py
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/shipped $(ARGS)
@@ -56,6 +59,15 @@ bench-signals: venv-dev ## the same for rules, quotas and batch queues: by event
 
 bench-pages: venv-dev ## every page with 100 runs and with a million, on SQLite and PostgreSQL (ARGS="--runs 100000 --keep FOLDER")
 	@PYTHONPATH=pipelines $(PY) -m bench.pages $(ARGS)
+
+bench-stores: venv-dev ## a store that fails, is away and hangs for a minute, and 300 MB from S3
+	@for each in store_faults store_download; do PYTHONPATH=pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+
+bench-machines: venv-dev ## three machines whose links are cut, dead and slow, and a rolling upgrade (as root)
+	@PYTHONPATH=pipelines $(PY) -m bench.machines $(ARGS)
+
+attacks: venv-dev ## every address by every method as everybody, and made-up calls, on PostgreSQL (FUZZ_EXAMPLES=100)
+	@$(PY) tests/on_postgres.py -m pytest -q -n 2 --dist loadfile $(ATTACKS) $(ARGS)
 
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \

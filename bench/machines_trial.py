@@ -45,7 +45,7 @@ STUBBORN: Final = {"crash_retries": 60, "poison_after": 60}
 NEXT: Final = "+next"
 KEEPS: Final = """
         "keeps": pipeline([
-            work("only", "out"), node(f.works("keeps"), [*GIVEN, "params:seconds", "out"], "kept", name="keeps"),
+            work("only", "a"), work("hands_on", "out", "a"), work("keeps", "kept", "a"),
         ]),
         "single":"""
 CATALOG: Final = """
@@ -53,7 +53,7 @@ kept:
   type: json.JSONDataset
   filepath: data/${runtime_params:key}.json
 """
-TRIED: Final = {**KINDS, "keeps": Kind(("only",), weight=3)}
+TRIED: Final = {**KINDS, "keeps": Kind(("only", "hands_on"), weight=3)}
 PORTS: Final = {"PostgreSQL": 5432, "Redis": 6390, "S3": 9000}
 
 FAULTS: Final[dict[str, Callable[[Machine], None]]] = {

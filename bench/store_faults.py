@@ -1,6 +1,9 @@
-"""Runs while the artifact store in S3 fails, is away and hangs: the tests of it, with longer faults.
+"""The end-to-end tests where everything is at hand and where it fails: no run fails for a store, and no file is lost.
 
 Usage: python -m bench.store_faults [SECONDS]
+First on SQLite, the embedded Redis and a folder; then on PostgreSQL, a Redis with TLS and a password, and an S3 server
+of whose calls 5 % fail, which is away once and hangs once, for so long. At last the tests of the store itself, in which
+runs go on, a cancel works and Home answers meanwhile, and the store has every file in the end.
 """
 
 from __future__ import annotations
@@ -8,17 +11,81 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from bench.stage import ROOT, conditions
+from bench.stage import ROOT, conditions, table
+
+SUITE = (
+    "runs", "distributed", "resume", "retries", "reuse_content", "going_on", "choices", "cancelled", "hooks", "unkept",
+    "rules", "batches", "store_elsewhere",
+)  # fmt: skip
+FAILING = 0.05
+QUIET_SECONDS = 20.0
+ELSEWHERE = "CONSOLE_TRIED_ELSEWHERE"
+"""Set, tests keep the servers that the environment names."""
 
 
-def main(seconds: str) -> int:
-    """The exit code of the tests."""
-    print(f"The store is away, then hangs, for {seconds} s each; {conditions()}", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "--durations=0", "tests/e2e/test_store_faults.py"]
-    environment = {**os.environ, "STORE_AWAY_SECONDS": seconds}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+def main(seconds: float) -> int:
+    print(f"The store is away, then hangs, for {seconds:g} s each; {conditions()}", flush=True)
+    suite = [f"tests/e2e/test_{name}.py" for name in SUITE]
+    rows = [["SQLite, embedded Redis, folder", *_tried(suite)]]
+    with tempfile.TemporaryDirectory(prefix="kc-bench-") as folder, _elsewhere(Path(folder), seconds) as settings:
+        rows.append(["PostgreSQL, Redis with TLS, failing S3", *_tried(suite, "tests/on_postgres.py", **settings)])
+    faults = ["tests/e2e/test_store_faults.py"]
+    rows.append(["the store's own tests", *_tried(faults, STORE_AWAY_SECONDS=f"{seconds:g}")])
+    print(table(["", "tests", "took", ""], rows))
+    return int(any(row[-1] != "good" for row in rows))
+
+
+def _tried(tests: list[str], *before: str, **settings: str) -> tuple[str, str, str]:
+    """What pytest says of them, how long it took, and whether that is good."""
+    command = [sys.executable, *before, "-m", "pytest", "-q", "-p", "no:randomly", *tests]
+    began = time.monotonic()
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **settings}, check=False, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+    if ended.returncode:
+        print(ended.stdout[-8000:], flush=True)
+    said = ended.stdout.strip().splitlines()[-1].partition(" in ")[0] if ended.stdout.strip() else "nothing"
+    return said, f"{time.monotonic() - began:.0f} s", "good" if ended.returncode == 0 else "BAD"
+
+
+@contextmanager
+def _elsewhere(folder: Path, seconds: float) -> Iterator[dict[str, str]]:
+    """Redis and S3, with their faults under way."""
+    os.environ.update(CONSOLE_VAR=str(folder), DJANGO_SETTINGS_MODULE="console.settings")
+    import django
+
+    django.setup()
+    from tests.flaky_s3 import environment, flaky_s3
+    from tests.tls_redis import served
+
+    (folder / "redis").mkdir()
+    is_over = threading.Event()
+    with served(folder / "redis") as redis, flaky_s3(folder / "moto.log") as (proxy, bucket):
+        proxy.failing = FAILING
+
+        def fail() -> None:
+            for begin in (lambda: setattr(proxy, "is_away", True), proxy.hang):
+                is_over.wait(QUIET_SECONDS)
+                begin()
+                is_over.wait(seconds)
+                proxy.go_on()
+
+        faults = threading.Thread(target=fail)
+        faults.start()
+        try:
+            yield {ELSEWHERE: "1", **redis.environment(), **environment(bucket.name, proxy.url)}
+        finally:
+            is_over.set()
+            faults.join()
+            print(f"{proxy.failed} of {len(proxy.calls) + proxy.failed} calls of the store failed", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "60"))
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 60))

@@ -10,7 +10,7 @@ import pytest
 from bench.network import missing
 from tests import live
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def test_a_link_that_goes_dead_loses_and_doubles_nothing() -> None:
