@@ -58,7 +58,7 @@ def _settled(schedule: Schedule, token: int, since: datetime | None, at: datetim
     try:
         ticks = list(_decided(schedule, token, since, at))
         set_next(schedule)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         logger.exception("The rule of the schedule “%s” cannot be counted.", schedule)
         why = f"Its rule cannot be counted: {error}. Edit it."[:REASON_LENGTH]
         ticks = [_tick(schedule, at, token, at, TickDecision.REFUSED, why)]
@@ -85,7 +85,7 @@ def _decided(schedule: Schedule, token: int, since: datetime | None, at: datetim
         yield _tick(schedule, due, token, at, TickDecision.MISSED, why)
     for due in division.to_start:
         yield _tick(schedule, due, token, at, TickDecision.DUE, down if at - due > ON_TIME else "")
-    schedule.decided_until = max(begin, *found[-1:])
+    schedule.decided_until = max([begin, *found[-1:]])
 
 
 def _tick(

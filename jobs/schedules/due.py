@@ -70,7 +70,8 @@ def look_at(schedule: Schedule, due: datetime) -> datetime:
     """When this due time is decided: the same for whoever asks."""
     if not schedule.jitter_seconds:
         return due
-    draw = random.Random(f"{schedule.pk or schedule.name} {due.isoformat()}")  # noqa: S311 - nothing secret
+    seed = f"{schedule.created_at.isoformat()} {due.isoformat()}"
+    draw = random.Random(seed)  # noqa: S311 - nothing secret
     return due + timedelta(seconds=draw.random() * schedule.jitter_seconds)
 
 

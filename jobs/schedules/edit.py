@@ -182,10 +182,17 @@ def _when(wanted: Wanted, schedule: Schedule | None, at: datetime) -> dict[str, 
     trial = Schedule(rule=stored(wanted.rule), counts_since=at, decided_until=at)
     for name in WHEN[1:]:
         setattr(trial, name, getattr(wanted, name))
-    if next(counted(trial, at), None) is None:
+    if not _ever_comes(trial, at):
         passed = isinstance(wanted.rule, Once) and wanted.rule.at <= at
         return {"rule": "This time has passed: give one in the future." if passed else "No such time ever comes."}
     return {}
+
+
+def _ever_comes(schedule: Schedule, at: datetime) -> bool:
+    try:
+        return next(counted(schedule, at), None) is not None
+    except ValueError:  # 31 February is none for Celery either
+        return False
 
 
 def _what(wanted: Wanted, at: datetime) -> dict[str, str]:

@@ -69,7 +69,7 @@ def _stored(rule: Rule) -> dict[str, Json]:
 
 def read_rule(data: Json, *, at: datetime | None = None) -> Rule:
     """The rule; RuleError with a sentence. `at` is the anchor of a regular interval that gives none."""
-    if not isinstance(data, Mapping) or data.get("kind") not in KINDS:
+    if not isinstance(data, Mapping) or str(data.get("kind")) not in KINDS:
         raise RuleError(f"Write which kind of rule it is: {', '.join(KINDS)}.")
     kind = str(data["kind"])
     given = {name: value for name, value in data.items() if name not in ("kind", "left_out")}
