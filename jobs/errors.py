@@ -88,6 +88,10 @@ class NotNow(RequestError):
     """It may be asked again: something that is under way stands against it."""
 
 
+class SchedulePaused(NotNow):
+    """Somebody paused it after its due time had been decided."""
+
+
 class TickTaken(RequestError):
     """Another has decided this due time."""
 

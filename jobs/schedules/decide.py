@@ -18,7 +18,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 from jobs.models import Schedule, Tick
 from jobs.models.tick import REASON_LENGTH
 from jobs.schedules.backlog import ON_TIME, divided_by
-from jobs.schedules.due import counted, look_at, rule_of, set_next
+from jobs.schedules.due import counted, look_at, rule_of, set_next, why_paused
 from jobs.schedules.dues import Every, Rule, last_due, walls
 from jobs.schedules.lead import Leader
 from jobs.schedules.tell import tell_workers
@@ -74,7 +74,7 @@ def _decided(schedule: Schedule, token: int, since: datetime | None, at: datetim
     is_paused, begun, over = schedule.is_paused(at), schedule.paused_since, schedule.paused_until
     paused = {due for due in found if begun and (is_paused or (over and due < over))}
     for due in sorted(paused):
-        yield _tick(schedule, due, token, at, TickDecision.PAUSED, _why_paused(schedule))
+        yield _tick(schedule, due, token, at, TickDecision.PAUSED, why_paused(schedule))
     if begun and not is_paused:
         _end_pause(schedule)
     division = divided_by(schedule, [due for due in found if due not in paused], at)
@@ -135,12 +135,6 @@ def _end_pause(schedule: Schedule) -> None:
     schedule.paused_by = schedule.paused_reason = ""
     PeriodicTask.objects.filter(pk=schedule.periodic_task_id).update(enabled=True)
     PeriodicTasks.update_changed()
-
-
-def _why_paused(schedule: Schedule) -> str:
-    by = f" by {schedule.paused_by}" if schedule.paused_by else ""
-    reason = f": {schedule.paused_reason}" if schedule.paused_reason else ""
-    return f"Paused{by}{reason}."
 
 
 def _span(since: datetime | None, at: datetime) -> str:

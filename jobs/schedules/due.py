@@ -75,6 +75,12 @@ def look_at(schedule: Schedule, due: datetime) -> datetime:
     return due + timedelta(seconds=draw.random() * schedule.jitter_seconds)
 
 
+def why_paused(schedule: Schedule) -> str:
+    by = f" by {schedule.paused_by}" if schedule.paused_by else ""
+    reason = f": {schedule.paused_reason}" if schedule.paused_reason else ""
+    return f"Paused{by}{reason}."
+
+
 def timed(task: PeriodicTask, since: datetime) -> Schedule:
     """When a periodic task is due, as a schedule that is not saved."""
     rule = rule_from(task, since)

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
-from jobs.errors import ConsoleError, IllegalMove, NotNow, RequestError, TickTaken
+from jobs.errors import ConsoleError, IllegalMove, NotNow, RequestError, SchedulePaused, TickTaken
 from jobs.models import Pipeline, Run, Schedule, Tick
 from jobs.models.act import record
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.schedules.backlog import ON_TIME, divided_by
-from jobs.schedules.due import MOMENT, counted, rule_of
+from jobs.schedules.due import MOMENT, counted, rule_of, why_paused
 from jobs.schedules.dues import Every, last_due
 from jobs.states import Cause, Status, TickDecision
 from jobs.stored import opened
@@ -42,7 +42,7 @@ def begin(tick_id: int, at: datetime) -> Tick | None:
 def _begin(tick: Tick, at: datetime) -> bool:
     schedule = tick.schedule
     if schedule.is_paused(at):
-        return tick.settle(TickDecision.PAUSED, at=at, reason=f"Paused by {schedule.paused_by or 'somebody'}.")
+        return tick.settle(TickDecision.PAUSED, at=at, reason=why_paused(schedule))
     pipeline = schedule.pipeline
     if pipeline is None or not pipeline.is_registered:
         gone = f"“{pipeline.name}”" if pipeline else "that it starts"
@@ -51,9 +51,11 @@ def _begin(tick: Tick, at: datetime) -> bool:
     if run := _started(schedule, pipeline, tick.due_at):
         return tick.settle(TickDecision.DUPLICATE, at=at, reason=f"{run} had been started for it.", run=run)
     try:
-        launch(_order(tick, pipeline, at), at=at)
+        launch(order_of(tick, pipeline, at), at=at)
     except TickTaken:
         return False
+    except SchedulePaused as refusal:
+        return tick.settle(TickDecision.PAUSED, at=at, reason=str(refusal))
     except NotNow as refusal:
         return tick.settle(TickDecision.SKIPPED, at=at, reason=str(refusal))
     except ConsoleError as refusal:
@@ -61,7 +63,7 @@ def _begin(tick: Tick, at: datetime) -> bool:
     return True
 
 
-def _order(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
+def order_of(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
     schedule = tick.schedule
     return Order(
         pipeline,
@@ -78,7 +80,13 @@ def _order(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
 
 
 def _settled(tick: Tick, run: Run, at: datetime) -> None:
-    """Within the transaction that writes the run: it is this due time's, or it does not come to be."""
+    """Within the transaction that writes the run: it is this due time's, or it does not come to be.
+
+    A pause that is saved meanwhile comes before it, and is seen, or after it.
+    """
+    schedule = Schedule.objects.select_for_update(no_key=True).get(pk=tick.schedule_id)
+    if schedule.is_paused(at):
+        raise SchedulePaused(why_paused(schedule))
     if run.status == Status.FAILED:
         decision, reason = TickDecision.REFUSED, run.error
     else:

@@ -12,7 +12,7 @@ from jobs.models import Schedule, Tick
 from jobs.models.act import recorded
 from jobs.models.tick import REASON_LENGTH
 from jobs.schedules.decide import look_back, overdue
-from jobs.schedules.due import set_next
+from jobs.schedules.due import set_next, why_paused
 from jobs.states import TickDecision
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def leave_behind(schedule: Schedule, at: datetime) -> None:
     found = overdue(schedule, look_back(schedule, at), at)
     decision, why = TickDecision.MISSED, "The scheduler was down, and then the schedule was changed."
     if schedule.is_paused(at):
-        decision, why = TickDecision.PAUSED, f"Paused by {schedule.paused_by or 'somebody'}."
+        decision, why = TickDecision.PAUSED, why_paused(schedule)
     facts = {"schedule": schedule, "decision": decision, "reason": why[:REASON_LENGTH], "decided_at": at}
     known = set(schedule.ticks.filter(due_at__in=found).values_list("due_at", flat=True))
     Tick.objects.bulk_create([Tick(due_at=due, **facts) for due in found if due not in known], batch_size=500)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection
 from django_celery_beat.models import ClockedSchedule, IntervalSchedule, PeriodicTask
 
@@ -19,6 +18,7 @@ from jobs.schedules.start import start_scheduled
 from jobs.states import Cause, TickDecision
 from tests.admin.rows import make_crontab
 from tests.factories import content, make_pipeline
+from tests.moments import at_moment
 
 
 def at(text: str) -> datetime:
@@ -31,7 +31,7 @@ def pipeline(db: None) -> Pipeline:
 
 
 def made(pipeline: Pipeline, name: str, **facts: Any) -> PeriodicTask:
-    with time_machine.travel(at("2026-02-01 00:00"), tick=False):
+    with at_moment(at("2026-02-01 00:00")):
         schedule: PeriodicTask = PeriodicTask.objects.create(
             **{"name": name, "task": "jobs.start", "kwargs": wish(pipeline, {}), **facts}
         )
@@ -120,7 +120,7 @@ def test_a_schedule_that_is_given_another_name_or_pipeline_goes_on(pipeline: Pip
 
 
 def edited(schedule: PeriodicTask, when: str) -> None:
-    with time_machine.travel(at(when), tick=False):
+    with at_moment(at(when)):
         schedule.save()
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django_celery_beat.models import PeriodicTask
 
-from jobs.errors import IllegalMove, RequestError
+from jobs.errors import IllegalMove, RequestError, SchedulePaused
 from jobs.models import Lead, Pipeline, Run, Schedule, Tick
+from jobs.runs.launch import launch
 from jobs.schedules.decide import decide
 from jobs.schedules.dues import Cron, Every, Once, Rule
 from jobs.schedules.edit import Wanted, create, edit, wanted_of
 from jobs.schedules.lead import LEASE_SECONDS, Leader, LeadLost
-from jobs.schedules.start import begin, dismiss, make_up, run_now
+from jobs.schedules.start import begin, dismiss, make_up, order_of, run_now
 from jobs.schedules.switch import pause, resume
 from jobs.schedules.tell import tell_unheard
 from jobs.states import Cause, Missed, Overlap, TickDecision
@@ -158,6 +159,17 @@ def test_a_pause_that_comes_between_the_decision_and_the_start_wins(pipeline: Pi
     pause(schedule, at=at(1), by="ann")
     begin(Tick.objects.get().pk, at(1))
     assert rows() == [(1, D.PAUSED)] and not Run.objects.exists()
+
+
+def test_a_pause_that_comes_while_the_run_is_planned_wins_too(pipeline: Pipeline, leader: Leader) -> None:
+    schedule = hourly(pipeline)
+    decide(leader, at(1))
+    tick = Tick.objects.select_related("schedule__pipeline__project", "schedule__periodic_task").get()
+    known = Tick.objects.get(pk=tick.pk)  # as the worker has read it
+    pause(schedule, at=at(1), by="ann")
+    with pytest.raises(SchedulePaused, match="Paused by ann"):
+        launch(order_of(tick, pipeline, at(1)), at=at(1))
+    assert not Run.objects.exists() and known.decision == D.DUE
 
 
 def test_what_a_leader_decides_after_another_took_over_is_refused(pipeline: Pipeline) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import time_machine
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from jobs.errors import BadParameters
@@ -27,6 +26,7 @@ from jobs.schedules.start import begin, start_scheduled
 from jobs.states import Cause, TickDecision
 from tests.admin.rows import make_crontab
 from tests.factories import make_pipeline
+from tests.moments import at_moment
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -56,7 +56,7 @@ def test_what_is_edited_in_the_admin_is_edited_here(pipeline: Pipeline) -> None:
     schedule = create(wanted(pipeline), at=NOW)
     other, task = make_pipeline("other"), PeriodicTask.objects.get()
     task.kwargs, task.crontab = wish(other, {"dry": True}), make_crontab("15", "7", "UTC")
-    with time_machine.travel(NOW + MINUTE, tick=False):
+    with at_moment(NOW + MINUTE):
         task.save()
     schedule.refresh_from_db()
     assert (schedule.pipeline, schedule.parameters, schedule.zone) == (other, {"dry": True}, "UTC")
@@ -141,7 +141,7 @@ def old(name: str, pipeline: Pipeline, **facts: Any) -> PeriodicTask:
 
 
 def kept(*tasks: PeriodicTask) -> None:
-    with time_machine.travel(NOW - timedelta(days=9), tick=False):
+    with at_moment(NOW - timedelta(days=9)):
         PeriodicTask.objects.bulk_create(tasks)  # tells nobody
 
 
