@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from console.forms.row_form import RowForm
 from jobs.errors import BadParameters
 from jobs.models import Channel, Pipeline, Project, Subscription
+from jobs.models.channel import Asker
 from jobs.models.subscription import ANY_DAY, OPEN_TO_ALL
 from jobs.states import ChannelKind
 from jobs.telling.edit import check_subscription, save_channel, save_subscription
@@ -61,14 +62,14 @@ class ChannelForm(TellingForm):
         model = Channel
         fields = ("name", "kind", "is_enabled")
 
-    def __init__(self, *args: Any, by: User, **named: Any) -> None:
+    def __init__(self, *args: Any, by: Asker, **named: Any) -> None:
         super().__init__(*args, **named)
         self.by, self.secret = by, ""
         if self.instance.pk:
             self.fields.pop("kind")
             self.fields["address"].help_text = f"Now {self.instance.hint}. Empty: it stays."
             self.initial["is_shared"] = self.instance.owner_id is None
-        if not by.has_perm("jobs.change_channel"):
+        if not by.is_keeper:
             self.fields.pop("is_shared")
             self._keep_to_mail()
         self.dress()
@@ -77,16 +78,21 @@ class ChannelForm(TellingForm):
         """Whoever is no admin has mail to their own account."""
         if "kind" in self.fields:
             self.fields["kind"] = forms.ChoiceField(choices=[(ChannelKind.MAIL, ChannelKind.MAIL.label)])
-            self.initial["address"] = self.by.email
+            self.initial["address"] = getattr(self.by.user, "email", "")
             self.fields["address"].help_text = "The address of your account."
+
+    @property
+    def owner(self) -> User:
+        assert isinstance(self.by.user, User)  # noqa: S101 - its page is for those who are logged in
+        return self.by.user
 
     def write(self, at: datetime) -> bool:
         """Save it; False when a field is wrong, which says so. The secret of a new webhook is in `secret`."""
         channel = self.instance
         if "is_shared" in self.fields:
-            channel.owner = None if self.cleaned_data["is_shared"] else channel.owner or self.by
+            channel.owner = None if self.cleaned_data["is_shared"] else channel.owner or self.owner
         elif channel.pk is None:
-            channel.owner = self.by
+            channel.owner = self.owner
         address = self.cleaned_data["address"] or (None if channel.pk else "")
         try:
             self.secret = save_channel(channel, by=self.by, at=at, address=address)
@@ -133,10 +139,14 @@ class SubscriptionForm(TellingForm):
         mine = known.filter(pk=self.instance.pipeline_id or 0)
         self.offer("pipeline", known.filter(is_registered=True) | mine, "all")
         self.offer("project", Project.objects.order_by("name"), "all")
-        self.offer("channels", Channel.objects.usable_by(self.instance.owner))
+        self.offer("channels", Channel.objects.usable_by(Asker.of(self.instance.owner)) | self._named())
         self.initial["waits_minutes"] = max(1, self.instance.waits_seconds // 60)
         self.initial["expected_days"] = list(self.instance.expected_days)
         self.dress()
+
+    def _named(self) -> QuerySet[Channel]:
+        """What it names already may stay."""
+        return Channel.objects.filter(pk__in=self.instance.channels.all() if self.instance.pk else [])
 
     def clean_expected_days(self) -> str:
         return "".join(sorted(self.cleaned_data["expected_days"]))
@@ -146,7 +156,7 @@ class SubscriptionForm(TellingForm):
         self.instance.kinds = self.cleaned_data.get("kinds") or []
         self.instance.waits_seconds = 60 * (self.cleaned_data.get("waits_minutes") or 15)
         super()._post_clean()
-        if not self.errors and (wrong := check_subscription(self.instance, self.chosen)):
+        if not self.errors and (wrong := check_subscription(self.instance, self.chosen, Asker.of(self.instance.owner))):
             self.refuse(BadParameters(wrong))
 
     @property
@@ -159,4 +169,4 @@ class SubscriptionForm(TellingForm):
         return set(self["kinds"].value() or [])
 
     def write(self, at: datetime) -> None:
-        save_subscription(self.instance, self.chosen, at=at)
+        save_subscription(self.instance, self.chosen, by=Asker.of(self.instance.owner), at=at)

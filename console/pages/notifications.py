@@ -9,6 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q
 
 from jobs.models import Channel, Delivery, Notice, Run, Subscription
+from jobs.models.channel import Asker
 from jobs.models.subscription import wanting
 from jobs.states import NewsKind
 from jobs.telling.words import as_if, written
@@ -47,7 +48,7 @@ def notices(user: User, before: int | None) -> list[Notice]:
 
 
 def deliveries(user: User, before: int | None = None) -> list[Delivery]:
-    rows = Delivery.objects.seen_by(user).select_related("news", "channel")
+    rows = Delivery.objects.seen_by(Asker.of(user)).select_related("news", "channel")
     rows = rows.filter(pk__lt=before) if before else rows
     return list(rows.order_by("-id")[: SHOWN + 1])
 

@@ -23,7 +23,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "What starts what": ("jobs.rule", "jobs.firing", "jobs.arrival"),
     "Limits and batches": ("jobs.quota", "jobs.grant", "jobs.batchqueue", "jobs.item"),
     "Requests of nodes": ("jobs.requestrecord", "jobs.requestcount", "jobs.replay", "jobs.resend"),
-    "Telling people": ("jobs.channel", "jobs.subscription", "jobs.delivery"),
+    "Telling people": ("jobs.channel", "jobs.subscription", "jobs.delivery", "jobs.news", "jobs.notice"),
     "People and access": (
         "auth.user", "auth.group", "console.apitoken", "axes.accessfailurelog", "axes.accessattempt", "axes.accesslog",
         "jobs.act", "admin.logentry",

@@ -18,6 +18,7 @@ from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.models import Channel, Notice, Pipeline, Run, Subscription
+from jobs.models.channel import Asker
 from jobs.models.subscription import USUAL_KINDS
 from jobs.states import NewsKind
 from jobs.telling.edit import delete_channel, delete_subscription, may_change, mute, notify_me, send_test
@@ -34,15 +35,12 @@ def notifications(request: ConsoleRequest) -> HttpResponse:
     context: dict[str, Any] = {"deliveries": shown.deliveries(request.user)[: shown.SHOWN], "at": clock.now()}
     if request.htmx:
         return render(request, "notifications/_deliveries.html", context)
-    notices = shown.notices(request.user, before)
+    notices, asker = shown.notices(request.user, before), Asker.of(request.user)
     more = {
         "notices": notices[: shown.SHOWN],
         "older": notices[shown.SHOWN - 1].pk if len(notices) > shown.SHOWN else None,
         "subscriptions": shown.subscriptions(request.user),
-        "channels": [
-            (row, may_change(request.user, row))
-            for row in Channel.objects.seen_by(request.user).select_related("owner")
-        ],
+        "channels": [(row, may_change(asker, row)) for row in Channel.objects.seen_by(asker).select_related("owner")],
         "mutes": MUTES,
     }
     return page(request, "notifications/index.html", {**context, **more}, title="Notifications")
@@ -162,8 +160,9 @@ def pipeline_notify(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 
 def _channel(request: ConsoleRequest, pk: int) -> Channel:
-    row = get_object_or_404(Channel.objects.seen_by(request.user), pk=pk)
-    if not may_change(request.user, row):
+    asker = Asker.of(request.user)
+    row = get_object_or_404(Channel.objects.seen_by(asker), pk=pk)
+    if not may_change(asker, row):
         raise Http404("There is no such channel of yours.")
     return row
 
@@ -182,7 +181,7 @@ def channel(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 
 def _edit_channel(request: ConsoleRequest, row: Channel, title: str) -> HttpResponse:
-    form = ChannelForm(request.POST or None, instance=row, by=request.user)
+    form = ChannelForm(request.POST or None, instance=row, by=Asker.of(request.user))
     if request.method == "POST" and form.is_valid() and form.write(clock.now()):
         messages.success(request, f"{row} is saved: send a test over it.")
         if form.secret:
@@ -198,7 +197,7 @@ def _edit_channel(request: ConsoleRequest, row: Channel, title: str) -> HttpResp
 @needs("jobs.add_channel")
 def channel_test(request: ConsoleRequest, pk: int) -> HttpResponse:
     row = _channel(request, pk)
-    send_test(row, by=request.user, at=clock.now())
+    send_test(row, by=request.user.get_username(), at=clock.now())
     messages.success(request, f"A test over {row} is on its way: its answer comes under Deliveries.")
     return redirect("notifications")
 

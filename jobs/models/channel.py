@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,19 +17,30 @@ LOST_AFTER: Final = 3
 """So many attempts in a row that fail, and people hear that the channel does not work."""
 
 
-class ChannelQuerySet(models.QuerySet["Channel"]):
-    def usable_by(self, user: User | AnonymousUser) -> ChannelQuerySet:
-        """Those that this person may name in a subscription: their own, and with the permission the shared ones."""
-        if user.pk is None:
-            return self.none()
-        mine = models.Q(owner=user)
-        return self.filter(mine | models.Q(owner=None) if user.has_perm("jobs.use_channel") else mine)
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, and what of channels that is allowed to: a token may be allowed less than its owner."""
 
-    def seen_by(self, user: User | AnonymousUser) -> ChannelQuerySet:
-        """Those that are shown to this person; their addresses never are."""
-        if user.pk is None:
-            return self.none()
-        return self.all() if user.has_perm("jobs.change_channel") else self.usable_by(user)
+    user: User | AnonymousUser
+    is_keeper: bool = False
+    """May make and change any channel, and see all that was sent."""
+    may_share: bool = False
+    """May be told over shared channels."""
+
+    @classmethod
+    def of(cls, user: User | AnonymousUser) -> Asker:
+        return cls(user, user.has_perm("jobs.change_channel"), user.has_perm("jobs.use_channel"))
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def usable_by(self, asker: Asker) -> ChannelQuerySet:
+        """Those that may be named in a subscription: one's own, and with the permission the shared ones."""
+        mine = models.Q(owner=asker.user.pk or 0)
+        return self.filter(mine | models.Q(owner=None) if asker.may_share else mine)
+
+    def seen_by(self, asker: Asker) -> ChannelQuerySet:
+        """Those that are shown; their addresses never are."""
+        return self.all() if asker.is_keeper else self.usable_by(asker)
 
 
 class Channel(models.Model):

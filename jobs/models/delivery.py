@@ -3,10 +3,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 
-from jobs.models.channel import Channel
+from jobs.models.channel import Asker, Channel
 from jobs.models.news import News
 from jobs.models.subscription import Subscription
 from jobs.states import DeliveryStatus
@@ -23,12 +22,11 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Those that are due and that no worker was told of, or long ago."""
         return self.due(at).filter(models.Q(told_at=None) | models.Q(told_at__lt=at - patience))
 
-    def seen_by(self, user: User | AnonymousUser) -> DeliveryQuerySet:
+    def seen_by(self, asker: Asker) -> DeliveryQuerySet:
         """An admin sees all; others what was sent for them, or over their own channels."""
-        if user.pk is None:
-            return self.none()
-        if user.has_perm("jobs.change_channel"):
+        if asker.is_keeper:
             return self.all()
+        user = asker.user.pk or 0
         return self.filter(models.Q(subscription__owner=user) | models.Q(channel__owner=user))
 
 

@@ -11,6 +11,7 @@ from celery import current_app
 from django.contrib.auth.models import User
 
 from jobs.models import Channel, Delivery, Pipeline, Subscription
+from jobs.models.channel import Asker
 from jobs.telling.deliver import deliver
 from jobs.telling.edit import save_channel, save_subscription
 from tests.factories import AT, make_user
@@ -63,9 +64,9 @@ def admin() -> User:
 def channels(admin: User, box: Mailbox, hook: Hook) -> list[Channel]:
     """A mail and a webhook that everybody's subscriptions may name."""
     mail = Channel(name="ops by mail", kind="mail")
-    save_channel(mail, by=admin, at=AT, address="ops@example.org")
+    save_channel(mail, by=Asker.of(admin), at=AT, address="ops@example.org")
     webhook = Channel(name="ops by webhook", kind="webhook")
-    save_channel(webhook, by=admin, at=AT, address=hook.url)
+    save_channel(webhook, by=Asker.of(admin), at=AT, address=hook.url)
     return [mail, webhook]
 
 
@@ -73,7 +74,7 @@ def subscribed(
     user: User, kinds: str, channels: list[Channel], *, pipeline: Pipeline | None = None, **facts: Any
 ) -> Subscription:
     made = Subscription(owner=user, pipeline=pipeline, kinds=kinds.split(), zone="Europe/Berlin", **facts)
-    save_subscription(made, channels, at=AT)
+    save_subscription(made, channels, by=Asker.of(user), at=AT)
     return made
 
 

@@ -17,6 +17,7 @@ from django.db import connection
 from jobs.errors import BadParameters
 from jobs.models import Act, Channel, Delivery, News, Notice, Run
 from jobs.models.act import Actor, Door, acting
+from jobs.models.channel import Asker
 from jobs.states import Status
 from jobs.telling import reach
 from jobs.telling.deliver import MOST_TRIES, deliver
@@ -37,11 +38,11 @@ SECOND = timedelta(seconds=1)
 
 def a_webhook(admin: User, url: str, name: str = "hook", **facts: Any) -> tuple[Channel, str]:
     channel = Channel(name=name, kind="webhook", **facts)
-    return channel, save_channel(channel, by=admin, at=AT, address=url)
+    return channel, save_channel(channel, by=Asker.of(admin), at=AT, address=url)
 
 
 def tried(channel: Channel, admin: User) -> Delivery:
-    found = send_test(channel, by=admin, at=AT)
+    found = send_test(channel, by="ada", at=AT)
     assert deliver(found.pk, AT)
     found.refresh_from_db()
     return found
@@ -101,7 +102,7 @@ def test_what_else_waits_for_a_dead_channel_waits_with_it(admin: User, channels:
 def test_after_the_last_try_it_is_given_up(admin: User, hook: Hook) -> None:
     channel, _ = a_webhook(admin, hook.url)
     hook.status = 410
-    found = send_test(channel, by=admin, at=AT)
+    found = send_test(channel, by="ada", at=AT)
     at = AT
     for _ in range(MOST_TRIES):
         assert deliver(found.pk, at)
@@ -116,7 +117,7 @@ def test_a_message_that_was_lost_is_sent_again(
 ) -> None:
     channel, _ = a_webhook(admin, hook.url)
     with django_capture_on_commit_callbacks(execute=True):
-        found = send_test(channel, by=admin, at=AT)
+        found = send_test(channel, by="ada", at=AT)
     sweep(AT + SECOND)
     assert asked == [("news:jobs.deliver", found.pk)]
     sweep(AT + timedelta(seconds=30))
@@ -195,7 +196,7 @@ def test_news_that_cannot_be_written_leave_the_run_as_it_is(
 
 def test_mail_that_is_refused_and_no_mail_server(admin: User, box: Mailbox, settings: Any) -> None:
     channel = Channel(name="mail", kind="mail")
-    save_channel(channel, by=admin, at=AT, address="ops@example.org")
+    save_channel(channel, by=Asker.of(admin), at=AT, address="ops@example.org")
     box.refusal = "550 no such person"
     assert "no such person" in tried(channel, admin).answer
     settings.CONSOLE_MAIL_URL = ""
@@ -313,7 +314,7 @@ def test_an_answer_that_drips_ends_in_time(admin: User, hook: Hook, monkeypatch:
 )
 def test_an_address_that_cannot_be_is_refused_with_a_sentence(kind: str, address: str, why: str, admin: User) -> None:
     with pytest.raises(BadParameters) as refusal:
-        save_channel(Channel(name="x", kind=kind), by=admin, at=AT, address=address)
+        save_channel(Channel(name="x", kind=kind), by=Asker.of(admin), at=AT, address=address)
     assert why in refusal.value.fields["address"] and not Channel.objects.exists()
 
 
@@ -322,16 +323,16 @@ def test_who_is_no_admin_writes_to_their_own_address_alone(box: Mailbox) -> None
     with pytest.raises(BadParameters, match="Vera@"):
         save_channel(
             Channel(name="x", kind="mail", owner=vera),
-            by=vera,
+            by=Asker.of(vera),
             at=AT,
             address="other@example.org".replace("other", "boss"),
         )
-    save_channel(Channel(name="x", kind="mail", owner=vera), by=vera, at=AT, address="vera@example.org")
+    save_channel(Channel(name="x", kind="mail", owner=vera), by=Asker.of(vera), at=AT, address="vera@example.org")
 
 
 def test_a_service_is_spoken_to_from_a_process_of_its_own(admin: User, hook: Hook, settings: Any) -> None:
     channel = Channel(name="service", kind="service")
-    save_channel(channel, by=admin, at=AT, address=f"json://127.0.0.1:{hook.port}/path/")
+    save_channel(channel, by=Asker.of(admin), at=AT, address=f"json://127.0.0.1:{hook.port}/path/")
     found = tried(channel, admin)
     assert (found.status, found.answer) == ("sent", "JSON took it.")
     assert hook.bodies[0]["title"] == "A test of the channel service, sent by ada"
@@ -366,7 +367,7 @@ def test_a_template_names_facts_and_others_are_refused_with_the_nearest(admin: U
     assert body == f"{{x\nIt did not work. http://127.0.0.1:8000/runs/{run.pk}/"
     mine.subject = "{pipline}"
     with pytest.raises(BadParameters, match="Did you mean pipeline"):
-        save_subscription(mine, [], at=AT)
+        save_subscription(mine, [], by=Asker.of(admin), at=AT)
 
 
 def test_old_news_are_dropped_and_what_goes_on_stays(admin: User, settings: Any, tmp_path: Path) -> None:
