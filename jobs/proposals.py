@@ -29,7 +29,7 @@ LARGEST_BYTES: Final = 200_000
 PIPELINE_OPTIONS: Final = frozenset({
     "runner", "grouping", "hooks_are_safe", "max_workers", "priority", "overlap", "takes",
     "crash_retries", "retries", "retry_wait_seconds", "retry_exceptions", "retry_nodes",
-    "is_resumable", "reuses_content", "time_limit_seconds", "node_time_limit_seconds",
+    "is_resumable", "copies_mb", "reuses_content", "time_limit_seconds", "node_time_limit_seconds",
 })  # fmt: skip
 RULE_OPTIONS: Final = frozenset({
     "wants", "outcome", "node", "correlate", "condition", "mapping", "selection", "handler", "is_side_job",

@@ -142,7 +142,7 @@ class PipelineAdmin(Admin):
                     ("retries", "retry_wait_seconds"),
                     ("retry_factor", "retry_jitter"),
                     ("retry_exceptions", "retry_nodes"),
-                    "is_resumable",
+                    ("is_resumable", "copies_mb"),
                 )
             },
         ),

@@ -65,8 +65,15 @@ class Pipeline(models.Model):
     retry_nodes = models.JSONField(default=list, blank=True, help_text="Node names and tags; [] means all.")
     is_resumable = models.BooleanField(
         default=False,
-        help_text="Keep the datasets between nodes on disk, so that a resumed run goes on exactly where it ended. "
-        "Distributed runs always do.",
+        help_text="Keep all datasets between nodes on disk, whatever that costs, so that a resumed run goes on exactly "
+        "where it ended. Distributed runs always do.",
+    )
+    copies_mb = models.PositiveIntegerField(
+        "copies between nodes (MB)",
+        default=200,
+        db_default=200,
+        help_text="A run in one process copies its datasets between nodes to disk up to so much, and for a twentieth "
+        "of its time at most, so that it can be resumed when it fails. 0: it copies nothing.",
     )
     reuses_content = models.BooleanField(
         "re-runs only what changed",

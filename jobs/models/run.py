@@ -111,6 +111,11 @@ class Run(Moving):
     due_at = models.DateTimeField(null=True, blank=True, help_text="The tick of the schedule that began its chain.")
     is_side_job = models.BooleanField(default=False, help_text="Its end never changes what its main run is.")
     is_resumable = models.BooleanField(default=False, help_text="Its datasets between nodes are kept on disk.")
+    has_copies = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its datasets between nodes were copied to disk, as far as that cost little.",
+    )
     plan_reason = models.TextField(blank=True, help_text="Why it has fewer steps than its pipeline asks for.")
     warning = models.TextField(blank=True, help_text="What went wrong when its processes ended, after their nodes had.")
     unshared = models.JSONField(

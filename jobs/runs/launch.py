@@ -151,7 +151,9 @@ def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode]
     run.writes = unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {}
     is_kept = reuse.is_resumable
     run.is_resumable = _is_resumable(pipeline, run.runner) if is_kept is None else is_kept
-    run.store_url = store_url_of(pipeline, run.uuid) if run.is_resumable else ""
+    place = store_url_of(pipeline, run.uuid)
+    run.has_copies = not run.is_resumable and pipeline.copies_mb > 0 and "://" not in place
+    run.store_url = place if run.is_resumable or run.has_copies else ""
     _join_chain(run)
     priority = pipeline.priority if order.priority is None else order.priority
     return _Wish(run, chosen, todo, plan, found, reuse.loans, priority, order.with_run)

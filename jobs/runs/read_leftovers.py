@@ -74,11 +74,15 @@ class Leftovers:
         return event.data.get("type") != IN_MEMORY or bool(event.data.get("kept"))
 
     def _lost_from_memory(self, dataset: str) -> str:
-        if not self.run.is_resumable:
+        if not (self.run.is_resumable or self.run.has_copies):
             return f"Its {dataset} was kept in memory only."
         if dataset in self.run.unshared:
             return f"Its {dataset} stayed in its process: it cannot be stored."
-        return "" if store_file(dataset) in self._stored else f"Its {dataset} is no longer in the run's store."
+        if store_file(dataset) in self._stored:
+            return ""
+        if self.run.has_copies:
+            return f"No copy of its {dataset} is there: it was too large, took too long, or is no plain value."
+        return f"Its {dataset} is no longer in the run's store."
 
     @cached_property
     def _stored(self) -> set[str]:

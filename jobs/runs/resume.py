@@ -53,7 +53,7 @@ def _order(run: Run, found: Preview, *, by: User | None, by_name: str, has_chang
     reuse = Reuse(
         nodes=frozenset(part.node for part in found.reuse),
         load_versions=found.load_versions,
-        is_resumable=run.is_resumable or run.pipeline.is_resumable,
+        is_resumable=run.is_resumable or run.pipeline.is_resumable or (run.has_copies and bool(found.reuse)) or None,
     )
     reused, all_nodes = len(reuse.nodes), len(reuse.nodes) + len(found.rerun)
     order = again(run, f"resumes run #{run.pk}: {reused} of {all_nodes} nodes reused", by=by, by_name=by_name)
@@ -67,7 +67,7 @@ def _order(run: Run, found: Preview, *, by: User | None, by_name: str, has_chang
 def _start(run: Run, new: Run, order: Order, at: datetime) -> Run:
     reused = set(order.reuse.nodes)
     outputs = _outputs(run, reused, at)
-    if run.is_resumable:
+    if run.is_resumable or run.has_copies:
         new.store_url = store_url_of(run.pipeline, new.uuid)
         order = replace(order, reuse=replace(order.reuse, loans=stores.share(run, new, outputs)))
     with transaction.atomic():

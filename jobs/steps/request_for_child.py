@@ -80,6 +80,8 @@ def request_for(step: Step, held_until: float) -> wire.StepStarted:
         secret_parameters=structure_of(run).secret_parameters,
         folder=str(step_folder(step)),
         store_folder=stores.place_of(run) if run.is_resumable or is_distributed else "",
+        copies_folder=stores.place_of(run) if run.has_copies else "",
+        copies_bytes=pipeline.copies_mb * 1024 * 1024,
         lent=_lent(run),
         in_memory=run.unshared,
         tracking_file=str(run.folder / "tracking") if is_distributed and run.nodes_total > len(step.nodes) else "",

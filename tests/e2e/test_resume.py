@@ -17,10 +17,13 @@ from tests.e2e.running import ended, executed, resumed, start, statuses
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 
 KEPT = {"is_resumable": True}
+COPIED: dict[str, Any] = {}
+"""As pipelines are by themselves."""
+ALONE = {"copies_mb": 0}
 DISTRIBUTED = {"runner": "distributed"}
 
 
-@pytest.mark.parametrize("settings", [KEPT, DISTRIBUTED, {**KEPT, "runner": "threads"}], ids=str)
+@pytest.mark.parametrize("settings", [COPIED, KEPT, DISTRIBUTED, {"runner": "threads"}], ids=str)
 def test_a_bad_parameter_at_the_last_node_costs_only_that_node(
     worker: object, toy: Project, settings: dict[str, Any]
 ) -> None:
@@ -50,14 +53,20 @@ def test_a_broken_fan_executes_the_failed_part_and_the_join_alone(worker: object
 
 
 def test_a_run_without_a_store_starts_at_the_nearest_stored_dataset(worker: object, toy: Project) -> None:
-    old = ended(start(toy, "divides_stored", word="moon", divisor=0))
+    old = ended(start(toy, "divides_stored", settings=ALONE, word="moon", divisor=0))
     new = ended(resumed(old, divisor=3))
     assert (new.status, executed(new)) == (Status.SUCCEEDED, ["divides"])
     assert new.results["out"]["value"]["word"] == "moon"
 
 
+def test_copies_are_gone_when_the_run_has_succeeded(worker: object, toy: Project) -> None:
+    run = ended(start(toy, "divides", word="moon"))
+    assert (run.status, run.has_copies) == (Status.SUCCEEDED, True)
+    assert not run.store_folder.exists()
+
+
 def test_what_was_only_in_memory_is_made_again_and_the_preview_says_so(worker: object, toy: Project) -> None:
-    old = ended(start(toy, "divides", divisor=0))
+    old = ended(start(toy, "divides", settings=ALONE, divisor=0))
     assert [tuple(part) for part in preview(old).rerun] == [
         ("first", "Its a was kept in memory only."),
         ("second", "Its b was kept in memory only."),
@@ -75,7 +84,7 @@ def test_a_version_saved_by_another_run_since_is_not_read(worker: object, toy: P
 
 
 def test_a_file_that_another_run_wrote_over_is_made_again(worker: object, toy: Project) -> None:
-    old = ended(start(toy, "divides_stored", word="moon", divisor=0))
+    old = ended(start(toy, "divides_stored", settings=ALONE, word="moon", divisor=0))
     other = ended(start(toy, "divides_stored", word="sun"))
     found = preview(old, {"divisor": 3})
     assert (found.rerun[1].node, found.rerun[1].reason) == ("second", f"Run #{other.pk} has saved stored since.")

@@ -53,7 +53,7 @@ class StoreHooks:
         self._shelf.open()
         made = pipeline.all_outputs()
         for name in _names(pipeline):
-            if not is_parameter(name) and wire.bare(name) not in self._in_memory and _is_in_memory(catalog, name):
+            if not is_parameter(name) and wire.bare(name) not in self._in_memory and is_in_memory(catalog, name):
                 lender = None if name in made else self._lent.get(wire.store_file(name))
                 compat.put_dataset(catalog, name, store_dataset(lender or self._shelf, name, is_lent=bool(lender)))
 
@@ -63,7 +63,7 @@ def _names(pipeline: Any) -> Iterable[str]:
     return sorted(find())
 
 
-def _is_in_memory(catalog: Any, name: str) -> bool:
+def is_in_memory(catalog: Any, name: str) -> bool:
     """Not one that holds data already: a hook of the project put it there, and does so in every step."""
     if not compat.is_registered(catalog, name):
         return True

@@ -55,6 +55,7 @@ class Work:
         self._environment = dict(os.environ)
         self._session: Any = None
         self._hooks: Any = None
+        self._copies: Any = None
 
     def run(self, request: wire.StepStarted) -> int:
         """The exit code, when nothing follows."""
@@ -120,6 +121,8 @@ class Work:
         if not self._reporter.speaks:
             return 0
         hooks.run_ended()
+        if self._copies:
+            self._copies.drop()
         self._reporter.send(wire.RunFinished(time.time(), time.monotonic() - started))
         if len(sys.modules) > count_before:
             self._reporter.send_learned(learned.newly_imported(count_before, self._warmth.package))
@@ -158,7 +161,8 @@ class Work:
     def _first_session(self, request: wire.StepStarted) -> Any:
         from kedro.framework.project import settings
 
-        settings.set("HOOKS", (*settings.HOOKS, *_store(request), *_tracking(request), self._hooks))
+        ours = (*_store(request), *self._copying(request), *_tracking(request), self._hooks)
+        settings.set("HOOKS", (*settings.HOOKS, *ours))
         with warnings.catch_warnings():  # the run reads the same configuration, and warns itself
             warnings.simplefilter("ignore")
             parameters.check(request.parameters, self._place.project_path, self._place.env)
@@ -187,6 +191,14 @@ class Work:
         else:
             self._hooks.begin_next(keeper)
         return self._hooks
+
+    def _copying(self, request: wire.StepStarted) -> list[Any]:
+        """The hook that copies what passes between the nodes, where a later run may go on with it."""
+        if request.copies_folder and not request.store_folder:
+            from kedro_console.child.copies import Copies  # it needs Kedro
+
+            self._copies = Copies(Path(request.copies_folder), request.copies_bytes, request.memory_limit_bytes)
+        return [self._copies] if self._copies else []
 
     def _see_requests(self, request: wire.StepStarted) -> None:
         """Those of a pipeline's nodes; a function that is called by itself is answered for by whoever calls it."""

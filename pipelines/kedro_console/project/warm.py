@@ -76,7 +76,7 @@ def warm_up(project_path: Path, env: str, learned: Iterable[str]) -> Warmth:
         _import_quietly(learned)
         compat.remember_plugins()
         compat.remember_git(project_path)
-    for name in ("kedro_console.child.hooks", "kedro_console.child.store"):
+    for name in ("kedro_console.child.hooks", "kedro_console.child.store", "kedro_console.child.copies"):
         importlib.import_module(name)
     warmth.versions = versions()
     is_python_seeded, warmth.is_numpy_seeded = (a != b for a, b in zip(seeds, _seeds()))

@@ -29,6 +29,8 @@ class StepStarted(Message):
     chosen: list[str] = field(default_factory=list)  # all nodes of the run, of other steps too; [] = the pipeline's
     folder: str = ""  # the step's own folder: kept artifacts are staged below it
     store_folder: str = ""  # distributed run: where in-memory datasets are kept between steps; "" = in memory
+    copies_folder: str = ""  # run of one process: where copies of in-memory datasets are kept; "" = nowhere
+    copies_bytes: int = 0  # at most so much of them
     lent: dict[str, list[str]] = field(default_factory=dict)  # stores of earlier runs: which files are read there
     in_memory: list[str] = field(default_factory=list)  # datasets that stay in this process, whatever the store
     tracking_file: str = ""  # where the run's steps tell each other their tracking run; "" = it has this step alone

@@ -86,11 +86,21 @@ def test_only_what_did_not_succeed_runs_and_reads_the_old_store() -> None:
 
 
 def test_without_a_store_the_run_starts_at_the_nearest_persisted_dataset() -> None:
-    old = failed_at("write", make_pipeline())
+    old = failed_at("write", make_pipeline(copies_mb=0))
     assert columns(old) == {
         "process": "Its processed_data was kept in memory only.",
         "write": "It failed: ValueError: no.",
     }
+
+
+def test_of_a_run_in_one_process_copies_are_reused_as_far_as_they_were_made() -> None:
+    old = failed_at("write", make_pipeline())
+    assert old.has_copies and not old.is_resumable
+    assert columns(old) == {"write": "It failed: ValueError: no."}
+    new = resume(old, at=LATER)
+    assert new.is_resumable and (new.store_folder / store_file("processed_data")).exists()
+    (old.store_folder / store_file("processed_data")).unlink()
+    assert columns(old)["process"].startswith("No copy of its processed_data is there:")
 
 
 def test_what_retention_took_from_the_store_is_made_again() -> None:
