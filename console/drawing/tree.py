@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,6 +67,8 @@ class Branch:
     running: int
     status: str
     rows: list[Branch | Leaf] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """The nodes in it, at any depth."""
 
     @property
     def icon(self) -> str:
@@ -150,6 +152,7 @@ class Gardener:
             running,
             "failed" if failed else "running" if running else "succeeded" if is_done else "",
             self._rows(box) if is_open else [],
+            [node.name for node in box.nodes],
         )
 
     def _leaf(self, node: SnapshotNode, namespace: str) -> Leaf:
@@ -162,15 +165,6 @@ class Gardener:
             node.name == self._chosen,
             self.paces.get(node.name, Pace()),
         )
-
-
-def leaves(rows: list[Branch | Leaf]) -> Iterator[Leaf]:
-    """Those that are shown, from top to bottom."""
-    for row in rows:
-        if isinstance(row, Leaf):
-            yield row
-        else:
-            yield from leaves(row.rows)
 
 
 def _inside(name: str, namespace: str) -> str:

@@ -95,8 +95,10 @@ def drawer(
     )
 
 
-def planned_drawer(name: str, plan: Planned, usual_nodes: Mapping[str, float], values: Group) -> Drawer | None:
-    """The same of a pipeline's node, without any run."""
+def planned_drawer(
+    name: str, plan: Planned, usual_nodes: Mapping[str, float], known: Iterable[Setting]
+) -> Drawer | None:
+    """The same of a pipeline's node, without any run; `known` are all parameters that the pipeline reads."""
     node = plan.nodes.get(name)
     if node is None:
         return None
@@ -108,8 +110,15 @@ def planned_drawer(name: str, plan: Planned, usual_nodes: Mapping[str, float], v
         usual_nodes.get(name),
         inputs=[_flow(each, "", {}, plan, {}) for each in reads],
         outputs=[_flow(each, "", {}, plan, {}) for each in node.outputs],
-        parameters=list(settings(node, values)),
+        parameters=_of_node(node, list(known)),
     )
+
+
+def _of_node(node: SnapshotNode, known: list[Setting]) -> list[Setting]:
+    if ANYTHING in node.inputs:
+        return known
+    named = tuple(name.removeprefix(PREFIX) for name in node.inputs if name.startswith(PREFIX))
+    return [each for each in known if each.name in named or each.name.startswith(tuple(f"{name}." for name in named))]
 
 
 def settings(node: SnapshotNode, values: Group) -> Iterator[Setting]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -11,8 +11,9 @@ from django.http import QueryDict
 
 from console.drawing.folds import EVERYTHING, Box, Folds, State, settle
 from console.drawing.graph import ALARMS, Drawing, Links, draw, urgent
-from console.drawing.tree import Gardener, Pace, Tree, Wish
+from console.drawing.tree import Branch, Gardener, Leaf, Pace, Tree, Wish
 from console.pages.planned import Planned
+from jobs.insight.durations import Row, together
 from kedro_console.wire import SnapshotNode
 
 FOLDS: Final = ("unfold", "fold", "parameters")
@@ -109,6 +110,22 @@ def without_plan(where: Where, names: list[str], statuses: Mapping[str, str], pa
 
     gardener = Gardener(state, statuses, paces, link=link, fold=lambda box: where.address, chosen=where.node)
     return Scene(gardener.tree(where.wish), None)
+
+
+def rows_of(tree: Tree, rows: Iterable[Row]) -> list[Row]:
+    """Of the grid of nodes and runs what the tree shows: a row for each leaf, and one for each box that is folded."""
+    known = {row.node: row for row in rows}
+
+    def shown(branches: Iterable[Branch | Leaf]) -> Iterator[Row]:
+        for each in branches:
+            if isinstance(each, Leaf):
+                yield known[each.name]
+            elif each.is_open:
+                yield from shown(each.rows)
+            else:
+                yield together(each.key, [known[name] for name in each.names])
+
+    return list(shown(tree.rows))
 
 
 @dataclass(frozen=True)

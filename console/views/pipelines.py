@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.db.models import OuterRef, Subquery
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, path, reverse
 from django.views.decorators.http import require_GET
 
-from console.drawing.folds import Folds
-from console.drawing.graph import Drawing, draw, element_id
+from console.drawing.graph import element_id
+from console.drawing.tree import Pace
 from console.forms.schema_forms import Branch, plant
+from console.pages import planned
+from console.pages.node_drawer import Setting, planned_drawer
+from console.pages.planned import Planned
+from console.pages.run_page import Strip
+from console.pages.workspace import Where, rows_of, scene
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
-from jobs.insight.durations import Lately, grid, lately
+from jobs.insight.durations import Bar, Lately, grid, lately, usual_of_nodes
 from jobs.models import Pipeline, Project, Snapshot, Subscription
 from jobs.schedules.due import Fire, by_pipeline
 from jobs.structure.parameters import settled
 from jobs.structure.paths import merge
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
+
+LABELS: Final = {"graph": "Graph", "runs": "Runs", "parameters": "Parameters", "code": "Code"}
 
 
 @dataclass(frozen=True)
@@ -91,44 +100,66 @@ def _problems(projects: list[Project]) -> dict[int, list[dict[str, str]]]:
 @require_GET
 @needs("jobs.view_pipeline")
 def pipeline(request: ConsoleRequest, pk: int) -> HttpResponse:
-    """The page; for htmx its graph alone, with these boxes open, with or without the parameters."""
+    """The page, or for htmx the workspace in it."""
     row = get_object_or_404(Pipeline.objects.select_related("project"), pk=pk)
     snapshot = row.project.snapshot
-    structure = snapshot.pipeline(row.name) if snapshot else None
-    drawing = _drawing(structure, request.GET)
-    if request.htmx:
-        return render(request, "pipelines/_graph.html", {"drawing": drawing})
+    plan = planned.planned(snapshot.pk, row.name) if snapshot else None
+    structure = plan.structure if plan else None
     at = clock.now()
     figures = lately([row], at=at)[row.pk]
+    parameters = _parameters(row, snapshot, structure)
+    first = "graph" if plan else "runs"
+    asked = request.GET.get("tab", "")
+    where = Where.asked(reverse("pipeline", args=[row.pk]), asked if asked in LABELS else first, first, request.GET)
     context = {
+        **_panes(where, row, plan, figures.bars, parameters),
+        "at": at,
         "pipeline": row,
         "snapshot": snapshot,
         "problems": row.project.trouble or (snapshot.picture.problems if snapshot else []),
         "refusal": row.project.refusal(row.name),
         "structure": structure,
-        "drawing": drawing,
         "lately": figures,
-        "grid": grid([node.name for node in structure.nodes], figures.bars) if structure else [],
         "fires": by_pipeline(at, pipeline=row.pk).get(row.pk, []),
         "rules_in": row.rules_in.prefetch_related("sources").order_by("name"),
         "rules_out": row.rules_out.select_related("target").order_by("name"),
-        "parameters": _parameters(row, snapshot, structure),
-        "code": _code(structure),
+        "parameters": parameters,
+        "code": _code(structure) if where.pane == "code" else [],
         "admin": _admin_links(row),
         "my_subscription": Subscription.objects.filter(owner=request.user, pipeline=row, is_enabled=True).first(),
     }
+    if request.htmx:
+        return render(request, "pipelines/_workspace.html", context)
     return page(request, "pipelines/show.html", context, title=row.name)
 
 
-def _drawing(structure: SnapshotPipeline | None, query: QueryDict) -> Drawing | None:
-    if structure is None:
-        return None
-    return draw(
-        structure,
-        with_parameters=query.get("parameters") == "1",
-        link=lambda node: f"#code-{element_id(node.name)}",
-        folds=Folds.asked(query),
-    )
+def _panes(
+    where: Where, row: Pipeline, plan: Planned | None, bars: list[Bar], parameters: Branch | None
+) -> dict[str, Any]:
+    """The tree, the graph or the grid of its last runs, the chosen node, and the way to the other panes."""
+    links = [(bar, f"{reverse('run', args=[bar.number])}{_with_node(where.node)}") for bar in bars]
+    found: dict[str, Any] = {
+        "where": where,
+        "tab": where.pane,
+        "tab_links": [(name, label, where.at(pane=name).address) for name, label in LABELS.items()],
+        "strip": Strip(bars, grid([where.node], bars) if where.node else [], links) if bars else None,
+    }
+    if plan is None:
+        return found
+    usual = usual_of_nodes(row.pk)
+    paces = {name: Pace(usual=usual.get(name)) for name in plan.nodes}
+    shown = scene(where, plan, {}, paces, is_drawn=where.pane == "graph")
+    values = [Setting(leaf.name, leaf.shown, True) for leaf in parameters or []]
+    return {
+        **found,
+        **vars(shown),
+        "chosen": planned_drawer(where.node, plan, usual, values) if where.node else None,
+        "grid": rows_of(shown.tree, grid(plan.nodes, bars)) if where.pane == "runs" else [],
+    }
+
+
+def _with_node(name: str) -> str:
+    return f"?{urlencode({'node': name})}" if name else ""
 
 
 def _parameters(row: Pipeline, snapshot: Snapshot | None, structure: SnapshotPipeline | None) -> Branch | None:

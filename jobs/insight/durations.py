@@ -193,6 +193,28 @@ class Cell:
 class Row:
     node: str
     cells: list[Cell]
+    is_box: bool = False
+    """It stands for several nodes: each cell shows the worst of them, and how long they took together."""
+
+
+WORST: Mapping[str, int] = {
+    status: place
+    for place, status in enumerate(
+        ("failed", "crashed", "running", "cancelled", "blocked", "waiting", "succeeded", "reused", "")
+    )
+}
+
+
+def together(name: str, rows: Iterable[Row]) -> Row:
+    """One row for these."""
+    columns = zip(*(row.cells for row in rows), strict=True)
+    return Row(name, [_worst(cells) for cells in columns], is_box=True)
+
+
+def _worst(cells: Iterable[Cell]) -> Cell:
+    found = sorted(cells, key=lambda cell: WORST.get(cell.status, 0))
+    times = [cell.seconds for cell in found if cell.seconds is not None]
+    return Cell(found[0].run, found[0].status, sum(times) if times else None)
 
 
 def grid(nodes: Iterable[str], bars: Iterable[Bar]) -> list[Row]:

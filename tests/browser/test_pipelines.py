@@ -90,7 +90,8 @@ def test_the_graph_leads_to_the_code_and_unfolds_its_parameters(open_as: Open) -
     page.locator(".kc-node-node a").first.focus()
     assert page.locator(".kc-line.is-near").count() > 0
     page.keyboard.press("Enter")
-    page.wait_for_selector("details.kc-source[open]")
+    page.locator("#drawer h2", has_text="fetch").wait_for()
+    page.locator("#drawer details[open], #drawer", has_text="Code").first.wait_for()
     page.get_by_role("button", name="Show parameters").click()
     page.wait_for_selector(".kc-node-parameter")
     page.get_by_role("button", name="Fold parameters").click()

@@ -18,6 +18,7 @@ from jobs.insight.durations import LOOKED_AT, SHOWN, lately
 from jobs.models import NodeRun, Pipeline, Project, Snapshot
 from jobs.schedules.due import by_pipeline
 from jobs.states import NodeStatus, Status
+from tests import large_pipelines as large
 from tests.factories import AT, content, make_pipeline, make_project, make_run, node
 from tests.views.scenes import HTMX, ended, logged_in, running
 
@@ -148,7 +149,7 @@ def test_the_grid_has_a_row_a_node_and_a_column_a_run() -> None:
     pipeline = make_pipeline()
     run = ended(Status.FAILED)
     NodeRun.objects.filter(run=run, name="process").update(status=NodeStatus.FAILED)
-    page = show(pipeline)
+    page = show(pipeline, tab="runs")
     assert f'aria-label="process in run {run.pk}: failed"' in page
     assert page.index('<th scope="row" title="fetch">') < page.index('<th scope="row" title="process">')
 
@@ -158,11 +159,37 @@ def test_the_page_shows_parameters_with_their_help_and_the_code_of_nodes() -> No
     nodes = [node("fetch", ["params:options"], ["x"], file="src/nodes.py", line_start=7, source="def fetch():\n    1")]
     row = {"name": "report", "nodes": nodes, "inputs": [], "outputs": ["x"], "parameters": ["options"]}
     Snapshot.objects.create(project=pipeline.project, revision="r2", taken_at=AT, content=content(pipelines=[row]))
-    page = show(pipeline)
-    assert "How many groups." in page
+    assert "How many groups." in show(pipeline, tab="parameters")
+    page = show(pipeline, tab="code")
     assert "src/nodes.py:7" in page
     assert f'id="code-{element_id("fetch")}"' in page
     assert '<span data-line="8">    1' in page
+
+
+def test_the_details_of_a_node_are_its_code_its_parameters_and_how_it_went() -> None:
+    pipeline = make_pipeline()
+    nodes = [node("fetch", ["params:options"], ["x"], file="src/nodes.py", line_start=7, source="def fetch():\n    1")]
+    row = {"name": "report", "nodes": nodes, "inputs": [], "outputs": ["x"], "parameters": ["options"]}
+    Snapshot.objects.create(project=pipeline.project, revision="r2", taken_at=AT, content=content(pipelines=[row]))
+    run = ended()
+    NodeRun.objects.filter(run=run, name="fetch").update(status=NodeStatus.SUCCEEDED, seconds=3.0)
+    page = show(pipeline, node="fetch")
+    drawer = page.partition('id="drawer"')[2].partition("</aside>")[0]
+    assert "src/nodes.py:7" in drawer and "def fetch" in drawer and "options.top" in drawer
+    assert "Usually takes 3.0s" in drawer and f"fetch in run {run.pk}: succeeded" in page
+    assert f'href="/runs/{run.pk}/?node=fetch"' in page
+
+
+def test_the_grid_of_a_large_pipeline_is_folded_as_its_tree_and_shows_the_worst_of_a_box() -> None:
+    pipeline = large.sixty_nodes()
+    run = ended(pipeline=pipeline)
+    run.node_runs.update(status=NodeStatus.SUCCEEDED, seconds=1.0)
+    NodeRun.objects.filter(run=run, name="emea.uk.load.step_2").update(status=NodeStatus.FAILED)
+    page = show(pipeline, tab="runs")
+    assert f'aria-label="emea in run {run.pk}: failed"' in page
+    assert f'aria-label="apac in run {run.pk}: succeeded"' in page
+    page = show(pipeline, tab="runs", unfold="emea.uk.load")
+    assert f'aria-label="emea.uk.load.step_2 in run {run.pk}: failed"' in page
 
 
 def test_hostile_names_and_code_are_escaped() -> None:
@@ -174,7 +201,8 @@ def test_hostile_names_and_code_are_escaped() -> None:
     Snapshot.objects.create(project=pipeline.project, revision=evil, taken_at=AT, content=raw)
     make_run(pipeline)
     form = logged_in("operator").get(reverse("pipeline_run", args=[pipeline.pk])).content.decode()
-    for page in (show(pipeline, parameters="1"), listing(), form):
+    panes = [show(pipeline, tab=tab, node=evil) for tab in ("graph", "runs", "parameters", "code")]
+    for page in (show(pipeline, parameters="1"), *panes, listing(), form):
         assert "<script>alert" not in page
 
 
