@@ -1,6 +1,6 @@
 """The end-to-end tests where everything is at hand and where it fails: no run fails for a store, and no file is lost.
 
-Usage: python -m bench.store_faults [SECONDS]
+Usage: python -m bench.store_faults [SECONDS] [TEST …]      (such as `60 runs resume`; without names: SUITE)
 First on SQLite, the embedded Redis and a folder; then on PostgreSQL, a Redis with TLS and a password, and an S3 server
 of whose calls 5 % fail, which is away once and hangs once, for so long. At last the tests of the store itself, in which
 runs go on, a cancel works and Home answers meanwhile, and the store has every file in the end.
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,9 +30,9 @@ ELSEWHERE = "CONSOLE_TRIED_ELSEWHERE"
 """Set, tests keep the servers that the environment names."""
 
 
-def main(seconds: float) -> int:
+def main(seconds: float, names: Sequence[str]) -> int:
     print(f"The store is away, then hangs, for {seconds:g} s each; {conditions()}", flush=True)
-    suite = [f"tests/e2e/test_{name}.py" for name in SUITE]
+    suite = [f"tests/e2e/test_{name}.py" for name in names]
     rows = [["SQLite, embedded Redis, folder", *_tried(suite)]]
     with tempfile.TemporaryDirectory(prefix="kc-bench-") as folder, _elsewhere(Path(folder), seconds) as settings:
         rows.append(["PostgreSQL, Redis with TLS, failing S3", *_tried(suite, "tests/on_postgres.py", **settings)])
@@ -46,13 +46,12 @@ def _tried(tests: list[str], *before: str, **settings: str) -> tuple[str, str, s
     """What pytest says of them, how long it took, and whether that is good."""
     command = [sys.executable, *before, "-m", "pytest", "-q", "-p", "no:randomly", *tests]
     began = time.monotonic()
-    ended = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **settings}, check=False, stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
-    if ended.returncode:
-        print(ended.stdout[-8000:], flush=True)
-    said = ended.stdout.strip().splitlines()[-1].partition(" in ")[0] if ended.stdout.strip() else "nothing"
-    return said, f"{time.monotonic() - began:.0f} s", "good" if ended.returncode == 0 else "BAD"
+    said = ""
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as run:
+        for line in run.stdout or ():
+            print(line, end="", flush=True)
+            said = line.partition(" in ")[0].strip() or said
+    return said, f"{time.monotonic() - began:.0f} s", "BAD" if run.returncode else "good"
 
 
 @contextmanager
@@ -88,4 +87,4 @@ def _elsewhere(folder: Path, seconds: float) -> Iterator[dict[str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 60))
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 60, sys.argv[2:] or SUITE))
