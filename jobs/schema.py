@@ -18,6 +18,8 @@ from jobs.reconnect import reconnect
 
 LOOK_SECONDS: Final = 1.0
 SHOWN: Final = 3
+UNDER_WAY: Final = "console_restore_under_way"
+"""A table that is there while a restore has taken the old rows away, and not yet put all new ones in their place."""
 
 
 def schema_is_current() -> bool:
@@ -46,6 +48,8 @@ def known() -> tuple[tuple[str, str], ...]:
 def obstacle() -> str:
     """What this version waits for before it can work, as a sentence; "" when nothing."""
     try:
+        if half := half_restored():
+            return half
         names = missing()
     except Error as error:
         reconnect()
@@ -54,6 +58,20 @@ def obstacle() -> str:
         return ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"The database is not migrated yet: {', '.join(names[:SHOWN])}{more}. Run `python manage.py prepare`."
+
+
+def half_restored() -> str:
+    """That a restore did not come to its end, and what to do; "" when none did. django.db.Error: away."""
+    if UNDER_WAY not in connection.introspection.table_names():
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT file FROM {UNDER_WAY}")  # noqa: S608 - our own name
+        row = cursor.fetchone()
+    file = row[0] if row else "FILE"
+    return (
+        f"A restore did not come to its end, so the rows here are not whole: run `{settings.CONSOLE_COMMAND} restore "
+        f"{file} --replace` again."
+    )
 
 
 def wait(who: str, say: Callable[[str], None], meanwhile: Callable[[], object] = lambda: None) -> None:

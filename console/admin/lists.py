@@ -179,9 +179,9 @@ class Admin(ModelAdmin):
         return found
 
     def _record(self, request: HttpRequest, verb: str, obj: Model, why: str = "") -> None:
-        """Unless the domain has recorded it in this request."""
-        if not was_recorded(obj):
-            before, after = self._changes(request).get(str(obj.pk), ({}, {}))
+        """Unless the domain has recorded it in this request, or it was saved as it was."""
+        before, after = self._changes(request).get(str(obj.pk), ({}, {}))
+        if not was_recorded(obj) and (verb == "added" or before != after):
             record(verb, obj, before={} if verb == "added" else before, after=after, why=why)
 
     def dress(self, rows: Sequence[Any]) -> None:

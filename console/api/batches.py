@@ -19,7 +19,7 @@ from jobs import clock
 from jobs.batches.batches import find_queue, put, with_oldest
 from jobs.batches.parked import drop_parked, purge, put_back
 from jobs.models import BatchQueue, Item
-from jobs.models.act import record, recorded
+from jobs.models.act import facts_of, record, recorded
 from jobs.models.batch_queue import check_name
 from jobs.models.item import MAX_KEY
 from jobs.states import ItemStatus
@@ -138,7 +138,7 @@ class Queues(Door):
         row, is_new = BatchQueue.objects.get_or_create(name=name, defaults=wish.validated_data)
         if not is_new:
             raise Conflict(f"There is a batch queue {name} already: PATCH changes it.")
-        record("added", row, after=wish.validated_data)
+        record("added", row, after=facts_of(row))
         return Response(_shown(name), status=201)
 
 

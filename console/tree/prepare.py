@@ -29,6 +29,7 @@ from jobs.interpreters.snapshots import add_project, as_given, lying_in, take
 from jobs.models import Project, Worker
 from jobs.proposals import propose
 from jobs.reconnect import AWAY, for_seconds, patiently, wait_at_most
+from jobs.schema import half_restored
 
 PASSED: Final = ("runs", "replays", "hosts")
 WORKER_SECONDS: Final = 60
@@ -86,6 +87,8 @@ def _migrate_in_turn(say: Callable[[str], None]) -> None:
 def migrate() -> None:
     """Apply what is missing; a table in use is waited for only so long that nobody queues up behind us."""
     wait_at_most(0)
+    if half := half_restored():
+        raise PlatformError(half)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = {LOCK_MILLISECONDS}")

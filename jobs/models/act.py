@@ -167,6 +167,8 @@ def recorded(verb: str, thing: models.Model, *, why: str = "") -> Iterator[None]
     yield
     after = facts_of(_fresh(thing))
     differ = {name for name in before | after if before.get(name) != after.get(name)}
+    if not differ:  # it was as it was wanted already
+        return
     record(
         verb,
         thing,

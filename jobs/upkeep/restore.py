@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,7 @@ from jobs.errors import PlatformError, RequestError
 from jobs.interpreters.artifacts import put
 from jobs.models import Worker
 from jobs.models.act import record
+from jobs.schema import UNDER_WAY
 from jobs.upkeep.after_restore import make_true
 from jobs.upkeep.backup import END, FORMAT, KEYS, MANIFEST, PIECE, Counts, Manifest, Say
 from jobs.upkeep.table_lines import Model, check_late, fields, insert, tables
@@ -51,6 +52,16 @@ class Keys:
 
     secret_key: str
     encryption_keys: list[str]
+
+
+class Keyring:
+    """Where the keys are that count here: none of ours when the environment says them."""
+
+    def add(self) -> None:
+        """From now on the keys of the backup open what they encrypted, and the present ones still do."""
+
+    def settle(self) -> None:
+        """From now on the keys of the backup alone count."""
 
 
 @dataclass(frozen=True)
@@ -110,20 +121,22 @@ def restore(
     at: datetime,
     by: str,
     say: Say,
-    before_rows: Callable[[], None] = lambda: None,
+    keys: Keyring | None = None,
 ) -> Restored:
     """Fill an empty console; with `is_replacing` what there is goes first. RequestError when it may not be done.
 
-    `before_rows` puts the keys where they count: from then on what is written needs them.
+    What ends it before the old rows go leaves all as it was. What ends it later leaves a mark in the database, which
+    keeps every part from starting, and keys that open the old rows and the new: it is then done once more.
     """
+    keys = keys or Keyring()
     loader = MigrationLoader(None, ignore_no_migrations=True)
     leaves = _leaves(loader, contents)
     then = loader.project_state(leaves).apps
     _check_columns(contents, then)
     _check_target(at, is_replacing=is_replacing)
     _put_files(file, contents, say)
-    before_rows()
-    _drop_tables()
+    keys.add()
+    _drop_tables(file)
     _make_tables(leaves, then, say)
     _fill(file, contents, then, say)
     say("Migrating to this version …")
@@ -133,6 +146,8 @@ def restore(
     made = contents.manifest
     facts: dict[str, Json] = {"backup of": made["made_at"], "from": made["host"], "interrupted": interrupted}
     record("restored", str(file), kind="console", after=facts)
+    keys.settle()
+    _unmark()
     return Restored(contents, interrupted)
 
 
@@ -230,14 +245,26 @@ def _has_rows(table: str) -> bool:
         return cursor.fetchone() is not None
 
 
-def _drop_tables() -> None:
-    """All tables of ours, also those of a later version; others that share the database stay."""
+def _drop_tables(file: Path) -> None:
+    """All tables of ours, also those of a later version; others that share the database stay.
+
+    In one moment they are gone, and it is written down that a restore is not done.
+    """
     ours = set(connection.introspection.django_table_names()) | {"django_migrations"}
     found = [name for name in connection.introspection.table_names() if name in ours or name.startswith(OWN)]
-    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+    found = [name for name in found if name != UNDER_WAY]
+    with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {UNDER_WAY} (file text NOT NULL)")
+        cursor.execute(f"DELETE FROM {UNDER_WAY}")  # noqa: S608 - our own name
+        cursor.execute(f"INSERT INTO {UNDER_WAY} VALUES (%s)", [str(file)])  # noqa: S608 - our own name
         for table in found:
             cascade = " CASCADE" if connection.vendor == "postgresql" else ""
             cursor.execute(f"DROP TABLE IF EXISTS {connection.ops.quote_name(table)}{cascade}")
+
+
+def _unmark() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {UNDER_WAY}")
 
 
 def _make_tables(leaves: list[Node], apps: Apps, say: Say) -> None:

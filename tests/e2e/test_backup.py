@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import boto3
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
 from moto.server import ThreadedMotoServer
 
@@ -52,12 +53,18 @@ class Console:
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
-    def look(self) -> dict[str, Any]:
-        environment = {**self.environment, "PYTHONPATH": f"{live.ROOT}:{live.ROOT / 'pipelines'}"}
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.look"], cwd=live.ROOT, capture_output=True, text=True, check=False,
-            env={**environment, "DJANGO_SETTINGS_MODULE": "console.settings"},
+    def keys(self) -> list[str]:
+        return (Path(self.environment["CONSOLE_VAR"]) / "encryption_key").read_text().split()
+
+    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
+        paths = {"PYTHONPATH": f"{live.ROOT}:{live.ROOT / 'pipelines'}", "DJANGO_SETTINGS_MODULE": "console.settings"}
+        return subprocess.run(
+            [sys.executable, *words], cwd=live.ROOT, capture_output=True, text=True, check=False, timeout=200,
+            env={**self.environment, **paths},
         )  # fmt: skip
+
+    def look(self) -> dict[str, Any]:
+        ended = self.python("-m", "tests.look")
         assert ended.returncode == 0, ended.stderr
         return dict(json.loads(ended.stdout))
 
@@ -202,6 +209,47 @@ def test_a_console_that_is_there_is_replaced_only_when_told_so(
     assert "There is a console in this database already" in there.command("restore", str(file), code=1)
 
 
+INTERRUPTED = """
+import os, sys
+import django
+from django.core.management import call_command
+django.setup()
+from jobs.upkeep import restore
+setattr(restore, sys.argv[1], lambda *a, **k: os._exit(9))
+call_command("restore", sys.argv[2], "--replace", "--quiet")
+"""
+
+
+def test_an_interrupted_restore_leaves_the_old_or_says_what_to_do(
+    toy: Project, other_database: str, tmp_path: Path
+) -> None:
+    """Killed at each of its moments; a secret of the old rows, and of the new, can be read while they are there."""
+    file = tmp_path / "one.tar"
+    Console(**live.environment()).command("backup", str(file))
+    there = elsewhere(tmp_path / "there", other_database)
+    there.command("restore", str(file))
+    (tmp_path / "there" / "secret_key").write_text("its own" * 10)
+    (tmp_path / "there" / "encryption_key").write_text(f"{Fernet.generate_key().decode()}\n{there.keys()[0]}")
+    old = there.keys()
+
+    def killed(moment: str) -> None:
+        ended = there.python("-c", INTERRUPTED, moment, str(file))
+        assert ended.returncode == 9, ended.stderr
+
+    killed("_put_files")
+    assert there.look()["environment"] == {"toy": SECRET} and there.keys() == old
+    killed("_drop_tables")
+    assert there.look()["environment"] == {"toy": SECRET} and set(old) <= set(there.keys())
+    for moment in ("_make_tables", "_fill", "make_true"):
+        killed(moment)
+        said = there.command("prepare", code=1)
+        assert "A restore did not come to its end" in said and f"restore {file} --replace" in said
+        assert set(old) <= set(there.keys())
+    there.command("restore", str(file), "--replace")
+    assert there.look()["environment"] == {"toy": SECRET} and len(there.keys()) == 1
+    assert "did not come" not in there.command("prepare")
+
+
 def test_a_console_at_work_is_not_restored_over(worker: object, toy: Project, tmp_path: Path) -> None:
     file = tmp_path / "one.tar"
     here = Console(**live.environment())
@@ -212,8 +260,6 @@ def test_a_console_at_work_is_not_restored_over(worker: object, toy: Project, tm
 
 
 def test_keys_that_the_environment_says_have_to_open_the_backup(toy: Project, tmp_path: Path) -> None:
-    from cryptography.fernet import Fernet
-
     file, key = tmp_path / "one.tar", Fernet.generate_key().decode()
     Console(**live.environment()).command("backup", str(file))
     there = elsewhere(tmp_path / "there", "", CONSOLE_ENCRYPTION_KEYS=key)

@@ -18,7 +18,7 @@ from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.reconnect import wait_at_most
 from jobs.telling.links import served_at
-from jobs.upkeep.restore import Contents, Restored, read, restore
+from jobs.upkeep.restore import Contents, Keyring, Keys, Restored, read, restore
 
 
 class Command(ActingCommand):
@@ -53,7 +53,7 @@ class Command(ActingCommand):
         with taken(say):
             return restore(
                 file, contents, is_replacing=is_replacing, at=clock.now(), by=f"restore by {who()}"[:150], say=say,
-                before_rows=lambda: _take_keys(contents),
+                keys=KeysInFiles(contents.keys),
             )  # fmt: skip
 
     def _tell(self, done: Restored) -> None:
@@ -78,8 +78,21 @@ def _check_keys(contents: Contents) -> None:
         )
 
 
-def _take_keys(contents: Contents) -> None:
+class KeysInFiles(Keyring):
     """Keys in files of CONSOLE_VAR become the backup's; those of the environment stay."""
-    if not ENV.has_own_keys:
-        keep_keys(ENV.var, contents.keys.secret_key, contents.keys.encryption_keys)
-        settings.CONSOLE_ENCRYPTION_KEYS = contents.keys.encryption_keys
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def add(self) -> None:
+        if not ENV.has_own_keys:
+            both = dict.fromkeys([*self._keys.encryption_keys, *ENV.encryption_keys])
+            self._keep(ENV.secret_key, list(both))
+
+    def settle(self) -> None:
+        if not ENV.has_own_keys:
+            self._keep(self._keys.secret_key, self._keys.encryption_keys)
+
+    def _keep(self, secret_key: str, encryption_keys: list[str]) -> None:
+        keep_keys(ENV.var, secret_key, encryption_keys)
+        settings.CONSOLE_ENCRYPTION_KEYS = encryption_keys
