@@ -90,6 +90,7 @@ class Environment:
     api_limit: Rate
     keep_stores_days: int
     keep_logs_days: int
+    keep_acts_days: int
     log_file_mb: int
     boundary: str
     run_as: RunAs | None
@@ -324,7 +325,6 @@ def read(environ: Mapping[str, str]) -> Environment:
         worker_slots=reader.number("CONSOLE_WORKER_SLOTS", 4, least=1, most=256),
         worker_queues=reader.words("CONSOLE_WORKER_QUEUES", "default"),
         keep_stores_days=reader.number("CONSOLE_KEEP_STORES_DAYS", 7, least=0, most=3650),
-        keep_logs_days=reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
         log_file_mb=reader.number("CONSOLE_LOG_FILE_MB", 10_240, least=0, most=1_000_000),
         lease_seconds=reader.number("CONSOLE_LEASE_SECONDS", 20, least=2, most=3600),
         database_seconds=reader.number("CONSOLE_DATABASE_SECONDS", 20, least=1, most=3600),
@@ -332,8 +332,16 @@ def read(environ: Mapping[str, str]) -> Environment:
         is_public=is_public or bind not in LOOPBACK,
         trusted_proxies=proxies,
         **_limits(reader),
+        **_kept(reader),
         **_boundary(reader),
     )
+
+
+def _kept(reader: Reader) -> dict[str, Any]:
+    return {
+        "keep_logs_days": reader.number("CONSOLE_KEEP_LOGS_DAYS", 0, least=0, most=36500),
+        "keep_acts_days": reader.number("CONSOLE_KEEP_ACTS_DAYS", 0, least=0, most=36500),
+    }
 
 
 def _boundary(reader: Reader) -> dict[str, Any]:

@@ -211,6 +211,7 @@ CONSOLE_DATABASE_SECONDS = ENV.database_seconds
 CONSOLE_BOUNDARY, CONSOLE_RUN_AS, CONSOLE_HIDDEN = ENV.boundary, ENV.run_as, ENV.private_places
 CONSOLE_KEEP_STORES_DAYS = ENV.keep_stores_days
 CONSOLE_KEEP_LOGS_DAYS = ENV.keep_logs_days
+CONSOLE_KEEP_ACTS_DAYS = ENV.keep_acts_days
 CONSOLE_LOG_FILE_MB = ENV.log_file_mb
 REDIS_URL = ENV.redis_url
 REDIS_TLS: dict[str, Any] = {}  # for each who connects: the library below Celery verifies nothing by itself

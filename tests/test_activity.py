@@ -20,7 +20,7 @@ from console.models import ApiToken
 from jobs import clock
 from jobs.batches.batches import put
 from jobs.models import Act, BatchQueue, IgnoredHost, Quota
-from jobs.models.act import VERBS, Actor, Door, acting, record
+from jobs.models.act import VERBS, Actor, Door, acting, record, recorded
 from jobs.runs.cancel import cancel
 from jobs.states import Status
 from tests.admin.rows import make_worker
@@ -254,3 +254,16 @@ def test_every_verb_that_is_used_can_be_chosen() -> None:
     make_quota("chat")
     token_client("operator", "ops").post("/api/v1/quotas/chat/pause", {}, "application/json")
     assert set(Act.objects.values_list("verb", flat=True)) <= set(VERBS)
+
+
+def test_that_a_sealed_fact_is_another_is_told_and_not_which() -> None:
+    project = make_project("mine")
+    with acting(lambda: Actor("olga", Door.PAGE)):
+        with recorded("changed", project):
+            project.environment = {"TOKEN": "s3cret"}
+            project.save()
+        with recorded("changed", project):
+            project.environment = {"TOKEN": "0ther"}
+            project.save()
+    assert last().before == {"environment": "***"} and last().after == {"environment": "*** (another)"}
+    assert "s3cret" not in str(list(Act.objects.values())) and "0ther" not in str(list(Act.objects.values()))

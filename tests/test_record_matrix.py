@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,8 @@ from tests.views.scenes import ended
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
+CIPHER = re.compile("gAAAA[\\w=-]+")
+"""The same text is another one whenever it is encrypted."""
 OURS = ("jobs_", "console_", "auth_user", "auth_group", "django_celery_beat_")
 QUIET = ("jobs_act", "jobs_transition", "jobs_event", "django_celery_beat_periodictasks")
 """What the console itself tells, a counter, and the record."""
@@ -51,11 +54,8 @@ LOOKS = {
     "pages library_pin", "pages login", "pages logout", "pages share", "api backfill_preview", "api rule_test",
 }  # fmt: skip
 """They compute, ask, are one's own view, or are tested by themselves."""
-ELSEWHERE = {
-    "pages run_force POST", "pages run_follow_up POST", "pages backfill_again POST", "api backfill_retry POST",
-}  # fmt: skip
-"""They need a story before them: of a run that does not stop, of answers of a replay, of dates that failed."""
-
+BARE = {"tested", "downloaded"}
+"""Acts that change nothing."""
 WORDS = ("description", "name", "first_name", "note")
 World = SimpleNamespace
 Body = dict[str, Any]
@@ -131,7 +131,6 @@ def wanted(world: World) -> dict[str, tuple[list[Any], Body]]:
         "api backfill PATCH": ([backfill], {"at_once": 2}),
         "api backfills POST": ([], {"pipeline_name": "report", "from": "2026-01-01", "to": "2026-01-02"}),
         "pages share_revoke POST": ([world.share.uuid], {}),
-        "pages library_pin POST": ([world.file.shelf_id if hasattr(world.file, "shelf_id") else 1], {}),
         "api share DELETE": ([world.share.uuid], {}),
         "pages artifact_share POST": ([world.file.uuid], {"who": "people", "until": until[:10]}),
         "api jobs POST": ([], {"pipeline_name": "report"}),
@@ -163,15 +162,17 @@ def wanted(world: World) -> dict[str, tuple[list[Any], Body]]:
 def kept() -> dict[str, list[Any]]:
     """All that the tables hold that people change."""
     names = [name for name in connection.introspection.table_names() if name.startswith(OURS)]
+    found = {}
     with connection.cursor() as cursor:
-        return {
-            name: cursor.execute(f"SELECT * FROM {name}").fetchall() for name in names if not name.startswith(QUIET)
-        }
+        for name in (name for name in names if not name.startswith(QUIET)):
+            cursor.execute(f"SELECT * FROM {name}")
+            found[name] = [[CIPHER.sub("sealed", str(value)) for value in row] for row in cursor.fetchall()]
+    return found
 
 
 def told(act: Act) -> bool:
     """It says what there was or what there is, in words that everybody can ask for."""
-    return act.verb in VERBS and bool(act.before or act.after) and bool(act.kind and act.name)
+    return act.verb in VERBS and bool(act.before or act.after or act.verb in BARE) and bool(act.kind and act.name)
 
 
 class Seen:
@@ -198,7 +199,8 @@ class Seen:
             self.changed.add(what)
         if tables and not acts and what not in LOOKED_AT_AGAIN:
             self.faults.append(f"{what}: changed {sorted(set(tables))}, and nothing is recorded")
-        self.faults += [f"{what}: “{act}” does not say what was or what is" for act in acts if not told(act)]
+        poor = [act for act in acts if tables and not told(act)]
+        self.faults += [f"{what}: “{act}” does not say what was or what is" for act in poor]
 
     def form(self, what: str, address: str) -> None:
         """Send a form back with each text in it changed a little."""
@@ -237,9 +239,8 @@ def test_pages_and_calls(world: World, seen: Seen) -> None:
             address = reverse(name, args=place) if place else door.address(world.old)
             query = "?status=parked" if what == "api queue_items DELETE" else ""
             seen.call(what, method, address + query, body, kind)
-    assert seen.faults == []
-    could = {what for what, status in seen.statuses.items() if status not in (404, 405)}
-    assert {what: seen.statuses[what] for what in could - seen.changed - ELSEWHERE} == {}
+    assert not seen.faults, "\n".join(seen.faults)
+    assert {what: seen.statuses[what] for what in set(asked) - seen.changed} == {}
 
 
 def test_the_forms_and_actions_of_the_admin(world: World, seen: Seen) -> None:
@@ -254,5 +255,5 @@ def test_the_forms_and_actions_of_the_admin(world: World, seen: Seen) -> None:
         for action in place.get_actions(request):
             body = {"action": action, "_selected_action": [row.pk], "post": "yes"}
             seen.call(f"{model.__name__} {action}", "POST", reverse(f"{named}_changelist"), body)
-    assert seen.faults == []
+    assert not seen.faults, "\n".join(seen.faults)
     assert len(seen.changed) > 20, seen.changed

@@ -23,6 +23,7 @@ VERBS: Final = (
 )  # fmt: skip
 """All that is recorded; the test of the record holds it true."""
 
+OTHER: Final = f"{HIDDEN} (another)"
 LONGEST_VALUE: Final = 2_000
 """Characters of a text in `before` and `after`; the rest is cut."""
 
@@ -163,12 +164,12 @@ def recorded(verb: str, thing: models.Model, *, why: str = "") -> Iterator[None]
     if _acting.get()() is None:
         yield
         return
-    before = facts_of(_fresh(thing))
+    old = _fresh(thing)
+    before, sealed = facts_of(old), _sealed(old)
     yield
-    after = facts_of(_fresh(thing))
+    new = _fresh(thing)
+    after = {**facts_of(new), **{name: OTHER for name, value in _sealed(new).items() if value != sealed.get(name)}}
     differ = {name for name in before | after if before.get(name) != after.get(name)}
-    if not differ:  # it was as it was wanted already
-        return
     record(
         verb,
         thing,
@@ -198,6 +199,12 @@ UNTOLD: Final = frozenset({"password", "digest", "token_key", "last_login", "dat
 def _fact(row: models.Model, field: models.Field[Any, Any]) -> Any:
     value = field.value_from_object(row)
     return (HIDDEN if value else value) if isinstance(field, EncryptedJSONField) else value
+
+
+def _sealed(row: models.Model | None) -> dict[str, object]:
+    """What is encrypted in the row, and told to nobody."""
+    fields = row._meta.concrete_fields if row else ()
+    return {each.name: each.value_from_object(row) for each in fields if row and isinstance(each, EncryptedJSONField)}
 
 
 def _key_of(row: models.Model) -> str:

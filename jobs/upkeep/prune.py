@@ -21,7 +21,7 @@ from django.db import models
 from jobs.errors import ProjectError
 from jobs.interpreters import stores
 from jobs.library.shelve import shelve_missed
-from jobs.models import Event, Loan, LogChunk, News, Run, Step, Tick
+from jobs.models import Act, Event, Loan, LogChunk, News, Run, Step, Tick
 from jobs.models.news import ENDING
 from jobs.models.run import STORE
 from jobs.runs.read_leftovers import SAVED
@@ -58,6 +58,7 @@ class Pruned:
     stores: int
     rows: int
     signals: int
+    acts: int
 
 
 def prune(at: datetime) -> Pruned:
@@ -67,7 +68,7 @@ def prune(at: datetime) -> Pruned:
     AccessFailureLog.objects.filter(attempt_time__lt=at - KEEP_REFUSALS).delete()
     Tick.objects.filter(due_at__lt=at - KEEP_TICKS).exclude(decision=TickDecision.DUE).delete()
     _forget_news(at)
-    return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at))
+    return Pruned(folders=_folders(at), stores=_remote(at), rows=_rows(at), signals=prune_signals(at), acts=_acts(at))
 
 
 def _is_over(at: datetime, of: str = "") -> models.Q:
@@ -201,6 +202,21 @@ def _drop_remote(runs: list[Run]) -> int:
 def _forget_news(at: datetime) -> None:
     old = News.objects.filter(last_at__lt=at - KEEP_NEWS).exclude(ended_at=None, kind__in=ENDING).order_by("last_at")
     News.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()
+
+
+# ---- the record of acts ------------------------------------------------------------------------------
+
+
+def acts_due(at: datetime) -> models.QuerySet[Act]:
+    """Acts that are older than the setting keeps them; none when it keeps all."""
+    days = settings.CONSOLE_KEEP_ACTS_DAYS
+    return Act.objects.filter(at__lt=at - timedelta(days=days)) if days else Act.objects.none()
+
+
+def _acts(at: datetime) -> int:
+    """Some of them each time: nobody waits for a long deletion."""
+    due = list(acts_due(at).order_by("at").values_list("pk", flat=True)[: 20 * BATCH])
+    return Act.objects.filter(pk__in=due).delete()[0]
 
 
 # ---- rows ---------------------------------------------------------------------------------------------

@@ -7,19 +7,22 @@ import sys
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from celery import current_app
 from django.conf import settings
+from django.core.management import call_command
 
 from jobs.interpreters.artifacts import key_of, store
 from jobs.interpreters.boundary import lay_out
-from jobs.models import Event, Loan, LogChunk, Project, Run
+from jobs.models import Act, Event, Loan, LogChunk, Project, Run
 from jobs.runs.resume import preview
 from jobs.states import Status
-from jobs.upkeep.prune import prune
+from jobs.upkeep.prune import acts_due, prune
 from kedro_console.wire import store_file
 from tests.factories import AT, make_pipeline, make_run
 
@@ -181,3 +184,16 @@ def test_an_address_that_does_not_answer_is_asked_again_the_next_time() -> None:
     run = ended_run(Status.FAILED, pipeline=pipeline)
     assert prune(AT + 8 * DAY).stores == 0
     assert Run.objects.get(pk=run.pk).store_url == f"nowhere://x/{run.uuid}"
+
+
+def test_the_record_goes_when_a_setting_says_so(settings: Any) -> None:
+    for age in (10 * DAY, 40 * DAY):
+        Act.objects.create(at=AT - age, actor="olga", door="page", verb="started", kind="run")
+    assert (prune(AT).acts, acts_due(AT).count()) == (0, 0)
+    settings.CONSOLE_KEEP_ACTS_DAYS = 30
+    out = StringIO()
+    with time_machine.travel(AT, tick=False):
+        call_command("prune", "--dry-run", stdout=out)
+    assert out.getvalue() == "1 acts would be dropped (CONSOLE_KEEP_ACTS_DAYS).\n" and Act.objects.count() == 2
+    assert (prune(AT).acts, prune(AT).acts) == (1, 0)
+    assert Act.objects.get().at == AT - 10 * DAY
