@@ -85,6 +85,16 @@ WORK = [
     ),
     _page("Pipelines", "account_tree", "pipelines", "jobs.view_pipeline", "pipeline", "pipeline_run"),
     _page("Runs", "play_circle", "runs", "jobs.view_run", "run", "run_logs", "run_compare"),
+    _page(
+        "Schedules",
+        "calendar_clock",
+        "schedules",
+        "jobs.view_schedule",
+        "schedule",
+        "schedule_edit",
+        "schedule_new",
+        "schedule_new_for",
+    ),
     _page("Week ahead", "calendar_view_week", "week", "jobs.view_schedule"),
     _page("Backfills", "event_repeat", "backfills", "jobs.view_backfill", "backfill", "backfill_new"),
     _page(

@@ -9,10 +9,12 @@ from typing import Any
 
 from django.contrib.auth.models import Group, User
 
-from jobs.models import Pipeline, Project, Quota, Run, Snapshot
+from jobs.models import Pipeline, Project, Quota, Run, Schedule, Snapshot, Tick
 from jobs.quotas.windows import parse
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
+from jobs.schedules.edit import Wanted, create
+from jobs.schedules.rules import read_rule
 from jobs.states import Cause
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -99,6 +101,20 @@ def make_run(pipeline: Pipeline | None = None, *, at: datetime = AT, **facts: An
         Run.objects.filter(pk=run.pk).update(**others)
         run.refresh_from_db()
     return run
+
+
+def make_schedule(
+    pipeline: Pipeline | None = None, rule: dict[str, Any] | str = "0 6 * * mon-fri", *, at: datetime = AT, **facts: Any
+) -> Schedule:
+    """A schedule as its form makes it; `rule` as data, or as cron."""
+    pipeline = pipeline or Pipeline.objects.filter(name="report").first() or make_pipeline()
+    data = {"kind": "cron", "text": rule} if isinstance(rule, str) else rule
+    asked = {"name": "Mornings", "zone": "Europe/Berlin", **facts}
+    return create(Wanted(pipeline=pipeline, rule=read_rule(data, at=at), **asked), at=at)
+
+
+def make_tick(schedule: Schedule, due_at: datetime, decision: str, **facts: Any) -> Tick:
+    return Tick.objects.create(schedule=schedule, due_at=due_at, decision=decision, **{"decided_at": due_at, **facts})
 
 
 def make_user(name: str = "olga", role: str = "operator", **facts: Any) -> User:

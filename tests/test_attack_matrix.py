@@ -18,7 +18,8 @@ from console.models import ApiToken
 from console.roles import Role, permissions
 from jobs import clock
 from jobs.models import Rule, Run
-from tests.factories import AT, make_quota, make_user
+from jobs.states import TickDecision
+from tests.factories import AT, make_quota, make_schedule, make_tick, make_user
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended
 
@@ -78,6 +79,7 @@ def run() -> Run:
     make_quota()
     rule = Rule.objects.create(name="r", target=run.pipeline, created_at=AT, edited_at=AT)
     rule.sources.add(run.pipeline)
+    make_tick(make_schedule(run.pipeline), AT, TickDecision.REFUSED)
     return run
 
 

@@ -18,6 +18,7 @@ from console.admin import (
     runs,
     schedules,
     steps,
+    ticks,
     workers,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "runs",
     "schedules",
     "steps",
+    "ticks",
     "workers",
 ]

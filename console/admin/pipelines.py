@@ -21,7 +21,7 @@ from console.forms.row_form import RowForm
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
-from jobs.models import Pipeline, Run
+from jobs.models import Pipeline, Run, Schedule
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.schedules.schedules import of_pipelines
@@ -163,7 +163,7 @@ class PipelineAdmin(Admin):
         return request.user.has_perm("jobs.start_pipeline")
 
     def has_schedule_permission(self, request: HttpRequest, object_id: object = None) -> bool:
-        return request.user.has_perm("django_celery_beat.add_periodictask")
+        return request.user.has_perm("jobs.add_schedule")
 
     def get_deleted_objects(self, objs: Iterable[Pipeline], request: HttpRequest) -> Any:
         """Its schedules go with it; runs are history and keep it."""
@@ -185,8 +185,8 @@ class PipelineAdmin(Admin):
 
     @display(description="Schedules")
     def schedules(self, pipeline: Pipeline) -> str:
-        rows = of_pipelines({pipeline.pk})
-        links = [link(row.name, reverse("admin:django_celery_beat_periodictask_change", args=[row.pk])) for row in rows]
+        rows = Schedule.objects.known().of({pipeline.pk})
+        links = [link(row.name, reverse("schedule", args=[row.pk])) for row in rows]
         return format_html(", ".join(["{}"] * len(links)), *links) if links else "None"
 
     @admin.action(description="Run with defaults", permissions=["start"])
@@ -210,7 +210,7 @@ class PipelineAdmin(Admin):
 
     @action(description="Schedule…", icon="schedule", permissions=["schedule"])
     def add_schedule(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return redirect(f"{reverse('admin:django_celery_beat_periodictask_add')}?pipeline={object_id}")
+        return redirect("schedule_new_for", whole_number(object_id) or 0)
 
 
 def deletion(what: list[Any], pipelines: list[Pipeline]) -> tuple[list[str], dict[str, int], set[str], list[str]]:

@@ -169,15 +169,18 @@ class ScheduleForm(RowForm):
         except CronError as refusal:
             self.add_error("cron", str(refusal))
             return None
+        if cron.nth or cron.dates:  # a periodic task has no words for them
+            self.add_error("cron", "Counted weekdays, and days beside the last one, are set on the page Schedules.")
+            return None
         cleaned["is_last_day"] = cron.has_last_day
         rule = CrontabSchedule(**cron.columns, timezone=cleaned.get("zone") or settings.TIME_ZONE)
         try:
             rule.clean_fields()
-            next_fires(PeriodicTask(crontab=rule, enabled=True), clock.now(), 1)
         except ValidationError as refusal:
             self.add_error("cron", refusal.messages)
-        except (ValueError, RuntimeError):
-            self.add_error("cron", "No such time ever comes.")
+        else:
+            if not next_fires(PeriodicTask(crontab=rule, enabled=True), clock.now(), 1):
+                self.add_error("cron", "No such time ever comes.")
         return rule
 
     def _interval(self, cleaned: dict[str, Any]) -> IntervalSchedule | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from celery import current_app
 from django.contrib import admin, messages
@@ -33,10 +34,11 @@ from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Pipeline
-from jobs.schedules.due import next_fire, next_fires
-from jobs.schedules.schedules import HOUSEKEEPING, START, asked, cron_sentence, sentence
+from jobs.schedules.due import in_words, next_fire, next_fires, schedule_of
+from jobs.schedules.schedules import HOUSEKEEPING, START, asked, cron_from
 from jobs.schedules.start import run_now
 from jobs.schedules.switch import pause, resume
+from jobs.schedules.words import sentence
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
     admin.site.unregister(_model)
@@ -59,7 +61,7 @@ class ScheduleAdmin(Admin):
     list_display = ("name", "state", "starts", "when", "next_fire", "last_fired")
     list_display_links = ("name",)
     list_filter = ("enabled", TaskFilter)
-    list_select_related = ("crontab", "interval", "clocked", "solar")
+    list_select_related = ("crontab", "interval", "clocked", "solar", "console_schedule__pipeline")
     search_fields = ("name", "description")
     ordering = ("name",)
     sortable_by = ("name", "last_fired")
@@ -126,7 +128,7 @@ class ScheduleAdmin(Admin):
 
     @display(description="When")
     def when(self, schedule: Any) -> str:
-        return sentence(schedule)
+        return in_words(schedule_of(schedule))
 
     @display(description="Next")
     def next_fire(self, schedule: Any) -> str:
@@ -255,7 +257,7 @@ class CrontabAdmin(RuleAdmin):
 
     @display(description="When")
     def words(self, rule: CrontabSchedule) -> str:
-        return cron_sentence(rule)
+        return sentence(cron_from(rule), ZoneInfo(str(rule.timezone)))
 
 
 @admin.register(IntervalSchedule)

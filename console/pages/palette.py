@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from console.pages.library import named
-from jobs.models import BatchQueue, Pipeline, Quota, Rule, Run
+from jobs.models import BatchQueue, Pipeline, Quota, Rule, Run, Schedule
 
 MOST: Final = 20
 OF_A_KIND: Final = 5
@@ -46,6 +46,7 @@ def entries(text: str, person: Person, pages: list[dict[str, Any]]) -> list[Entr
         _run(words, person),
         _pipelines(words, person),
         _pages(words, pages),
+        _schedules(words, person),
         _artifacts(words, person),
         _settings(words, person),
         _search(words, person),
@@ -84,6 +85,13 @@ def _pipelines(words: str, person: Person) -> Iterator[Entry]:
         if person.has_perm("jobs.start_pipeline"):
             yield Entry(f"Run {row.name}…", reverse("pipeline_run", args=[row.pk]), "play_arrow", row.project.name)
         yield Entry(row.name, reverse("pipeline", args=[row.pk]), "account_tree", f"Pipeline of {row.project.name}")
+
+
+def _schedules(words: str, person: Person) -> Iterator[Entry]:
+    if person.has_perm("jobs.view_schedule"):
+        rows = Schedule.objects.known().filter(periodic_task__name__icontains=words)
+        for row in rows.order_by("periodic_task__name")[:OF_A_KIND]:
+            yield Entry(row.name, reverse("schedule", args=[row.pk]), "calendar_clock", "Schedule")
 
 
 def _artifacts(words: str, person: Person) -> Iterator[Entry]:

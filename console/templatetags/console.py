@@ -80,7 +80,7 @@ def size(value: float | str | None) -> str:
 
 @register.simple_tag
 def moment(value: datetime | float | None, look: str = "ago") -> SafeString | str:
-    """A time that the browser shows in the viewer's zone; `look` is ago, short, clock or full. Seconds are an epoch."""
+    """A time that the browser shows in the viewer's zone; `look` is ago, away, short, clock or full."""
     if value is None:
         return ""
     at = (datetime.fromtimestamp(value, UTC) if isinstance(value, (int, float)) else value).astimezone(UTC)
@@ -246,6 +246,24 @@ def ansi(text: str) -> SafeString:
 def object_of(row: Model) -> str:
     """How a row is named where the record of acts is asked for it."""
     return object_name(row)
+
+
+@register.filter
+def by_wall(value: datetime | str | None, zone: str) -> str:
+    """A moment as the wall of that zone shows it: `Mon 30 Nov 2026, 06:00`."""
+    if not isinstance(value, datetime):
+        return ""
+    local = value.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}{f':{local:%S}' if local.second else ''}"
+
+
+STATES = {"on": "running", "paused": "queued", "over": "queued", "missed": "cancelled"}
+
+
+@register.filter
+def of_state(state: str) -> str:
+    """The colour of a schedule's state, as the status of a run that has it."""
+    return STATES.get(state, "failed")
 
 
 @register.filter

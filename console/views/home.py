@@ -17,7 +17,7 @@ from console.views.shell import page
 from jobs import clock
 from jobs.insight.examine import Finding, examine
 from jobs.insight.examine_waits import examine_waits
-from jobs.models import Artifact, Run
+from jobs.models import Artifact, Run, Tick
 from jobs.quotas.usage import usages
 from jobs.schedules.due import upcoming
 from jobs.states import LIVE, Status
@@ -41,7 +41,8 @@ def home(request: ConsoleRequest) -> HttpResponse:
 def _shown(request: ConsoleRequest) -> dict[str, Any]:
     at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
-    findings = [*_ground(), *examine_waits(at)]
+    quotas = usages(at)
+    findings = [*_ground(), *examine_waits(at, quotas)]
     artifacts = Artifact.objects.select_related("run__pipeline").only(
         "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
     )
@@ -54,7 +55,8 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
         "failures": _alike(_bad(at))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
         "upcoming": upcoming(at, ROWS),
-        "usages": [usage for usage in usages(at) if usage.is_near_end][:ROWS] if may_see_quotas else [],
+        "troubled": Tick.objects.troubled().newest()[:ROWS] if request.user.has_perm("jobs.view_tick") else [],
+        "usages": [usage for usage in quotas if usage.is_near_end][:ROWS] if may_see_quotas else [],
     }
 
 

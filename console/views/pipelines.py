@@ -183,7 +183,6 @@ def _admin_links(row: Pipeline | None = None) -> dict[str, str]:
     wanted = {
         "projects": ("admin:jobs_project_changelist", []),
         "settings": ("admin:jobs_pipeline_change", [row.pk] if row else []),
-        "schedule": ("admin:django_celery_beat_periodictask_add", []),
     }
     return {name: _address(*address) for name, address in wanted.items()}
 

@@ -27,6 +27,8 @@ PAGES = (
     "requests",
     "rule_form",
     "rules",
+    "schedule_form",
+    "schedules",
     "week",
 )
 

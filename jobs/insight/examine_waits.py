@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Count
 
 from jobs.insight.examine import START, Finding
-from jobs.models import Grant, Pipeline, Quota, Step, Worker
+from jobs.models import Pipeline, Step, Worker
+from jobs.quotas.usage import Usage, usages
 from jobs.states import Wanted
 
 WORKERS_PAGE: Final = "/workers/"
 
 
-def examine_waits(at: datetime) -> list[Finding]:
-    """Quick enough to be asked each time, so that it is true the moment that a worker is paused or goes."""
+def examine_waits(at: datetime, quotas: Iterable[Usage] | None = None) -> list[Finding]:
+    """Quick enough to be asked each time, so that it is true the moment that a worker is paused or goes.
+
+    `quotas` is how they stand, where that is known already.
+    """
     alive = list(Worker.objects.alive(at))
     waiting = _waiting(at)
-    return [_workers(alive, sum(waiting.values())), *_queues(alive, waiting), *_quotas()]
+    known = usages(at) if quotas is None else quotas
+    return [_workers(alive, sum(waiting.values())), *_queues(alive, waiting), *_quotas(known)]
 
 
 def _waiting(at: datetime) -> dict[str, int]:
@@ -70,11 +75,12 @@ def _queues(alive: list[Worker], waiting: dict[str, int]) -> Iterator[Finding]:
             yield Finding(f"queue {queue}", False, sentence, page=WORKERS_PAGE, is_amber=True)
 
 
-def _quotas() -> Iterator[Finding]:
+def _quotas(known: Iterable[Usage]) -> Iterator[Finding]:
     """A finding for each quota that somebody paused until further notice while runs wait for it."""
-    for quota in Quota.objects.filter(paused_at__isnull=False, paused_until=None):
-        if number := Grant.objects.waiting().filter(quota=quota).count():
-            wait = "one waits" if number == 1 else f"{number} wait"
+    for usage in known:
+        quota = usage.quota
+        if usage.is_paused and quota.paused_until is None and usage.waiting:
+            wait = "one waits" if usage.waiting == 1 else f"{usage.waiting} wait"
             sentence = f"The quota {quota.name} is paused{_by(quota.paused_by)} and {wait} for it. Open it on its page."
             yield Finding(f"quota {quota.name}", False, sentence, page=quota.get_absolute_url(), is_amber=True)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django_celery_beat.models import PeriodicTask
@@ -16,11 +16,14 @@ from django_celery_beat.models import PeriodicTask
 from jobs import clock
 from jobs.models import Pipeline, Schedule
 from jobs.models.schedule import ScheduleQuerySet
-from jobs.schedules.dues import Rule, dues
+from jobs.schedules.dues import Once, Rule, dues
 from jobs.schedules.rules import rule_in, stored
-from jobs.schedules.schedules import START, rule_from, sentence
+from jobs.schedules.schedules import START, rule_from
+from jobs.schedules.words import sentence
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
+SPARE: Final = 4
+"""So many times as many as are shown are looked at: a pause may move one behind others."""
 MOMENT: Final = timedelta(microseconds=1)
 
 
@@ -98,7 +101,7 @@ def timed(task: PeriodicTask, since: datetime) -> Schedule:
 
 def schedule_of(task: PeriodicTask) -> Schedule:
     """The schedule of this periodic task; of one that starts no pipeline what beat makes of it."""
-    known = Schedule.objects.filter(periodic_task=task).first() if task.pk and task.task == START else None
+    known: Schedule | None = getattr(task, "console_schedule", None) if task.pk and task.task == START else None
     return known or timed(task, task.last_run_at or task.date_changed or clock.now())
 
 
@@ -114,25 +117,35 @@ def next_fires(task: PeriodicTask, after: datetime, count: int = 3) -> list[date
 
 @dataclass(frozen=True)
 class Fire:
-    """One schedule of a pipeline; `next_at` is None when it is paused or over."""
+    """One schedule of a pipeline; `next_at` is None when it is paused without an end, or over."""
 
-    task_id: int
-    name: str
+    schedule: Schedule
     sentence: str
-    is_enabled: bool
+    is_paused: bool
     next_at: datetime | None
-    pipeline: Pipeline
+
+    @property
+    def name(self) -> str:
+        return self.schedule.name
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Asked only of those that have one."""
+        assert self.schedule.pipeline is not None  # noqa: S101 - narrows the type
+        return self.schedule.pipeline
 
 
 def upcoming(at: datetime, most: int) -> list[Fire]:
     """The next due time of each schedule that will start a pipeline, the soonest first."""
-    return [fire for fire in _fires(_rows().filter(next_due_at__isnull=False), at) if fire.next_at][:most]
+    rows = _rows().filter(next_due_at__isnull=False).exclude(paused_since__isnull=False, paused_until=None)
+    rows = rows.order_by("next_due_at", "pk")
+    return _fires(rows[: most * SPARE], at, only_next=True)[:most]
 
 
 def by_pipeline(at: datetime, *, pipeline: int | None = None) -> dict[int, list[Fire]]:
     """Schedules by the id of the pipeline that they start, soonest first; all pipelines, or one."""
     found: dict[int, list[Fire]] = defaultdict(list)
-    rows = _rows().filter(pipeline=pipeline) if pipeline is not None else _rows()
+    rows = _rows() if pipeline is None else _rows().filter(pipeline=pipeline)
     for fire in _fires(rows, at):
         found[fire.pipeline.pk].append(fire)
     return dict(found)
@@ -140,14 +153,19 @@ def by_pipeline(at: datetime, *, pipeline: int | None = None) -> dict[int, list[
 
 def _rows() -> ScheduleQuerySet:
     """Those whose pipeline is still registered."""
-    rules = [f"periodic_task__{name}" for name in ("interval", "crontab", "solar", "clocked")]
-    return Schedule.objects.known().select_related(*rules).filter(pipeline__is_registered=True)
+    return Schedule.objects.known().filter(pipeline__is_registered=True)
 
 
-def _fires(rows: Iterable[Schedule], at: datetime) -> list[Fire]:
-    return sorted((_fire(row, at) for row in rows), key=lambda fire: (fire.next_at or NEVER, fire.name))
+def _fires(rows: Iterable[Schedule], at: datetime, *, only_next: bool = False) -> list[Fire]:
+    fires = [Fire(row, in_words(row), row.is_paused(at), next(iter(next_dues(row, 1, at)), None)) for row in rows]
+    fires = [fire for fire in fires if fire.next_at or not only_next]
+    return sorted(fires, key=lambda fire: (fire.next_at or NEVER, fire.name))
 
 
-def _fire(row: Schedule, at: datetime) -> Fire:
-    task, soonest = row.periodic_task, next(iter(next_dues(row, 1, at)), None)
-    return Fire(task.pk, row.name, sentence(task), task.enabled, soonest, cast(Pipeline, row.pipeline))
+def in_words(schedule: Schedule) -> str:
+    """When it is due, as a sentence."""
+    rule = rule_of(schedule)
+    if rule is None:
+        return "Never: it has no rule"
+    text = sentence(rule, ZoneInfo(schedule.zone))
+    return f"{text}, only the first time" if schedule.is_once and not isinstance(rule, Once) else text

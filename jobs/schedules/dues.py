@@ -7,7 +7,7 @@ due twice as often.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
@@ -19,6 +19,7 @@ from celery import schedules
 from django.core.exceptions import ImproperlyConfigured
 
 from jobs.structure.cron import DAYS, FIELDS, CronError
+from jobs.structure.cron import Cron as Fields
 from jobs.structure.cron import read as read_cron
 
 EVERY_MONTH: Final = frozenset(range(1, 13))
@@ -161,27 +162,56 @@ def walls(rule: Rule) -> AtTimes | None:
 @lru_cache(maxsize=4_096)
 def _at_times(rule: Cron) -> AtTimes:
     """A field with a star holds every value of it. What only Celery understands is read by Celery."""
-    words, is_last = rule.text.split(), False
     try:
-        cron = read_cron(rule.text)
-        words, is_last = list(cron.columns.values()), cron.has_last_day
+        return _of_cron(read_cron(rule.text), rule.left_out)
     except CronError:
-        if len(words) != len(FIELDS):
-            raise
-    columns = dict(zip((each.name for each in FIELDS), words, strict=True))
-    found = CELERYS.crontab(**columns)
-    every_day, every_weekday = len(found.day_of_month) == MOST_DAYS, len(found.day_of_week) == len(DAYS)
+        return _of_celery(rule)
+
+
+def _of_cron(cron: Fields, left_out: tuple[Span, ...]) -> AtTimes:
+    weekdays, dates = cron.numbers("day_of_week"), cron.days_of_month
+    is_each = len(dates) == MOST_DAYS
     return AtTimes(
-        tuple(time(hour, minute) for hour in sorted(found.hour) for minute in sorted(found.minute)),
+        _times(cron.numbers("hour"), cron.numbers("minute")),
+        Days(
+            months=cron.numbers("month_of_year"),
+            weekdays=_iso(weekdays),
+            days_of_month=frozenset() if is_each else dates,
+            is_last=cron.has_last_day and not is_each,
+            nth=cron.nth,
+        ),
+        is_elapsed=cron.is_elapsed,
+        left_out=left_out,
+    )
+
+
+def _of_celery(rule: Cron) -> AtTimes:
+    words = rule.text.split()
+    if len(words) != len(FIELDS):
+        raise CronError("Write five fields: minute, hour, day of the month, month, day of the week.")
+    found = CELERYS.crontab(**dict(zip((each.name for each in FIELDS), words, strict=True)))
+    dates = frozenset(found.day_of_month)
+    return AtTimes(
+        _times(found.hour, found.minute),
         Days(
             months=frozenset(found.month_of_year),
-            weekdays=frozenset() if every_weekday else frozenset(day or len(DAYS) for day in found.day_of_week),
-            days_of_month=frozenset() if every_day or is_last else frozenset(found.day_of_month),
-            is_last=is_last,
+            weekdays=_iso(found.day_of_week),
+            days_of_month=frozenset() if len(dates) == MOST_DAYS else dates,
         ),
-        is_elapsed="*" in columns["hour"],
+        is_elapsed="*" in words[1],
         left_out=rule.left_out,
     )
+
+
+def _times(hours: Iterable[int], minutes: Iterable[int]) -> tuple[time, ...]:
+    past = sorted(minutes)
+    return tuple(time(hour, minute) for hour in sorted(hours) for minute in past)
+
+
+def _iso(weekdays: Iterable[int]) -> frozenset[int]:
+    """None where each counts; Sunday is 7."""
+    found = frozenset(day or len(DAYS) for day in weekdays)
+    return frozenset() if len(found) == len(DAYS) else found
 
 
 def _in_order(rule: Rule, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:

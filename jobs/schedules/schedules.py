@@ -1,12 +1,11 @@
-"""Schedules as periodic tasks keep them: what starts which pipeline with what, when, and in words."""
+"""Schedules as periodic tasks keep them: what starts which pipeline, with what, and when."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from cron_descriptor import ExpressionDescriptor, FormatException, Options
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -51,31 +50,6 @@ def cron_from(crontab: CrontabSchedule, *, is_last: bool = False) -> Cron:
     day = LAST if is_last else crontab.day_of_month
     fields = (crontab.minute, crontab.hour, day, crontab.month_of_year, crontab.day_of_week)
     return Cron(" ".join(str(field).replace(" ", "") for field in fields))
-
-
-def sentence(schedule: PeriodicTask) -> str:
-    """When it fires, in words."""
-    if schedule.crontab:
-        return f"{cron_sentence(schedule.crontab, is_last=has_last_day(schedule))}, {schedule.crontab.timezone}"
-    if schedule.interval:
-        unit = schedule.interval.period
-        return f"Every {unit[:-1]}" if schedule.interval.every == 1 else f"Every {schedule.interval.every} {unit}"
-    if schedule.clocked:
-        return f"Once, on {schedule.clocked.clocked_time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return str(schedule.solar or "Never")
-
-
-def cron_sentence(crontab: CrontabSchedule, *, is_last: bool = False) -> str:
-    """The five fields in words; as they are, where there are no words for them."""
-    day = LAST if is_last else crontab.day_of_month
-    fields = (crontab.minute, crontab.hour, day, crontab.month_of_year, crontab.day_of_week)
-    text = " ".join(str(field).replace(" ", "") for field in fields)
-    options = Options()
-    options.use_24hour_time_format = True
-    try:
-        return str(ExpressionDescriptor(text, options).get_description())
-    except (FormatException, ValueError, IndexError):
-        return text
 
 
 def asked(schedule: PeriodicTask) -> tuple[int | None, dict[str, Value]]:

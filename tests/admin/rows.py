@@ -47,11 +47,13 @@ from jobs.models import (
     Snapshot,
     Step,
     Subscription,
+    Tick,
     Transition,
     Worker,
 )
 from jobs.schedules.schedules import START, wish
-from tests.factories import AT, make_quota, make_run, make_user
+from jobs.states import TickDecision
+from tests.factories import AT, make_quota, make_run, make_tick, make_user
 from tests.records import a_request
 
 
@@ -101,7 +103,8 @@ def one_of_each() -> dict[type[Model], Model]:
         step,
         user,
         make_artifact(run),
-        make_schedule(run),
+        (task := make_schedule(run)),
+        make_tick(task.console_schedule, AT, TickDecision.STARTED, run=run),
         make_worker(),
         queue,
         Item.objects.create(queue=queue, key="<b>k</b>", body={"word": "a"}, run=run, put_by_run=run, created_at=AT),
@@ -169,6 +172,7 @@ SEEN_BY_VIEWERS = (
     Run,
     Snapshot,
     Step,
+    Tick,
     Transition,
     Worker,
     Replay,

@@ -24,7 +24,7 @@ TAGGED = {"tags": ["io"]}
 
 def test_a_schedule_is_given_its_choices_and_starts_them(admin_page: Client) -> None:
     pipeline = make_pipeline()
-    address = admin_page.get(reverse("admin:jobs_pipeline_add_schedule", args=[pipeline.pk]))["Location"]
+    address = f"{reverse('admin:django_celery_beat_periodictask_add')}?pipeline={pipeline.pk}"
     wrong = save(admin_page, address, selection='{"tag": ["io"]}')
     assert errors(wrong)["selection"] == ["tag: There is no such choice. Did you mean tags?"]
     absent = save(admin_page, address, selection='{"tags": ["oi"]}')

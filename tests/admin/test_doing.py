@@ -112,7 +112,7 @@ def test_buttons_of_a_pipeline_lead_to_its_pages(admin_page: Client) -> None:
     for action, place in {
         "open_page": reverse("pipeline", args=[pipeline.pk]),
         "run_form": reverse("pipeline_run", args=[pipeline.pk]),
-        "add_schedule": f"{reverse('admin:django_celery_beat_periodictask_add')}?pipeline={pipeline.pk}",
+        "add_schedule": reverse("schedule_new_for", args=[pipeline.pk]),
     }.items():
         answer = admin_page.get(reverse(f"admin:jobs_pipeline_{action}", args=[pipeline.pk]))
         assert answer["Location"] == place

@@ -22,16 +22,15 @@ ADD = "admin:django_celery_beat_periodictask_add"
 CHANGE = "admin:django_celery_beat_periodictask_change"
 
 
-def test_a_schedule_is_made_with_two_clicks(admin_page: Client) -> None:
+def test_a_schedule_is_made_with_one_click(admin_page: Client) -> None:
     pipeline = make_pipeline()
-    click = admin_page.get(reverse("admin:jobs_pipeline_add_schedule", args=[pipeline.pk]))
-    assert save(admin_page, click["Location"]).status_code == 302
+    assert save(admin_page, f"{reverse(ADD)}?pipeline={pipeline.pk}").status_code == 302
     schedule = PeriodicTask.objects.get()
     assert (schedule.name, schedule.task, schedule.enabled) == ("shop / report", START, True)
     assert asked(schedule) == (pipeline.pk, {})
     assert (schedule.crontab.hour, schedule.crontab.minute) == ("6", "0")
     page = admin_page.get(reverse(LIST)).content.decode()
-    assert "At 06:00, UTC" in page
+    assert "Every day at 06:00, UTC" in page
 
 
 def test_a_second_schedule_of_a_pipeline_gets_a_name_of_its_own(admin_page: Client) -> None:
@@ -101,6 +100,8 @@ def test_what_a_form_smuggles_in_is_not_kept(admin_page: Client) -> None:
         ({"pipeline": ""}, "pipeline", "Choose the pipeline to start."),
         ({"cron": "0 6 *"}, "cron", "Write five fields"),
         ({"cron": "0 25 * * *"}, "cron", "25"),
+        ({"cron": "0 6 * * fri#2"}, "cron", "are set on the page Schedules"),
+        ({"cron": "0 6 15,L * *"}, "cron", "are set on the page Schedules"),
         ({"cron": "0 6 30 2 *"}, "cron", "No such time ever comes."),
         ({"zone": "Mars/Olympus"}, "zone", "Select a valid choice"),
         ({"timing": "interval", "every": "0"}, "every", "greater than or equal to 1"),

@@ -12,8 +12,8 @@ from django_celery_beat.models import ClockedSchedule, IntervalSchedule, Periodi
 
 from jobs.errors import RequestError
 from jobs.models import Pipeline, Run, Schedule, Snapshot, Tick
-from jobs.schedules.due import next_fires
-from jobs.schedules.schedules import asked, sentence, wish
+from jobs.schedules.due import in_words, next_fires, schedule_of
+from jobs.schedules.schedules import asked, wish
 from jobs.schedules.start import start_scheduled
 from jobs.states import Cause, TickDecision
 from tests.admin.rows import make_crontab
@@ -194,19 +194,19 @@ def test_deleting_a_project_takes_its_schedules_along(pipeline: Pipeline) -> Non
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ({"minute": "0", "hour": "6"}, "At 06:00, UTC"),
+        ({"minute": "0", "hour": "6"}, "Every day at 06:00, UTC"),
         ({"minute": "*/15", "hour": "*"}, "Every 15 minutes, UTC"),
-        ({"minute": "30", "hour": "18", "day_of_week": "mon-fri"}, "At 18:30, Monday through Friday, UTC"),
+        ({"minute": "30", "hour": "18", "day_of_week": "mon-fri"}, "Monday to Friday at 18:30, UTC"),
     ],
 )
 def test_a_rule_reads_as_a_sentence(rule: dict[str, str], words: str, pipeline: Pipeline) -> None:
-    assert sentence(daily(pipeline, **rule)) == words
+    assert in_words(schedule_of(daily(pipeline, **rule))) == words
 
 
 def test_other_rules_read_as_sentences_too(pipeline: Pipeline) -> None:
-    assert sentence(every(pipeline, 1, "hours")) == "Every hour"
+    assert in_words(schedule_of(every(pipeline, 1, "hours"))) == "Every hour"
     once = PeriodicTask(name="x", clocked=ClockedSchedule(clocked_time=at("2026-03-02 03:00")))
-    assert sentence(once) == "Once, on 2026-03-02 03:00 UTC"
+    assert in_words(schedule_of(once)) == "Once, on Monday 2 March 2026 at 03:00, UTC"
 
 
 def test_the_forecast_ends_where_the_schedule_does(pipeline: Pipeline) -> None:

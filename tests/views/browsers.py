@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 _NUMBER = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -13,9 +14,11 @@ class Form(HTMLParser):
 
     def __init__(self, page: str, form_id: str) -> None:
         super().__init__()
-        self.sent: dict[str, str] = {}
+        self.sent: dict[str, Any] = {}
+        """By name; a list for what is chosen of several."""
         self._id, self._is_inside = form_id, False
         self._area = self._select = self._area_text = ""
+        self._is_multiple = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -29,9 +32,9 @@ class Form(HTMLParser):
         elif tag == "textarea":
             self._area, self._area_text = facts["name"], ""
         elif tag == "select":
-            self._select = facts["name"]
-        elif tag == "option" and self._select and ("selected" in facts or self._select not in self.sent):
-            self.sent[self._select] = facts.get("value", "")
+            self._select, self._is_multiple = facts["name"], "multiple" in facts
+        elif tag == "option" and self._select:
+            self._option(facts)
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -46,10 +49,25 @@ class Form(HTMLParser):
         if self._area:
             self._area_text += data
 
+    def _option(self, facts: dict[str, str]) -> None:
+        """Of a list in which several may be chosen none is chosen by itself."""
+        value = facts.get("value", "")
+        if self._is_multiple and "selected" in facts:
+            self.sent[self._select] = [*self.sent.get(self._select, []), value]
+        elif not self._is_multiple and ("selected" in facts or self._select not in self.sent):
+            self.sent[self._select] = value
+
+    def _box(self, name: str, value: str) -> None:
+        """Boxes of one name are sent one after the other."""
+        known = self.sent.get(name)
+        self.sent[name] = value if known is None else [*([known] if isinstance(known, str) else known), value]
+
     def _input(self, facts: dict[str, str]) -> None:
         kind, value = facts.get("type", "text"), facts.get("value", "")
         if kind in ("checkbox", "radio"):
-            if "checked" in facts:
+            if "checked" in facts and kind == "checkbox":
+                self._box(facts["name"], facts.get("value", "on"))
+            elif "checked" in facts:
                 self.sent[facts["name"]] = facts.get("value", "on")
         elif kind == "number":
             self.sent[facts["name"]] = value if _NUMBER.fullmatch(value) else ""

@@ -13,7 +13,7 @@ from django_celery_beat.models import ClockedSchedule, CrontabSchedule, Interval
 from jobs import clock
 from jobs.insight.examine import examine
 from jobs.insight.examine_waits import examine_waits
-from jobs.models import Grant, Lead, Pipeline, Project, Snapshot, Worker
+from jobs.models import Grant, Lead, Pipeline, Project, Schedule, Snapshot, Worker
 from jobs.quotas.quotas import hold, pause
 from jobs.quotas.turns import Amount
 from jobs.schedules.due import by_pipeline, next_fires, upcoming
@@ -190,7 +190,7 @@ def test_home_names_the_pipeline_with_a_link_and_the_time_in_words() -> None:
     a_schedule("each minute", pipeline, crontab=CrontabSchedule.objects.create(timezone="UTC"))
     page = logged_in("viewer").get("/").content.decode()
     assert "Every minute, UTC" in page and "crontab" not in page
-    assert f'href="/pipelines/{pipeline.pk}/"' in page and "each minute" in page
+    assert f'href="/schedules/{Schedule.objects.get().pk}/"' in page and pipeline.name in page and "each minute" in page
     Pipeline.objects.update(is_registered=False)
     assert "Every minute, UTC" not in logged_in("viewer").get("/").content.decode()
 

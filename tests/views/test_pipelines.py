@@ -63,7 +63,7 @@ def test_who_may_not_start_has_no_run_button() -> None:
 def test_the_schedule_button_is_for_those_who_make_schedules() -> None:
     pipeline = make_pipeline()
     assert "Schedule…" not in show(pipeline, "operator")
-    assert f"?pipeline={pipeline.pk}" in show(pipeline, "admin")
+    assert reverse("schedule_new_for", args=[pipeline.pk]) in show(pipeline, "admin")
 
 
 def test_no_project_is_said_with_the_command_that_adds_one() -> None:

@@ -7,13 +7,13 @@
   const short = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
-  function ago(then, now) {
+  function ago(then, now, far = 7) {
     const seconds = (then - now) / 1000;
     const size = Math.abs(seconds);
     if (size < 45) return seconds > 0 ? "in a moment" : "just now";
     if (size < 3600 * 1.5) return relative.format(Math.round(seconds / 60), "minute");
     if (size < 86400 * 1.5) return relative.format(Math.round(seconds / 3600), "hour");
-    if (size < 86400 * 7) return relative.format(Math.round(seconds / 86400), "day");
+    if (size < 86400 * far) return relative.format(Math.round(seconds / 86400), "day");
     return short.format(then);
   }
 
@@ -23,6 +23,7 @@
     const isToday = then.toDateString() === now.toDateString();
     return {
       ago: () => ago(then, now),
+      away: () => ago(then, now, Infinity),
       clock: () => (isToday || element.closest(".kc-log") ? clock : short).format(then),
       full: () => full.format(then),
       short: () => short.format(then),
@@ -166,7 +167,7 @@
     setTimeout(() => { button.innerHTML = before; }, 1500);
   }
 
-  const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/library/", w: "/workers/" };
+  const PLACES = { h: "/", p: "/pipelines/", r: "/runs/", a: "/library/", s: "/schedules/", w: "/workers/" };
   let isGoing = 0;
 
   function press(event) {
@@ -175,6 +176,8 @@
       window.location.assign(PLACES[event.key]);
     } else if (event.key === "?") {
       document.getElementById("keys")?.showModal();
+    } else if (event.key === "Escape") {
+      document.querySelector("[data-drawer-close]")?.click();
     } else if (event.key === "/") {
       const box = document.querySelector("[data-search]");
       if (!box) return;
