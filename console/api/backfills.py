@@ -19,7 +19,7 @@ from jobs.backfills.begin import begin
 from jobs.backfills.control import change, pause, resume, run_again, stop
 from jobs.backfills.find import find_schedule
 from jobs.backfills.plan import EVERY, Wanted, plan
-from jobs.models import Backfill
+from jobs.models import Backfill, BackfillDate
 from jobs.models.backfill import MOST_AT_ONCE
 from jobs.runs.find import find_pipeline
 from jobs.states import Again, BackfillStatus, DateStatus, Direction, Runner
@@ -161,7 +161,8 @@ class BackfillShape(serializers.Serializer[Any]):
         return written(backfill.path)
 
     def get_counts(self, backfill: Backfill) -> dict[str, int]:
-        return backfill.dates.counts()
+        known: dict[int, dict[str, int]] = self.context.get("counts", {})
+        return known.get(backfill.pk) or backfill.dates.counts()
 
 
 class WholeBackfillShape(BackfillShape):
@@ -220,7 +221,9 @@ class Backfills(Door):
             rows = rows.filter(status=wanted["status"])
         if wanted["pipeline"]:
             rows = rows.filter(pipeline=find_pipeline(wanted["pipeline"]))
-        return Response(BackfillShape(rows[: wanted["limit"]], many=True, context={"request": request}).data)
+        found = list(rows[: wanted["limit"]])
+        context = {"request": request, "counts": BackfillDate.objects.counts_of(found)}
+        return Response(BackfillShape(found, many=True, context=context).data)
 
     @extend_schema(
         operation_id="backfills_create",

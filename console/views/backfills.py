@@ -22,7 +22,7 @@ from jobs.backfills.control import change, pause, resume, run_again, stop
 from jobs.backfills.plan import Plan, plan
 from jobs.errors import BadParameters, ConsoleError
 from jobs.insight.durations import usual
-from jobs.models import Backfill, Pipeline
+from jobs.models import Backfill, BackfillDate, Pipeline
 from jobs.states import DateStatus, Direction
 from jobs.structure.paths import written
 
@@ -71,8 +71,9 @@ def backfills(request: ConsoleRequest) -> HttpResponse:
     before = whole_number(request.GET.get("before", ""))
     rows = list(Backfill.objects.newest().before(before)[: SCREEN + 1])
     shown = rows[:SCREEN]
+    counts = BackfillDate.objects.counts_of(shown)
     context = {
-        "entries": [{"row": row, "progress": Progress(row.dates.counts(), None)} for row in shown],
+        "entries": [{"row": row, "progress": Progress(counts[row.pk], None)} for row in shown],
         "older": shown[-1].pk if len(rows) > SCREEN else None,
         "live": before is None and any(not row.is_over for row in shown),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.conf import settings
@@ -50,6 +51,14 @@ class BackfillDateQuerySet(models.QuerySet["BackfillDate"]):
         """How many there are of each status, those with none included."""
         found = dict(self.order_by().values_list("status").annotate(count=models.Count("pk")))
         return {status.value: found.get(status.value, 0) for status in DateStatus}
+
+    def counts_of(self, backfills: Iterable[Backfill]) -> dict[int, dict[str, int]]:
+        """The same for each of these backfills, by its number, in one question."""
+        found = {row.pk: {status.value: 0 for status in DateStatus} for row in backfills}
+        rows = self.filter(backfill__in=list(found)).order_by().values_list("backfill", "status")
+        for number, status, count in rows.annotate(count=models.Count("pk")):
+            found[number][status] = count
+        return found
 
 
 class Backfill(models.Model):
