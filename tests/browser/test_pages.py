@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from jobs import clock
-from jobs.models import Run
+from jobs.models import BackfillDate, Run
+from jobs.schedules.dues import Cron
+from jobs.schedules.edit import Wanted, create
 from jobs.states import Status
+from tests.admin.rows import make_backfill
 from tests.factories import make_run
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import a_worker, busy_quota, ended, failed_in_a_node, running, with_log
@@ -27,9 +31,17 @@ def every_page() -> list[str]:
     live = with_log(running(), ["hello"])
     a_worker()
     quota = busy_quota()
+    create(Wanted(name="mornings", pipeline=good.pipeline, rule=Cron("0 6 * * *"), zone="UTC"), at=clock.now())
+    backfill = make_backfill(good)
+    for day, (status, run_of) in enumerate(
+        [("succeeded", good), ("failed", run), ("running", live), ("waiting", None)]
+    ):
+        due = clock.now() - timedelta(days=4 - day)
+        BackfillDate.objects.create(backfill=backfill, due_at=due, status=status, run=run_of, reason="It broke.")
     tabs = ["nodes", "graph", "timeline", "artifacts", "parameters", "events"]
     return [
         "/", "/runs/", "/runs/?q=status:nonsense", "/workers/", "/quotas/", quota.get_absolute_url(),
+        "/week/", "/backfills/", backfill.get_absolute_url(), f"/backfills/new/?pipeline={good.pipeline_id}",
         f"/runs/{run.pk}/logs/", f"/runs/{live.pk}/logs/",
         f"/runs/{run.pk}/compare/", f"/runs/{live.pk}/compare/?with={good.pk}", f"/runs/{run.pk}/resume/",
         f"/runs/{live.pk}/", *[f"/runs/{run.pk}/?tab={tab}" for tab in tabs],
