@@ -37,7 +37,7 @@ _watch: list[Any] = []
 
 @celeryd_init.connect
 def have_a_name(sender: str, **_: Any) -> None:
-    """Before anything of it is heard of: two workers of one name would end each other's steps."""
+    """Before anybody hears of it: two workers of one name would end each other's steps."""
     import django
 
     django.setup()

@@ -22,7 +22,7 @@ NOT_MIGRATED: Final = "The database is not migrated yet."
 
 
 class Probes:
-    """First of all middleware: what comes later looks at names, sessions and people."""
+    """The first middleware: what comes later looks at names, sessions and people."""
 
     def __init__(self, answer: Callable[[HttpRequest], HttpResponse]) -> None:
         self._answer = answer

@@ -394,7 +394,7 @@ class NextDues(Door):
         responses={200: DueShape(many=True), **REFUSED, **MISSING, **MISPUT},
     )
     def get(self, request: Request, schedule: int) -> Response:
-        """Its next due times that will count, with what stands in their way; none while it is paused without an end."""
+        """Its next due times that will count, with what stands in their way; none while it is paused indefinitely."""
         row, wanted = find_schedule(schedule), asked(NextAsked, request)
         at = clock.now()
         known = {due.due_at: due for due in prove(row, at=at, count=wanted["count"]).dues}

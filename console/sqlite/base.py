@@ -42,7 +42,7 @@ else:
 
 
 class DatabaseWrapper(_Django):
-    """A connection that holds the turn from the begin of a transaction to its end."""
+    """A connection that holds the turn from the beginning of a transaction to its end."""
 
     _held: threading.Lock | None = None
 

@@ -32,7 +32,7 @@ def not_sound(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form whose token does not hold any more."""
+    """A form whose token is no longer valid."""
     return _answer(request, 403, "403_csrf.html", "The form was too old")
 
 

@@ -1,4 +1,4 @@
-"""Come in, go out: for every role, not only for those whom the admin lets in."""
+"""Log in, log out: for every role, not only for those whom the admin lets in."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Login(LoginView):
 
 
 def locked(request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any, **kwargs: Any) -> HttpResponse:
-    """After too many wrong passwords: the login page with the sentence that says how long to wait."""
+    """After too many wrong passwords: the login page, with how long to wait."""
     view = Login()
     view.setup(request)
     shown = view.get_context_data(form=view.get_form_class()(request), is_locked=True)

@@ -116,7 +116,7 @@ def requests_ignore(request: ConsoleRequest) -> HttpResponse:
 @require_POST
 @needs("jobs.dismiss_requestrecord")
 def requests_heed(request: ConsoleRequest) -> HttpResponse:
-    """Ignore a host no more: what was ignored of it is in the inbox again."""
+    """Stop ignoring a host: what was ignored of it is in the inbox again."""
     host = request.POST.get("host", "")
     try:
         count = IgnoredHost.heed(host)

@@ -76,7 +76,7 @@ def _queues(alive: list[Worker], waiting: dict[str, int]) -> Iterator[Finding]:
 
 
 def _quotas(known: Iterable[Usage]) -> Iterator[Finding]:
-    """A finding for each quota that somebody paused until further notice while runs wait for it."""
+    """A finding for each quota that is paused until further notice while runs wait for it."""
     for usage in known:
         quota = usage.quota
         if usage.is_paused and quota.paused_until is None and usage.waiting:

@@ -80,7 +80,7 @@ def add_project(
 
 
 def _record(project: Project, before: dict[str, Any]) -> None:
-    """An environment holds secrets under any name: of it only is said that it is another."""
+    """An environment holds secrets under any name: all that is said of it is that it differs."""
     differ = [each for each in GIVEN if not before or getattr(project, each) != before[each]]
     now = facts_of(project)
     was = facts_of(Project(**{each: before[each] for each in GIVEN})) if before else {}

@@ -26,7 +26,7 @@ class IgnoredHost(models.Model):
     @classmethod
     @transaction.atomic
     def ignore(cls, host: str, *, at: datetime, by: str) -> int:
-        """From now on, and what is open of it; how many that were. RequestError for no host, or one already ignored."""
+        """From now on, including what is open; how many. RequestError for no host, or one already ignored."""
         host = host.strip().lower()[:255]
         if not host:
             raise RequestError("Give the host to ignore.")
@@ -41,7 +41,7 @@ class IgnoredHost(models.Model):
     @classmethod
     @transaction.atomic
     def heed(cls, host: str) -> int:
-        """Ignore it no more: what was ignored is open again, and how many that are. RequestError when it was not."""
+        """Stop ignoring it: what was ignored is open again; how many. RequestError when it was not ignored."""
         host = host.strip().lower()
         if not cls.objects.filter(host=host).delete()[0]:
             raise RequestError(f"{host} is not ignored.")

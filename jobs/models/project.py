@@ -60,7 +60,7 @@ class Project(models.Model):
         return self.name
 
     def may_ask_for_check(self, at: datetime) -> bool:
-        """Of all who find the project changed, one a minute has it read again."""
+        """Of all who notice that the project has changed, one a minute has it read again."""
         lately = models.Q(check_asked_at__gt=at - CHECK_PAUSE)
         return bool(
             Project.objects.filter(~lately | models.Q(check_asked_at=None), pk=self.pk).update(check_asked_at=at)

@@ -188,7 +188,7 @@ def settle_step(step: Step, status: Status, at: datetime) -> None:
 
 
 def settle_run(run: Run, at: datetime) -> None:
-    """At its end, whatever it was. Started before its turn, it may have made its request without asking again."""
+    """At its end, whatever that was. If started before its turn, it may have made its request without asking again."""
     unsettled = Grant.objects.filter(run=run, settled_at__isnull=True)
     for place in unsettled.waiting().filter(is_reserved=True).select_related("quota") if run.started_at else ():
         asked = Amount(place.requests, place.rows)

@@ -88,7 +88,7 @@ def read(value: Json, handler: str) -> Answer:
 
 
 def _write_patiently(firing: Firing, answer: Answer | ConsoleError, token: uuid.UUID) -> None:
-    """An answer is not thrown away because the database is away for a moment."""
+    """An answer is not thrown away because the database is unavailable for a moment."""
     patiently(lambda: _write(firing, answer, token, clock.now()), is_over=for_seconds(PATIENCE_SECONDS))
 
 

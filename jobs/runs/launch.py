@@ -62,7 +62,7 @@ HURRIED: Final = frozenset({Cause.RULE, Cause.BACKFILL})
 
 
 def launch(order: Order, at: datetime) -> Run:
-    """A queued run as ordered; with a known idempotency key the run that it made before.
+    """A queued run as ordered; with a known idempotency key, the run that it made before.
 
     Nodes that are reused do not run: what `retry_of` left of them is there already. When the pipeline re-runs only
     what changed, others do not either, unless `everything` is to run; a run with nothing to do succeeds at once.

@@ -102,7 +102,7 @@ class Leftovers:
 
     @cached_property
     def _saved_since(self) -> dict[str, int]:
-        """Datasets without versions that another run of the project wrote over: its number."""
+        """Datasets without versions that another run of the project has overwritten: that run's number."""
         mine = {name: event for name, event in self.saves.items() if self._is_overwritable(event)}
         if not mine:
             return {}

@@ -110,7 +110,7 @@ def overdue(schedule: Schedule, begin: datetime, at: datetime) -> list[datetime]
 
 
 def look_back(schedule: Schedule, at: datetime) -> datetime:
-    """From where on due times are looked for: as far back as they were decided, but for not more than there is room."""
+    """Where the search for due times begins: as far back as they were decided, but for no more than there is room."""
     until, rule = schedule.decided_until, rule_of(schedule)
     if rule is None or at - until < DAY:
         return until

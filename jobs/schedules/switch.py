@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def pause(schedule: Schedule, *, at: datetime, by: str, reason: str = "", until: datetime | None = None) -> None:
-    """Nothing starts from now on, until then or until somebody resumes it; a pause that there is gets the new end.
+    """Nothing starts from now on, until then or until somebody resumes it; an existing pause gets the new end.
 
     BadParameters for an end that has passed.
     """

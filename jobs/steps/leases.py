@@ -128,7 +128,7 @@ class Leases:
                 hold.poke()
 
     def renew(self, at: datetime) -> None:
-        """Prolong every lease; a hold whose row has gone to another is told that it is lost."""
+        """Renew every lease; a hold whose row now belongs to another is marked as lost."""
         holds = self._each()
         if not holds:
             return

@@ -28,7 +28,7 @@ RAM_SHARE = 0.6
 """Of a memory limit: beyond it nothing is copied, as a copy takes memory while it is written."""
 LAZY = frozenset({"ibis", "pyspark", "dask", "sqlalchemy", "snowflake", "duckdb", "torch", "tensorflow", "jax",
                   "polars"})  # fmt: skip
-"""Libraries whose values may be a question still to be asked, or lie elsewhere than in memory."""
+"""Libraries whose values may be a question still to be asked, or be elsewhere than in memory."""
 
 
 class TooMuch(Exception):
