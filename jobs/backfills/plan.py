@@ -25,7 +25,7 @@ from jobs.schedules.dues import AtTimes, Days, Every, Rule, dues
 from jobs.states import LIVE, Again, DateStatus, Direction, Overlap, Status
 from jobs.steps.overlap import unversioned
 from jobs.structure import parameters as runtime
-from jobs.structure.dated import path_of, with_date
+from jobs.structure.dated import dated, path_of
 from jobs.structure.parameters import settled
 from jobs.structure.paths import Path, merge
 from jobs.structure.paths import at as at_path
@@ -282,15 +282,6 @@ def _parameters(wanted: Wanted, snapshot: Snapshot) -> dict[Key, Value]:
     known = snapshot.picture.parameters
     own = settled(wanted.schedule.parameters, known) if wanted.schedule else {}
     return merge(own, settled(wanted.parameters, known))
-
-
-def dated(
-    parameters: Group, path: Path, due: datetime, zone: ZoneInfo, *, pipeline: Pipeline, snapshot: Snapshot
-) -> dict[Key, Value]:
-    """The parameters of the run for this due time; BadParameters where no date fits."""
-    known = snapshot.picture.parameters
-    defaults = merge(merge(known, settled(pipeline.default_parameters, known)), parameters)
-    return with_date(parameters, path, due, zone=zone, picture=snapshot.picture, defaults=defaults)
 
 
 def _values(

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Q
 
-from jobs.backfills.plan import dated, why_not
+from jobs.backfills.plan import why_not
 from jobs.errors import BadParameters, ConsoleError, NotNow
 from jobs.models import Backfill, BackfillDate, Pipeline, Run
 from jobs.reconnect import AWAY
@@ -25,6 +25,7 @@ from jobs.runs.order import Order
 from jobs.runs.prioritize import LAST
 from jobs.states import FINAL, LIVE, Again, BackfillStatus, Cause, DateStatus, Overlap, Status
 from jobs.steps.on_end import Follower
+from jobs.structure.dated import dated
 from jobs.structure.parameters import as_given
 from jobs.structure.selection import read
 from kedro_console.wire import Json

@@ -18,8 +18,9 @@ from jobs.schedules.due import MOMENT, counted, rule_of, why_paused
 from jobs.schedules.dues import Every, last_due
 from jobs.states import Cause, Status, TickDecision
 from jobs.stored import opened
+from jobs.structure.dated import dated
 from jobs.structure.selection import read
-from kedro_console.wire import Json
+from kedro_console.wire import Group, Json
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -68,7 +69,7 @@ def order_of(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
     return Order(
         pipeline,
         Cause.SCHEDULE,
-        parameters=schedule.parameters,
+        parameters=_parameters(schedule, pipeline, tick.due_at),
         selection=read(schedule.selection),
         runner=schedule.runner,
         overlap=schedule.overlap,
@@ -77,6 +78,15 @@ def order_of(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
         due_at=tick.due_at,
         with_run=lambda run: _settled(tick, run, at),
     )
+
+
+def _parameters(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Group:
+    """With the date of the due time where the schedule names a parameter for it: as a backfill has it."""
+    values: Group = schedule.parameters
+    snapshot, path = pipeline.project.snapshot, tuple(schedule.date_parameter)
+    if not path or snapshot is None:
+        return values
+    return dated(values, path, due, ZoneInfo(schedule.zone), pipeline=pipeline, snapshot=snapshot)
 
 
 def _settled(tick: Tick, run: Run, at: datetime) -> None:
@@ -201,7 +211,7 @@ def make_up(tick: Tick, *, at: datetime, by: User | None, by_name: str = "") -> 
         Cause.MANUAL,
         by=by,
         by_name=by_name,
-        parameters=known.parameters,
+        parameters=_parameters(known, _pipeline(known), tick.due_at),
         selection=read(known.selection),
         runner=known.runner,
         overlap=known.overlap,

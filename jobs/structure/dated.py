@@ -8,6 +8,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.errors import BadParameters
+from jobs.models import Pipeline, Snapshot
+from jobs.structure.parameters import settled
 from jobs.structure.paths import Path, at, leaves, merge, named, nested, parsed, places
 from jobs.structure.values import shown
 from kedro_console.wire import Group, Json, Key, ProjectSnapshot, Value
@@ -48,6 +50,15 @@ def with_date(
     if not path:
         return dict(parameters)
     return merge(parameters, nested([(path, date_value(due.astimezone(zone), path, picture, defaults))]))
+
+
+def dated(
+    parameters: Group, path: Path, due: datetime, zone: ZoneInfo, *, pipeline: Pipeline, snapshot: Snapshot
+) -> dict[Key, Value]:
+    """The parameters of the run for this due time; BadParameters where no date fits."""
+    known = snapshot.picture.parameters
+    defaults = merge(merge(known, settled(pipeline.default_parameters, known)), parameters)
+    return with_date(parameters, path, due, zone=zone, picture=snapshot.picture, defaults=defaults)
 
 
 def date_value(local: datetime, path: Path, picture: ProjectSnapshot, defaults: Group) -> Value:

@@ -226,6 +226,15 @@ def test_one_that_waits_by_its_own_policy_waits(pipeline: Pipeline, leader: Lead
     assert second.waits_for == first and second.wait_reason.endswith("policy: wait")
 
 
+def test_the_date_of_the_due_time_goes_into_the_parameter_that_the_schedule_names(
+    pipeline: Pipeline, leader: Leader
+) -> None:
+    hourly(pipeline, rule=Once(at(23)), zone="Europe/Berlin", date_parameter=("options", "day"))
+    look(leader, 23)
+    run = Tick.objects.get().run
+    assert run and run.parameters == {"options": {"day": "2026-03-03"}}
+
+
 def test_what_cannot_start_leaves_a_sentence(pipeline: Pipeline, leader: Leader) -> None:
     schedule = hourly(pipeline)
     Pipeline.objects.update(is_registered=False)

@@ -1,0 +1,60 @@
+"""A year of fifty schedules in six zones, with two hundred kills of the beat that leads, in some minutes.
+
+Usage: python -m bench.year [DAYS] [KILLS] [SEED]
+On the database that DATABASE_URL names, which should be empty, else on one of its own. The clock is driven: people
+edit, pause and resume, beats are killed within what they write, stopped and gone for days, workers are away, and the
+clock is set back. Then every row is compared with what was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from datetime import timedelta
+
+from bench.stage import conditions, table
+
+DEFAULTS = ("365", "200", "7")
+
+
+def main() -> None:
+    given = sys.argv[1:4]
+    days, kills, seed = map(int, [*given, *DEFAULTS[len(given) :]])
+    with tempfile.TemporaryDirectory(prefix="kc-bench-") as folder:
+        os.environ |= {"CONSOLE_VAR": folder, "DJANGO_SETTINGS_MODULE": "console.settings"}
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        simulate(days, kills, seed)
+
+
+def simulate(days: int, kills: int, seed: int) -> None:
+    from jobs.models import Pipeline, Run, Tick
+    from tests.factories import make_pipeline
+    from tests.jobs.schedules.simulation import BEGIN, Simulation
+
+    pipeline = make_pipeline()
+    Pipeline.objects.update(locks_outputs=False)
+    pipeline.refresh_from_db()
+    began = time.monotonic()
+    year = Simulation(pipeline, BEGIN, seed=seed, schedules=50, busy=0.2)
+    year.run(BEGIN + timedelta(days=days), events=days, kills=kills)
+    faults = [*year.faults(), *year.policies_broken()]
+    decisions = Counter(Tick.objects.values_list("decision", flat=True))
+    print(f"{days} days, 50 schedules, {year.kills} kills, {year.fenced} times a stopped beat was refused, "
+          f"{len(year.outages)} outages, in {time.monotonic() - began:.0f} s; {conditions()}\n")  # fmt: skip
+    print(table(["decision", "due times"], [[name, str(count)] for name, count in sorted(decisions.items())]))
+    print(f"\n{Tick.objects.count()} due times, {Run.objects.count()} runs, {len(faults)} faults")
+    for fault in faults[:20]:
+        print(f"  {fault}")
+    if faults:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
