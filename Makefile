@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test shipped check fix lock cases bench bench-signals bench-pages bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
+.PHONY: help up test shipped check fix lock cases bench bench-signals bench-ticks bench-pages bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ bench: venv-dev ## measure against plain Kedro and plain Celery, side by side (A
 
 bench-signals: venv-dev ## the same for rules, quotas and batch queues: by events against by the clock, and a loop under kills
 	@for each in signals loop batches; do PYTHONPATH=pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
+
+bench-ticks: venv-dev ## due times in real time under kills beside django-celery-beat alone, and a simulated year of them
+	@for each in ticks year; do PYTHONPATH=pipelines $(PY) -m bench.$$each || exit 1; echo; done
 
 bench-pages: venv-dev ## every page with 100 runs and with a million, on SQLite and PostgreSQL (ARGS="--runs 100000 --keep FOLDER")
 	@PYTHONPATH=pipelines $(PY) -m bench.pages $(ARGS)

@@ -171,9 +171,8 @@ def main() -> None:
     before = conditions()
     with console("--no-demo", "--workers", "4") as stage:
         modules = {"pipeline_registry": REGISTRY}
-        project: Path = lay_out(
-            stage.folder / "idle", "idle", modules=modules, configuration={"parameters": "word: x\n"}
-        )
+        words = {"parameters": "word: x\n"}
+        project = lay_out(stage.folder / "idle", "idle", modules=modules, configuration=words)
         stage.manage("project", "add", str(project))
         found = measure(stage, seconds)
     report(found, seconds, before)

@@ -29,6 +29,9 @@ def main() -> None:
         from django.core.management import call_command
 
         django.setup()
+        from console.celery import app
+
+        app.conf.update(broker_url="memory://", broker_transport_options={})  # nobody listens: the clock is not real
         call_command("migrate", verbosity=0)
         simulate(days, kills, seed)
 

@@ -128,7 +128,7 @@ def _started(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Run | Non
 
 def _sort_out(schedule: Schedule, at: datetime) -> None:
     """No worker was there for a while: the schedule says which of what waits still starts."""
-    waiting = list(schedule.ticks.waiting().filter(decided_at__lt=at - ON_TIME).order_by("due_at"))
+    waiting = list(schedule.ticks.waiting().order_by("due_at"))
     there = set(divided_by(schedule, [tick.due_at for tick in waiting], at).to_miss)
     for tick in waiting:
         if tick.due_at in there:

@@ -25,7 +25,7 @@ from jobs.schedules.switch import pause
 from jobs.states import TickDecision
 from tests import live
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 COUNT = 6
 TAKE_OVER = timedelta(seconds=5)
 

@@ -272,7 +272,7 @@ class Simulation:
             words.append(f"{tick} is {tick.decision} with {tick.run}")
         if asked.is_paused(due) and tick.run:
             words.append(f"{tick} started something in a pause")
-        was_away = any(begun - SECOND <= due <= over for begun, over in self.outages)
+        was_away = any(begun - ON_TIME <= due <= over for begun, over in self.outages)  # or a beat died just before
         is_prompt = tick.decision == D.STARTED and tick.decided_at - due <= ON_TIME
         if not (was_away or is_prompt or asked.is_paused(due) or self._is_near_change(asked, due)):
             words.append(f"{tick} was due in quiet times and is {tick.decision}: {tick.reason}")
@@ -290,7 +290,8 @@ class Simulation:
                 row, day = asked.schedule, timedelta(days=1)
                 if asked.is_paused(over) or any(begun - day <= act <= over + SECOND for act in asked.acts):
                     continue
-                ticks = list(row.ticks.filter(due_at__gt=begun, due_at__lte=over).order_by("due_at"))
+                late = row.ticks.filter(due_at__gt=begun - ON_TIME, due_at__lte=over, decided_at__gte=over)
+                ticks = list(late.order_by("due_at"))
                 facts = {"most": row.missed_most, "hours": row.missed_hours}
                 wanted = divided([tick.due_at for tick in ticks], missed=row.missed, at=over, **facts).to_start
                 there = tuple(tick.due_at for tick in ticks if tick.run_id)
