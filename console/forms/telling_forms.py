@@ -106,7 +106,7 @@ class SubscriptionForm(TellingForm):
     """What somebody wants to be told of."""
 
     kinds = forms.MultipleChoiceField(
-        label="Tell me when it is",
+        label="Tell me of",
         choices=[(kind.value, kind.label) for kind in OPEN_TO_ALL],
         widget=forms.CheckboxSelectMultiple,
         required=False,
@@ -117,9 +117,11 @@ class SubscriptionForm(TellingForm):
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )
-    waits_minutes = forms.IntegerField(label="waits longer than (minutes)", min_value=1, max_value=43_200, initial=15)
+    waits_minutes = forms.IntegerField(
+        label="waits too long: after so many minutes", min_value=1, max_value=43_200, initial=15
+    )
     expected_days = forms.MultipleChoiceField(
-        label="on", choices=DAYS, widget=forms.CheckboxSelectMultiple, required=False
+        label="late: on these days", choices=DAYS, widget=forms.CheckboxSelectMultiple, required=False
     )
 
     class Meta:
@@ -137,6 +139,9 @@ class SubscriptionForm(TellingForm):
         super().__init__(*args, **named)
         known = Pipeline.objects.select_related("project").order_by("project__name", "name")
         mine = known.filter(pk=self.instance.pipeline_id or 0)
+        self.fields["file_name"].label = "new file: its name"
+        self.fields["every"].label = "still failing: again after"
+        self.fields["expected_by"].label = "late: expected by"
         self.offer("pipeline", known.filter(is_registered=True) | mine, "all")
         self.offer("project", Project.objects.order_by("name"), "all")
         self.offer("channels", Channel.objects.usable_by(Asker.of(self.instance.owner)) | self._named())

@@ -113,10 +113,12 @@ def _slow(listeners: list[Subscription], at: datetime) -> int:
     """Runs that go on for too long; one piece of news for each pipeline until one is as quick as usual."""
     running = Run.objects.filter(status=Status.RUNNING, started_at__isnull=False).select_related("pipeline__project")
     told = set(News.objects.filter(kind=NewsKind.SLOW, ended_at=None).values_list("key", flat=True))
-    found = 0
-    for run in running.order_by("id")[:BATCH]:
+    found, seen = 0, set[int]()
+    for run in running.order_by("id")[:BATCH]:  # of each pipeline the oldest alone: it is the slowest
         concerned = in_scope(run.pipeline, listeners)
-        if not concerned or slow_key(run.pipeline_id) in told or run.started_at is None:
+        is_known = run.pipeline_id in seen or slow_key(run.pipeline_id) in told
+        seen.add(run.pipeline_id)
+        if not concerned or is_known or run.started_at is None:
             continue
         if clause := too_slow(run, (at - run.started_at).total_seconds()):
             found += tell_slow(run, clause, concerned, at)

@@ -92,9 +92,14 @@ def refusal(template: str) -> str:
 
 def as_if(run: Run, kind: NewsKind, at: datetime) -> News:
     """News of this kind as this run would make them, for a preview: not written down."""
-    verbs = {NewsKind.RECOVERED: "succeeds again, after a failure", NewsKind.SLOW: "is slower than usual"}
-    titles = {NewsKind.STILL_FAILING: f"{run.pipeline} has failed 10 times in a row, lastly in run #{run.pk}"}
-    title = titles.get(kind) or f"{run.pipeline} {verbs.get(kind, run.status)}: run #{run.pk}"
+    titles = {
+        NewsKind.FAILING: f"{run.pipeline} failed: run #{run.pk}",
+        NewsKind.STILL_FAILING: f"{run.pipeline} has failed 10 times in a row, lastly in run #{run.pk}",
+        NewsKind.RECOVERED: f"{run.pipeline} succeeds again, after a failure: run #{run.pk}",
+        NewsKind.SLOW: f"{run.pipeline} is slower than usual: run #{run.pk}",
+    }
+    title = titles.get(kind) or f"{run.pipeline}, {kind.label}: run #{run.pk}"
     files = list(run.artifacts.order_by("pk").values_list("name", flat=True)[:50])
-    facts = {"error": run.error[:2_000], "files": files}
+    error = run.error[:2_000] if kind in (NewsKind.FAILING, NewsKind.STILL_FAILING) else ""
+    facts = {"error": error, "files": files}
     return News(kind=kind, title=title, pipeline=run.pipeline, run=run, at=run.finished_at or at, facts=facts)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from celery import current_app
 from django.contrib.auth.models import User
 
-from jobs.models import Channel, Delivery, Pipeline, Subscription
+from jobs.models import Channel, Delivery, Pipeline, Subscription, Worker
 from jobs.models.channel import Asker
 from jobs.telling.deliver import deliver
 from jobs.telling.edit import save_channel, save_subscription
@@ -81,3 +81,8 @@ def subscribed(
 def send_due(at: datetime = AT) -> int:
     """What workers do with the deliveries that are due; how many attempts that were."""
     return sum(deliver(pk, at) for pk in list(Delivery.objects.due(at).order_by("pk").values_list("pk", flat=True)))
+
+
+def silent_worker(name: str = "worker@test") -> Worker:
+    seen = AT - timedelta(minutes=2)
+    return Worker.objects.create(name=name, host="h", pid=1, slots=4, started_at=seen, heartbeat_at=seen)

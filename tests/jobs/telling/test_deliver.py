@@ -18,7 +18,7 @@ from jobs.errors import BadParameters
 from jobs.models import Act, Channel, Delivery, News, Notice, Run
 from jobs.models.act import Actor, Door, acting
 from jobs.models.channel import Asker
-from jobs.states import Status
+from jobs.states import NewsKind, Status
 from jobs.telling import reach
 from jobs.telling.deliver import MOST_TRIES, deliver
 from jobs.telling.edit import mute, save_channel, save_subscription, send_test
@@ -362,7 +362,7 @@ def test_a_template_names_facts_and_others_are_refused_with_the_nearest(admin: U
     a, *_ = pipelines()
     run = ended(a, Status.FAILED)
     mine = subscribed(admin, "failing", [], subject="{pipeline} #{run} {status} at {time}", body="{x\n{error} {link}")
-    subject, body = written(as_if(run, "failing", AT), mine)
+    subject, body = written(as_if(run, NewsKind.FAILING, AT), mine)
     assert subject == f"a #{run.pk} failed at 2026-03-01 09:00 Europe/Berlin"
     assert body == f"{{x\nIt did not work. http://127.0.0.1:8000/runs/{run.pk}/"
     mine.subject = "{pipline}"

@@ -29,7 +29,7 @@ from jobs.telling.on_run_end import run_ended
 from jobs.telling.sweep import sweep
 from tests.factories import AT, make_pipeline, make_quota, make_run
 from tests.jobs.chains import end, ended, pipelines
-from tests.jobs.telling.conftest import send_due, subscribed
+from tests.jobs.telling.conftest import send_due, silent_worker, subscribed
 from tests.receivers import Hook, Mailbox
 
 pytestmark = pytest.mark.django_db
@@ -148,11 +148,6 @@ def used_up(quota: Quota, requests: int) -> None:
     sums = {"requests": requests, "sum_requests": requests, "sum_rows": 0}
     Grant.objects.create(quota=quota, asked_at=at, taken_at=at, settled_at=at, **sums)
     Quota.objects.filter(pk=quota.pk).update(settled_requests=requests, settled_at=at)
-
-
-def silent_worker(name: str = "worker@test") -> Worker:
-    seen = AT - timedelta(minutes=2)
-    return Worker.objects.create(name=name, host="h", pid=1, slots=4, started_at=seen, heartbeat_at=seen)
 
 
 def everything(user: User, kind: str, channels: list[Channel], pipeline: Pipeline) -> Subscription:
