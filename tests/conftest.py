@@ -7,6 +7,7 @@ from django.conf import settings
 
 from console.access.limits import CALLS, LOGINS
 from console.pages.planned import planned
+from console.pages.shared_polls import POLLS
 from jobs.insight.durations import usual_of_nodes_in
 
 
@@ -32,4 +33,5 @@ def _nobody_has_asked_yet() -> None:
 def _nothing_is_kept() -> None:
     """The next test's rows have the numbers of this one's."""
     planned.cache_clear()
+    POLLS.forget()
     usual_of_nodes_in.cache_clear()

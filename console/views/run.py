@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -9,11 +10,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from console.pages.library import Shelved
 from console.pages.run_page import LABELS, context, files, first_tab, strip
+from console.pages.shared_polls import PANES, POLLS
 from console.views.access import ConsoleRequest, needs
 from console.views.artifacts import look_inside
 from console.views.shell import page
@@ -47,12 +50,27 @@ def find(number: int) -> Run:
 def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
     """This tab of the run's page: whole, or the fragment that the whole page includes."""
     at, is_poll = clock.now(), bool(request.htmx and "poll" in request.GET)
+    if is_poll and tab in PANES and not (asked or run.cancel_requested_at):
+        return _shared(request, run, tab, at)
     shown = {"is_poll": is_poll, **context(run, tab, at, request.GET, **asked)}
     if not is_poll:
         shown["strip"] = strip(run, shown["where"], at)
     if request.htmx:
         return render(request, "runs/_run.html", shown)
     return page(request, "runs/show.html", shown, title=asked.get("title", f"Run #{run.pk}"))
+
+
+def _shared(request: ConsoleRequest, run: Run, tab: str, at: datetime) -> HttpResponse:
+    """A refresh: the panes as somebody else with the same permissions got them a moment ago, and one's own buttons."""
+    state = (run.pk, run.seq, run.status, run.nodes_done, tab, request.GET.urlencode())
+    key = (*state, frozenset(request.user.get_all_permissions()))
+    kept = POLLS.get(key)
+    if kept is None:
+        shown = {"is_poll": True, "is_shared": True, **context(run, tab, at, request.GET)}
+        html = render_to_string("runs/_run.html", shown, request)
+        kept = POLLS.keep(key, html, {name: shown[name] for name in ("question", "priority", "priorities")})
+    buttons = render_to_string("runs/_actions.html", {**kept.facts, "run": run, "is_oob": True}, request)
+    return HttpResponse(buttons + kept.html)
 
 
 def _files(request: ConsoleRequest, run: Run) -> dict[str, Any]:

@@ -123,6 +123,23 @@ def test_a_refresh_leaves_out_what_does_not_change_by_itself() -> None:
     assert re.search(r'data-view="([^"]*)"', whole)[1] == re.search(r'data-view="([^"]*)"', poll)[1]  # type: ignore[index]
 
 
+def test_many_who_watch_get_what_was_rendered_once_each_with_buttons_of_their_own(
+    django_assert_max_num_queries,  # type: ignore[no-untyped-def]
+) -> None:
+    run = running()
+    first = see(run, "poll=1", **HTMX)
+    other, same = logged_in("admin"), logged_in("operator")
+    with django_assert_max_num_queries(8):
+        again = same.get(f"{page_of(run)}?poll=1", **HTMX).content.decode()
+    panes = first.partition('id="run"')[2]
+    assert again.partition('id="run"')[2] == panes and "csrfmiddlewaretoken" not in panes
+    assert f'action="/runs/{run.pk}/cancel/"' in again and "csrfmiddlewaretoken" in again
+    assert "/cancel/" not in see(run, "poll=1", role="viewer", **HTMX)
+    assert other.get(f"{page_of(run)}?poll=1", **HTMX).status_code == 200
+    run.end(Status.FAILED, at=clock.now(), by="t", error="The disk is full.")
+    assert "The disk is full." in see(run, "poll=1", **HTMX)
+
+
 def test_the_runs_around_it_lead_to_the_same_view_of_them_and_show_how_the_node_went() -> None:
     pipeline = make_pipeline()
     runs = [ended(Status.SUCCEEDED, pipeline=pipeline) for _ in range(30)]
