@@ -242,7 +242,7 @@ def _tell_missed(tick: Tick, listeners: list[Subscription], at: datetime) -> boo
     verb = "was refused" if tick.decision == TickDecision.REFUSED else "was missed"
     reason = f": {tick.reason}" if tick.reason else ""
     title = f"The schedule {schedule} {verb} at {tick.due_at:%Y-%m-%d %H:%M} UTC{reason}"
-    path = reverse("pipeline", args=[pipeline.pk]) if pipeline else ""
+    path = reverse("schedule_tick", args=[schedule.pk, tick.pk])
     tidings = Tidings(NewsKind.MISSED, f"{MISSED}{schedule.pk}", title, pipeline, tick.run, path)
     news, is_new = begin(tidings, at)
     hand_out(news, [each for each in listeners if each.concerns(pipeline)], at)

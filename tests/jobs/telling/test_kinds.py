@@ -20,14 +20,20 @@ from jobs.models import (
     Quota,
     Run,
     Schedule,
+    Snapshot,
     Subscription,
     Tick,
     Worker,
 )
+from jobs.schedules.decide import decide
+from jobs.schedules.dues import Every
+from jobs.schedules.edit import Wanted, create
+from jobs.schedules.lead import Leader
+from jobs.schedules.start import begin as start_tick
 from jobs.states import NewsKind, Status, TickDecision
 from jobs.telling.on_run_end import run_ended
 from jobs.telling.sweep import sweep
-from tests.factories import AT, make_pipeline, make_quota, make_run
+from tests.factories import AT, content, make_pipeline, make_quota, make_run
 from tests.jobs.chains import end, ended, pipelines
 from tests.jobs.telling.conftest import send_due, silent_worker, subscribed
 from tests.receivers import Hook, Mailbox
@@ -341,3 +347,25 @@ def test_a_file_is_told_of_by_its_name_and_only_of_runs_that_succeeded(
     (body,) = hook.bodies
     assert body["facts"]["files"] == ["report-2.pptx", "report-3.pptx"]
     assert body["link"].endswith(f"/artifacts/{Artifact.objects.get(name='report-2.pptx').uuid}/")
+
+
+def test_a_due_time_that_the_engine_refuses_is_told_of_with_the_page_of_it(
+    admin: User, channels: list[Channel], hook: Hook
+) -> None:
+    """As beat and a worker bring it about: parameters that the pipeline does not take any more."""
+    a, *_ = pipelines()
+    subscribed(admin, "missed", channels, pipeline=a)
+    every = Wanted(name="mornings", pipeline=a, rule=Every(3600, AT), parameters={"options": {"top": 3}})
+    schedule = create(every, at=AT)
+    Snapshot.objects.update(content=content(schemas={"options": {"type": "string"}}, pipelines=[]))
+    leader, at = Leader("first"), AT + timedelta(hours=1)
+    assert leader.turn(AT)
+    decide(leader, at)
+    for tick in Tick.objects.waiting():
+        start_tick(tick.pk, at)
+    sweep(at)
+    send_due(at)
+    tick = Tick.objects.get()
+    assert tick.decision == TickDecision.REFUSED and hook.kinds == ["missed"]
+    assert hook.bodies[0]["link"].endswith(f"/schedules/{schedule.pk}/ticks/{tick.pk}/")
+    assert tick.reason and tick.reason[:40] in hook.bodies[0]["title"]
