@@ -19,6 +19,7 @@ from jobs.schedules.dues import Every, last_due
 from jobs.states import Cause, Status, TickDecision
 from jobs.stored import opened
 from jobs.structure.dated import dated
+from jobs.structure.parameters import as_given, settled
 from jobs.structure.selection import read
 from kedro_console.wire import Group, Json
 
@@ -82,11 +83,11 @@ def order_of(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
 
 def _parameters(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Group:
     """With the date of the due time where the schedule names a parameter for it: as a backfill has it."""
-    values: Group = schedule.parameters
     snapshot, path = pipeline.project.snapshot, tuple(schedule.date_parameter)
     if not path or snapshot is None:
-        return values
-    return dated(values, path, due, ZoneInfo(schedule.zone), pipeline=pipeline, snapshot=snapshot)
+        return dict(schedule.parameters)
+    own = settled(schedule.parameters, snapshot.picture.parameters)
+    return as_given(dated(own, path, due, ZoneInfo(schedule.zone), pipeline=pipeline, snapshot=snapshot))
 
 
 def _settled(tick: Tick, run: Run, at: datetime) -> None:
