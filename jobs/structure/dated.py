@@ -43,6 +43,15 @@ def _dates(values: Group, above: Path) -> Iterator[Path]:
             yield path
 
 
+def with_date(
+    parameters: Group, path: Path, due: datetime, *, zone: ZoneInfo, picture: ProjectSnapshot, defaults: Group
+) -> dict[Key, Value]:
+    """These nested parameters, and the date of this due time at `path`; as they are where `path` is ()."""
+    if not path:
+        return dict(parameters)
+    return merge(parameters, nested([(path, date_value(due.astimezone(zone), path, picture, defaults))]))
+
+
 def dated(
     parameters: Group, path: Path, due: datetime, zone: ZoneInfo, *, pipeline: Pipeline, snapshot: Snapshot
 ) -> dict[Key, Value]:
