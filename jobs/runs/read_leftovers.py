@@ -80,7 +80,7 @@ class Leftovers:
             return f"Its {dataset} stayed in its process: it cannot be stored."
         if store_file(dataset) in self._stored:
             return ""
-        if self.run.has_copies:
+        if not self.run.is_resumable:
             return f"No copy of its {dataset} is there: it was too large, took too long, or is no plain value."
         return f"Its {dataset} is no longer in the run's store."
 

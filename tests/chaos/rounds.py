@@ -70,7 +70,7 @@ class Kills:
     def __init__(self, seed: int, lease_seconds: int) -> None:
         self._random = random.Random(seed)
         self._mark = uuid.uuid4().hex
-        self._ledger = Ledger(settings.VAR)
+        self._ledger = Ledger(settings.VAR.parent)
         self._redis = Redis(self._mark)
         self._fleet = Fleet(self._mark, workers=1, slots=3, lease_seconds=lease_seconds)
 

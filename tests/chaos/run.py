@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 
 def arguments() -> argparse.Namespace:
@@ -30,9 +31,11 @@ def arguments() -> argparse.Namespace:
 
 
 def prepare(folder: str, lease_seconds: int) -> None:
-    """Settings of its own, before Django reads them."""
+    """Settings of its own, before Django reads them; the ledger is beside CONSOLE_VAR, where project code may write."""
+    var = Path(folder) / "var"
+    var.mkdir()
     os.environ |= {
-        "CONSOLE_VAR": folder,
+        "CONSOLE_VAR": str(var),
         "CONSOLE_LEASE_SECONDS": str(lease_seconds),
         "SECRET_KEY": "only-for-tests-" + "0" * 40,
         "DJANGO_SETTINGS_MODULE": "console.settings",

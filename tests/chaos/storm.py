@@ -87,7 +87,7 @@ class Storm:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.mark = uuid.uuid4().hex
-        self.ledger = Ledger(settings.VAR)
+        self.ledger = Ledger(settings.VAR.parent)
         self.redis = Redis(self.mark)
         self.fleet = Fleet(self.mark, workers=plan.workers, slots=plan.slots, lease_seconds=plan.lease_seconds)
         self.tormentor = Tormentor(
