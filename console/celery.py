@@ -20,7 +20,7 @@ from celery.signals import (
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 DRAIN_SECONDS: Final = 5.0
-ASIDE: Final = {"ticks": 1, "news": 2}
+ASIDE: Final = {"ticks": 2, "news": 2}
 """Queue → threads that a worker of the default queue has for it beside its slots, so that no work delays it."""
 
 app = Celery("console")
