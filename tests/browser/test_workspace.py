@@ -140,3 +140,22 @@ def test_the_panes_stack_on_a_phone_and_compare_and_resume_open_inside(open_as: 
         found = Axe().run(page).response["violations"]
         assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     page.get_by_role("button", name=re.compile("^Resume with")).wait_for()
+
+
+def test_a_log_fills_the_screen_until_escape_and_its_long_lines_wrap_or_not(open_as: Open) -> None:
+    run = with_log(failed_in_a_node(), ["word " * 300, *(f"line {n}" for n in range(200))])
+    page = open_as("viewer", f"/runs/{run.pk}/logs/?node=")
+    page.locator("#L201").wait_for()
+    page.get_by_role("button", name="Full screen").click()
+    box = page.locator("#logs").bounding_box()
+    assert (box["x"], box["y"], box["width"], box["height"]) == (0, 0, 1280, 860)
+    inner = page.locator("[data-logs-box]").bounding_box()
+    assert inner["y"] + inner["height"] <= 860
+    page.locator("#L1").scroll_into_view_if_needed()
+    wrapped = page.locator("#L1").bounding_box()["height"]
+    page.get_by_role("button", name="Wrap").click()
+    assert page.locator("#L1").bounding_box()["height"] < wrapped / 3
+    assert page.locator("[data-logs-box]").evaluate("box => box.scrollWidth > box.clientWidth")
+    page.keyboard.press("Escape")
+    assert page.locator("#logs").bounding_box()["x"] > 0
+    assert page.url.endswith(f"/runs/{run.pk}/logs/?node=")

@@ -51,6 +51,13 @@
         this.follow(false);
         this.mark();
       });
+      this.root.querySelector("[data-logs-wrap]").addEventListener("click", (event) => this.wrap(event.currentTarget));
+      this.root.querySelector("[data-logs-whole]").addEventListener("click", () => this.fill(!this.isWhole));
+      document.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape" || !this.isWhole || !this.root.isConnected) return;
+        event.stopImmediatePropagation();
+        this.fill(false);
+      }, true);
       window.addEventListener("hashchange", () => this.toLine());
       new ResizeObserver(() => this.fit()).observe(this.root.closest("main") || this.root);
       new ResizeObserver(() => this.isFollowing && this.toBottom()).observe(this.list); // a line has its height when it is shown
@@ -59,10 +66,30 @@
 
     /* The box ends where the window does: its last line is in sight. */
     fit() {
-      const top = this.box.getBoundingClientRect().top + window.scrollY;
+      const top = this.box.getBoundingClientRect().top + (this.isWhole ? 0 : window.scrollY);
       const height = `${Math.max(LEAST, Math.floor(window.innerHeight - top - BELOW))}px`;
       if (this.box.style.height === height) return;
       this.box.style.height = height;
+      if (this.isFollowing) this.toBottom();
+    }
+
+    /* Long lines go on below, or to the right. */
+    wrap(button) {
+      const is = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(is));
+      this.list.classList.toggle("is-long", !is);
+      if (this.isFollowing) this.toBottom();
+    }
+
+    get isWhole() {
+      return this.root.classList.contains("is-whole");
+    }
+
+    /* The log alone on the whole window, until Escape. */
+    fill(is) {
+      this.root.classList.toggle("is-whole", is);
+      this.root.querySelector("[data-logs-whole]").setAttribute("aria-pressed", String(is));
+      this.fit();
       if (this.isFollowing) this.toBottom();
     }
 
