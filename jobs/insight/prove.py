@@ -10,7 +10,9 @@ from itertools import islice, pairwise, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from jobs.insight.ahead import collisions
 from jobs.insight.durations import usual
+from jobs.insight.simulate import Flag
 from jobs.models import Schedule
 from jobs.schedules.backlog import divided
 from jobs.schedules.due import MOMENT, counted, in_words, next_dues, rule_of
@@ -23,6 +25,9 @@ NOTHING: Final = timedelta(0)
 NEAR: Final = timedelta(days=8)
 """Between due times that are further apart a change of the clocks surprises nobody."""
 MOST_IN_OUTAGE: Final = 20_000
+PLAYED: Final = 3
+"""So many of the next due times are played out with all else that goes on then: each costs its part of a second."""
+FORESEEN: Final = frozenset({"collision", "busy", "quota"})
 SHARED: Final = 2
 """What more due times than these have in common is told once."""
 OTHERS: Final = 50
@@ -32,15 +37,9 @@ SOON: Final = timedelta(days=400)
 
 
 @dataclass(frozen=True)
-class Flag:
-    """Something to know of one due time; `kind` is clocks, overlap or collision."""
-
-    kind: str
-    sentence: str
-
-
-@dataclass(frozen=True)
 class Proven:
+    """One due time, and what is to be known of it: clocks, overlap, collision, busy or quota."""
+
     due_at: datetime
     flags: list[Flag] = field(default_factory=list)
 
@@ -76,10 +75,10 @@ def prove(schedule: Schedule, *, at: datetime, count: int = 10) -> Proof:
     times = list(islice(counted(schedule, at), count + 1))
     known = usual(schedule.pipeline.pk) if schedule.pipeline else None
     seconds = known.median if known else None
-    others = _others(schedule, times[:count])
+    others, in_the_way = _others(schedule, times[:count]), _in_the_way(schedule, times[:count], at)
     proven = [
         Proven(due, [*_of_clocks(schedule, times[place - 1] if place else at, due), *_overlap(times, place, seconds),
-                     *_collisions(due, others, seconds)])
+                     *_collisions(due, others, seconds), *in_the_way.get(due, [])])
         for place, due in enumerate(times[:count])
     ]  # fmt: skip
     if not times:
@@ -136,6 +135,14 @@ def _others(schedule: Schedule, times: Sequence[datetime]) -> list[tuple[str, li
         near = takewhile(lambda due: due <= end, next_dues(row, len(times) * OTHERS, begin))
         found.append((row.name, list(near)))
     return found
+
+
+def _in_the_way(schedule: Schedule, times: Sequence[datetime], at: datetime) -> dict[datetime, list[Flag]]:
+    """Files that another pipeline writes, slots that are busy, and quotas that fall short, as the week ahead has it."""
+    if schedule.pipeline is None:
+        return {}
+    found = collisions(schedule.pipeline, times[:PLAYED], at, own=schedule.pk, overlap=schedule.overlap)
+    return {due: [flag for flag in flags if flag.kind in FORESEEN] for due, flags in found.items()}
 
 
 def _collisions(due: datetime, others: Sequence[tuple[str, list[datetime]]], seconds: float | None) -> list[Flag]:

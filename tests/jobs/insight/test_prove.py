@@ -12,7 +12,7 @@ from celery import current_app
 from jobs.insight.prove import Proof, overlap_outcomes, prove
 from jobs.models import Pipeline, Schedule
 from jobs.states import Missed, Overlap
-from tests.factories import make_pipeline, make_schedule
+from tests.factories import make_pipeline, make_quota, make_schedule
 from tests.views.scenes import ended
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +81,14 @@ def test_another_schedule_of_the_same_pipeline_is_named(proof: Callable[..., Pro
     ]
     assert flags(proof("0 9 * * *", pipeline=pipeline)) == []
     assert flags(prove(own, at=AT)) == []
+
+
+def test_a_quota_that_falls_short_is_flagged(proof: Callable[..., Proof]) -> None:
+    make_quota(windows="3 requests per day in UTC")
+    pipeline = make_pipeline(takes={"chat": 2})
+    found = proof("0 6,12 * * *", pipeline=pipeline)
+    assert any("chat" in flag for flag in flags(found)), flags(found)
+    assert not any("chat" in flag for flag in flags(proof("0 6 * * *", pipeline=pipeline)))
 
 
 @pytest.mark.parametrize(
