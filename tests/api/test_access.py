@@ -39,6 +39,8 @@ def address(pattern: URLPattern, run: Run) -> str:
         "queue": "words",
         "quota": "chat",
         "rule": "1",
+        "channel": "1",
+        "subscription": "1",
     }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
 
