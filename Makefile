@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test shipped check fix lock cases bench bench-signals bench-ticks bench-pages bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
+.PHONY: help up test shipped check fix lock cases bench bench-signals bench-ticks bench-pages gallery bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ bench-machines: venv-dev ## three machines whose links are cut, dead and slow, a
 
 attacks: venv-dev ## every address by every method as everybody, and made-up calls, on PostgreSQL (FUZZ_EXAMPLES=100)
 	@$(PY) tests/on_postgres.py -m pytest -q -n 2 --dist loadfile $(ATTACKS) $(ARGS)
+
+gallery: venv-dev ## take a picture of each page into docs/gallery (ARGS="--only run"); needs a Chromium
+	@PYTHONPATH=pipelines $(PY) -m bench.gallery $(ARGS)
 
 chaos: venv-dev ## break things for MINUTES=10 while runs go on, then audit (DATABASE=postgres, SEED=)
 	@PYTHONPATH=.:pipelines $(PY) $(if $(filter postgres,$(DATABASE)),tests/on_postgres.py) -m tests.chaos.run \

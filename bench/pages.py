@@ -20,6 +20,7 @@ from typing import Any, Final
 from bench.stage import ROOT, conditions, table
 
 SMALL: Final = 100
+MEASURED: Final = {"sqlite": "milliseconds of processor time", "postgresql": "milliseconds"}
 MOST_RATIO, MOST_P95, MOST_QUERIES = 1.5, 250.0, 15
 
 
@@ -106,7 +107,7 @@ def _tell(database: str, runs: int, few: dict[str, Any], many: dict[str, Any]) -
             f"{found['p95']:.1f}{'!' * marks[1]}", f"{found['queries']}{'!' * marks[2]}",
             f"{found['bytes'] / 1000:.0f}",
         ])  # fmt: skip
-    print(f"{database}, {conditions()}; milliseconds, medians; ! misses an aim ({missed} of {len(rows)})\n")
+    print(f"{database}, {conditions()}; {MEASURED[database]}, medians; ! misses an aim ({missed} of {len(rows)})\n")
     print(table(["page", f"{SMALL} runs", f"{runs:,} runs", "ratio", "p95", "queries", "kB"], rows), "\n")
     return missed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ class Console:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}/api/v1"
         self.pid = 0
-        self.environment = {**os.environ, "CONSOLE_VAR": str(folder / "var"), "PORT": str(port)}
+        self.password = secrets.token_urlsafe(12)
+        """The administrator's."""
+        named = {"CONSOLE_ADMIN_PASSWORD": self.password}
+        self.environment = {**os.environ, **named, "CONSOLE_VAR": str(folder / "var"), "PORT": str(port)}
 
     def manage(self, *words: str) -> None:
         subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment, check=True)
@@ -55,11 +59,13 @@ class Console:
 
 
 @contextmanager
-def console(*options: str) -> Iterator[Console]:
-    """A console that answers; everything it started is gone afterwards."""
+def console(*options: str, before: Sequence[tuple[str, ...]] = ()) -> Iterator[Console]:
+    """A console that answers; everything it started is gone afterwards. `before` are commands that come first."""
     with tempfile.TemporaryDirectory(prefix="kc-bench-") as folder:
         port = free_port()
         made = Console(Path(folder), port)
+        for words in before:
+            made.manage(*words)
         with (Path(folder) / "up.log").open("wb") as log:
             tree = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--port", str(port), *options],

@@ -1,0 +1,143 @@
+"""`python -m bench.gallery`: a picture of each page, from a made-up history of three weeks, into docs/gallery.
+
+Light and dark, 1440 and 390 pixels wide, as small WebP files; README.md beside them shows them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from bench.stage import ROOT, Console, console
+
+FOLDER: Final = ROOT / "docs" / "gallery"
+FLAGS: Final = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
+THEMES: Final = ("light", "dark")
+QUALITY: Final = 55
+SETTLED_MILLISECONDS: Final = 400
+
+PAGES: Final[dict[str, str]] = {
+    "home": "/", "runs": "/runs/", "runs-search": "/runs/?q=status:failed,crashed+error:timed",
+    "run": "/runs/{run}/", "run-graph": "/runs/{run}/?tab=graph", "run-timeline": "/runs/{run}/?tab=timeline",
+    "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
+    "run-compare": "/runs/{failed}/compare/", "run-resume": "/runs/{failed}/resume/", "pipelines": "/pipelines/",
+    "pipeline": "/pipelines/{pipeline}/", "run-form": "/pipelines/{pipeline}/run/", "library": "/library/?all=1",
+    "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "schedules": "/schedules/",
+    "week": "/week/", "backfills": "/backfills/", "rules": "/rules/", "rule": "/rules/{rule}/",
+    "rule-new": "/rules/new/", "firings": "/rules/firings/", "quotas": "/quotas/", "quota": "/quotas/{quota}/",
+    "queues": "/batch-queues/", "queue": "/batch-queues/{queue}/", "requests": "/requests/",
+    "request": "/requests/{request}/", "workers": "/workers/", "notifications": "/notifications/",
+    "activity": "/activity/", "admin": "/admin/", "admin-runs": "/admin/jobs/run/",
+    "admin-projects": "/admin/jobs/project/", "admin-people": "/admin/auth/user/", "api": "/api/v1/docs",
+}  # fmt: skip
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--runs", type=int, default=3_000)
+    asked.add_argument("--folder", type=Path, default=FOLDER)
+    asked.add_argument("--only", default="", help="Pages whose name contains this.")
+    options = asked.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with console(before=_seeded(options.runs)) as made:
+        pages = {name: path for name, path in _addresses(made).items() if options.only in name}
+        for name, taken in _pictures(made, pages):
+            (options.folder / name).write_bytes(taken)
+            print(f"{name}: {len(taken) / 1000:.0f} kB", flush=True)
+    _index(options.folder)
+
+
+def _seeded(runs: int) -> list[tuple[str, ...]]:
+    """What `manage.py` does before the console starts."""
+    return [("prepare",), ("project", "add", "pipelines/demo"), ("seed", "--runs", str(runs), "--days", "21")]
+
+
+def _addresses(made: Console) -> dict[str, str]:
+    """The pages, with the newest row of each kind for its argument."""
+    jobs = {status: made.call("GET", f"/jobs?status={status}&limit=1") for status in ("completed", "failed")}
+    named = {
+        "run": made.call("GET", "/jobs?status=completed&pipeline=reporting&limit=1")[0]["number"],
+        "failed": jobs["failed"][0]["number"],
+        "artifact": made.call("GET", "/artifacts?name=report.pptx&limit=1")[0]["id"],
+        "pipeline": 3,
+        "rule": made.call("GET", "/rules")[0]["id"],
+        "quota": 1,
+        "queue": made.call("GET", "/queues")[0]["name"],
+        "request": made.call("GET", "/requests?limit=1")[0]["id"],
+    }
+    return {name: path.format(**named) for name, path in PAGES.items()}
+
+
+def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    from playwright.sync_api import sync_playwright
+
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    origin = made.url.removesuffix("/api/v1")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=next(filter(None, found)), args=FLAGS)
+        for theme in THEMES:
+            for size, (width, height) in SIZES.items():
+                context = browser.new_context(
+                    base_url=origin, viewport={"width": width, "height": height}, color_scheme=theme
+                )
+                page = context.new_page()
+                page.set_default_timeout(60_000)
+                _log_in(page, made)
+                for name, path in pages.items():
+                    answer = page.goto(path)
+                    if answer is None or not answer.ok:
+                        print(f"{name} is not there: {path}", flush=True)
+                        continue
+                    page.wait_for_timeout(SETTLED_MILLISECONDS)
+                    yield f"{name}-{theme}-{size}.webp", _small(page.screenshot())
+                context.close()
+        browser.close()
+
+
+def _log_in(page: Any, made: Console) -> None:
+    page.goto("/login/")
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", made.password)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/")
+
+
+def _small(picture: bytes) -> bytes:
+    from PIL import Image
+
+    packed = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        image.convert("RGB").save(packed, "WEBP", quality=QUALITY, method=6)
+    return packed.getvalue()
+
+
+def _index(folder: Path) -> None:
+    """README.md: a row for each page, a picture for each theme and width."""
+    names = sorted({re.sub(r"-(light|dark)-(wide|narrow)\.webp$", "", file.name) for file in folder.glob("*.webp")})
+    order = [name for name in PAGES if name in names]
+    lines = [
+        "# Gallery",
+        "",
+        "Every page, from a made-up history of three weeks (`make gallery`), as an administrator sees it.",
+        "",
+    ]
+    for name in order:
+        shown = [f"{name}-{theme}-{size}.webp" for size in SIZES for theme in THEMES]
+        wide, narrow = shown[:2], shown[2:]
+        lines += [f"## {name.replace('-', ', ').capitalize()}", ""]
+        lines += [
+            " ".join(f'<img src="{each}" width="{width}" alt="{name}">' for each in row)
+            for row, width in ((wide, 440), (narrow, 160))
+        ]
+        lines += [""]
+    (folder / "README.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
