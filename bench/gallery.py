@@ -38,6 +38,17 @@ PAGES: Final[dict[str, str]] = {
 }  # fmt: skip
 
 
+ROWS: Final = {
+    "run": "/jobs?status=completed&pipeline=reporting&limit=1",
+    "failed": "/jobs?status=failed&pipeline=reporting&limit=1",
+    "artifact": "/artifacts?name=report.pptx&limit=1",
+    "rule": "/rules",
+    "queue": "/queues",
+    "request": "/requests?limit=1",
+}
+KEYS: Final = {"run": "number", "failed": "number", "queue": "name"}
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--runs", type=int, default=3_000)
@@ -60,18 +71,12 @@ def _seeded(runs: int) -> list[tuple[str, ...]]:
 
 def _addresses(made: Console) -> dict[str, str]:
     """The pages, with the newest row of each kind for its argument."""
-    jobs = {status: made.call("GET", f"/jobs?status={status}&limit=1") for status in ("completed", "failed")}
-    named = {
-        "run": made.call("GET", "/jobs?status=completed&pipeline=reporting&limit=1")[0]["number"],
-        "failed": jobs["failed"][0]["number"],
-        "artifact": made.call("GET", "/artifacts?name=report.pptx&limit=1")[0]["id"],
-        "pipeline": 3,
-        "rule": made.call("GET", "/rules")[0]["id"],
-        "quota": 1,
-        "queue": made.call("GET", "/queues")[0]["name"],
-        "request": made.call("GET", "/requests?limit=1")[0]["id"],
+    found = {name: made.call("GET", path) for name, path in ROWS.items()}
+    named = {name: rows[0][KEYS.get(name, "id")] for name, rows in found.items() if rows}
+    named |= {"pipeline": 3, "quota": 1}
+    return {
+        name: path.format(**named) for name, path in PAGES.items() if set(re.findall(r"{(\w+)}", path)) <= set(named)
     }
-    return {name: path.format(**named) for name, path in PAGES.items()}
 
 
 def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes]]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from console.pages.records import grouped
 from jobs import clock
 from jobs.models import Act, Run, Schedule, Worker
-from jobs.states import LIVE, Status
+from jobs.states import LIVE
 
 ROWS: Final = 6
 LATELY: Final = timedelta(hours=24)
@@ -20,14 +20,13 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the front page shows beyond what the admin gives it."""
     at = clock.now()
     runs = Run.objects.newest()
-    bad = runs.filter(status__in=[Status.FAILED, Status.CRASHED], created_at__gte=at - LATELY)
     due = Schedule.objects.filter(paused_since=None, next_due_at__isnull=False).order_by("next_due_at")
     may = request.user.has_perm
     return {
         **context,
         "groups": grouped(context.get("app_list", [])),
         "live": runs.filter(status__in=sorted(LIVE))[:ROWS] if may("jobs.view_run") else [],
-        "failed": bad[:ROWS] if may("jobs.view_run") else [],
+        "failed": runs.gone_wrong(ROWS, since=at - LATELY) if may("jobs.view_run") else [],
         "next": due.select_related("periodic_task", "pipeline__project")[:ROWS],
         "workers": Worker.objects.alive(at).order_by("name")[:ROWS] if may("jobs.view_worker") else [],
         "acts": Act.objects.narrowed()[:ROWS] if may("jobs.view_act") else [],

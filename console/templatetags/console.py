@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,11 +12,14 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.conf import settings
 from django.db.models import Model
-from django.utils.html import escape, format_html
+from django.urls import reverse
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 
 from console.drawing.icons import ICONS
 from console.files.ansi import to_html
+from jobs.insight.durations import Bar
 from jobs.models import Rule
 from jobs.models.act import object_name
 from jobs.states import DateStatus, Status
@@ -195,6 +198,22 @@ def parts(number: int, is_workbook: bool) -> str:
 def led_by(text: str, mark: str) -> str:
     """Text with something before it; nothing stays nothing."""
     return f"{mark}{text}" if text else ""
+
+
+@register.simple_tag
+def bar_links(bars: Iterable[Bar]) -> str:
+    """A link for each run, as high as its share of the longest; a page has hundreds, so no template is run for each."""
+    first = reverse("run", args=[0]).removesuffix("0/")
+    link = (
+        '<a role="listitem" class="kc-is-{}" href="{}{}/" title="#{} {}{}, {}" aria-label="Run {}, {}{}">'
+        '<i style="height:{}%"></i></a>'
+    )
+    return format_html_join("\n", link, (_of_bar(bar, first) for bar in bars))
+
+
+def _of_bar(bar: Bar, first: str) -> tuple[object, ...]:
+    took, at = led_by(duration(bar.seconds), ", "), f"{localtime(bar.created_at):%Y-%m-%d %H:%M}"
+    return (bar.status, first, bar.number, bar.number, bar.status, took, at, bar.number, bar.status, took, bar.height)
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.core.cache import cache
@@ -20,7 +20,7 @@ from jobs.insight.examine_waits import examine_waits
 from jobs.models import Artifact, Run, Tick
 from jobs.quotas.usage import usages
 from jobs.schedules.due import upcoming
-from jobs.states import LIVE, Status
+from jobs.states import LIVE
 
 ROWS = 8
 LOOKED_AT = 100
@@ -52,20 +52,12 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
         "is_all_well": all(finding.is_ok for finding in findings),
         "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
-        "failures": _alike(_bad(at))[:ROWS],
+        "failures": _alike(rows.gone_wrong(LOOKED_AT, since=at - LATELY))[:ROWS],
         "artifacts": artifacts.order_by("-id")[:ROWS],
         "upcoming": upcoming(at, ROWS),
         "troubled": Tick.objects.troubled().newest()[:ROWS] if request.user.has_perm("jobs.view_tick") else [],
         "usages": [usage for usage in quotas if usage.is_near_end][:ROWS] if may_see_quotas else [],
     }
-
-
-def _bad(at: datetime) -> list[Run]:
-    """The newest that went wrong lately; each status by itself, as a database would sort all of both."""
-    rows = Run.objects.newest().only(*SHOWN)
-    newest = [run for status in (Status.FAILED, Status.CRASHED) for run in rows.filter(status=status)[:LOOKED_AT]]
-    lately = [run for run in newest if run.created_at >= at - LATELY]
-    return sorted(lately, key=lambda run: run.pk, reverse=True)[:LOOKED_AT]
 
 
 def _alike(runs: list[Run]) -> list[tuple[Run, int]]:

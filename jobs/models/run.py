@@ -57,6 +57,13 @@ class RunQuerySet(models.QuerySet["Run"]):
         found = {number for rows in parts for number in rows.order_by("-id").values_list("pk", flat=True)[:most]}
         return sorted(found, reverse=True)[:most]
 
+    def gone_wrong(self, most: int, *, since: datetime) -> list[Run]:
+        """The newest of these that failed or crashed and were made since then; each status is read by itself."""
+        rows = self.order_by("-id")
+        newest = [run for status in (Status.FAILED, Status.CRASHED) for run in rows.filter(status=status)[:most]]
+        lately = [run for run in newest if run.created_at >= since]
+        return sorted(lately, key=lambda run: run.pk, reverse=True)[:most]
+
     def wanting_to_stop(self) -> RunQuerySet:
         return self.live().filter(cancel_requested_at__isnull=False)
 

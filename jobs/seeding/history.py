@@ -85,7 +85,7 @@ class History:
             self._add_files(number, told, is_fresh=is_fresh)
         if is_fresh and keys:
             seq = self._add_log(number, told, keys)
-        self._add_requests(number, told, keys)
+        self._add_requests(number, told, keys, openness=0.4 if is_fresh else 0.02)
         self._add_run(number, told, seq, is_fresh=is_fresh)
 
     def _add_run(self, number: int, told: Imagined, seq: int, *, is_fresh: bool) -> None:
@@ -176,14 +176,14 @@ class History:
             self.lines.add(run, step, lines[0][0], lines[-1][0], json.dumps(lines))
         return seq
 
-    def _add_requests(self, run: int, told: Imagined, keys: dict[int, int]) -> None:
-        """A node that could not reach an API left its request; others were counted now and then."""
+    def _add_requests(self, run: int, told: Imagined, keys: dict[int, int], *, openness: float) -> None:
+        """A node that could not reach an API left its request; this share of them is still in the inbox."""
         failed = next((node for node in told.nodes if node.mode and node.mode.exception == "ConnectionError"), None)
         if failed is None or failed.status != NodeStatus.FAILED or failed.started_at is None:
             return
         host, step = self._random.choice(HOSTS), list(keys.values())[-1]
         name, at = told.habit.nodes[failed.place].name, moment(failed.started_at)
-        is_open = self._random.random() < 0.02
+        is_open = self._random.random() < openness
         status = RequestStatus.OPEN if is_open else RequestStatus.DISMISSED
         code = self._random.choice([0, 429, 503])
         self.requests.add(

@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 __all__ = ["broker", "redis_process"]
-FEW, MANY = 400, 4_000
+FEW, MANY = 300, 2_700
 STEP: Final = 100
 SLACK: Final = 6_000
 """Instructions that do not matter: some milliseconds are half a million of them."""
