@@ -109,7 +109,7 @@ def _log_in(page: Any, made: Console) -> None:
     page.goto("/login/")
     page.fill("input[name=username]", "admin")
     page.fill("input[name=password]", made.password)
-    page.click("button[type=submit]")
+    page.press("input[name=password]", "Enter")
     page.wait_for_url("**/")
 
 

@@ -77,11 +77,20 @@ class UncountedPaginator(AnyPaginator):
     def page(self, number: int | float | str) -> UncountedPage:
         number = self.validate_number(number)
         start = (number - 1) * self.per_page
-        rows = list(self.object_list[start : start + self.per_page + 1])
+        rows = self._rows(start)
         if not rows and number > 1:
             raise EmptyPage("The list ends before this page.")
         self.seen = start + len(rows)
         return UncountedPage(rows[: self.per_page], number, self, is_last=len(rows) <= self.per_page)
+
+    def _rows(self, start: int) -> list[Any]:
+        """First their keys, then what is shown of them: asked for at once, SQLite may begin at a table joined to it."""
+        stop = start + self.per_page + 1
+        if not isinstance(self.object_list, QuerySet):
+            return list(self.object_list[start:stop])
+        keys = list(self.object_list.select_related(None).values_list("pk", flat=True)[start:stop])
+        found = {row.pk: row for row in self.object_list.filter(pk__in=keys)} if keys else {}
+        return [found[key] for key in keys if key in found]
 
 
 class UncountedList(ChangeList):

@@ -18,7 +18,7 @@ from jobs.models.run import RunQuerySet
 from jobs.states import LIVE
 from jobs.structure.paths import parsed
 
-MOST_BRANCHES: Final = 12
+MOST_BRANCHES: Final = 6
 LARGEST: Final = 2**63
 LOOK: Final = 2_000
 """So many rows are looked at for what no index answers; then the page says how far it came, and goes on by itself."""

@@ -43,6 +43,7 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
     rows = Run.objects.newest().only(*SHOWN)
     quotas = usages(at)
     findings = [*_ground(), *examine_waits(at, quotas)]
+    newest = list(Artifact.objects.order_by("-id").values_list("pk", flat=True)[:ROWS])
     artifacts = Artifact.objects.select_related("run__pipeline").only(
         "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
     )
@@ -53,7 +54,7 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
         "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "live": rows.filter(status__in=sorted(LIVE))[:ROWS],
         "failures": _alike(rows.gone_wrong(LOOKED_AT, since=at - LATELY))[:ROWS],
-        "artifacts": artifacts.order_by("-id")[:ROWS],
+        "artifacts": artifacts.filter(pk__in=newest).order_by("-id"),
         "upcoming": upcoming(at, ROWS),
         "troubled": Tick.objects.troubled().newest()[:ROWS] if request.user.has_perm("jobs.view_tick") else [],
         "usages": [usage for usage in quotas if usage.is_near_end][:ROWS] if may_see_quotas else [],
