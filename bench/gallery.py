@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +36,7 @@ PAGES: Final[dict[str, str]] = {
     "queues": "/batch-queues/", "queue": "/batch-queues/{queue}/", "requests": "/requests/",
     "request": "/requests/{request}/", "workers": "/workers/", "notifications": "/notifications/",
     "activity": "/activity/", "admin": "/admin/", "admin-runs": "/admin/jobs/run/",
-    "admin-projects": "/admin/jobs/project/", "admin-people": "/admin/auth/user/", "api": "/api/v1/docs",
+    "admin-projects": "/admin/jobs/project/", "admin-people": "/admin/auth/user/",
 }  # fmt: skip
 
 
@@ -47,6 +49,16 @@ ROWS: Final = {
     "request": "/requests?limit=1",
 }
 KEYS: Final = {"run": "number", "failed": "number", "queue": "name"}
+
+
+PLACES: Final = {str(ROOT): "/srv/console", sys.prefix: "/srv/console/.venv", platform.node(): "server"}
+"""What is only of this machine, and what the pictures show instead."""
+PLACES_HIDDEN: Final = """places => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    for (const [place, shown] of Object.entries(places))
+      if (node.textContent.includes(place)) node.textContent = node.textContent.replaceAll(place, shown);
+}"""
 
 
 def main() -> None:
@@ -100,6 +112,7 @@ def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes
                         print(f"{name} is not there: {path}", flush=True)
                         continue
                     page.wait_for_timeout(SETTLED_MILLISECONDS)
+                    page.evaluate(PLACES_HIDDEN, PLACES)
                     yield f"{name}-{theme}-{size}.webp", _small(page.screenshot())
                 context.close()
         browser.close()

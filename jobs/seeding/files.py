@@ -18,6 +18,14 @@ from jobs.interpreters.artifacts import key_of, store
 from jobs.seeding.habits import File
 
 CITIES: Final = ("Bergen", "Ghent", "Lyon", "Porto", "Riga", "Turku", "Zadar")
+TITLES: Final = ("Orders of the week", "By city", "What to look at")
+PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
+OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+KIND: Final = "application/vnd.openxmlformats-officedocument.presentationml"
+SPACES: Final = (
+    f'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:r="{OFFICE}" '
+    'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+)
 LATIN: Final = "The figures of this week are within the usual range; nothing needs attention."
 
 
@@ -60,6 +68,40 @@ def _zip(file: File, random: Random) -> bytes:
     return _packed({"orders.csv": _csv(file, random), "readme.txt": _text(file, random)})
 
 
+def _pptx(file: File, random: Random) -> bytes:
+    """Three slides with a title and some lines: the least that a reader of slides takes."""
+    slides = [_slide(title, [f"{city}: {random.randrange(20, 400)} orders" for city in CITIES]) for title in TITLES]
+    names = [f"slides/slide{number}.xml" for number in range(1, len(slides) + 1)]
+    link = f'<Relationship Id="r{{}}" Type="{OFFICE}/slide" Target="{{}}"/>'
+    links = "".join(link.format(place, name) for place, name in enumerate(names))
+    listed = "".join(f'<p:sldId id="{256 + place}" r:id="r{place}"/>' for place in range(len(names)))
+    kinds = "".join(f'<Override PartName="/ppt/{each}" ContentType="{KIND}.slide+xml"/>' for each in names)
+    main = f'<Override PartName="/ppt/presentation.xml" ContentType="{KIND}.presentation.main+xml"/>'
+    plain = '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+    start = f'<Relationship Id="r" Type="{OFFICE}/officeDocument" Target="ppt/presentation.xml"/>'
+    entries = {
+        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">{plain}{main}{kinds}</Types>',
+        "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships">{start}</Relationships>',
+        "ppt/_rels/presentation.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">{links}</Relationships>',
+        "ppt/presentation.xml": f"<p:presentation {SPACES}><p:sldIdLst>{listed}</p:sldIdLst>"
+        '<p:sldSz cx="12192000" cy="6858000"/></p:presentation>',
+    }
+    entries |= {f"ppt/{name}": slide for name, slide in zip(names, slides, strict=True)}
+    return _packed({name: text.encode() for name, text in entries.items()})
+
+
+def _slide(title: str, lines: list[str]) -> str:
+    shapes = _shape(2, "title", 500_000, 1_300_000, [title]) + _shape(3, "body", 2_000_000, 4_200_000, lines)
+    return f"<p:sld {SPACES}><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:sld>"
+
+
+def _shape(number: int, kind: str, top: int, height: int, lines: list[str]) -> str:
+    written = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
+    place = f'<a:xfrm><a:off x="800000" y="{top}"/><a:ext cx="10600000" cy="{height}"/></a:xfrm>'
+    named = f'<p:cNvPr id="{number}" name="{kind}"/><p:cNvSpPr/><p:nvPr><p:ph type="{kind}"/></p:nvPr>'
+    return f"<p:sp><p:nvSpPr>{named}</p:nvSpPr><p:spPr>{place}</p:spPr><p:txBody><a:bodyPr/>{written}</p:txBody></p:sp>"
+
+
 def _packed(entries: dict[str, bytes]) -> bytes:
     """The same bytes for the same entries: no time of today is in them."""
     packed = io.BytesIO()
@@ -74,4 +116,5 @@ WRITERS: Final[dict[str, Callable[[File, Random], bytes]]] = {
     ".json": _json,
     ".html": _html,
     ".zip": _zip,
+    ".pptx": _pptx,
 }
