@@ -39,7 +39,10 @@ def address(pattern: URLPattern, run: Run) -> str:
         "queue": "words",
         "quota": "chat",
         "rule": "1",
+        "backfill": "1",
         "channel": "1",
+        "schedule": "1",
+        "share": str(uuid.uuid4()),
         "subscription": "1",
     }
     return "/api/v1/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: parts[match[1]], route)
