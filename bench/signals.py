@@ -95,7 +95,7 @@ def api() -> Iterator[Api]:
 
 @contextmanager
 def more_workers(stage: Console, count: int) -> Iterator[None]:
-    """So many workers beside that of the tree."""
+    """This many workers beside that of the tree."""
     with ExitStack() as stack:
         for number in range(count):
             command = [
@@ -136,7 +136,7 @@ def is_done(stage: Console, batches: int) -> bool:
 
 
 def by_events(stage: Console, served: Api, batches: int, chains: int, name: str) -> Way:
-    """So many chains of runs share the items and the quota."""
+    """This many chains of runs share the items and the quota."""
     fill(stage, batches)
     served.forget()
     for _ in range(chains):

@@ -121,7 +121,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Rate:
-    """So many requests within so many seconds; 0 requests mean no limit."""
+    """A number of requests within a number of seconds; 0 requests mean no limit."""
 
     requests: int
     seconds: int

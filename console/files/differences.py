@@ -13,7 +13,7 @@ from typing import IO, Final, Literal
 from console.files.slides import Slide
 
 SHOWN: Final = 100
-"""So many rows of each sort are shown; all of them are counted."""
+"""How many rows of each sort are shown; all of them are counted."""
 MOST_LINES: Final = 400
 Sort = Literal["same", "changed", "added", "removed"]
 

@@ -27,7 +27,7 @@ MOST_PARTS: Final = 9_000
 LINK_SECONDS: Final = 300
 SILENT_SECONDS: Final = 5.0
 READERS: Final = 4
-"""So many threads of a process may wait for the store at once."""
+"""How many threads of a process may wait for the store at once."""
 CONNECTIONS: Final = 20
 PASSING: Final = frozenset({408, 409, 429})
 """What below 500 may be answered otherwise in a moment."""

@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 CHUNK: Final = 64 * 1024
 PART_BYTES: Final = 60_000_000
-"""So much of one part of the workbook is unpacked at most."""
+"""How much of one part of the workbook is unpacked at most."""
 SMALL_BYTES: Final = 5_000_000
 STRING_CHARACTERS: Final = 2_000
 SHEETS: Final = 200

@@ -15,7 +15,7 @@ from jobs.states import ItemStatus
 SCREEN: Final = 50
 QUEUES: Final = 500
 REASONS_OF: Final = 1_000
-"""So many parked items, the newest, tell the reasons."""
+"""How many parked items, the newest, the reasons are taken from."""
 MOST_REASONS: Final = 8
 
 

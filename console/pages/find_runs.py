@@ -21,7 +21,7 @@ from jobs.structure.paths import parsed
 MOST_BRANCHES: Final = 6
 LARGEST: Final = 2**63
 LOOK: Final = 2_000
-"""So many rows are looked at for what no index answers; then the page says how far it came, and goes on by itself."""
+"""How many rows are looked at for what no index answers; then the page says how far it came, and goes on by itself."""
 LOOK_ON: Final = 20_000
 
 Branch = dict[str, object]

@@ -14,7 +14,7 @@ from django.db.backends.postgresql import base
 from psycopg.errors import OperationalError
 
 GRACE_SECONDS: Final = 2.0
-"""So much longer than the server's own limit, which ends a statement without ending the session."""
+"""How much longer than the server's own limit, which ends a statement without ending the session."""
 IDLE_SECONDS: Final = 15
 """A process that sleeps within a transaction holds its locks no longer than this."""
 

@@ -9,7 +9,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.task import WSGITask
 
 MOST_WAITING: Final = 256 * 1024
-"""So many bytes may wait for a slow reader before the making of the rest is put off."""
+"""How many bytes may wait for a slow reader before making the rest is put off."""
 
 TASK: Final = "console.task"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]

@@ -33,9 +33,9 @@ from kedro_console.wire import Json
 logger = logging.getLogger(__name__)
 
 MOST_AT_A_TIME: Final = 20
-"""So many dates are looked at in one go: whoever does it has other things to do, and the reconciler comes again."""
+"""How many dates are looked at in one go: whoever does it has other things to do, and the reconciler comes again."""
 PATIENCE: Final = timedelta(seconds=30)
-"""After a refusal that may pass, the next try comes so much later."""
+"""How much later the next try comes after a refusal that may pass."""
 BATCH: Final = 200
 LONGEST: Final = 500
 ENDS: Final[dict[str, DateStatus]] = {

@@ -49,9 +49,9 @@ from kedro_console import wire
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 0.2
-"""So long a question waits that the database could not answer, before it is tried again."""
+"""How long a question that the database could not answer waits before it is asked again."""
 LEAVE_SECONDS: Final = 1.0
-"""So long a child may take to leave even where a stop has no grace."""
+"""How long a child may take to leave, even where a stop has no grace."""
 
 
 class Supervision:
@@ -182,7 +182,7 @@ class Supervision:
             self.heard.close()
 
     def _hear(self, seconds: float) -> bool:
-        """Wait so long for a word of the child or of the pulse, and take it; False at the end of the stream."""
+        """Wait this long for a word from the child or the pulse, and take it; False at the end of the stream."""
         link, wake = self.link.connection.fileno(), self.hold.wake.fileno()
         poll = select.poll()  # select knows no descriptor beyond 1,023
         for descriptor in (link, wake):

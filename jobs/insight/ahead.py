@@ -30,7 +30,7 @@ NOTHING: Final[Mapping[str, float]] = {"requests": 0.0, "rows": 0.0}
 UNKNOWN: Final = timedelta(seconds=60)
 """How long a run is taken to last whose pipeline has not succeeded yet."""
 AROUND: Final = timedelta(hours=6)
-"""So long before a due time something may have begun that stands in its way."""
+"""How long before a due time something that stands in its way may have begun."""
 SURE: Final = frozenset({Occasion.SUCCEEDED, Occasion.FINISHED, Occasion.PRODUCED})
 SHORTEST: Final = timedelta(hours=1)
 """A window of a quota that is shorter only spreads calls out; it is never short for a day."""

@@ -26,7 +26,7 @@ NEAR: Final = timedelta(days=8)
 """Between due times that are further apart a change of the clocks surprises nobody."""
 MOST_IN_OUTAGE: Final = 20_000
 PLAYED: Final = 3
-"""So many of the next due times are played out with all else that goes on then: each costs its part of a second."""
+"""How many of the next due times are played out with all else that goes on then: each costs part of a second."""
 FORESEEN: Final = frozenset({"collision", "busy", "quota"})
 SHARED: Final = 2
 """What more due times than these have in common is told once."""

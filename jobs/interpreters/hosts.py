@@ -24,7 +24,7 @@ from jobs.models import Project, Run
 from kedro_console import wire
 
 MOST_RETIRED: Final = 2
-"""So many hosts of older code may stay for the runs that began with it."""
+"""How many hosts of older code may stay for the runs that began with it."""
 LET_GO_SECONDS: Final = 1.0
 START_SECONDS: Final = 60
 """How long a host may take to open its socket (it opens it before it imports the project)."""

@@ -14,7 +14,7 @@ from jobs.encryption import EncryptedJSONField
 from jobs.states import ChannelKind
 
 LOST_AFTER: Final = 3
-"""So many attempts in a row that fail, and people hear that the channel does not work."""
+"""After how many failed attempts in a row people hear that the channel does not work."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Quota(models.Model):
 
 
 class Window(models.Model):
-    """So much within any so many seconds, or within a calendar day of a zone."""
+    """A limit within any span of some seconds, or within a calendar day of a zone."""
 
     class Unit(models.TextChoices):
         REQUESTS = REQUESTS, "requests"

@@ -17,7 +17,7 @@ FAR: Final = timedelta(days=20 * 366)
 
 @dataclass(frozen=True)
 class Amount:
-    """So much of a quota."""
+    """An amount of a quota."""
 
     requests: int = 0
     rows: int = 0

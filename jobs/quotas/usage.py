@@ -15,7 +15,7 @@ from jobs.quotas.quotas import resets_at
 from jobs.quotas.turns import closure, used
 
 SHOWN: Final = 20
-"""So many holders, waiters and refusals are shown; the counts are of all."""
+"""How many holders, waiters and refusals are shown; the counts include all."""
 SLICES: Final = 24
 SHORTEST_SPAN: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)

@@ -46,11 +46,11 @@ TIMEOUT_SECONDS: Final = 60.0
 CALL_SECONDS: Final = 120.0
 LEASE: Final = timedelta(seconds=CALL_SECONDS + 60)
 PATIENCE_SECONDS: Final = 60.0
-"""What came back waits so long for a database that is away."""
+"""How long what came back waits for a database that is away."""
 SHORT_WAIT: Final = timedelta(seconds=10)
-"""A worker waits so long for a quota itself; for longer it gives the replay back."""
+"""How long a worker itself waits for a quota; if it takes longer, it gives the replay back."""
 LOOK_AGAIN: Final = timedelta(minutes=5)
-"""Nobody knows when a quota that somebody paused opens: it is asked so often."""
+"""How often a paused quota is asked, since nobody knows when it opens."""
 PATIENCE: Final = timedelta(seconds=10)
 BATCH: Final = 50
 

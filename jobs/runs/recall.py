@@ -20,9 +20,9 @@ from jobs.structure.content import Contents, Parts, contents, is_fresh
 from kedro_console.wire import Group, SnapshotNode, bare
 
 EARLIER: Final = 50
-"""So many of the last successful runs are looked at."""
+"""How many of the last successful runs are looked at."""
 FEW: Final = 3
-"""So many of them are asked whether they still have a node's outputs, and for what has changed since."""
+"""How many of them are asked whether they still have a node's outputs, and what has changed since."""
 FAR: Final = "The project's folder cannot be seen from here, so changes cannot be detected."
 
 

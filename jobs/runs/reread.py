@@ -23,15 +23,15 @@ from jobs.steps.dispatch import ask_for_snapshot
 logger = logging.getLogger(__name__)
 
 START_SECONDS: Final = 60.0
-"""So long a start waits for a project in trouble to be read."""
+"""How long a start waits for a project in trouble to be read."""
 GOOD_SECONDS: Final = 20.0
-"""And so long for one that only changed; one that takes longer is started as it was known."""
+"""And how long for one that has only changed; one that takes longer is started as it was known."""
 BELIEVED: Final = timedelta(seconds=30)
 """What was wrong may be repaired outside of the files that are looked at: after this a start has it read again."""
 TRIED_AGAIN: Final = timedelta(minutes=5)
 LOOK_SECONDS: Final = 10.0
 FEW: Final = 10
-"""So many projects are looked through for a pipeline that nobody knows."""
+"""How many projects are searched for a pipeline that nobody knows."""
 
 _turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 

@@ -11,7 +11,7 @@ from jobs.models import Schedule
 from jobs.states import Missed
 
 ON_TIME: Final = timedelta(seconds=30)
-"""So late is no outage: another beat takes over, a worker is started again."""
+"""Being this late is no outage: another beat takes over, or a worker is started again."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from jobs.schedules.words import sentence
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 SPARE: Final = 4
-"""So many times as many as are shown are looked at: a pause may move one behind others."""
+"""How many times as many as are shown are looked at: a pause may move one behind others."""
 MOMENT: Final = timedelta(microseconds=1)
 
 

@@ -21,9 +21,9 @@ SIZES: Final = (("hour", 3_600), ("minute", 60), ("second", 1))
 HOUR: Final = 60
 DAY_MINUTES: Final = 24 * HOUR
 FEW: Final = 4
-"""So many times are spelt out although they have a common distance."""
+"""Up to how many times are spelt out even though they are evenly spaced."""
 TOGETHER: Final = 3
-"""So many that follow each other are told by the first and the last of them."""
+"""From how many consecutive ones on only the first and the last are named."""
 
 
 def sentence(rule: Rule, zone: ZoneInfo) -> str:

@@ -75,7 +75,7 @@ class Imagined:
 
 
 def moments(count: int, begin: datetime, end: datetime, random: Random) -> Iterator[datetime]:
-    """So many times in order, more by day than by night."""
+    """This many moments in order, more by day than by night."""
     days = (end - begin) / timedelta(days=1)
     for number in range(count):
         day, part = divmod((number + random.random()) / count * days, 1)

@@ -22,7 +22,7 @@ MOST_RUNS: Final = 10_000_000
 MOST_DAYS: Final = 3_650
 AT_ONCE: Final = 4_000
 FRESH: Final = 2_000
-"""So many of the newest runs have logs, events and files; of the others retention has taken them."""
+"""How many of the newest runs have logs, events and files; retention has taken those of the others."""
 SEEDED: Final = "seeded"
 BEFORE_NOW: Final = timedelta(minutes=10)
 """The newest run has ended by now, however long it took."""

@@ -15,7 +15,7 @@ from jobs.steps.alarm import ALARM
 from jobs.steps.retry_policy import tell_wait
 
 LINE: Final = 100
-"""So many of a line are looked at when something changed: those behind them are called when they are among these."""
+"""How many in a line are looked at when something has changed: those behind are called when they have moved up."""
 WORTH: Final = timedelta(milliseconds=20)
 ONE: Final = Amount(1)
 LATELY: Final = 3

@@ -20,7 +20,7 @@ from jobs.steps import broker
 logger = logging.getLogger(__name__)
 
 BROKER_SECONDS: Final = 1.0
-"""So long the pulse of a worker may wait for the broker's answer."""
+"""How long a worker's pulse may wait for the broker's answer."""
 
 
 def send(step_id: int) -> bool:

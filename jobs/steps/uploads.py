@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
 LEASE: Final = timedelta(minutes=2)
-"""So long nobody else tries a file that is being sent."""
+"""How long nobody else tries a file that is being sent."""
 FIRST_WAIT: Final = 5.0
 LONGEST_WAIT: Final = 300.0
 ORPHANED: Final = timedelta(days=1)

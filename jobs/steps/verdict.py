@@ -14,9 +14,9 @@ IDLE_SECONDS: Final = 1.0
 TRIES: Final = 5
 KILL_AFTER_TERMINATE_SECONDS: Final = 5.0
 RESTLESS_SECONDS: Final = 60.0
-"""So long a step waits for files that keep changing, as they do while another version is being copied in place."""
+"""How long a step waits for files that keep changing, as they do while another version is being copied into place."""
 BIRTH_SECONDS: Final = 1.0
-"""So long a stop waits for a host that is still loading the project and has no child for this step yet."""
+"""How long a stop waits for a host that is still loading the project and has no child for this step yet."""
 
 
 class Stage(StrEnum):
@@ -69,7 +69,7 @@ class Held(Protocol):
 
 
 class Again(Enum):
-    """Of whom a child is asked for again."""
+    """Whom a child is asked of again."""
 
     NEW_HOST = "the host has older code than the project"
     NEW_CHILD = "the child that was to go on was gone already"

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 BAD: Final = frozenset({Status.FAILED, Status.CRASHED})
 FEWEST: Final = 5
-"""So many successes make a duration usual."""
+"""How many successes make a duration usual."""
 MARGIN: Final = 1.25
 """A run is slow that takes longer than the 95th percentile, and so much longer than the median."""
 MOST_FILES: Final = 1_000

@@ -34,9 +34,9 @@ from kedro_console.wire import Json
 
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
-"""So long one answer may take."""
+"""How long one answer may take."""
 MOST_SECONDS: Final = 30.0
-"""So long an attempt may take in all."""
+"""How long an attempt may take in all."""
 MOST_BYTES: Final = 2_000
 ROOT: Final = Path(__file__).resolve().parents[2]
 CHILD: Final = "import sys; sys.path.insert(0, sys.argv[1]); from jobs.telling.service import main; main()"

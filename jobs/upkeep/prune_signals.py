@@ -13,7 +13,7 @@ from jobs.states import Decision
 
 KEPT_FOR: Final = timedelta(days=90)
 MOST: Final = 5_000
-"""So many at once: a pruning is no long transaction."""
+"""How many at once: pruning is no long transaction."""
 
 
 def prune_signals(at: datetime) -> int:

@@ -19,7 +19,7 @@ from django.utils.duration import duration_iso_string
 from jobs.encryption import EncryptedJSONField
 
 PART_BYTES: Final = 4 * 1024 * 1024
-"""So much text is in memory at once, while it is written and while it is read."""
+"""How much text is in memory at once while it is written or read."""
 CHUNK: Final = 1_000
 LEFT_OUT: Final = frozenset({"sessions.session"})
 """Who is logged in logs in again."""

@@ -19,7 +19,7 @@ from tests.factories import AT, content, make_pipeline, make_project, make_run
 
 
 def grow(count: int) -> None:
-    """So many more rows of everything that grows."""
+    """This many more rows of everything that grows."""
     start = Run.objects.count()
     for number in range(start, start + count):
         project = make_project(f"project-{number}")

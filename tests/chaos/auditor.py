@@ -12,7 +12,7 @@ from tests.chaos.ledger import Accepted, Answer, Line
 
 FINAL: Final = frozenset({"succeeded", "failed", "cancelled", "crashed"})
 BACK_SECONDS: Final = {"pages": 30.0, "beat": 60.0}
-"""So long after a kill they may be away; other faults fall into it."""
+"""How long after a kill they may be away; other faults fall into it."""
 
 
 @dataclass(frozen=True)

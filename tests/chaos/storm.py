@@ -33,7 +33,7 @@ from tests.chaos.tormentor import Fault, Measures, Tormentor
 from tests.chaos.visitor import Visitor, ask
 
 STUBBORN: Final = {"crash_retries": 60, "poison_after": 60}
-"""So many losses in a row are no fault of the step here."""
+"""This many losses in a row are no fault of the step here."""
 BY_API: Final = 0.3
 """The share of runs that are started through the pages."""
 

@@ -45,7 +45,7 @@ def leader(beats: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
 
 
 def newest_after(count: int, what: str) -> None:
-    """So many more due times are started."""
+    """This many more due times are started."""
     before = Tick.objects.exclude(run=None).count()
     live.until(lambda: Tick.objects.exclude(run=None).count() >= before + count, what=what)
 

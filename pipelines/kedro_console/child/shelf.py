@@ -25,7 +25,7 @@ WHOLE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memo
 
 
 PATIENCE_SECONDS = 600.0
-"""So long a store that is away is awaited: what the node has computed would be lost."""
+"""How long a store that is away is awaited: what the node has computed would be lost otherwise."""
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 15.0
 AWAY = frozenset({"HTTPClientError", "ClientConnectionError", "ClientPayloadError", "ServerTimeoutError", "HttpError",

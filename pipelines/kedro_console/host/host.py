@@ -37,7 +37,7 @@ from kedro_console.words import masking
 
 SWEEP_SECONDS = 0.003
 BROKEN_SECONDS = 5.0
-"""So long what made the project fail to load is taken to be still so, although no file has changed."""
+"""How long what made the project fail to load is taken to be still so, although no file has changed."""
 END_SECONDS = 2.0
 BUSY_MARGIN_SECONDS = 1.0
 

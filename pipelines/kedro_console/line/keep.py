@@ -40,7 +40,7 @@ MEDIA_TYPES = {
 FOR_PEOPLE = frozenset({".pptx", ".xlsx", ".csv", ".zip", ".pdf", ".png", ".html"})
 MAX_NAME = 200
 MAX_NAMED = 200
-"""So many files one value may name."""
+"""How many files one value may name."""
 CLOCK_TICKS = 2.0
 """Seconds by which a file's time may be before the moment at which it was written."""
 SECRETS = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/run/secrets", "/var/run/secrets")))
