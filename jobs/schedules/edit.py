@@ -15,7 +15,7 @@ from django_celery_beat.models import PeriodicTask
 
 from jobs.errors import BadParameters, ConsoleError, nearest_of
 from jobs.models import Pipeline, Schedule
-from jobs.models.act import record, recorded
+from jobs.models.act import record
 from jobs.schedules.due import counted, rule_of, set_next
 from jobs.schedules.dues import Once, Rule
 from jobs.schedules.mirror import columns_of
@@ -36,6 +36,13 @@ CHOSEN: Final = {"overlap": Overlap.values, "runner": Runner.values}
 """What may be left to the pipeline."""
 WHAT: Final = ("pipeline", "parameters", "selection", "runner")
 WHEN: Final = ("rule", "zone", "begins_at", "ends_at", "is_once", "jitter_seconds")
+
+
+TOLD: Final = (
+    "name", "note", "zone", "parameters", "selection", "runner", "overlap", "missed", "missed_most", "missed_hours",
+    "is_once", "jitter_seconds",
+)  # fmt: skip
+"""What the record of acts says of it as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +96,12 @@ def create(wanted: Wanted, *, at: datetime) -> Schedule:
 def edit(schedule: Schedule, wanted: Wanted, *, at: datetime) -> Schedule:
     """The schedule as it is wanted; when what it starts or when changes, only due times from now on count."""
     _check(wanted, schedule, at)
-    with _one_of_its_name(), transaction.atomic(), recorded("changed", schedule):
+    with _one_of_its_name(), transaction.atomic():
         row = locked(schedule)
         before = wanted_of(row)
+        told = _told(before)
+        if wanted == before:
+            return schedule
         is_other = any(getattr(before, name) != getattr(wanted, name) for name in (*WHAT, *WHEN))
         if is_other:
             leave_behind(row, at)
@@ -100,8 +110,15 @@ def edit(schedule: Schedule, wanted: Wanted, *, at: datetime) -> Schedule:
         if is_other:
             _count_from(row, at)
         _save(row, row.periodic_task)
+        _record_change(row, told, _told(wanted))
     schedule.refresh_from_db()
     return schedule
+
+
+def _record_change(schedule: Schedule, before: Mapping[str, Json], after: Mapping[str, Json]) -> None:
+    differ = [name for name in after if before[name] != after[name]]
+    was, now = ({name: told[name] for name in differ} for told in (before, after))
+    record("changed", schedule, before=was, after=now)
 
 
 def delete(schedule: Schedule) -> None:
@@ -232,6 +249,14 @@ def _numbers(wanted: Wanted) -> dict[str, str]:
 
 def _told(wanted: Wanted) -> Mapping[str, Json]:
     """What the record of acts says of it."""
-    facts: dict[str, Json] = {name: getattr(wanted, name) for name in ("name", "zone", "parameters", "selection")}
+    facts: dict[str, Json] = {name: getattr(wanted, name) for name in TOLD}
     rule = stored(wanted.rule) if wanted.rule else {}
-    return {**facts, "pipeline": str(wanted.pipeline), "rule": rule, "missed": wanted.missed, "overlap": wanted.overlap}
+    return {
+        **facts,
+        "pipeline": str(wanted.pipeline),
+        "rule": rule,
+        "owner": str(wanted.owner or ""),
+        "begins": str(wanted.begins_at or ""),
+        "ends": str(wanted.ends_at or ""),
+        "date parameter": list(wanted.date_parameter),
+    }

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from jobs.errors import ConsoleError, IllegalMove, NotNow, RequestError, SchedulePaused, TickTaken
 from jobs.models import Pipeline, Run, Schedule, Tick
-from jobs.models.act import record
+from jobs.models.act import recorded
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.schedules.backlog import ON_TIME, divided_by
@@ -225,9 +225,9 @@ def make_up(tick: Tick, *, at: datetime, by: User | None, by_name: str = "") -> 
 
 def dismiss(tick: Tick, *, at: datetime, by: str) -> None:
     """Somebody knows of it: it troubles nobody any more."""
-    Tick.objects.filter(pk=tick.pk, dismissed_at=None).update(dismissed_at=at, dismissed_by=by[:150])
+    with transaction.atomic(), recorded("dismissed", tick):
+        Tick.objects.filter(pk=tick.pk, dismissed_at=None).update(dismissed_at=at, dismissed_by=by[:150])
     tick.refresh_from_db()
-    record("dismissed", tick)
 
 
 def _pipeline(schedule: Schedule) -> Pipeline:

@@ -121,7 +121,7 @@ def test_buttons_of_a_pipeline_lead_to_its_pages(admin_page: Client) -> None:
 def settings_of(pipeline: Pipeline, **changes: Any) -> dict[str, Any]:
     names = ("runner", "max_workers", "queue", "priority", "time_limit_seconds", "memory_limit_mb", "crash_retries",
              "grace_seconds", "description", "overlap", "poison_after", "retries", "retry_wait_seconds", "retry_factor",
-             "retry_jitter", "grouping", "node_time_limit_seconds")  # fmt: skip
+             "retry_jitter", "grouping", "node_time_limit_seconds", "copies_mb")  # fmt: skip
     lists = {"default_parameters": "{}", "retry_exceptions": "[]", "retry_nodes": "[]", "unshareable": "[]"}
     return {name: getattr(pipeline, name) for name in names} | lists | changes
 

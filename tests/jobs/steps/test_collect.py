@@ -19,6 +19,7 @@ from jobs.steps.collect import Collector
 from jobs.steps.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.steps.node_facts import StopReason
 from jobs.steps.outcome import outcome_of
+from jobs.steps.request_for_child import step_folder
 from jobs.steps.uploads import send_waiting
 from jobs.steps.verdict import Ended, HandedBack, Stop
 from kedro_console import wire
@@ -151,7 +152,7 @@ def test_rows_wait_for_a_database_that_is_away() -> None:
 @pytest.mark.django_db
 def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
     seen = collecting()
-    staged = tmp_path / "deck.pptx"
+    staged = folder_of(seen) / "deck.pptx"
     staged.write_bytes(b"slides")
     digest = hashlib.sha256(b"slides").hexdigest()
     kept = wire.KeptFile(str(staged), "deck.pptx", 6, digest, "application/vnd.ms-powerpoint")
@@ -166,6 +167,13 @@ def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
     artifact.sha256 = "0" * 64
     with pytest.raises(PlatformError, match="could not be read from the artifact store"):
         open_file(artifact)
+
+
+def folder_of(seen: Collector) -> Path:
+    """Where its child stages files, and nowhere else."""
+    folder = step_folder(seen.writer.step)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def put_store_at(settings: Any, folder: Path) -> None:
@@ -195,7 +203,7 @@ def test_a_store_that_is_away_harms_no_run_and_has_the_file_as_soon_as_it_is_bac
     seen = collecting()
     (tmp_path / "store").write_text("a file where the folder should be")
     put_store_at(settings, tmp_path / "store")
-    seen.take(saved(tmp_path / "a.csv"))
+    seen.take(saved(folder_of(seen) / "a.csv"))
     run = end_well(seen)
     assert run.status == Status.SUCCEEDED
     (artifact,), (upload,) = run.artifacts.all(), Upload.objects.all()
@@ -214,8 +222,8 @@ def test_a_store_that_is_away_harms_no_run_and_has_the_file_as_soon_as_it_is_bac
 def test_a_file_that_can_be_kept_nowhere_is_named_not_lost_in_silence(settings: Any, tmp_path: Path) -> None:
     seen = collecting()
     put_store_at(settings, tmp_path / "store")
-    event = saved(tmp_path / "a.csv")
-    (tmp_path / "a.csv").unlink()
+    event = saved(folder_of(seen) / "a.csv")
+    (step_folder(seen.writer.step) / "a.csv").unlink()
     seen.take(event)
     run = end_well(seen)
     assert run.status == Status.SUCCEEDED and not run.artifacts.exists()
