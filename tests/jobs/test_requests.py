@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -18,7 +17,7 @@ from jobs.states import RequestStatus
 from kedro_console import wire
 from tests.factories import AT
 from tests.jobs.requests_made import NOW, collected, made
-from tests.jobs.steps.collecting import collecting
+from tests.jobs.steps.collecting import collecting, folder_of
 from tests.records import a_request
 
 pytestmark = pytest.mark.django_db
@@ -90,10 +89,10 @@ def test_a_request_is_in_one_replay_at_a_time() -> None:
     assert start_replay([record], at=AT).total == 1
 
 
-def test_of_a_file_that_a_node_keeps_twice_under_one_name_the_last_counts(tmp_path: Path) -> None:
+def test_of_a_file_that_a_node_keeps_twice_under_one_name_the_last_counts() -> None:
     collector = collecting()
     for content in (b"1", b"2"):
-        path = tmp_path / content.decode()
+        path = folder_of(collector) / content.decode()
         path.write_bytes(content)
         kept = wire.KeptFile(str(path), "found.json", 1, hashlib.sha256(content).hexdigest(), "application/json")
         collector.take(wire.FileKept(NOW, "fetch", kept))

@@ -24,7 +24,7 @@ from jobs.steps.uploads import send_waiting
 from jobs.steps.verdict import Ended, HandedBack, Stop
 from kedro_console import wire
 from tests.factories import AT
-from tests.jobs.steps.collecting import collecting
+from tests.jobs.steps.collecting import collecting, folder_of
 from tests.live import until
 
 NOW = AT.timestamp()
@@ -167,13 +167,6 @@ def test_a_kept_file_goes_to_the_store_by_its_checksum(tmp_path: Path) -> None:
     artifact.sha256 = "0" * 64
     with pytest.raises(PlatformError, match="could not be read from the artifact store"):
         open_file(artifact)
-
-
-def folder_of(seen: Collector) -> Path:
-    """Where its child stages files, and nowhere else."""
-    folder = step_folder(seen.writer.step)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def put_store_at(settings: Any, folder: Path) -> None:
