@@ -211,7 +211,7 @@ class Backfills(Door):
     @extend_schema(
         operation_id="backfills_list",
         parameters=[BackfillsAsked],
-        responses={200: BackfillShape(many=True), **REFUSED, **MISPUT},
+        responses={200: BackfillShape(many=True), **REFUSED, **MISSING, **MISPUT},
     )
     def get(self, request: Request) -> Response:
         """Backfills, the newest first."""

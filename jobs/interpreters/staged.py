@@ -6,8 +6,10 @@ give it a file of ours, and a wrong checksum would put its file in the place of 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
 import uuid
 from contextlib import suppress
@@ -19,6 +21,7 @@ from django.conf import settings
 from jobs.errors import PlatformError
 from kedro_console.wire import KeptFile
 
+READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -32,16 +35,29 @@ def take(kept: KeptFile, folder: Path, place: Path) -> Path:
     *parents, name = _below(Path(kept.path), folder, kept.name)
     inside = _opened(folder, parents)
     try:
-        os.rename(name, taken, src_dir_fd=inside)
-    finally:
-        os.close(inside)
-    try:
+        _move(name, inside, taken)
         _look(taken, kept)
     except BaseException:
         with suppress(OSError):
             taken.unlink()
         raise
+    finally:
+        os.close(inside)
     return taken
+
+
+def _move(name: str, inside: int, taken: Path) -> None:
+    """Runs may have a disk of their own: then a copy is taken, and the child's file goes."""
+    try:
+        os.rename(name, taken, src_dir_fd=inside)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with os.fdopen(os.open(name, READ, dir_fd=inside), "rb") as file, taken.open("xb") as copy:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise PlatformError("It was not kept: it is not a file.") from error
+            shutil.copyfileobj(file, copy, 1024 * 1024)
+        os.unlink(name, dir_fd=inside)
 
 
 def _below(path: Path, folder: Path, name: str) -> tuple[str, ...]:
@@ -66,7 +82,7 @@ def _opened(folder: Path, parents: list[str]) -> int:
 
 
 def _look(taken: Path, kept: KeptFile) -> None:
-    fd = os.open(taken, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(taken, READ)
     with os.fdopen(fd, "rb") as file:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:

@@ -5,6 +5,7 @@ The run itself uses its values as ever; when it does not succeed, a later one go
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import threading
@@ -24,6 +25,8 @@ from kedro_console.reading.registry import is_parameter
 FLOOR_SECONDS = 0.02
 SHARE = 0.05
 """Of the run's time that copies may take, beyond the first moments."""
+ROOM = 4
+"""How many times what copies may still take has to be free on their disk."""
 RAM_SHARE = 0.6
 """Of a memory limit: beyond it nothing is copied, as a copy takes memory while it is written."""
 LAZY = frozenset({"ibis", "pyspark", "dask", "sqlalchemy", "snowflake", "duckdb", "torch", "tensorflow", "jax",
@@ -79,7 +82,8 @@ class Copies:
         until = began + FLOOR_SECONDS + SHARE * (began - self._began) - self._spent
         if until <= began or self._is_lazy(data) or kept_values.plain_bytes(data) > self._left or self._is_full():
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._seen_room():
+            return
         part = self._folder / f".{uuid.uuid4().hex}.part"
         try:
             with part.open("xb") as file:
@@ -89,6 +93,12 @@ class Copies:
             self._left = bounded.left
         finally:
             part.unlink(missing_ok=True)
+
+    def _seen_room(self) -> bool:
+        """Make the folder on a disk that has room: copies must not take the place of what the run leaves."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize > ROOM * self._left
 
     @staticmethod
     def _is_lazy(data: Any) -> bool:

@@ -60,6 +60,12 @@ def test_so_many_bytes_and_no_more_and_smaller_ones_still_fit(tmp_path: Path) ->
     assert names(tmp_path / "store") == [wire.store_file("b")]
 
 
+def test_a_disk_with_little_room_is_left_to_the_run(tmp_path: Path) -> None:
+    copies = begun(tmp_path / "store", limit_bytes=10**18)
+    copies.after_dataset_saved("a", 1)
+    assert names(tmp_path / "store") == []
+
+
 def test_what_cannot_be_pickled_or_asks_first_is_left_out_and_harms_nothing(copies: Copies, tmp_path: Path) -> None:
     copies.after_dataset_saved("a", threading.Lock())
     lazy = type("LazyFrame", (), {"__module__": "polars.lazyframe"})()
