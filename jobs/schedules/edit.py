@@ -258,5 +258,5 @@ def _told(wanted: Wanted) -> Mapping[str, Json]:
         "owner": str(wanted.owner or ""),
         "begins": str(wanted.begins_at or ""),
         "ends": str(wanted.ends_at or ""),
-        "date parameter": list(wanted.date_parameter),
+        "date parameter": ".".join(map(str, wanted.date_parameter)),
     }
