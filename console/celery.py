@@ -105,7 +105,7 @@ def hand_back(**_: Any) -> None:
 
 @task_revoked.connect
 def cancel_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
-    """Somebody revoked the task of a step that waits, as Flower does: he wants its run to stop."""
+    """Somebody revoked the task of a step that waits, as Flower does: its run is to stop."""
     from jobs import clock
     from jobs.runs.cancel import cancel_step
 

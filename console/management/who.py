@@ -1,4 +1,4 @@
-"""Who gives a command, as the machine knows him."""
+"""Who gives a command, as the machine knows them."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ HEAD_SECONDS: Final = 10
 BODY_SECONDS: Final = 30
 """From the first byte of a request: who drips sends something all the time, and is cut all the same."""
 TURN_BYTES: Final = 1024 * 1024
-"""A reader that is as fast as we are lets others have their turn after so many bytes."""
+"""After how many bytes a reader that is as fast as we are lets others have their turn."""
 LINGER_SECONDS: Final = 3
 """Who is refused may still be sending: to hang up at once would take the answer away from them."""
 FEW_WAITING: Final = 64 * 1024
-"""The rest of a paused answer is made when so few bytes are left."""
+"""Below how many bytes the rest of a paused answer is made."""
 
 
 class Channel(HTTPChannel):
