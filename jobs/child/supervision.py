@@ -145,10 +145,13 @@ class Supervision:
 
     def _converse(self) -> Over | HandedOn:
         """Send the request and listen until the child is gone, or waits and has its next step."""
-        self.link.send(request_for(self.step, self.hold.until))
+        self.link.send(patiently(self._request, is_over=lambda: self.hold.is_lost))
         self._tell_others()
         with self.hold.shared_with(self.link.connection):
             return self._listen()
+
+    def _request(self) -> wire.StepStarted:
+        return request_for(self.step, self.hold.until)
 
     def _tell_others(self) -> None:
         """Celery hears of what became ready with this step when its own child is at work."""
