@@ -24,13 +24,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from itertools import compress
+from pathlib import Path
 from types import CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
 from kedro_console.words import logs
 
 IN_MEMORY = (io.BytesIO, io.StringIO, tempfile.SpooledTemporaryFile, logs.Stream)
-HARMLESS = (*IN_MEMORY, subprocess.Popen, socket.socket, type(os.scandir("/")))
+HARMLESS = (*IN_MEMORY, subprocess.Popen, socket.socket, type(os.scandir(Path(__file__).parent)))
 """Types that have something to do when they die, of which nothing is seen from outside that `os._exit` would not do."""
 HARMLESS_MODULES = ("asyncio", "_asyncio")
 PAUSED: dict[type, Callable[[Any], str]] = {
