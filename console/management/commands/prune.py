@@ -20,7 +20,9 @@ class Command(ActingCommand):
 
     def handle(self, *args: Any, dry_run: bool = False, **options: Any) -> None:
         if dry_run:
-            self.stdout.write(f"{acts_due(clock.now()).count()} acts would be dropped (CONSOLE_KEEP_ACTS_DAYS).")
+            count = acts_due(clock.now()).count()
+            what = f"{count:,} {'act' if count == 1 else 'acts'}"
+            self.stdout.write(f"{what} would be dropped (CONSOLE_KEEP_ACTS_DAYS).")
             return
         found = prune(clock.now())
         dropped = f"{found.folders} folders, {found.stores} stores elsewhere"

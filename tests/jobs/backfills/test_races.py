@@ -16,7 +16,7 @@ from jobs.reconnect import for_seconds, patiently
 from jobs.states import DateStatus, Status
 from tests.jobs.backfills.made import NOW, backfill, end_one
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_four_that_start_and_end_at_once_start_each_date_once() -> None:
