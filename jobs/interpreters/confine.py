@@ -108,7 +108,9 @@ def _enter_namespaces() -> None:
     finally:
         os.close(word[1])
         os.close(heard[0])
-        os.waitpid(helper, 0)
+        _, status = os.waitpid(helper, 0)
+        if os.WIFSIGNALED(status):  # whoever killed it meant all of this: a process that was killed is started again
+            os.kill(os.getpid(), os.WTERMSIG(status))
 
 
 def _write_maps(pid: int, maps: dict[str, str], word: tuple[int, int], heard: tuple[int, int]) -> None:
