@@ -44,11 +44,15 @@ def _door(request: HttpRequest) -> Door:
 
 def whose_command() -> Actor:
     """The account of the system that runs this process, and where."""
+    return Actor(f"{who()}@{socket.gethostname()}", Door.COMMAND)
+
+
+def who() -> str:
+    """Who gives a command, as the machine knows them."""
     try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "somebody"  # an account without a name, as in a container
-    return Actor(f"{name}@{socket.gethostname()}", Door.COMMAND)
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in a container
+        return "command line"
 
 
 class ActingCommand(BaseCommand):

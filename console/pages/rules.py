@@ -15,6 +15,7 @@ from console.drawing.layout import Edge, Vertex, lay_out
 from jobs.models import Firing, Pipeline, Rule, Run
 from jobs.rules.rules import awaited
 from jobs.states import Correlate, Decision, Wants
+from jobs.structure.spoken import listed
 
 MOST: Final = 200
 LAST: Final = 10
@@ -58,21 +59,16 @@ def rules() -> QuerySet[Rule]:
 def when(rule: Rule) -> str:
     """The first half of a rule as a sentence: whose end it waits for."""
     names = [source.name for source in rule.sources.all()]
+    any_of, all_of = (listed(names, link) or "nothing" for link in ("or", "and"))
     one, many = ENDS[rule.outcome]
     if rule.node:
-        return f"When the node {rule.node} of {_listed(names, 'or')} {one}"
+        return f"When the node {rule.node} of {any_of} {one}"
     if len(names) < 2:
-        return f"When {_listed(names, 'or')} {one}"
+        return f"When {any_of} {one}"
     if rule.wants == Wants.ANY:
-        return f"When any of {_listed(names, 'and')} {one}"
+        return f"When any of {all_of} {one}"
     together = "started by one tick" if rule.correlate == Correlate.TICK else "of one chain"
-    return f"When all of {_listed(names, 'and')} {many}, {together}"
-
-
-def _listed(names: list[str], last: str) -> str:
-    if len(names) < 2:
-        return "".join(names) or "nothing"
-    return f"{', '.join(names[:-1])} {last} {names[-1]}"
+    return f"When all of {all_of} {many}, {together}"
 
 
 def waiting(rule: Rule) -> list[Waiting]:

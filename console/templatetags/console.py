@@ -24,6 +24,7 @@ from jobs.models import Rule
 from jobs.models.act import object_name
 from jobs.states import DateStatus, Status
 from jobs.structure.paths import leaves, named
+from jobs.structure.spoken import brief as brief_length
 from jobs.structure.values import masked as without_secrets
 from jobs.structure.values import plain, without_literals
 
@@ -50,21 +51,7 @@ def duration(value: timedelta | float | str | None) -> str:
     """`3m 10s`, `0.4s`, `2h 05m`; empty for None and for what a template does not find."""
     if value is None or value == "":
         return ""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    if seconds <= 0:
-        return "0s"
-    if seconds < 0.995:
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours:02}h"
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
+    return brief_length(value.total_seconds() if isinstance(value, timedelta) else float(value))
 
 
 @register.filter

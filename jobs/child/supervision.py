@@ -7,7 +7,7 @@ import math
 import select
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from jobs import clock
@@ -15,7 +15,7 @@ from jobs.child.answer import answer, reads_a_file
 from jobs.child.link import Link
 from jobs.child.read_aside import ReadAside
 from jobs.child.run_whole import take_all, was_taken
-from jobs.errors import HostLost, IllegalMove, LeaseLost, ProjectError
+from jobs.errors import HostLost, IllegalMove, LeaseLost, PlatformError, ProjectError
 from jobs.interpreters import stores
 from jobs.interpreters.boundary import lay_out
 from jobs.reconnect import AWAY, attempt, for_seconds, patiently, reconnect
@@ -77,7 +77,7 @@ class Supervision:
         except (HostLost, ConnectionError):  # also in the middle of the request
             self.heard.close()
             end = Ended(self._clock.stop)
-        except (ProjectError, wire.WireError) as error:
+        except (ProjectError, PlatformError, wire.WireError) as error:
             end = Ended(self._clock.stop, sentence=str(error))
         except AWAY as error:  # before the child had begun: nothing is lost, and it costs no retry
             logger.warning("%s is handed back, the database is away: %s", self.step, error)
@@ -105,7 +105,7 @@ class Supervision:
 
     def _execute(self) -> Ended | HandedBack | Lost | HandedOn:
         """Have a child run the step: the one of the step before when there is one, else a new one."""
-        lay_out(self.step.run)
+        self._lay_out()
         while True:
             self.heard.ask(is_following=self.link.is_open)
             if not self.link.is_open:
@@ -120,6 +120,12 @@ class Supervision:
                 return found
             if end := self._prepare_for(found.again):
                 return end
+
+    def _lay_out(self) -> None:
+        try:
+            lay_out(self.step.run)
+        except OSError as error:
+            raise PlatformError(f"The folder of the run cannot be made: {error.strerror}: {error.filename}.") from error
 
     def _prepare_for(self, again: Again) -> Ended | HandedOn | None:
         """What has to be done before a child is asked for again; how the step ended where none is."""
@@ -251,7 +257,7 @@ class Supervision:
             self.heard.stop(stop.reason)
         self.collector.say("WARNING", f"The process is asked to stop: {stop.stage}.", time.time())
         self.link.send(wire.StopAsked(stage=stop.stage))
-        at = clock.now()
+        at = datetime.now(UTC)  # our own clock's: a stop waits for no database
         due = at + timedelta(seconds=stop.next_at - self._clock.now)
         self._stops = [*self._stops, {"stage": stop.stage.value, "at": at.isoformat(), "next_at": due.isoformat()}]
         self.collector.writer.facts["stops"] = self._stops
@@ -315,7 +321,7 @@ class Supervision:
         if outcome.warning:
             self.collector.say("WARNING", outcome.warning, time.time())
         self._finish_patiently(outcome)
-        self._notice_new_code()
+        attempt(self._notice_new_code, what=f"{self.step}", log=logger)
         self._notice_lost_loan()
         drop_folders(self.step)
 

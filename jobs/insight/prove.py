@@ -18,6 +18,7 @@ from jobs.schedules.backlog import divided
 from jobs.schedules.due import MOMENT, counted, in_words, next_dues, rule_of
 from jobs.schedules.dues import Every, walls
 from jobs.states import Missed, Overlap
+from jobs.structure.spoken import lasting
 
 OUTAGE: Final = timedelta(hours=5)
 HOUR: Final = timedelta(hours=1)
@@ -229,17 +230,3 @@ def _together(starts: Sequence[datetime], lasts: timedelta) -> int:
 
 def _runs(count: int) -> str:
     return f"{count:,} {'run' if count == 1 else 'runs'}"
-
-
-def lasting(seconds: float) -> str:
-    """`25 minutes`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds" if round(seconds) != 1 else "1 second"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours, rest = divmod(minutes, 60)
-    days, hours_left = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours_left} h"
-    return f"{hours} h {rest:02} min" if rest else f"{hours} {'hour' if hours == 1 else 'hours'}"

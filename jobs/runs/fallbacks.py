@@ -8,6 +8,7 @@ from typing import Final
 from jobs.models import Pipeline, Snapshot
 from jobs.states import Grouping, Runner
 from jobs.structure.plan import Bond, Plan, plan
+from jobs.structure.spoken import listed
 from kedro_console.wire import SnapshotNode, bare
 
 FEW_NAMES: Final = 4
@@ -92,4 +93,4 @@ def _values(nodes: list[SnapshotNode], stays: list[str]) -> Iterator[Bond]:
 
 def _listed(names: list[str]) -> str:
     shown = names if len(names) <= FEW_NAMES else [*names[: FEW_NAMES - 1], f"{len(names) - FEW_NAMES + 1} more"]
-    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return listed(shown)

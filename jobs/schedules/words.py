@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.schedules.dues import EVERY_MONTH, AtTimes, Days, Every, Once, Rule, Sun, walls
+from jobs.structure.spoken import listed
 
 MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -61,11 +62,6 @@ def every_in_words(seconds: float) -> str:
 
 def day_in_words(day: date) -> str:
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-def listed(words: Sequence[str], link: str = "and") -> str:
-    """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {link} {words[-1]}"
 
 
 # ---- days

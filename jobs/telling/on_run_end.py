@@ -17,6 +17,7 @@ from jobs.models.subscription import wanting
 from jobs.reconnect import AWAY
 from jobs.states import NewsKind, Status
 from jobs.steps.on_end import Follower
+from jobs.structure.spoken import brief
 from jobs.telling.far_less import far_less
 from jobs.telling.tell import Tidings, begin, count_on, hand_out, is_over
 
@@ -115,7 +116,7 @@ def too_slow(run: Run, seconds: float) -> str:
     known = usual(run.pipeline_id, before=run.pk)
     if known is None or known.count < FEWEST or seconds <= max(known.p95, MARGIN * known.median):
         return ""
-    return f"{_in_words(seconds)} instead of about {_in_words(known.median)}"
+    return f"{brief(seconds)} instead of about {brief(known.median)}"
 
 
 def _slow(run: Run, listeners: list[Subscription], at: datetime) -> None:
@@ -169,14 +170,6 @@ def _new_file(run: Run, pattern: str, found: list[Artifact]) -> Tidings:
         path=reverse("artifact", args=[found[0].uuid]),
         facts={"files": [artifact.name for artifact in found[:50]]},
     )
-
-
-def _in_words(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{seconds:.3g}s"
 
 
 def in_scope(pipeline: Pipeline, subscriptions: Iterable[Subscription]) -> list[Subscription]:

@@ -11,12 +11,11 @@ from typing import Any, Final
 
 from django.core.management.base import CommandParser
 
-from console.acting import ActingCommand
+from console.acting import ActingCommand, who
 from console.api.backfills import BackfillShape, PlanShape, WholeBackfillShape
 from console.api.shapes import address
 from console.management import given
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
-from console.management.who import who
 from jobs import clock
 from jobs.backfills.begin import begin
 from jobs.backfills.control import change, pause, resume, run_again, stop

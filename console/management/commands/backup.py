@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
-from console.acting import ActingCommand
+from console.acting import ActingCommand, who
 from console.management.progress import Progress
-from console.management.who import who
 from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.upkeep.backup import backup

@@ -8,10 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from console.acting import ActingCommand
+from console.acting import ActingCommand, who
 from console.env import ENV, keep_keys
 from console.management.progress import Progress
-from console.management.who import who
 from console.tree import lock, prepare
 from console.tree.turn import taken
 from jobs import clock

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from django.core.management.base import CommandParser
 
-from console.acting import ActingCommand
+from console.acting import ActingCommand, who
 from console.api.shapes import ArtifactShape, JobShape, address
 from console.env import START
 from console.management import given
 from console.management.bars import Bars
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
-from console.management.who import who
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
 from jobs.models import Run, Worker

@@ -11,10 +11,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from console.acting import ActingCommand
+from console.acting import ActingCommand, who
 from console.api.shapes import address
 from console.management.sentences import WRONG_USE, end, printable, refuse
-from console.management.who import who
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError, did_you_mean, nearest_of

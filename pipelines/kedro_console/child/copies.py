@@ -5,12 +5,16 @@ The run itself uses its values as ever; when it does not succeed, a later one go
 
 from __future__ import annotations
 
+import copyreg
 import os
 import pickle
 import shutil
+import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from kedro_console import wire
 from kedro_console.child import kept_values
 from kedro_console.child.store import is_in_memory
 from kedro_console.line import processes
+from kedro_console.project import record
 from kedro_console.reading.registry import is_parameter
 
 FLOOR_SECONDS = 0.02
@@ -32,6 +37,10 @@ RAM_SHARE = 0.6
 LAZY = frozenset({"ibis", "pyspark", "dask", "sqlalchemy", "snowflake", "duckdb", "torch", "tensorflow", "jax",
                   "polars"})  # fmt: skip
 """Libraries whose values may be a question still to be asked, or be elsewhere than in memory."""
+
+
+WAYS = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__", "__getnewargs__")
+"""How a class says what is pickled of it."""
 
 
 class TooMuch(Exception):
@@ -52,24 +61,23 @@ class Copies:
     @hook_impl
     def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
         self._began = time.monotonic()
-        names = (name for name in pipeline.all_outputs() if not is_parameter(name))
-        self._in_memory = {name for name in names if is_in_memory(catalog, name)}
+        with suppress(Exception):  # a dataset that cannot be made is the run's business, not ours
+            names = (name for name in pipeline.all_outputs() if not is_parameter(name))
+            self._in_memory = {name for name in names if is_in_memory(catalog, name)}
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
         """What is saved piece by piece is no one value; whatever goes wrong here is none of the run's business."""
         if dataset_name not in self._in_memory:
             return
-        with self._lock:
-            if dataset_name in self._seen:
-                (self._folder / wire.store_file(dataset_name)).unlink(missing_ok=True)
-                return
-            self._seen.add(dataset_name)
+        with self._lock, suppress(Exception):  # too much, or a value that cannot be copied: resuming says so
             began = time.monotonic()
             try:
-                self._copy(wire.store_file(dataset_name), data, began)
-            except Exception:  # noqa: BLE001, S110  (too much, or a value that cannot be copied: then there is none)
-                pass
+                if dataset_name in self._seen:
+                    (self._folder / wire.store_file(dataset_name)).unlink(missing_ok=True)
+                else:
+                    self._seen.add(dataset_name)
+                    self._copy(wire.store_file(dataset_name), data, began)
             finally:
                 self._spent += time.monotonic() - began
 
@@ -82,19 +90,19 @@ class Copies:
         until = began + FLOOR_SECONDS + SHARE * (began - self._began) - self._spent
         if until <= began or self._is_lazy(data) or kept_values.plain_bytes(data) > self._left or self._is_full():
             return
-        if not self._seen_room():
+        if not self._has_room():
             return
         part = self._folder / f".{uuid.uuid4().hex}.part"
         try:
             with part.open("xb") as file:
                 bounded = _Bounded(file, self._left, until)
-                pickle.dump(data, bounded, protocol=pickle.HIGHEST_PROTOCOL)
+                _Quiet(bounded, protocol=pickle.HIGHEST_PROTOCOL).dump(data)
             part.replace(self._folder / name)
             self._left = bounded.left
         finally:
             part.unlink(missing_ok=True)
 
-    def _seen_room(self) -> bool:
+    def _has_room(self) -> bool:
         """Make the folder on a disk that has room: copies must not take the place of what the run leaves."""
         self._folder.mkdir(parents=True, exist_ok=True)
         disk = os.statvfs(self._folder)
@@ -106,6 +114,28 @@ class Copies:
 
     def _is_full(self) -> bool:
         return bool(self._most_memory) and processes.data_bytes() > self._most_memory
+
+
+class _Quiet(pickle.Pickler):
+    """Breaks off at an object that the project's own code would have a say in: it may print, count, or open files."""
+
+    def reducer_override(self, value: Any) -> Any:
+        kind: Any = type(value)
+        if _speaks(kind):
+            raise TooMuch
+        return NotImplemented
+
+
+@lru_cache(maxsize=4096)
+def _speaks(cls: type) -> bool:
+    """Whether pickling one of these runs code that is not of an installed package."""
+    ways = (vars(base)[name] for base in cls.__mro__ for name in WAYS if name in vars(base))
+    return any(_is_own(getattr(way, "__module__", None) or "") for way in (*ways, copyreg.dispatch_table.get(cls)))
+
+
+def _is_own(module: str) -> bool:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return isinstance(file, str) and record.is_own(os.path.abspath(file))  # noqa: PTH100 - links stay, as `record` has them
 
 
 class _Bounded:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,44 @@ def test_what_cannot_be_pickled_or_asks_first_is_left_out_and_harms_nothing(copi
     assert names(tmp_path / "store") == []
 
 
-class Slow:
-    def __reduce__(self) -> Any:
-        time.sleep(0.03)
-        return int, (1,)
-
-
 def test_a_small_share_of_the_time_and_no_more(copies: Copies, tmp_path: Path) -> None:
-    copies.after_dataset_saved("a", [Slow(), b"x" * 100_000])
+    copies.after_dataset_saved("a", [{"n": str(number)} for number in range(3_000_000)])
     copies.after_dataset_saved("b", 1)
+    assert names(tmp_path / "store") == []
+
+
+class Speaks:
+    def __getstate__(self) -> dict[str, Any]:
+        print("asked for my state")
+        return {}
+
+
+@dataclass(frozen=True)
+class Plain:
+    number: int
+
+
+def test_code_of_the_project_has_no_say_in_a_copy(
+    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies.after_dataset_saved("a", {"deep": [Speaks()]})
+    copies.after_dataset_saved("b", {Plain(1): Decimal("1.5")})
+    assert capsys.readouterr().out == ""
+    assert names(tmp_path / "store") == [wire.store_file("b")]
+    assert copy_of(tmp_path / "store", "b") == {Plain(1): Decimal("1.5")}
+
+
+def test_a_folder_that_cannot_be_made_is_no_fault_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    copies = begun(tmp_path / "file" / "store", limit_bytes=1_000)
+    copies.after_dataset_saved("a", 1)
+    copies.after_dataset_saved("a", 2)
+
+
+def test_a_dataset_that_cannot_be_made_is_told_by_the_run_itself(tmp_path: Path) -> None:
+    copies = Copies(tmp_path / "store", limit_bytes=1_000)
+    copies.before_pipeline_run(PIPELINE, None)
+    copies.after_dataset_saved("a", 1)
     assert names(tmp_path / "store") == []
 
 
