@@ -26,6 +26,7 @@ from jobs.interpreters.hosts import HOSTS
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Worker
 from tests.another_user import another_user
+from tests.live import ROOT
 from tests.toys import write_toy
 
 SPY = """
@@ -119,6 +120,25 @@ def test_landlock_does_not_close_a_folder_in_which_people_make_files(var: dict[s
     plan = Plan([str(var["var"])], [], ways=(LANDLOCK,), kept_open=(str(tmp_path),))
     ended = subprocess.run([*boundary.PROGRAM, plan.to_json()], capture_output=True, text=True, check=True)
     assert ended.stdout == NOTHING
+
+
+@pytest.mark.parametrize("way", [NAMESPACES, LANDLOCK])
+def test_a_project_is_read_as_if_nothing_were_hidden(tmp_path: Path, way: str) -> None:
+    """Also where the folders above the console's own cannot be listed."""
+    (tmp_path / "var").mkdir()
+    (tmp_path / "own").mkdir()
+    toy = write_toy(tmp_path / "toy")
+    words = [sys.executable, "-m", "kedro_console.reading.snapshot", "--project", str(toy)]
+    environment = {"PYTHONPATH": str(ROOT / "pipelines"), "PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path / "own")}
+    plan = Plan([str(tmp_path / "var")], [str(tmp_path / "own")], ways=(way,))
+    plain, kept_apart = (
+        subprocess.run([*before, *words], capture_output=True, text=True, cwd=toy, env=environment, check=False)
+        for before in ([], [*boundary.PROGRAM, plan.to_json()])
+    )
+    if "could not be hidden" in kept_apart.stderr:
+        pytest.skip(f"this kernel gives us no {way}")
+    assert (kept_apart.returncode, kept_apart.stderr) == (0, plain.stderr)
+    assert kept_apart.stdout == plain.stdout
 
 
 # ---- through a host
