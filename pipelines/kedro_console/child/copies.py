@@ -39,8 +39,9 @@ LAZY = frozenset({"ibis", "pyspark", "dask", "sqlalchemy", "snowflake", "duckdb"
 """Libraries whose values may be a question still to be asked, or be elsewhere than in memory."""
 
 
-WAYS = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__", "__getnewargs__")
-"""How a class says what is pickled of it."""
+WAYS = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__", "__getnewargs__",
+        "__getattr__", "__getattribute__", "__dict__", "__iter__", "items")  # fmt: skip
+"""What of a class is asked while one of its values is pickled."""
 
 
 class TooMuch(Exception):
@@ -130,7 +131,11 @@ class _Quiet(pickle.Pickler):
 def _speaks(cls: type) -> bool:
     """Whether pickling one of these runs code that is not of an installed package."""
     ways = (vars(base)[name] for base in cls.__mro__ for name in WAYS if name in vars(base))
-    return any(_is_own(getattr(way, "__module__", None) or "") for way in (*ways, copyreg.dispatch_table.get(cls)))
+    return any(_is_own(_module(way)) for way in (*ways, copyreg.dispatch_table.get(cls)))
+
+
+def _module(way: Any) -> str:
+    return getattr(getattr(way, "fget", way), "__module__", None) or ""
 
 
 def _is_own(module: str) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,8 +77,11 @@ def test_what_cannot_be_pickled_or_asks_first_is_left_out_and_harms_nothing(copi
     assert names(tmp_path / "store") == []
 
 
-def test_a_small_share_of_the_time_and_no_more(copies: Copies, tmp_path: Path) -> None:
-    copies.after_dataset_saved("a", [{"n": str(number)} for number in range(3_000_000)])
+def test_a_small_share_of_the_time_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats = count()
+    monkeypatch.setattr("kedro_console.child.copies.time", SimpleNamespace(monotonic=lambda: next(beats) * 0.05))
+    copies = begun(tmp_path / "store", limit_bytes=100_000_000)
+    copies.after_dataset_saved("a", [{"n": str(number)} for number in range(100_000)])
     copies.after_dataset_saved("b", 1)
     assert names(tmp_path / "store") == []
 
@@ -86,15 +92,28 @@ class Speaks:
         return {}
 
 
+class Guesses:
+    def __getattr__(self, name: str) -> str:
+        print("asked for", name)
+        raise AttributeError(name)
+
+
+class Pages(list[int]):
+    def __iter__(self) -> Iterator[int]:
+        print("leafed through")
+        return super().__iter__()
+
+
 @dataclass(frozen=True)
 class Plain:
     number: int
 
 
+@pytest.mark.parametrize("value", [Speaks(), Guesses(), Pages([1])], ids=lambda value: type(value).__name__)
 def test_code_of_the_project_has_no_say_in_a_copy(
-    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str], value: Any
 ) -> None:
-    copies.after_dataset_saved("a", {"deep": [Speaks()]})
+    copies.after_dataset_saved("a", {"deep": [value]})
     copies.after_dataset_saved("b", {Plain(1): Decimal("1.5")})
     assert capsys.readouterr().out == ""
     assert names(tmp_path / "store") == [wire.store_file("b")]
