@@ -76,7 +76,7 @@ def _not_kept(kept: KeptFile, reason: str) -> str:
 def _is_on_our_disk(folder: str) -> bool:
     """Else a file is copied there, for as long as that takes: by who sends files, not by who keeps them."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    return Path(folder).stat().st_dev == Path(settings.VAR).stat().st_dev
+    return Path(folder).stat().st_dev == waiting_folder().stat().st_dev
 
 
 def _set_aside(staged: Path, sha256: str) -> Path:

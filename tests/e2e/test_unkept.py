@@ -7,9 +7,11 @@ import os
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from jobs import clock
 from jobs.interpreters.artifacts import open_file
@@ -112,21 +114,40 @@ def test_every_free_output_is_kept_or_named(worker: object, tiny: Project, runne
     assert all(reason in lines(run) for reason in unkept.values())
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 kB for what a run stages."""
-    from django.conf import settings
-
-    place: Path = settings.VAR / "runs"
+@contextmanager
+def disk(name: str, size: str) -> Iterator[None]:
+    """One of its own for this folder of the console."""
+    place: Path = settings.VAR / name
     place.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
     if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_never_plain_green(worker: object, tiny: Project, small_disk: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[None]:
+    """A disk of 64 kB for what a run stages."""
+    with disk("runs", "64k"):
+        yield
+
+
+@pytest.mark.parametrize("name", ["runs", "unsent", "artifacts"])
+def test_any_folder_of_the_console_may_be_a_disk_of_its_own(worker: object, tiny: Project, name: str) -> None:
+    with disk(name, "64m"):
+        run = ended(start(tiny, "__default__"))
+        assert (run.status, run.error) == (Status.SUCCEEDED, "")
+        for dataset in ("table", "outside", "parts", "model", "site"):
+            with open_file(run.artifacts.get(dataset=dataset)) as file:
+                assert file.read()
+        assert set(run.unkept_files.values_list("dataset", flat=True)) == {"gone", "named"}
+        assert list((settings.VAR / "unsent").iterdir()) == []
+
+
+def test_a_full_disk_is_never_plain_green(worker: object, tiny: Project, small_disk: None) -> None:
     nodes = Path(tiny.path) / "src/tiny/nodes.py"
     nodes.write_text(nodes.read_text().replace('"a": [1]', '"a": list(range(100_000))'))
     run: Run = ended(start(tiny, "__default__"))

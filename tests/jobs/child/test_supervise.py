@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def test_a_stop_waits_for_no_database() -> None:
         link._connection = ours
         supervision = Supervision(Claim(step, token), hold, link, "w1")
         with connection.execute_wrapper(is_away):
-            supervision._press(Stop(StopReason.CANCEL, stage=Stage.INTERRUPT, next_at=10.0))
+            supervision._press(Stop(StopReason.CANCEL, stage=Stage.INTERRUPT, next_at=time.monotonic() + 10))
         assert b'"stop_asked"' in theirs.recv(10_000)
     (stage,) = supervision.collector.writer.facts["stops"]
     assert stage["stage"] == "interrupt" and stage["at"] < stage["next_at"]
@@ -61,5 +62,5 @@ def test_a_run_whose_folder_cannot_be_made_says_so(settings: Any, tmp_path: Path
     (tmp_path / "runs").write_text("a file in the place of the folder")
     assert supervise(step.pk, worker_name="w1")
     step.refresh_from_db()
-    assert step.status == Status.CRASHED
+    assert step.status == Status.FAILED
     assert "The folder of the run cannot be made: " in step.error and str(tmp_path / "runs") in step.error
