@@ -9,6 +9,7 @@ from console.access.limits import CALLS, LOGINS
 from console.pages.planned import planned
 from console.pages.shared_polls import POLLS
 from jobs.insight.durations import usual_of_nodes_in
+from jobs.steps.request_for_child import structure_in
 
 
 def pytest_configure() -> None:
@@ -35,3 +36,4 @@ def _nothing_is_kept() -> None:
     planned.cache_clear()
     POLLS.forget()
     usual_of_nodes_in.cache_clear()
+    structure_in.cache_clear()

@@ -43,6 +43,8 @@ class Proxy:
         self.to = port
         self.failing = 0.0
         """The share of calls that end in a 500, or in a reset before or after the server did them."""
+        self.fates: list[str] = []
+        """What the next calls come to, one each; then `failing` decides."""
         self.is_away = False
         self.bytes_per_second = 0
         self.files: dict[str, Path] = {}
@@ -70,6 +72,8 @@ class Proxy:
         self._goes.wait(600)
 
     def fate(self) -> str:
+        if self.fates:
+            return self.fates.pop(0)
         if self._draw.random() >= self.failing:
             return ""
         self.failed += 1

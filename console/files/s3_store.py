@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from botocore.exceptions import BotoCoreError
 from django.core.files import File
 from storages.backends.s3 import ClientError, S3Storage
 
@@ -179,7 +180,7 @@ class S3Store(S3Storage):
 
     def _take_in_parts(self, name: str, file: Any, size: int, renew: Callable[[], None]) -> None:
         place, length = self._place(name), part_bytes(size)
-        upload, known = self._begun(name)
+        upload, known, others = self._begun(name)
         parts = []
         for number, start in enumerate(range(0, size, length), 1):
             renew()
@@ -189,6 +190,9 @@ class S3Store(S3Storage):
                 known[number] = self._send_part(place, upload, number, file.read(wanted)), wanted
             parts.append({"PartNumber": number, "ETag": known[number][0]})
         self._complete({**place, "UploadId": upload}, parts)
+        for other in others:
+            with suppress(BotoCoreError, ClientError):  # the store's own rules for what is left remove it later
+                self._client.abort_multipart_upload(**place, UploadId=other)
 
     def _complete(self, upload: dict[str, str], parts: list[dict[str, Any]]) -> None:
         try:
@@ -205,23 +209,28 @@ class S3Store(S3Storage):
 
         return str(_patiently(send)["ETag"])
 
-    def _begun(self, name: str) -> tuple[str, dict[int, tuple[str, int]]]:
-        """An upload in parts of this object, and what the store has of it; a new one when none was begun."""
+    def _begun(self, name: str) -> tuple[str, dict[int, tuple[str, int]], list[str]]:
+        """The upload in parts of this object of which the store has most, what it has of it, and the other uploads.
+
+        There are others where the answer to a beginning was lost, and it was asked for again. A new one when none was.
+        """
         place = self._place(name)
-        bucket, key = place["Bucket"], place["Key"]
+        begun: list[tuple[str, dict[int, tuple[str, int]]]] = []
         try:
-            found = _patiently(lambda: self._client.list_multipart_uploads(Bucket=bucket, Prefix=key))
-            for row in found.get("Uploads", []):
-                if row["Key"] == key:
-                    return row["UploadId"], self._parts(place, row["UploadId"])
+            found = _patiently(lambda: self._client.list_multipart_uploads(Bucket=place["Bucket"], Prefix=place["Key"]))
+            uploads = [row["UploadId"] for row in found.get("Uploads", []) if row["Key"] == place["Key"]]
+            begun = [(upload, self._parts(place, upload)) for upload in uploads]
         except ClientError:
             pass  # not every store lists them, or lists them to everybody
+        if begun:
+            upload, known = max(begun, key=lambda each: len(each[1]))
+            return upload, known, [other for other, _ in begun if other != upload]
         new = _patiently(lambda: self._client.create_multipart_upload(**place, **self._get_write_parameters(name)))
-        return new["UploadId"], {}
+        return new["UploadId"], {}, []
 
     def _parts(self, place: dict[str, str], upload: str) -> dict[int, tuple[str, int]]:
         pages = self._client.get_paginator("list_parts").paginate(**place, UploadId=upload)
-        rows = [row for page in pages for row in page.get("Parts", [])]
+        rows = _patiently(lambda: [row for page in pages for row in page.get("Parts", [])])
         return {row["PartNumber"]: (row["ETag"], row["Size"]) for row in rows}
 
 

@@ -34,11 +34,11 @@ class Structure:
 
 
 def structure_of(run: Run) -> Structure:
-    return _structure(run.snapshot_id, run.pipeline.name) if run.snapshot_id else Structure()
+    return structure_in(run.snapshot_id, run.pipeline.name) if run.snapshot_id else Structure()
 
 
 @lru_cache(maxsize=64)
-def _structure(snapshot_id: int, pipeline_name: str) -> Structure:
+def structure_in(snapshot_id: int, pipeline_name: str) -> Structure:
     snapshot = Snapshot.objects.get(pk=snapshot_id)
     found = snapshot.pipeline(pipeline_name)
     outputs = frozenset(found.outputs) if found else frozenset()

@@ -179,25 +179,39 @@ def test_a_store_that_goes_away_within_a_preview_is_no_error_of_the_file(proxy: 
         file.read(4)
 
 
-def test_a_large_file_is_sent_in_parts_and_each_part_once(proxy: Proxy, bucket: Any, tmp_path: Path) -> None:
+def parts_sent(proxy: Proxy) -> list[str]:
+    paths = [call.path for call in proxy.calls if call.method == "PUT" and call.status == 200]
+    return [path.partition("partNumber=")[2].partition("&")[0] for path in paths]
+
+
+def test_a_large_file_is_sent_in_parts_and_each_part_once(
+    proxy: Proxy, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_store, "PATIENCE_SECONDS", 60.0)  # on a busy machine a part takes seconds
     path = tmp_path / "large"
     path.write_bytes(os.urandom(3 * PART + 5))
-    proxy.failing = 0.05
+    proxy.fates = ["", "reset afterwards", "", "reset afterwards", "", "500", ""]  # list, begin twice, two parts
     renewals: list[int] = []
 
     def renew() -> None:
         renewals.append(len(renewals))
         if len(renewals) == 3:
+            monkeypatch.setattr(s3_store, "PATIENCE_SECONDS", 1.0)
             proxy.is_away = True
 
     with pytest.raises(Exception, match=r"(?i)connect|closed|reset"):
         store().take("some/large", path, renew)
+    assert proxy.fates == [] and parts_sent(proxy) == ["1", "2"]
+    assert len(list(bucket.meta.client.list_multipart_uploads(Bucket=bucket.name)["Uploads"])) == 2
     proxy.go_on()
     proxy.calls.clear()
+    proxy.fates = ["500", "", "reset", "", "", "500", "", "reset afterwards", "", "reset afterwards", "", ""]
+    monkeypatch.setattr(s3_store, "PATIENCE_SECONDS", 60.0)
     store().take("some/large", path, lambda: None)
+    assert proxy.fates == []
     assert bucket.Object("console/some/large").get()["Body"].read() == path.read_bytes()
-    sent = {call.path.partition("partNumber=")[2].partition("&")[0] for call in proxy.calls if call.method == "PUT"}
-    assert sent == {"3", "4"}
+    assert set(parts_sent(proxy)) == {"3", "4"}
+    assert "Uploads" not in bucket.meta.client.list_multipart_uploads(Bucket=bucket.name)
 
 
 def test_a_slow_line_is_no_hanging_store(proxy: Proxy, tmp_path: Path) -> None:
