@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from botocore.exceptions import BotoCoreError
 from django.core.files import File
 from storages.backends.s3 import ClientError, S3Storage
 
@@ -191,7 +190,7 @@ class S3Store(S3Storage):
             parts.append({"PartNumber": number, "ETag": known[number][0]})
         self._complete({**place, "UploadId": upload}, parts)
         for other in others:
-            with suppress(BotoCoreError, ClientError):  # the store's own rules for what is left remove it later
+            with suppress(Exception):  # the store's own rules for what is left remove it later
                 self._client.abort_multipart_upload(**place, UploadId=other)
 
     def _complete(self, upload: dict[str, str], parts: list[dict[str, Any]]) -> None:
