@@ -9,8 +9,9 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Model
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminRadioSelectWidget,
     UnfoldAdminSelect2Widget,
@@ -26,6 +27,7 @@ from jobs import clock
 from jobs.errors import BadParameters
 from jobs.models import Pipeline
 from jobs.schedules.due import next_fires
+from jobs.schedules.rules import EVENTS
 from jobs.schedules.schedules import (
     HOUSEKEEPING,
     START,
@@ -36,14 +38,19 @@ from jobs.schedules.schedules import (
     has_last_day,
     wish,
 )
+from jobs.schedules.words import event_in_words
 from jobs.structure.cron import FIELDS, Cron, CronError
 from jobs.structure.cron import read as read_cron
 from jobs.structure.values import restored, shown
 
-RULES = ("crontab", "interval", "clocked")
+RULES = ("crontab", "interval", "clocked", "solar")
 TASKS = [(START, "Start a pipeline"), *HOUSEKEEPING.items()]
-TIMINGS = [("crontab", "At set times"), ("interval", "At regular intervals"), ("clocked", "Once")]
+TIMINGS = [
+    *(("crontab", "At set times"), ("interval", "At regular intervals")),
+    *(("clocked", "Once"), ("solar", "With the sun")),
+]
 PERIODS = [(unit, unit) for unit in ("seconds", "minutes", "hours", "days")]
+SUN = ("event", "latitude", "longitude")
 EVERY_MORNING = "0 6 * * *"
 
 
@@ -82,6 +89,28 @@ class ScheduleForm(RowForm):
         label="Unit", required=False, choices=PERIODS, initial="hours", widget=UnfoldAdminSelectWidget()
     )
     once_at = forms.SplitDateTimeField(label="At", required=False, widget=UnfoldAdminSplitDateTimeWidget())
+    event = forms.ChoiceField(
+        required=False,
+        initial="sunrise",
+        choices=[(each, event_in_words(each).capitalize()) for each in EVENTS],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    latitude = forms.DecimalField(
+        required=False,
+        min_value=-90,
+        max_value=90,
+        decimal_places=6,
+        widget=UnfoldAdminDecimalFieldWidget(),
+        help_text="Degrees to the north; to the south below zero.",
+    )
+    longitude = forms.DecimalField(
+        required=False,
+        min_value=-180,
+        max_value=180,
+        decimal_places=6,
+        widget=UnfoldAdminDecimalFieldWidget(),
+        help_text="Degrees to the east; to the west below zero.",
+    )
 
     class Meta:
         model = PeriodicTask
@@ -119,6 +148,8 @@ class ScheduleForm(RowForm):
             saved |= {"timing": "interval", "every": schedule.interval.every, "period": schedule.interval.period}
         elif schedule.clocked:
             saved |= {"timing": "clocked", "once_at": schedule.clocked.clocked_time}
+        elif schedule.solar:
+            saved |= {"timing": "solar", **{name: getattr(schedule.solar, name) for name in SUN}}
         self.initial.update(saved)
 
     def clean_task(self) -> str:
@@ -156,9 +187,14 @@ class ScheduleForm(RowForm):
     def _clean_rule(self, cleaned: dict[str, Any]) -> None:
         """Put exactly one rule on the row, not stored yet: a form with errors leaves nothing behind."""
         timing = cleaned.get("timing")
-        makers = {"crontab": self._crontab, "interval": self._interval, "clocked": self._clocked}
+        makers = {
+            "crontab": self._crontab,
+            "interval": self._interval,
+            "clocked": self._clocked,
+            "solar": self._solar,
+        }
         rule = makers[timing](cleaned) if timing in makers else None
-        for name in (*RULES, "solar"):
+        for name in RULES:
             setattr(self.instance, name, rule if name == timing else None)
         if timing == "clocked":
             cleaned["one_off"] = True
@@ -199,6 +235,13 @@ class ScheduleForm(RowForm):
             self.add_error("once_at", "This time has passed: give one in the future.")
             return None
         return ClockedSchedule(clocked_time=cleaned["once_at"])
+
+    def _solar(self, cleaned: dict[str, Any]) -> SolarSchedule | None:
+        missing = [name for name in SUN if cleaned.get(name) in (None, "")]
+        for name in missing:
+            if name not in self.errors:
+                self.add_error(name, "Say at which event of the sun." if name == "event" else "Give it in degrees.")
+        return None if missing else SolarSchedule(**{name: cleaned[name] for name in SUN})
 
     def _post_clean(self) -> None:
         if not self.errors:  # without a rule the row would complain about it a second time, in words of its own

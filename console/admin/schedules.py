@@ -77,12 +77,23 @@ class ScheduleAdmin(Admin):
         "every": "timing == 'interval'",
         "period": "timing == 'interval'",
         "once_at": "timing == 'clocked'",
+        "event": "timing == 'solar'",
+        "latitude": "timing == 'solar'",
+        "longitude": "timing == 'solar'",
         "one_off": "timing != 'clocked'",
     }
     fieldsets = (
         (None, {"fields": ("name", "enabled", "when", "upcoming", ("last_fired", "fired"))}),
         ("What", {"fields": ("task", "pipeline", "parameters", "selection")}),
-        ("When", {"fields": ("timing", "cron", "zone", "every", "period", "once_at", "start_time", "one_off")}),
+        (
+            "When",
+            {
+                "fields": (
+                    *("timing", "cron", "zone", "every", "period", "once_at", "event", "latitude", "longitude"),
+                    *("start_time", "one_off"),
+                )
+            },
+        ),
         ("Notes", {"fields": ("description",)}),
     )
     add_fieldsets = ((None, {"fields": ("name", "enabled")}), *fieldsets[1:])

@@ -26,7 +26,8 @@ ZONE: Final = "IANA name, such as Europe/Berlin."
 RULE: Final = (
     'When it is due, as data: {"kind": "cron", "text": "0 6 * * mon-fri"}, {"kind": "days", "times": ["06:00"], '
     '"weekdays": [1, 5], "days_of_month": [1], "is_last": true, "nth": [[-1, 5]], "months": [1]}, '
-    '{"kind": "every", "seconds": 900}, {"kind": "once", "at": "2026-12-01T06:00:00+01:00"}; '
+    '{"kind": "every", "seconds": 900}, {"kind": "once", "at": "2026-12-01T06:00:00+01:00"}, '
+    '{"kind": "sun", "event": "sunrise", "latitude": 52.5, "longitude": 13.4}; '
     'each may have "left_out": [["2026-12-24", "2026-12-26"]].'
 )
 

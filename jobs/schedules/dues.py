@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import floor
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from celery import schedules
-from django.core.exceptions import ImproperlyConfigured
 
+from jobs.schedules.sun import Place, happens
 from jobs.structure.cron import DAYS, FIELDS, CronError
 from jobs.structure.cron import Cron as Fields
 from jobs.structure.cron import read as read_cron
@@ -67,7 +67,7 @@ class Once(_Rule):
 
 @dataclass(frozen=True)
 class Sun(_Rule):
-    """An event of the sun at a place, by the names that Celery has for them; never due where nothing knows the sun."""
+    """An event of the sun at a place, by the names that Celery has for them; on a day without it nothing is due."""
 
     event: str
     latitude: float
@@ -219,8 +219,10 @@ def _in_order(rule: Rule, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]
         return _on_days(rule, zone, begin)
     if isinstance(rule, Every):
         return _each_so_often(rule, zone, begin)
-    found = iter([rule.at.astimezone(UTC)]) if isinstance(rule, Once) else _of_the_sun(rule, begin)
-    return (due for due in found if not rule.leaves_out(due.astimezone(zone).date()))
+    if isinstance(rule, Sun):
+        return _of_the_sun(rule, zone, begin)
+    due = rule.at.astimezone(UTC)
+    return iter(() if rule.leaves_out(due.astimezone(zone).date()) else (due,))
 
 
 def _each_so_often(rule: Every, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
@@ -242,16 +244,15 @@ def _count_until(rule: Every, moment: datetime) -> int:
     return max(0, floor((moment - rule.anchor) / timedelta(seconds=rule.seconds)))
 
 
-def _of_the_sun(rule: Sun, moment: datetime) -> Iterator[datetime]:
-    """Nothing where the library that knows the sun is not installed."""
-    try:
-        sun = CELERYS.solar(rule.event, rule.latitude, rule.longitude)
-    except ImproperlyConfigured:
-        return
-    while True:
-        sun.nowfun = partial(moment.astimezone, UTC)
-        moment = (moment + sun.remaining_estimate(moment)).astimezone(UTC)
-        yield moment
+def _of_the_sun(rule: Sun, zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
+    place, last_found = Place(rule.latitude, rule.longitude), begin
+    day = place.day_of(begin) - 1
+    while place.begin_of(day) <= last_found + HORIZON:
+        for due in happens(rule.event, place, day):
+            if not rule.leaves_out(due.astimezone(zone).date()):
+                last_found = due
+                yield due
+        day += 1
 
 
 def is_last_day(day: date) -> bool:

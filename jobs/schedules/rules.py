@@ -20,12 +20,11 @@ KNOWN: Final = {
     "sun": {"event", "latitude", "longitude"},
     "days": {"times", "weekdays", "days_of_month", "is_last", "nth", "months"},
 }
-EVENTS: Final = frozenset(
-    {
-        *("dawn_astronomical", "dawn_nautical", "dawn_civil", "sunrise", "solar_noon"),
-        *("sunset", "dusk_civil", "dusk_nautical", "dusk_astronomical"),
-    }
+EVENTS: Final = (
+    *("dawn_astronomical", "dawn_nautical", "dawn_civil", "sunrise", "solar_noon"),
+    *("sunset", "dusk_civil", "dusk_nautical", "dusk_astronomical"),
 )
+"""In the order of a day."""
 Given = Mapping[str, object]
 MOST_SECONDS: Final = 366 * 86_400
 MOST_TIMES: Final = 1_440
@@ -110,7 +109,7 @@ def _once(given: Given, _: datetime | None, left_out: tuple[Span, ...]) -> Rule:
 
 def _sun(given: Given, _: datetime | None, left_out: tuple[Span, ...]) -> Rule:
     if given["event"] not in EVENTS:
-        raise RuleError(f"The sun has no such event: write one of {', '.join(sorted(EVENTS))}.")
+        raise RuleError(f"The sun has no such event: write one of {', '.join(EVENTS)}.")
     latitude = _number(given.get("latitude"), "The latitude is a number", -90, 90)
     longitude = _number(given.get("longitude"), "The longitude is a number", -180, 180)
     return Sun(str(given["event"]), latitude, longitude, left_out=left_out)

@@ -9,6 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.schedules.dues import EVERY_MONTH, AtTimes, Days, Every, Once, Rule, Sun, walls
+from jobs.schedules.sun import is_daily
 from jobs.structure.spoken import listed
 
 MONTHS: Final = (
@@ -38,8 +39,8 @@ def sentence(rule: Rule, zone: ZoneInfo) -> str:
         text = f"once, on {WEEKDAYS[at.weekday()]} {day_in_words(at.date())} at {_clock(at.time())}"
     else:
         assert isinstance(rule, Sun)  # noqa: S101 - narrows the type
-        text = f"at {rule.event.replace('_', ' ')} at {rule.latitude:g}° north, {rule.longitude:g}° east"
-    where = "" if isinstance(rule, Every) and not rule.left_out else f", {zone.key}"
+        text = _of_the_sun(rule)
+    where = "" if isinstance(rule, Every | Sun) and not rule.left_out else f", {zone.key}"
     return f"{text[:1].upper()}{text[1:]}{_left_out(rule.left_out)}{where}"
 
 
@@ -48,6 +49,19 @@ def _at_times(rule: AtTimes) -> str:
     if times.startswith("at "):
         return f"{days}{'' if _is_short(rule.days) else ','} {times}"
     return times if days == "every day" else f"{times}, {days}"
+
+
+def _of_the_sun(rule: Sun) -> str:
+    north = f"{abs(rule.latitude):g}° {'south' if rule.latitude < 0 else 'north'}"
+    east = f"{abs(rule.longitude):g}° {'west' if rule.longitude < 0 else 'east'}"
+    if_it_is = "" if is_daily(rule.event, rule.latitude) else ", on days that have one"
+    return f"at {event_in_words(rule.event)} at {north}, {east}{if_it_is}"
+
+
+def event_in_words(event: str) -> str:
+    """`sunrise`, `solar noon`, `astronomical dawn`."""
+    first, _, second = event.partition("_")
+    return " ".join((second, first) if first in ("dawn", "dusk") else (first, second)).strip()
 
 
 def every_in_words(seconds: float) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks, SolarSchedule
 
+from jobs import clock
 from jobs.models import Run
+from jobs.schedules.due import next_fires
 from jobs.schedules.schedules import START, asked
 from jobs.states import Cause
 from tests.admin.changing import LIST, act, errors, save
@@ -67,6 +71,23 @@ def test_a_schedule_for_once_pauses_itself_afterwards(admin_page: Client) -> Non
     assert f"{schedule.clocked.clocked_time:%Y-%m-%d %H:%M}" == "2030-01-01 06:30"
 
 
+def test_a_schedule_follows_the_sun_and_is_due_when_it_sets(admin_page: Client) -> None:
+    address = f"{reverse(ADD)}?pipeline={make_pipeline().pk}"
+    save(admin_page, address, timing="solar", event="sunset", latitude="52.52", longitude="-13.4")
+    task = PeriodicTask.objects.get()
+    change = reverse(CHANGE, args=[task.pk])
+    assert task.console_schedule.rule == {"kind": "sun", "event": "sunset", "latitude": 52.52, "longitude": -13.4}
+    upcoming = next_fires(task, clock.now(), 400)
+    gaps = [later - earlier for earlier, later in pairwise(upcoming)]
+    assert len(gaps) == 399 and all(abs(gap - timedelta(days=1)) < timedelta(minutes=4) for gap in gaps)
+    assert "At sunset at 52.52° north, 13.4° west" in admin_page.get(reverse(LIST)).content.decode()
+    save(admin_page, change, event="dawn_nautical")
+    assert PeriodicTask.objects.get().console_schedule.rule["event"] == "dawn_nautical"
+    before = PeriodicTask.objects.get().console_schedule.edited_at
+    save(admin_page, change)
+    assert PeriodicTask.objects.get().console_schedule.edited_at == before
+
+
 @pytest.mark.parametrize("task", ["jobs.execute", "jobs.snapshot", "os.system", ""])
 def test_no_other_task_can_be_scheduled(task: str, admin_page: Client) -> None:
     address = f"{reverse(ADD)}?pipeline={make_pipeline().pk}"
@@ -107,7 +128,11 @@ def test_what_a_form_smuggles_in_is_not_kept(admin_page: Client) -> None:
         ({"timing": "interval", "every": "0"}, "every", "greater than or equal to 1"),
         ({"timing": "interval", "every": ""}, "every", "Write a whole number"),
         ({"timing": "clocked"}, "once_at", "Give the day and the time."),
-        ({"timing": "solar"}, "timing", "Select a valid choice"),
+        ({"timing": "solar", "longitude": "13.4"}, "latitude", "Give it in degrees."),
+        ({"timing": "solar", "latitude": "91", "longitude": "13.4"}, "latitude", "less than or equal to 90"),
+        ({"timing": "solar", "latitude": "52", "longitude": "east"}, "longitude", "Enter a number."),
+        ({"timing": "solar", "event": "noon", "latitude": "52", "longitude": "13"}, "event", "Select a valid choice"),
+        ({"timing": "lunar"}, "timing", "Select a valid choice"),
         ({"name": ""}, "name", "required"),
     ],
 )
@@ -119,7 +144,7 @@ def test_a_wrong_value_is_told_beside_its_field(
     assert list(told) == [field]
     assert sentence in " ".join(told[field])
     assert not PeriodicTask.objects.exists()
-    assert not CrontabSchedule.objects.exists() and not IntervalSchedule.objects.exists()
+    assert not any(kind.objects.exists() for kind in (CrontabSchedule, IntervalSchedule, SolarSchedule))
 
 
 def test_two_schedules_cannot_have_one_name(admin_page: Client) -> None:

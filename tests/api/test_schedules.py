@@ -104,6 +104,15 @@ def test_a_preview_keeps_nothing_and_says_what_will_be(viewer) -> None:
     assert not Schedule.objects.exists()
 
 
+def test_a_preview_skips_the_days_without_a_sunrise(viewer) -> None:
+    rule = {"kind": "sun", "event": "sunrise", "latitude": 69.65, "longitude": 18.96}
+    body = {"rule": rule, "zone": "Europe/Oslo", "begins_at": "2099-11-20T00:00Z", "count": 10}
+    answer = post(viewer, "/schedules/preview", body).json()
+    days = [due["due_at"][:10] for due in answer["next"]]
+    assert answer["sentence"] == "At sunrise at 69.65° north, 18.96° east, on days that have one"
+    assert days[:6] == [f"2099-11-{day}" for day in range(20, 26)] and days[-1] > "2100-01-10"
+
+
 def test_a_preview_flags_the_clocks(viewer) -> None:
     body = {"rule": {"kind": "cron", "text": "30 2 28 3 *"}, "zone": "Europe/Berlin", "begins_at": "2027-03-01T00:00Z"}
     due = post(viewer, "/schedules/preview", body).json()["next"][0]

@@ -198,6 +198,7 @@ def test_a_schedule_of_days_and_times_is_made_and_changed() -> None:
         {"kind": "days", "times": ["06:00"], "nth": [[1, 1], [-1, 5]]},
         {"kind": "days", "times": ["06:00"], "weekdays": [5], "days_of_month": [13]},
         {"kind": "once", "at": "2199-03-01T05:30:00+00:00"},
+        {"kind": "sun", "event": "sunset", "latitude": 52.52, "longitude": 13.4, "left_out": [["2026-12-24"] * 2]},
     ],
 )  # fmt: skip
 def test_a_form_that_nobody_touched_keeps_the_schedule_as_it_is(rule: dict[str, Any]) -> None:
@@ -249,6 +250,17 @@ def test_the_proof_is_of_what_is_typed() -> None:
         reverse("schedule_new_proof", args=[pipeline.pk]), sent | {"count": "0"}, **HTMX
     ).content.decode()
     assert "Every 5 minutes" not in wrong and "greater than or equal to 1" in wrong
+
+
+def test_a_schedule_of_the_sun_is_told_as_it_is_and_offered_only_where_it_is() -> None:
+    row = make_schedule(rule={"kind": "sun", "event": "dawn_civil", "latitude": 69.65, "longitude": 18.96})
+    client, edit = logged_in("admin"), reverse("schedule_edit", args=[row.pk])
+    words = "At civil dawn at 69.65° north, 18.96° east, on days that have one"
+    assert words in text(client, reverse("schedules")) and words in page("viewer", "schedule", row.pk)
+    assert "It follows the sun" in text(client, edit) and 'value="sun"' in text(client, edit)
+    proof = client.post(reverse("schedule_proof", args=[row.pk]), fresh(client, edit), **HTMX).content.decode()
+    assert words in proof and proof.count('class="kc-strong kc-number"') == 10
+    assert 'value="sun"' not in text(client, reverse("schedule_new_for", args=[row.pipeline_id]))
 
 
 def test_a_run_form_brings_its_values_along() -> None:

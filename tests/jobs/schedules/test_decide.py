@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -13,7 +14,8 @@ from jobs.errors import IllegalMove, RequestError, SchedulePaused
 from jobs.models import Lead, Pipeline, Run, Schedule, Tick
 from jobs.runs.launch import launch
 from jobs.schedules.decide import decide
-from jobs.schedules.dues import Cron, Every, Once, Rule
+from jobs.schedules.due import next_dues
+from jobs.schedules.dues import Cron, Every, Once, Rule, Sun, dues
 from jobs.schedules.edit import Wanted, create, edit, wanted_of
 from jobs.schedules.lead import LEASE_SECONDS, Leader, LeadLost
 from jobs.schedules.start import begin, dismiss, make_up, order_of, run_now
@@ -305,3 +307,21 @@ def test_begin_end_and_only_once(pipeline: Pipeline, leader: Leader) -> None:
     for hour in (8.5, 9, 9.5, 10):
         look(leader, hour)
     assert rows()[2:] == [(8.5, D.STARTED), (9, D.STARTED)]
+
+
+def test_a_schedule_of_the_sun_is_decided_missed_and_made_up_for_like_any_other(
+    pipeline: Pipeline, leader: Leader
+) -> None:
+    """In Tromsø the sun rises on each day of March; on one of the last days of May it does not."""
+    schedule = hourly(pipeline, Sun("sunrise", 69.65, 18.96), missed=Missed.NEWEST)
+    wanted = list(dues(Sun("sunrise", 69.65, 18.96), ZoneInfo("UTC"), at(0), at(24 * 7)))
+    for due in wanted[:4]:
+        decide(leader, due)
+        begin(Tick.objects.get(due_at=due).pk, due)
+    look(leader, 24 * 7)
+    assert list(Tick.objects.order_by("due_at").values_list("due_at", flat=True)) == wanted
+    assert [decision for _, decision in rows()] == [D.STARTED] * 4 + [D.MISSED] * (len(wanted) - 5) + [D.MADE_UP]
+    assert Run.objects.count() == 5
+    schedule.refresh_from_db()
+    summer = datetime(2026, 6, 1, tzinfo=UTC)
+    assert next_dues(schedule, 1, summer)[0] > datetime(2026, 7, 15, tzinfo=UTC)
