@@ -115,8 +115,7 @@ def answers(address: str) -> bool:
 
 @contextmanager
 def started(ground: Ground, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    log = ground.folder / "role.log"
-    with log.open("wb") as output:
+    with (ground.folder / "role.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, *words], env=ground.environment, cwd=BASE, stdout=output, stderr=output
         )
@@ -127,58 +126,54 @@ def started(ground: Ground, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def ended_within(process: subprocess.Popen[bytes], seconds: float) -> float:
-    began = time.monotonic()
+def told_to_end(process: subprocess.Popen[bytes], role: str, told_at: float) -> float:
+    """When it may last be there, by the monotonic clock."""
     process.send_signal(signal.SIGTERM)
-    process.wait(seconds + MARGIN_SECONDS)
-    return time.monotonic() - began
+    return told_at + STOP_SECONDS[role] + MARGIN_SECONDS
 
 
 @pytest.mark.parametrize("how", ["hanging", "gone"])
-def test_a_worker_with_a_step_ends_and_so_does_its_child(ground: Ground, how: str) -> None:
+def test_each_role_ends_and_a_worker_with_a_step_takes_its_child_along(ground: Ground, how: str) -> None:
+    diary, port = begun_step(ground), free_port()
+    sent = "SELECT 1 FROM django_celery_beat_periodictask WHERE name = 'jobs.tick' AND last_run_at IS NOT NULL"
+    with (
+        started(ground, "-m", "console", "worker") as worker,
+        started(ground, "-m", "console", "beat") as beat,
+        started(ground, "-m", "console", "web", "--port", str(port)) as web,
+    ):
+        live.until_written(diary, what="the node's start")
+        live.until(lambda: bool(ground.ask(sent)), what="beat's first message")
+        live.until(lambda: answers(f"http://127.0.0.1:{port}/login/"), what="the pages")
+        family = [process for process in map(processes.look, _family(worker.pid)) if process]
+        assert len(family) > 1
+        with getattr(ground, how)(), ExitStack() as stack:
+            for _ in range(12):
+                asking = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                asking.sendall(b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            time.sleep(6)  # each is in the middle of a question that nobody answers
+            now, roles = time.monotonic(), {"worker": worker, "beat": beat, "web": web}
+            for role, last in {role: told_to_end(process, role, now) for role, process in roles.items()}.items():
+                roles[role].wait(max(0.0, last - time.monotonic()))
+            live.until(lambda: not any(each.is_alive for each in family), seconds=15, what="the end of its children")
+
+
+def begun_step(ground: Ground) -> Path:
+    """A run of one long node is waiting; where its node writes that it has begun."""
     toy, diary = write_toy(ground.folder / "toy"), ground.folder / "diary"
-    manage = [sys.executable, "manage.py"]
     for words in (
         ["project", "add", str(toy), "--name", "toy", "--python", sys.executable],
         ["run", "naps", "--project", "toy", "--param", "seconds=300.0", "--param", f"diary={diary}"],
     ):
         done = subprocess.run(
-            [*manage, *words], env=ground.environment, cwd=BASE, capture_output=True, text=True, timeout=120
-        )
+            [sys.executable, "manage.py", *words],
+            env=ground.environment, cwd=BASE, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    with started(ground, "-m", "console", "worker") as worker:
-        live.until_written(diary, what="the node's start")
-        family = [process for process in map(processes.look, _family(worker.pid)) if process]
-        assert len(family) > 1
-        with getattr(ground, how)():
-            ended_within(worker, STOP_SECONDS["worker"])
-            live.until(lambda: not any(each.is_alive for each in family), seconds=15, what="the end of its children")
+    return diary
 
 
 def _family(pid: int) -> list[int]:
     return [pid, *(each for child in _children(pid) for each in _family(child))]
-
-
-@pytest.mark.parametrize("how", ["hanging", "gone"])
-def test_beat_ends(ground: Ground, how: str) -> None:
-    sent = "SELECT 1 FROM django_celery_beat_periodictask WHERE name = 'jobs.tick' AND last_run_at IS NOT NULL"
-    with started(ground, "-m", "console", "beat") as beat:
-        live.until(lambda: bool(ground.ask(sent)), what="beat's first message")
-        with getattr(ground, how)():
-            time.sleep(6)  # it is in the middle of a question that nobody answers
-            ended_within(beat, STOP_SECONDS["beat"])
-
-
-@pytest.mark.parametrize("how", ["hanging", "gone"])
-def test_the_pages_end_while_some_are_asked_for(ground: Ground, how: str) -> None:
-    port = free_port()
-    with started(ground, "-m", "console", "web", "--port", str(port)) as web:
-        live.until(lambda: answers(f"http://127.0.0.1:{port}/login/"), what="the pages")
-        with getattr(ground, how)(), ExitStack() as stack:
-            for _ in range(12):
-                asking = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-                asking.sendall(b"GET /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            ended_within(web, STOP_SECONDS["web"])
 
 
 @pytest.mark.parametrize("how", ["hanging", "gone"])
@@ -189,5 +184,6 @@ def test_up_ends_with_all_of_it(ground: Ground, how: str) -> None:
         family = [process for process in map(processes.look, _family(up.pid)) if process]
         assert len(family) > 3
         with getattr(ground, how)():
-            ended_within(up, sum(STOP_SECONDS.values()))
+            up.send_signal(signal.SIGTERM)
+            up.wait(sum(STOP_SECONDS.values()) + MARGIN_SECONDS)
             assert not [each for each in family if each.is_alive]
