@@ -114,7 +114,7 @@ TIME_ZONE = ENV.time_zone
 USE_TZ = True
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # locks a name and address after wrong passwords
-    "django.contrib.auth.backends.ModelBackend",
+    "console.access.permissions.Permissions",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -8,7 +8,9 @@ from django.conf import settings
 from console.access.limits import CALLS, LOGINS
 from console.pages.planned import planned
 from console.pages.shared_polls import POLLS
+from jobs.insight.compare import kept_differences
 from jobs.insight.durations import usual_of_nodes_in
+from jobs.models.snapshot import picture_of
 from jobs.steps.request_for_child import structure_in
 
 
@@ -37,3 +39,5 @@ def _nothing_is_kept() -> None:
     POLLS.forget()
     usual_of_nodes_in.cache_clear()
     structure_in.cache_clear()
+    picture_of.cache_clear()
+    kept_differences.cache_clear()

@@ -12,8 +12,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
-from django.db.models import Model, QuerySet
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern
@@ -89,6 +89,11 @@ class GroupAdmin(DjangoGroupAdmin, Admin):  # type: ignore[misc]
     list_display = ("name", "is_role")
     search_fields = ("name",)
     autocomplete_fields = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        """Each permission is written with what it is about."""
+        known = Prefetch("permissions", Permission.objects.select_related("content_type"))
+        return super().get_queryset(request).prefetch_related(known)
 
     @display(description="Role of the console", boolean=True)
     def is_role(self, group: Group) -> bool:

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from console.api.asked import LONGEST_NAME, Asked, LatestAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.permissions import may, name_of
-from console.api.shapes import ArtifactShape, Moment, RefusalShape, address
+from console.api.shapes import ArtifactShape, Moment, RefusalShape, address, shaped
 from console.files.downloads import answer, content_of, disposition, note_download, safe_type
 from console.files.kinds import FAMILIES, suffixes_of
 from console.pages.library import newest_of
@@ -112,7 +112,7 @@ class Artifacts(Door):
             rows = rows.filter(reduce(or_, ends))
         if wanted["before"]:
             rows = rows.filter(pk__lt=_found(wanted["before"]).pk)
-        return Response(ArtifactShape(rows[: wanted["limit"]], many=True, context={"request": request}).data)
+        return Response(shaped(rows[: wanted["limit"]], request))
 
 
 class ShareArtifact(Door):

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from console.api.asked import RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
-from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape
+from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape, shaped
 from console.pages.log_text import whole_log
 from jobs.insight.read_logs import newer
 
@@ -73,4 +73,4 @@ class Artifacts(Door):
     def get(self, request: Request, job: str) -> Response:
         """The files that the job left behind."""
         rows = find_job(job).artifacts.select_related("run").order_by("id")
-        return Response(ArtifactShape(rows, many=True, context={"request": request}).data)
+        return Response(shaped(rows, request))

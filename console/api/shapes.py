@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from jobs import clock
@@ -219,11 +220,22 @@ class ArtifactShape(serializers.Serializer[Any]):
     url = serializers.SerializerMethodField()
 
     def get_waits(self, artifact: Artifact) -> str | None:
+        """Of a list, somebody has asked for all of them at once."""
+        waits_known: dict[str, str] | None = self.context.get("waits")
+        if waits_known is not None:
+            return waits_known.get(artifact.sha256)
         return artifact.upload.sentence(clock.now()) if artifact.upload else None
 
     @extend_schema_field(OpenApiTypes.URI)
     def get_url(self, artifact: Artifact) -> str:
         return address(self.context, reverse("api:artifact_download", args=[artifact.uuid]))
+
+
+def shaped(artifacts: Iterable[Artifact], request: Request) -> Any:
+    """A list of them, with one look at what the store does not have yet."""
+    rows = list(artifacts)
+    waits = Upload.objects.of({row.sha256 for row in rows}).sentences(clock.now())
+    return ArtifactShape(rows, many=True, context={"request": request, "waits": waits}).data
 
 
 class RefusalShape(serializers.Serializer[Any]):

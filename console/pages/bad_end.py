@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from console.templatetags.console import size
-from jobs.insight.compare import BAD, differences, history
+from jobs.insight.compare import BAD, history, kept_differences
+from jobs.insight.durations import Neighbours
 from jobs.models import NodeRun, Run, Step
 from jobs.states import NodeStatus, Status
 
 
-def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
+def failure(run: Run, nodes: list[NodeRun], neighbours: Neighbours) -> dict[str, Any] | None:
     """What is known about a bad end: the sentence, the node and its frames, how the last process went."""
     is_cancelled = run.status == Status.CANCELLED
     if not run.is_final or not ((run.error and not is_cancelled) or any(node.failure for node in nodes)):
@@ -21,10 +22,10 @@ def failure(run: Run, nodes: list[NodeRun]) -> dict[str, Any] | None:
     exception = node.failure if node else None
     frames = list(exception.get("frames", [])) if exception else []
     is_said = exception is not None and str(exception.get("message", "")).strip() in run.error
-    past = history(run) if run.status in BAD else None
+    past = history(run, neighbours.past) if run.status in BAD else None
     return {
         "history": past,
-        "differences": differences(past.last_success, run) if past and past.last_success else [],
+        "differences": kept_differences(past.last_success.pk, run.pk) if past and past.last_success else [],
         "node": node,
         "process": _process(step) if step else "",
         "exception": exception,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.db.models import Subquery
+
 from console.pages.planned import Planned
 from jobs.insight import read_logs
 from jobs.models import Artifact, NodeRun, Run, Step
@@ -160,7 +162,8 @@ def _flow(
 
 
 def _attempts(run: Run, row: NodeRun) -> list[Step]:
-    if row.attempts < 2 or row.step is None:
+    if row.attempts < 2 or row.step_id is None:
         return []
-    before = run.steps.filter(position=row.step.position, attempt__lt=row.step.attempt)
+    last = Step.objects.filter(pk=row.step_id)
+    before = run.steps.filter(position=Subquery(last.values("position")), attempt__lt=Subquery(last.values("attempt")))
     return list(before.filter(status__in=[Status.FAILED, Status.CRASHED]).order_by("attempt"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q
+from django.db.models import Exists, IntegerField, Q, Subquery
 
 from jobs.models import Channel, Delivery, Notice, Run, Subscription
 from jobs.models.channel import Asker
@@ -33,11 +33,20 @@ class Bell:
 def bell(user: User | AnonymousUser) -> Bell:
     if user.pk is None:
         return Bell()
-    unread = Notice.objects.unread(user.pk).order_by()[:MANY].count()
     dead = Channel.objects.filter(failing_since__isnull=False, is_enabled=True)
     if not user.has_perm("jobs.change_channel"):
         dead = dead.filter(Q(owner=user) | Q(subscriptions__owner=user)).distinct()
-    return Bell(unread, list(dead[:3]))
+    unread = _Counted(Notice.objects.unread(user.pk).order_by().values("pk")[:MANY])
+    found = User.objects.filter(pk=user.pk).values_list(unread, Exists(dead)).first()
+    count, has_dead = found or (0, False)
+    return Bell(count, list(dead[:3]) if has_dead else [])
+
+
+class _Counted(Subquery):
+    """How many rows there are, of as many as are looked at."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
 
 
 def notices(user: User, before: int | None) -> list[Notice]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from console.drawing.folds import Box, divide
-from jobs.models import Run, Snapshot
+from jobs.models import Run
+from jobs.models.snapshot import picture_of
 from kedro_console.wire import SnapshotDataset, SnapshotNode, SnapshotPipeline
 
 KEPT = 24
@@ -31,10 +32,10 @@ def of_run(run: Run) -> Planned | None:
 @lru_cache(maxsize=KEPT)
 def planned(snapshot_id: int, pipeline: str) -> Planned | None:
     """Of a snapshot, which never changes."""
-    snapshot = Snapshot.objects.filter(pk=snapshot_id).first()
-    structure = snapshot.pipeline(pipeline) if snapshot else None
-    if snapshot is None or structure is None:
+    picture = picture_of(snapshot_id)
+    structure = next((each for each in picture.pipelines if each.name == pipeline), None) if picture else None
+    if picture is None or structure is None:
         return None
     used = {name.partition("@")[0] for node in structure.nodes for name in (*node.inputs, *node.outputs)}
-    datasets = {each.name: each for each in snapshot.picture.datasets if each.name.partition("@")[0] in used}
+    datasets = {each.name: each for each in picture.datasets if each.name.partition("@")[0] in used}
     return Planned(structure, divide(structure), datasets, {node.name: node for node in structure.nodes})

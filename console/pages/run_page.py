@@ -21,7 +21,19 @@ from console.pages.node_drawer import drawer
 from console.pages.rules import COLOURS
 from console.pages.workspace import Scene, Where, scene, without_plan
 from console.templatetags.console import plural
-from jobs.insight.durations import Bar, Row, Usual, around, grid, usual, usual_of_nodes
+from jobs.insight.belongings import Belongings
+from jobs.insight.compare import BAD, RUNS_LOOKED_AT
+from jobs.insight.durations import (
+    SHOWN,
+    Bar,
+    Neighbours,
+    Row,
+    Usual,
+    around,
+    grid,
+    usual_of_nodes_in,
+    usual_times,
+)
 from jobs.insight.explain import why_waiting
 from jobs.insight.stopping import Stopped, stages, stopping
 from jobs.models import NodeRun, Run, Step, Upload
@@ -104,9 +116,10 @@ def first_tab(run: Run) -> str:
 
 def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) -> dict[str, Any]:
     """Everything that templates/runs/_run.html needs for this tab; the query says what of the workspace is shown."""
-    nodes = list(run.node_runs.order_by("position"))
+    nodes, has = NodeRun.of(run), Belongings.of(run)
     where = Where.asked(reverse("run", args=[run.pk]), tab, first_tab(run), query)
-    usual_nodes = usual_of_nodes(run.pipeline_id, before=run.pk)
+    normal, lately = usual_times(run.pipeline_id, before=run.pk)
+    usual_nodes, neighbours = usual_of_nodes_in(lately), neighbours_of(run)
     plan = planned.of_run(run)
     return {
         "run": run,
@@ -116,25 +129,26 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "is_first": tab == where.first,
         "chosen": drawer(run, where.node, nodes, plan, usual_nodes) if where.node else None,
         **vars(_scene(where, plan, nodes, usual_nodes, at)),
-        "tab_links": _tab_links(run, where),
+        "tab_links": _tab_links(run, where, has_items=has.has_takings),
         "panel": PANELS[tab],
         "poll": where.at(folds=()).polled + _of_pane(tab, query),
-        "artifact_count": run.artifacts.count(),
-        "unkept": list(run.unkept_files.all()),
-        **(uploads := _uploads(run, at)),
+        "artifact_count": has.artifacts,
+        "unkept": list(run.unkept_files.all()) if has.has_unkept else [],
+        **(uploads := _uploads(run, at, has_any=has.has_unsent)),
         "is_asked_again": tab in LABELS and (not run.is_final or bool(uploads["uploads"])),
-        "failed_requests": run.requests.open().count(),
-        "pace": pace(run, at, _share_left(nodes, usual_nodes, at)),
+        "failed_requests": has.open_requests,
+        "pace": pace(run, at, normal, _share_left(nodes, usual_nodes, at)),
         "phases": phases(run, at),
         "reasons": why_waiting(run, at),
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
         "stopping": stopping(run, at),
         "question": _question(run, nodes),
-        "failure": failure(run, nodes),
+        "failure": failure(run, nodes, neighbours),
         "stopped": stopped(run, nodes),
-        **chain(run),
-        "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]),
+        "neighbours": neighbours,
+        **chain(run, has),
+        "retries": list(run.retries.order_by("pk").only("pk", "status")[:5]) if has.has_retries else [],
         "nodes": nodes,
         **CONTENT.get(tab, _nothing)(run, nodes, at),
         **asked,
@@ -157,9 +171,14 @@ class Strip:
     links: list[tuple[Bar, str]]
 
 
-def strip(run: Run, where: Where, at: datetime) -> Strip:
+def neighbours_of(run: Run) -> Neighbours:
+    """As many as the page tells of: a failure is told among many."""
+    return Neighbours(run, RUNS_LOOKED_AT if run.status in BAD else SHOWN)
+
+
+def strip(neighbours: Neighbours, where: Where, at: datetime) -> Strip:
     """Each run with the address of the same view of it."""
-    bars = around(run, at)
+    bars = around(neighbours, at)
     links = [(bar, where.at(path=reverse("run", args=[bar.number])).address) for bar in bars]
     return Strip(bars, grid([where.node], bars) if where.node else [], links)
 
@@ -196,11 +215,16 @@ def _share_left(nodes: list[NodeRun], usual_nodes: Mapping[str, float], at: date
     return left / whole
 
 
-def _uploads(run: Run, at: datetime) -> dict[str, Any]:
+def _uploads(run: Run, at: datetime, *, has_any: bool) -> dict[str, Any]:
     """Files of the run that are on their way to the store, and those that should have arrived."""
-    waiting = list(run.unsent)
-    late = [Late(upload, upload.sentence(at), upload.is_stranded(at)) for upload in waiting if upload.is_late(at)]
+    waiting = list(run.unsent) if has_any else []
+    stranded = run.unsent.stranded(at) if waiting else {}
+    late = [_late(upload, at, stranded.get(upload.host)) for upload in waiting if upload.is_late(at)]
     return {"uploads": waiting, "late": late, "not_in_store": _not_in_store(len(late), len(waiting))}
+
+
+def _late(upload: Upload, at: datetime, is_stranded: bool | None) -> Late:
+    return Late(upload, upload.sentence(at, is_stranded=is_stranded), bool(is_stranded))
 
 
 def _not_in_store(late: int, waiting: int) -> str:
@@ -209,21 +233,21 @@ def _not_in_store(late: int, waiting: int) -> str:
     return f"{waiting:,} {'file is' if waiting == 1 else 'files are'} on the way to the store" if waiting else ""
 
 
-def chain(run: Run) -> dict[str, Any]:
+def chain(run: Run, has: Belongings) -> dict[str, Any]:
     """The rule that started it, what its own end brought about, and the joins that wait for others beside it."""
     brought = run.firings.select_related("rule", "started__pipeline").order_by("pk")
     waiting = run.arrivals.filter(firing=None).select_related("rule").order_by("pk")
     return {
         "begun_by": run.begun_by.select_related("rule").first() if run.caused_by_id else None,
-        "follows": list(brought[:FOLLOWS]),
-        "arrivals": list(waiting[:FOLLOWS]),
+        "follows": list(brought[:FOLLOWS]) if has.has_firings else [],
+        "arrivals": list(waiting[:FOLLOWS]) if has.has_arrivals else [],
         "colours": COLOURS,
     }
 
 
-def _tab_links(run: Run, where: Where) -> list[tuple[str, str, str]]:
+def _tab_links(run: Run, where: Where, *, has_items: bool) -> list[tuple[str, str, str]]:
     """Name, label and address of each tab that has something to show: only some runs deal with batch queues."""
-    is_shown = where.pane == "batches" or run.takings.exists()
+    is_shown = where.pane == "batches" or has_items
     names = [name for name in LABELS if is_shown or name != "batches"]
     return [(name, LABELS[name], _address(run, where, name)) for name in names]
 
@@ -258,10 +282,9 @@ def _at_work(node: NodeRun) -> str:
     return f"{node.name} is running"
 
 
-def pace(run: Run, at: datetime, share_left: float | None = None) -> Pace:
-    """`share_left` is how much of the usual time of its nodes is still to come."""
+def pace(run: Run, at: datetime, normal: Usual | None, share_left: float | None = None) -> Pace:
+    """`normal` is what its pipeline usually takes, `share_left` how much of its nodes' usual time is still to come."""
     seconds = ((run.finished_at or at) - run.started_at).total_seconds() if run.started_at else None
-    normal = usual(run.pipeline_id, before=run.pk)
     by_nodes = 100 * run.nodes_done / run.nodes_total if run.nodes_total else 0.0
     if seconds is None or not (normal and normal.median):
         is_whole = run.status == Status.SUCCEEDED

@@ -18,7 +18,7 @@ from jobs.models import Run
 @needs("jobs.view_run")
 def run_compare(request: ConsoleRequest, number: int) -> HttpResponse:
     """With the run that `with` names, else with the last success."""
-    run = find(number)
+    run = find(number, is_whole=True)
     asked = request.GET.get("with", "").strip().lstrip("#")
     other = _named(run, asked) if asked else usual_other(run)
     if asked and other is None:

@@ -20,7 +20,7 @@ from jobs.models import Run
 @needs("jobs.view_logchunk")
 def run_logs(request: ConsoleRequest, number: int) -> HttpResponseBase:
     """The log tab; with `lines` only lines: `before`, `after` or `around` a number, or the first `error`."""
-    run = find(number)
+    run = find(number, is_whole="lines" not in request.GET)
     if "download" in request.GET:
         return whole_log(run)
     only = _only(request)

@@ -48,7 +48,7 @@ def quotas(request: ConsoleRequest) -> HttpResponse:
 @needs("jobs.view_quota")
 def quota(request: ConsoleRequest, pk: int) -> HttpResponse:
     """One quota; for htmx what changes by itself."""
-    row, at = get_object_or_404(Quota, pk=pk), clock.now()
+    row, at = get_object_or_404(Quota.objects.prefetch_related("windows"), pk=pk), clock.now()
     shown = {"usage": usage(row, at), "quota": row, "at": at}
     if request.htmx:
         return render(request, "quotas/_usage.html", shown)

@@ -23,7 +23,7 @@ from jobs.runs.resume import preview, resume
 @needs("jobs.retry_run")
 def run_resume(request: ConsoleRequest, number: int) -> HttpResponse:
     """The preview, for htmx its columns alone; posted, it starts the new run and leads to it."""
-    run = find(number)
+    run = find(number, is_whole=True)
     if request.method == "POST":
         try:
             return _started(request, run)

@@ -23,6 +23,7 @@ from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import ConsoleError
+from jobs.insight.belongings import with_belongings
 from jobs.models import Run
 from jobs.runs.cancel import cancel, force
 from jobs.runs.prioritize import prioritize
@@ -36,15 +37,16 @@ def run(request: ConsoleRequest, number: int) -> HttpResponse:
     tab = request.GET.get("tab", "")
     if tab == "logs" and not request.htmx:
         return redirect("run_logs", number)
-    run = find(number)
+    run = find(number, is_whole="poll" not in request.GET)
     shown = tab if tab in LABELS else first_tab(run)
     return answer(request, run, shown, **(_files(request, run) if shown == "artifacts" else {}))
 
 
-def find(number: int) -> Run:
-    """The run with what its header shows; 404 when there is none."""
+def find(number: int, *, is_whole: bool = False) -> Run:
+    """The run with what its header shows, for a whole page with what belongs to it; 404 when there is none."""
     rows: QuerySet[Run] = Run.objects.select_related("pipeline__project", "snapshot__project", "retry_of")
-    return get_object_or_404(rows.defer("snapshot__content", "pipeline__project__environment"), pk=number)
+    rows = rows.defer("snapshot__content", "pipeline__project__environment")
+    return get_object_or_404(with_belongings(rows, number) if is_whole else rows, pk=number)
 
 
 def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpResponse:
@@ -54,7 +56,7 @@ def answer(request: ConsoleRequest, run: Run, tab: str, **asked: Any) -> HttpRes
         return _shared(request, run, tab, at)
     shown = {"is_poll": is_poll, **context(run, tab, at, request.GET, **asked)}
     if not is_poll:
-        shown["strip"] = strip(run, shown["where"], at)
+        shown["strip"] = strip(shown["neighbours"], shown["where"], at)
     if request.htmx:
         return render(request, "runs/_run.html", shown)
     return page(request, "runs/show.html", shown, title=asked.get("title", f"Run #{run.pk}"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
-from jobs.models import Run
+from jobs.insight.durations import Neighbours
+from jobs.models import Event, Run
 from jobs.runs.preview_reuse import content_of
 from jobs.states import Status
 from jobs.structure.paths import by_name, merge
@@ -16,7 +18,8 @@ from jobs.structure.values import same, shown
 from kedro_console.wire import Json, SnapshotNode, Value
 
 RUNS_LOOKED_AT: Final = 200
-EVENTS_LOOKED_AT: Final = 5_000
+EVENTS_LOOKED_AT: Final = 10_000
+"""Of both runs together."""
 BAD: Final = (Status.FAILED, Status.CRASHED)
 GONE: Final = "not there"
 """Instead of a value that only one of the two has."""
@@ -61,14 +64,15 @@ def last_success(run: Run) -> Run | None:
     return rows.select_related("snapshot", "pipeline").defer("snapshot__content").first()
 
 
-def history(run: Run) -> History:
-    """Of at most the last 200 runs up to this one."""
-    known = Run.objects.filter(pipeline=run.pipeline_id, pk__lte=run.pk).order_by("-pk")
-    rows = [row for row in known.only("status", "error", "created_at")[:RUNS_LOOKED_AT] if row.is_final]
+def history(run: Run, past: Sequence[Run] | None = None) -> History:
+    """Of at most the last 200 runs up to this one: `past`, where somebody has them, the newest first."""
+    known = Neighbours(run, RUNS_LOOKED_AT).past if past is None else past
+    rows = [row for row in known if row.is_final]
     successes = [place for place, row in enumerate(rows) if row.status == Status.SUCCEEDED]
     since = rows[: successes[0]] if successes else rows
     alike = [row for row in rows if row.status in BAD and row.error == run.error] or [run]
-    return History(last_success(run), sum(row.status in BAD for row in since), len(alike), alike[-1])
+    good = rows[successes[0]] if successes else last_success(run)
+    return History(good, sum(row.status in BAD for row in since), len(alike), alike[-1])
 
 
 def differences(before: Run, after: Run) -> list[Difference]:
@@ -80,6 +84,13 @@ def differences(before: Run, after: Run) -> list[Difference]:
         *_named(Subject.DATA, *_read_by_both(before, after)),
         *_named(Subject.RUNNER, {"runner": before.get_runner_display()}, {"runner": after.get_runner_display()}),
     ]
+
+
+@lru_cache(maxsize=64)
+def kept_differences(before: int, after: int) -> tuple[Difference, ...]:
+    """`differences` of two runs that have ended, by their numbers: what is recorded of them stays as it is."""
+    rows = Run.objects.select_related("snapshot", "pipeline").defer("snapshot__content").in_bulk([before, after])
+    return tuple(differences(rows[before], rows[after])) if len(rows) == 2 else ()
 
 
 def _named(subject: Subject, before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[Difference]:
@@ -123,19 +134,22 @@ def _nodes(run: Run) -> Sequence[SnapshotNode]:
 
 def _read_by_both(before: Run, after: Run) -> tuple[dict[str, str], dict[str, str]]:
     """What came from outside and was loaded in both: a run that failed has not read all."""
-    one, other = _read(before), _read(after)
+    one, other = _read([before, after])
     both = one.keys() & other.keys()
     return {name: one[name] for name in both}, {name: other[name] for name in both}
 
 
-def _read(run: Run) -> dict[str, str]:
-    """Dataset → its size, of those that the run has not made itself."""
-    names = sorted(_outside(run))
-    if not names:
-        return {}
-    loaded = run.events.filter(kind="dataset_loaded", data__dataset__in=names).order_by("seq")
-    sizes = {data["dataset"]: _size(data) for data in loaded.values_list("data", flat=True)[:EVENTS_LOOKED_AT]}
-    return {name: size for name, size in sizes.items() if size}
+def _read(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """Of each run dataset → its size, of those that the run has not made itself."""
+    names = {run.pk: _outside(run) for run in runs}
+    every = sorted(set().union(*names.values()))
+    sizes: dict[int, dict[str, str]] = {run.pk: {} for run in runs}
+    if every:
+        loaded = Event.objects.filter(run__in=runs, kind="dataset_loaded", data__dataset__in=every).order_by("seq")
+        for number, data in loaded.values_list("run_id", "data")[:EVENTS_LOOKED_AT]:
+            if data["dataset"] in names[number]:
+                sizes[number][data["dataset"]] = _size(data)
+    return [{name: size for name, size in sizes[run.pk].items() if size} for run in runs]
 
 
 def _outside(run: Run) -> set[str]:

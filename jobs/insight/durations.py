@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import or_
 from statistics import median, quantiles
 
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from jobs.models import NodeRun, Pipeline, Run
 from jobs.states import FINAL, NodeStatus, Status
@@ -31,6 +32,9 @@ TIMES = ("started_at", "finished_at")
 FEW_SUCCESSES = 10
 """Newest successes that the usual times of nodes come from."""
 
+NEWEST = 2**63 - 1
+"""No run has this number."""
+
 TOGETHER = 100
 """Pipelines in one query: SQLite refuses conditions that are nested too deeply."""
 
@@ -46,10 +50,14 @@ class Usual:
 
 def usual(pipeline_id: int, before: int | None = None) -> Usual | None:
     """By the last 20 of its last 60 successes (older than run `before`) that had something to do; None for none."""
-    rows = Run.objects.succeeded(pipeline_id).before(before)
-    times = rows.values_list("started_at", "finished_at")[:LOOKED_AT]
-    seconds = [(finished - started).total_seconds() for started, finished in times if finished and started]
-    return _usual_of([each for each in seconds if each > 0][:SUCCESSES])
+    return usual_times(pipeline_id, before)[0]
+
+
+def usual_times(pipeline_id: int, before: int | None = None) -> tuple[Usual | None, tuple[int, ...]]:
+    """`usual`, and the runs whose nodes say what is usual for a node: both from one look at the successes."""
+    rows = list(Run.objects.succeeded(pipeline_id).before(before).values_list("pk", *TIMES)[:LOOKED_AT])
+    seconds = [(finished - started).total_seconds() for _, started, finished in rows if finished and started]
+    return _usual_of([each for each in seconds if each > 0][:SUCCESSES]), tuple(pk for pk, *_ in rows[:FEW_SUCCESSES])
 
 
 def _usual_of(seconds: list[float]) -> Usual | None:
@@ -113,11 +121,33 @@ def lately(pipelines: Iterable[Pipeline], *, at: datetime) -> dict[int, Lately]:
     return {pipeline_id: _told(bars) for pipeline_id, bars in runs.items()}
 
 
-def around(run: Run, at: datetime) -> list[Bar]:
+class Neighbours:
+    """The runs of its pipeline around a run, read once when somebody asks."""
+
+    def __init__(self, run: Run, older: int = SHOWN) -> None:
+        self.run, self._older = run, older
+
+    @cached_property
+    def rows(self) -> list[Run]:
+        """Newest first: at most as many newer ones as are shown, the run, and older ones."""
+        known = Run.objects.filter(pipeline=self.run.pipeline_id)
+        older = known.filter(pk__lte=self.run.pk).order_by("-pk").values("pk")[self._older - 1 : self._older]
+        newer = known.filter(pk__gt=self.run.pk).order_by("pk").values("pk")[SHOWN - 1 : SHOWN]
+        between = known.filter(pk__gte=Coalesce(Subquery(older), 0), pk__lte=Coalesce(Subquery(newer), NEWEST))
+        return list(between.order_by("-pk").only("status", "created_at", "error", *TIMES))
+
+    @property
+    def past(self) -> list[Run]:
+        """The run itself and older ones, newest first."""
+        return [row for row in self.rows if row.pk <= self.run.pk]
+
+
+def around(neighbours: Neighbours, at: datetime) -> list[Bar]:
     """The runs of its pipeline around this one, oldest first: as many as are shown, half of them newer if there are."""
-    rows = Run.objects.filter(pipeline=run.pipeline_id).values_list("id", "status", "created_at", *TIMES)
-    newer = list(rows.filter(id__gt=run.pk).order_by("id")[:SHOWN])
-    older = list(rows.filter(id__lte=run.pk).order_by("-id")[:SHOWN])
+    run = neighbours.run
+    rows = [(row.pk, row.status, row.created_at, row.started_at, row.finished_at) for row in neighbours.rows]
+    newer = [row for row in rows if row[0] > run.pk][::-1]
+    older = [row for row in rows if row[0] <= run.pk]
     half = SHOWN // 2
     most = max(half, SHOWN - len(older))
     chosen = [*newer[:most][::-1], *older[: SHOWN - min(len(newer), most)]]
@@ -219,11 +249,12 @@ def _worst(cells: Iterable[Cell]) -> Cell:
 
 def grid(nodes: Iterable[str], bars: Iterable[Bar]) -> list[Row]:
     """Nodes as rows, runs as columns, in the orders given."""
-    numbers = [bar.number for bar in bars]
+    nodes, numbers = list(nodes), [bar.number for bar in bars]
+    rows = NodeRun.objects.filter(run__in=numbers)
+    if len(nodes) == 1:
+        rows = rows.filter(name=nodes[0])
     known: Mapping[tuple[int, str], Cell] = {
         (run, name): Cell(run, status, seconds)
-        for run, name, status, seconds in NodeRun.objects.filter(run__in=numbers).values_list(
-            "run_id", "name", "status", "seconds"
-        )
+        for run, name, status, seconds in rows.values_list("run_id", "name", "status", "seconds")
     }
     return [Row(node, [known.get((run, node), Cell(run)) for run in numbers]) for node in nodes]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from django.db import models
 
@@ -31,7 +31,9 @@ class Snapshot(models.Model):
 
     @cached_property
     def picture(self) -> ProjectSnapshot:
-        return parse_snapshot(self.content)
+        """Of a row that was read without its content the kept one."""
+        kept = picture_of(self.pk) if "content" in self.get_deferred_fields() else None
+        return kept or parse_snapshot(self.content)
 
     def pipeline(self, name: str) -> SnapshotPipeline | None:
         return next((pipeline for pipeline in self.picture.pipelines if pipeline.name == name), None)
@@ -40,3 +42,10 @@ class Snapshot(models.Model):
     def errors(self) -> list[str]:
         """What stands in the way of any run, a sentence each."""
         return [problem.sentence for problem in self.picture.problems if problem.severity == "error"]
+
+
+@lru_cache(maxsize=8)
+def picture_of(snapshot_id: int) -> ProjectSnapshot | None:
+    """What a snapshot holds, which never changes: kept while pages ask for it. None when there is no such snapshot."""
+    content = Snapshot.objects.filter(pk=snapshot_id).values_list("content", flat=True).first()
+    return None if content is None else parse_snapshot(content)

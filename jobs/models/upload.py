@@ -34,6 +34,17 @@ class UploadQuerySet(models.QuerySet["Upload"]):
     def of(self, sums: Iterable[str]) -> UploadQuerySet:
         return self.filter(sha256__in=sums)
 
+    def stranded(self, at: datetime) -> dict[str, bool]:
+        """Of each machine that has one of these, whether no worker is alive there: two questions for any number."""
+        hosts = set(self.order_by().values_list("host", flat=True).distinct())
+        alive = set(Worker.objects.alive(at).filter(host__in=hosts).values_list("host", flat=True)) if hosts else set()
+        return {host: host not in alive for host in hosts}
+
+    def sentences(self, at: datetime) -> dict[str, str]:
+        """Why the store does not have them, by checksum."""
+        stranded = self.stranded(at)
+        return {each.sha256: each.sentence(at, is_stranded=stranded.get(each.host)) for each in self if stranded}
+
 
 class Upload(models.Model):
     """A kept file that waits on a worker's machine until the artifact store has it; then its row goes."""
@@ -63,11 +74,11 @@ class Upload(models.Model):
         """Whether no worker is alive on the machine that has the file."""
         return not Worker.objects.alive(at).filter(host=self.host).exists()
 
-    def sentence(self, at: datetime) -> str:
-        """Why the store does not have it, for people."""
+    def sentence(self, at: datetime, *, is_stranded: bool | None = None) -> str:
+        """Why the store does not have it, for people; of many, somebody has asked already which are stranded."""
         times = "once" if self.attempts == 1 else f"{self.attempts:,} times"
         said = f"The store did not take it, {times}: {self.error.rstrip('.')}. " if self.error else ""
-        if self.is_stranded(at):
+        if self.is_stranded(at) if is_stranded is None else is_stranded:
             return f"{said}No worker is alive on {self.host}, where it is kept: start one there, and it is sent."
         if not said and not self.is_late(at):
             return "It is on its way."

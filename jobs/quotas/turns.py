@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from jobs.models import Quota, Window
+from django.db.models import Case, DateTimeField, F, OuterRef, Subquery, Value, When
+
+from jobs.models import Grant, Quota, Window
 from jobs.models.quota import REQUESTS, ROWS
 
 UNITS: Final = (REQUESTS, ROWS)
@@ -57,6 +59,22 @@ def used(quota: Quota, window: Window, at: datetime) -> int:
     settled = quota.grants.filter(settled_at__gt=since).order_by("settled_at")
     first = settled.values_list(f"sum_{window.unit}", window.unit).first()
     return quota.open_of(window.unit) + (total - (first[0] - first[1]) if first else 0)
+
+
+def used_in_all(quotas: Sequence[Quota], at: datetime) -> dict[int, int]:
+    """The same of every window of these quotas, by the window's key, in one question."""
+    pairs = [(quota, window, window.since(at)) for quota in quotas for window in quota.windows.all()]
+    found = {window.pk: quota.open_of(window.unit) for quota, window, _ in pairs}
+    moving = {window.pk: since for quota, window, since in pairs if quota.settled_at and quota.settled_at > since}
+    begins = [When(pk=key, then=Value(since, DateTimeField())) for key, since in moving.items()]
+    after = Grant.objects.filter(quota=OuterRef("quota"), settled_at__gt=OuterRef("begin")).order_by("settled_at")
+    before = {unit: Subquery(after.values(before=F(f"sum_{unit}") - F(unit))[:1]) for unit in UNITS}
+    rows = Window.objects.filter(pk__in=moving).annotate(begin=Case(*begins)).values_list("pk", *before.values())
+    firsts = {key: dict(zip(UNITS, sums, strict=True)) for key, *sums in (rows if begins else ())}
+    for quota, window, _ in pairs:
+        first = firsts[window.pk][window.unit] if window.pk in firsts else None
+        found[window.pk] += 0 if first is None else quota.settled_of(window.unit) - first
+    return found
 
 
 def turn(quota: Quota, windows: Sequence[Window], asked: Amount, at: datetime, ahead: Amount = Amount()) -> Turn:

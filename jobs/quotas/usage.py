@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from jobs.models import Grant, Pipeline, Quota, Window
 from jobs.quotas.quotas import resets_at
-from jobs.quotas.turns import closure, used
+from jobs.quotas.turns import closure, used_in_all
 
 SHOWN: Final = 20
 """How many holders, waiters and refusals are shown; the counts include all."""
@@ -93,7 +93,9 @@ class Spark:
 
 def usages(at: datetime) -> list[Usage]:
     """All quotas in short, by name."""
-    return [_usage(quota, at) for quota in _counted(Quota.objects.all())]
+    quotas = _counted(Quota.objects.all())
+    spent = used_in_all(quotas, at)
+    return [_usage(quota, at, spent) for quota in quotas]
 
 
 def usage(quota: Quota, at: datetime) -> Usage:
@@ -103,10 +105,11 @@ def usage(quota: Quota, at: datetime) -> Usage:
     return _usage(
         counted,
         at,
+        used_in_all([counted], at),
         waiters=list(grants.waiting()[:SHOWN]),
         holders=list(grants.held()[:SHOWN]),
         refusals=list(grants.filter(status__gte=400).order_by("-pk")[:SHOWN]),
-        spark=_spark(quota, at),
+        spark=_spark(counted, at),
     )
 
 
@@ -122,14 +125,13 @@ def _counted(quotas: QuerySet[Quota]) -> list[Quota]:
     return list(annotated.prefetch_related("windows"))
 
 
-def _usage(quota: Quota, at: datetime, **more: object) -> Usage:
-    windows = [_window_use(quota, window, at) for window in quota.windows.all()]
+def _usage(quota: Quota, at: datetime, spent: dict[int, int], **more: object) -> Usage:
+    windows = [_window_use(quota, window, at, spent[window.pk]) for window in quota.windows.all()]
     counts = {"waiting": quota.waiting, "held": quota.held}  # type: ignore[attr-defined]
     return Usage(quota, windows, closure(quota, at), quota.is_paused(at), **counts, **more)  # type: ignore[arg-type]
 
 
-def _window_use(quota: Quota, window: Window, at: datetime) -> WindowUse:
-    count = used(quota, window, at)
+def _window_use(quota: Quota, window: Window, at: datetime, count: int) -> WindowUse:
     return WindowUse(window, count, resets_at(quota, window, at) if count else None)
 
 
@@ -139,15 +141,17 @@ def _spark(quota: Quota, at: datetime) -> Spark:
     spans = [max(row.length, min(6 * row.length, DAY)) for row in windows]
     span = max([SHORTEST_SPAN, *spans])
     unit = windows[0].unit if windows else Window.Unit.REQUESTS.value
-    sums = [_sum(quota, unit, at - span + number * span / SLICES) for number in range(SLICES + 1)]
+    sums = _sums(quota, unit, [at - span + number * span / SLICES for number in range(SLICES + 1)])
     return Spark(span, unit, [max(0, late - early) for early, late in pairwise(sums)])
 
 
-def _sum(quota: Quota, unit: str, at: datetime) -> int:
-    """All that was settled up to then."""
-    after = quota.grants.filter(settled_at__gt=at).order_by("settled_at")
-    first = after.values_list(f"sum_{unit}", unit).first()
-    return first[0] - first[1] if first else quota.settled_of(unit)
+def _sums(quota: Quota, unit: str, times: list[datetime]) -> list[int]:
+    """All that was settled up to each of these, in one question."""
+    whole = quota.settled_of(unit)
+    firsts = (quota.grants.filter(settled_at__gt=at).order_by("settled_at") for at in times)
+    before = [Subquery(first.values(before=F(f"sum_{unit}") - F(unit))[:1]) for first in firsts]
+    found = Quota.objects.filter(pk=quota.pk).values_list(*before).get()
+    return [whole if each is None else each for each in found]
 
 
 def taken_by(pipeline: Pipeline, at: datetime) -> list[tuple[str, int, Quota | None, str]]:

@@ -85,7 +85,7 @@ def _last(nodes: list[SnapshotNode]) -> list[str]:
 
 
 def _not_done(run: Run, nodes: list[SnapshotNode]) -> Iterator[Part]:
-    rows = {row.name: row for row in run.node_runs.all()}
+    rows = {row.name: row for row in NodeRun.of(run)}
     for node in nodes:
         row = rows.get(node.name)
         if row is None:

@@ -12,7 +12,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from jobs.interpreters import stores
-from jobs.models import Event, Run, Snapshot
+from jobs.models import Event, NodeRun, Run, Snapshot
 from jobs.states import NodeStatus
 from kedro_console.wire import bare, store_file
 
@@ -140,6 +140,8 @@ def _saves_of(run: Run) -> Iterator[Event]:
 def _taken_from(run: Run, names: set[str] | None) -> Iterator[tuple[Run, set[str] | None]]:
     """The runs that this run reused nodes of, each with those of the named nodes that it took from there."""
     found: dict[int, tuple[Run, set[str]]] = {}
+    if not any(row.status == NodeStatus.REUSED for row in NodeRun.of(run)):
+        return
     for row in run.node_runs.filter(status=NodeStatus.REUSED).select_related("taken_from__pipeline__project"):
         old = row.taken_from or run.retry_of
         if old is not None and (names is None or row.name in names):

@@ -123,7 +123,7 @@ def test_a_list_asks_the_same_number_of_questions_for_any_length(viewer, django_
     first = end(make_run(), Status.FAILED)
     for _ in range(20):
         make_run(retry_of=first)
-    with django_assert_num_queries(6):  # token, its user's permissions (2), numbers, jobs, what these did not keep
+    with django_assert_num_queries(5):  # token, its user's permissions, numbers, jobs, what these did not keep
         jobs = get(viewer, "/jobs").json()
     assert jobs[0]["retry_of"] == str(first.uuid)
 

@@ -1,0 +1,125 @@
+"""No page asks the database more than fifteen questions, however much there is to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from jobs import clock
+from jobs.models import Event, NodeRun, Pipeline, Quota, Run, UnkeptFile, Upload
+from jobs.states import NodeStatus, Runner, Status
+from tests import large_pipelines as large
+from tests.factories import make_pipeline, make_run
+from tests.views.artifacts import an_artifact
+from tests.views.scenes import a_worker, busy_quota, ended, failed_in_a_node, logged_in, page_of, running, with_log
+
+pytestmark = pytest.mark.django_db
+
+MOST: Final = 15
+TABS: Final = ("graph", "timeline", "artifacts", "nodes", "requests", "parameters", "events")
+
+
+def questions(address: str, role: str = "admin") -> list[str]:
+    """What the page asks for the second time: what never changes was kept the first time."""
+    client = logged_in(role)
+    client.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200, address
+    return [each["sql"] for each in asked.captured_queries]
+
+
+def a_history(pipeline: Pipeline) -> None:
+    """Successes, failures, and newer runs."""
+    for number in range(12):
+        run = ended(Status.FAILED if number % 4 == 3 else Status.SUCCEEDED, pipeline=pipeline, seconds=number + 1)
+        run.node_runs.update(status=NodeStatus.SUCCEEDED, seconds=1)
+        read(run, number)
+
+
+def read(run: Run, rows: int) -> None:
+    """What comes from outside was read."""
+    facts = {"kind": "dataset_loaded", "at": clock.now(), "node": "fetch"}
+    data = {"dataset": "raw", "rows": rows, "type": "pandas.CSVDataset"}
+    Event.objects.create(run=run, step=run.steps.get(), seq=run.seq + 1, data=data, **facts)
+
+
+def plain() -> Run:
+    pipeline = make_pipeline()
+    a_history(pipeline)
+    run = ended(pipeline=pipeline)
+    ended(pipeline=pipeline)
+    return run
+
+
+def failed() -> Run:
+    """Of several attempts, with other data than the last success, lines, and a file of its node."""
+    a_history(make_pipeline())
+    run = with_log(failed_in_a_node(), ["a line"] * 30, node="fetch")
+    run.node_runs.filter(position=0).update(step=run.steps.get(), attempts=2)
+    read(run, 999)
+    an_artifact(run, "rows.csv", b"a,b\n1,2\n", node="fetch")
+    return run
+
+
+def distributed() -> Run:
+    pipeline = make_pipeline(runner=Runner.DISTRIBUTED)
+    a_history(pipeline)
+    a_worker()
+    run = make_run(pipeline)
+    first = run.steps.order_by("position")[0]
+    first.claim(at=clock.now(), worker_name="worker@test", lease=timedelta(hours=1))
+    run.start(at=clock.now(), by="worker@test")
+    run.node_runs.filter(step=first).update(status=NodeStatus.RUNNING, started_at=clock.now(), attempts=1)
+    return run
+
+
+def of_sixty_nodes() -> Run:
+    pipeline = large.sixty_nodes()
+    a_history(pipeline)
+    run = running(pipeline=pipeline)
+    NodeRun.objects.filter(run=run, name="apac.uk.load.step_3").update(status=NodeStatus.FAILED)
+    return run
+
+
+@pytest.mark.parametrize("make", [plain, failed, distributed, of_sixty_nodes])
+def test_a_run_tells_all_it_has_to_in_fifteen_questions(make: Callable[[], Run]) -> None:
+    run = make()
+    node = run.node_runs.order_by("position")[0].name
+    views = [page_of(run), *(page_of(run, tab) for tab in TABS), f"/runs/{run.pk}/logs/", f"/runs/{run.pk}/compare/"]
+    views += [f"{page_of(run)}?node={node}"]
+    views += [f"/runs/{run.pk}/resume/"] if run.is_final else []
+    asked = {view: len(questions(view)) for view in views}
+    assert max(asked.values()) <= MOST, asked
+
+
+def test_files_that_wait_for_the_store_are_told_with_as_many_questions_for_one_as_for_many() -> None:
+    run, at = ended(), clock.now()
+    counts = []
+    for number in (1, 30):
+        for each in range(number):
+            kept = an_artifact(run, f"{number}-{each}.csv", f"{number},{each}".encode())
+            facts = {"name": kept.name, "path": "x", "host": f"machine-{each % 3}", "due_at": at}
+            Upload.objects.create(sha256=kept.sha256, size_bytes=1, created_at=at - timedelta(hours=1), **facts)
+        counts.append((len(questions(page_of(run))), len(questions(f"{page_of(run)}?tab=artifacts"))))
+        counts[-1] += (len(questions("/api/v1/artifacts")),)
+    assert counts[0] == counts[1] and max(counts[1]) <= MOST
+    UnkeptFile.objects.create(run=run, dataset="d", node="n", name="x", reason="It was too large.", created_at=at)
+    text = logged_in("admin").get(page_of(run)).content.decode()
+    assert "1 file was not kept" in text and "31 files are kept, not yet in the store" in text
+
+
+def test_the_pipeline_page_and_the_pages_around_it_ask_no_more() -> None:
+    pipeline = of_sixty_nodes().pipeline
+    node = "apac.uk.load.step_3"
+    asked = {"/week/": len(questions("/week/"))}
+    busy_quota()
+    pages = [f"/pipelines/{pipeline.pk}/", f"/pipelines/{pipeline.pk}/?node={node}", f"/pipelines/{pipeline.pk}/run/"]
+    pages += ["/", f"/quotas/{Quota.objects.get().pk}/", "/workers/", "/library/", "/schedules/"]
+    pages += ["/runs/", "/pipelines/", "/backfills/", "/notifications/", "/activity/", "/rules/", "/requests/"]
+    asked |= {page: len(questions(page)) for page in pages}
+    assert max(asked.values()) <= MOST, asked
