@@ -63,3 +63,17 @@ def test_a_schedule_is_paused_and_its_tick_explained(open_as) -> None:
     assert (row.paused_by, row.paused_reason) == ("operator", "Holidays")
     page.get_by_role("button", name="Resume").click()
     page.get_by_text("Mornings goes on").wait_for()
+
+
+@pytest.mark.parametrize(("viewers", "is_said_twice"), [("Europe/Berlin", False), ("Asia/Tokyo", True)])
+def test_the_viewers_own_time_stands_beside_a_zones_where_they_differ(
+    open_as, viewers: str, is_said_twice: bool
+) -> None:
+    row = make_schedule(at=clock.now(), zone="Europe/Berlin")
+    page = open_as("viewer", reverse("schedules"), timezone_id=viewers)
+    page.locator(".kc-schedule-next time").first.wait_for()
+    page.wait_for_function("document.querySelector('.kc-schedule-next time').textContent.startsWith('in ')")
+    assert page.get_by_text("your time").is_visible() is is_said_twice
+    page.goto(page.url.rstrip("/") + f"/{row.pk}/")
+    page.locator(".kc-next td").first.wait_for()
+    assert page.get_by_role("columnheader", name="Your time").count() == (1 if is_said_twice else 0)

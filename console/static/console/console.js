@@ -43,8 +43,21 @@
     if (element.textContent !== text && !isMarked(element)) element.textContent = text;
   }
 
+  /* A time of another zone's wall is said twice only where the viewer's own clock shows another one. */
+  function isOnOurWall(then, zone) {
+    const wall = { dateStyle: "short", timeStyle: "short" };
+    const [ours, theirs] = [undefined, zone].map((timeZone) => new Intl.DateTimeFormat("en", { ...wall, timeZone }));
+    return ours.format(then) === theirs.format(then);
+  }
+
+  function fold(element) {
+    const moments = [...element.querySelectorAll("time[datetime]")].map((time) => new Date(time.dateTime));
+    element.classList.toggle("is-our-zone", moments.every((then) => isOnOurWall(then, element.dataset.zone)));
+  }
+
   function localise(root) {
     const now = new Date();
+    for (const element of root.querySelectorAll("[data-zone]")) fold(element);
     for (const element of root.querySelectorAll("time[datetime]")) write(element, words(element, now));
     for (const element of root.querySelectorAll("[data-since]")) write(element, lasting(now - new Date(element.dataset.since)));
     for (const element of root.querySelectorAll("[data-until]")) write(element, lasting(new Date(element.dataset.until) - now));
