@@ -76,7 +76,7 @@ def _own(run: Run) -> set[str]:
 
 
 def share(old: Run, new: Run, datasets: Iterable[str]) -> Loans:
-    """Let the new run read these stored datasets: links to files where both are in folders, else loans.
+    """Let the new run read these stored datasets: links to files where both are on one disk, else loans.
 
     A stored file is replaced, never written into, so a link is enough; anything else is read where it is.
     """
@@ -84,10 +84,9 @@ def share(old: Run, new: Run, datasets: Iterable[str]) -> Loans:
     found = {loan.place: wanted & set(loan.files) for loan in old.loans.all()}
     own = (wanted & _own(old)).difference(*found.values())
     source, target = folder_of(old), folder_of(new)
-    if source is None or target is None:
+    is_linked = source is not None and target is not None and _link(source, target, sorted(own))
+    if not is_linked:
         found[place_of(old)] = own
-    elif own:
-        _link(source, target, sorted(own))
     return {place: files for place, files in found.items() if files}
 
 
@@ -110,17 +109,21 @@ def forget_loans(places: Iterable[str]) -> None:
     Loan.objects.filter(place__in=list(places)).delete()
 
 
-def _link(old: Path, new: Path, wanted: list[str]) -> None:
-    new.mkdir(parents=True, exist_ok=True)
-    for name in wanted:
-        try:
-            os.link(old / name, new / name)
-        except FileExistsError:
-            continue
-        except FileNotFoundError as error:
-            raise NotNow("The store that this run would reuse was deleted just now: start the run again.") from error
-        except OSError:  # a file system without links
-            shutil.copyfile(old / name, new / name)
+def _link(old: Path, new: Path, wanted: list[str]) -> bool:
+    """Whether these files of the one folder are in the other now: not across disks, nor where there are no links.
+
+    They are never copied: a person waits for the answer, and they may be large.
+    """
+    try:
+        for name in wanted:
+            new.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.link(old / name, new / name)
+    except FileNotFoundError as error:
+        raise NotNow("The store that this run would reuse was deleted just now: start the run again.") from error
+    except OSError:
+        return False
+    return True
 
 
 def drop(project: Project, urls: Collection[str]) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +15,7 @@ from jobs.interpreters.artifacts import open_file
 from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
 from jobs.states import Runner, Status
+from tests.disks import disk
 from tests.e2e.running import ended, lines, start
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
@@ -112,20 +110,6 @@ def test_every_free_output_is_kept_or_named(worker: object, tiny: Project, runne
     assert set(unkept) == {"gone", "named"}
     assert "no such file" in unkept["gone"] and "credentials" in unkept["named"]
     assert all(reason in lines(run) for reason in unkept.values())
-
-
-@contextmanager
-def disk(name: str, size: str) -> Iterator[None]:
-    """One of its own for this folder of the console."""
-    place: Path = settings.VAR / name
-    place.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-    if os.getuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 
 from jobs.errors import BadParameters, IllegalMove, NothingToResume
 from jobs.interpreters import stores
@@ -18,6 +19,7 @@ from jobs.runs.preview_reuse import UNFINISHED
 from jobs.runs.resume import preview, resume
 from jobs.states import NodeStatus, Runner, Status
 from kedro_console.wire import store_file
+from tests.disks import disk
 from tests.factories import AT, content, make_pipeline, make_run
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +103,18 @@ def test_of_a_run_in_one_process_copies_are_reused_as_far_as_they_were_made() ->
     assert new.is_resumable and (new.store_folder / store_file("processed_data")).exists()
     (old.store_folder / store_file("processed_data")).unlink()
     assert columns(old)["process"].startswith("No copy of its processed_data is there:")
+
+
+def test_what_lies_on_another_disk_is_read_there() -> None:
+    """A link cannot lead to it, and nobody waits for a copy."""
+    old = failed_at("write")
+    with disk(str(old.store_folder.relative_to(settings.VAR)), "1m"):
+        (old.store_folder / store_file("processed_data")).write_bytes(b"kept")
+        new = resume(old, at=LATER)
+        assert not (new.store_folder / store_file("processed_data")).exists()
+        assert {loan.place: loan.files for loan in new.loans.all()} == {
+            str(old.store_folder): [store_file("processed_data")]
+        }
 
 
 def test_what_retention_took_from_the_store_is_made_again() -> None:
