@@ -224,6 +224,8 @@ class Scene:
         self.nodes = {element_id(node.name): node for node in structure.nodes}
         self.folded: dict[str, Box] = {}
         self._around: dict[str, tuple[str, ...]] = {}
+        self._makers: dict[str, tuple[str, ...]] = {}
+        self._read: set[str] = set()
         self.whole = state.whole
         self._state, self._has_run = state, has_run
         self._place(state.whole, ())
@@ -265,7 +267,9 @@ class Scene:
                 self._lead_in(name, here, makers, shown, with_parameters and node.name not in self.folded)
             for name in node.outputs:
                 if _plain(name) in shown:
-                    self._lead(here, self._add("dataset", _plain(name), here))
+                    mark = self._add("dataset", _plain(name), here)
+                    self._makers.setdefault(mark, self._around[here])
+                    self._lead(here, mark)
 
     def _lead_in(self, name: str, here: str, makers: Mapping[str, str], shown: set[str], with_parameters: bool) -> None:
         plain = _plain(name)
@@ -299,9 +303,12 @@ class Scene:
         """A dataset or parameter, in the innermost frame that holds all that it is joined with."""
         mark = _id(kind, name)
         around = self._around[beside]
-        if mark in self.vertices:
-            known = self._around[mark]
-            around = tuple(one for one, other in zip(known, around, strict=False) if one == other)
+        if mark in self._makers:  # where it is made, if it is read there too: no line leads back into a frame
+            shared = _shared(self._makers[mark], around)
+            around = max(shared, self._around[mark] if mark in self._read else (), key=len)
+            self._read.add(mark)
+        elif mark in self.vertices:
+            around = _shared(self._around[mark], around)
         self._around[mark] = around
         self.vertices.setdefault(mark, _vertex(kind, name))
         return mark
@@ -318,6 +325,11 @@ class Scene:
                 self.labels[mark] += f" · {_size(self.boxes[mark])}"
             if label != vertex.name:
                 self.vertices[mark] = replace(vertex, width=_width(vertex.kind, label))
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """The frames that both are in."""
+    return tuple(frame for frame, same in zip(one, other, strict=False) if frame == same)
 
 
 def _names(scene: Scene, statuses: Mapping[str, str]) -> list[tuple[str, str, str, str]]:

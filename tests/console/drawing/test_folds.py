@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
-from console.drawing import layout
 from console.drawing.folds import EVERYTHING, MOST, Box, Folds, State, address, divide, layers, settle
-from console.drawing.graph import Drawing, draw, element_id
-from console.drawing.layout import lay_out
+from console.drawing.graph import Drawing, draw
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
@@ -252,24 +250,15 @@ def test_links_of_a_box_keep_the_rest_of_the_address() -> None:
     assert drawing.links["unfold"] == "?tab=graph&unfold=%2A&parameters=1"
 
 
-def test_boxes_that_lead_to_each_other_in_a_circle_are_drawn_by_either_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_that_lead_to_each_other_in_a_circle_are_drawn() -> None:
     nodes = [a_node(f"{'ab'[i % 2]}.{i}", [f"d{i - 1}"], [f"d{i}"], namespace="ab"[i % 2]) for i in range(30)]
-    for engine in (layout.engine, None):
-        monkeypatch.setattr(layout, "engine", engine)
-        lay_out.cache_clear()
-        assert boxes(draw(a_pipeline(*nodes))) == {"a", "b"}
-        assert len(opened(a_pipeline(*nodes), "a", "b").nodes) == 30
-    lay_out.cache_clear()
+    assert boxes(draw(a_pipeline(*nodes))) == {"a", "b"}
+    assert len(opened(a_pipeline(*nodes), "a", "b").nodes) == 30
 
 
 @pytest.mark.parametrize("structure", [three_deep(), a_tree(120)], ids=["namespaces", "layers"])
-def test_without_the_layout_engine_frames_hold_their_cards_and_none_overlap(
-    structure: SnapshotPipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(layout, "engine", None)
-    lay_out.cache_clear()
+def test_frames_hold_their_cards_and_none_overlap(structure: SnapshotPipeline) -> None:
     drawing = opened(structure, EVERYTHING)
-    lay_out.cache_clear()
     for number, one in enumerate(drawing.cards):
         assert 0 <= one.x <= drawing.width - one.width
         assert 0 <= one.y <= drawing.height - one.height
@@ -281,16 +270,3 @@ def test_without_the_layout_engine_frames_hold_their_cards_and_none_overlap(
         if around := places.get(frame.parent):
             assert around.x < frame.x
             assert frame.y + frame.height < around.y + around.height
-
-
-def test_what_the_engine_refuses_is_laid_out_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    if layout.engine is None:
-        pytest.skip("graphlay is not installed")
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise layout.engine.GraphlayError("too large")
-
-    monkeypatch.setattr(layout.engine, "layout", refuse)
-    lay_out.cache_clear()
-    assert element_id("start") in {card.id for card in opened(a_tree(60), EVERYTHING).nodes}
-    lay_out.cache_clear()

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from django.template.loader import render_to_string
 
-from console.drawing import layout
 from console.drawing.folds import EVERYTHING, Folds
 from console.drawing.graph import draw, element_id, shorten
-from console.drawing.layout import in_layers, lay_out
+from console.drawing.layout import lay_out
 from kedro_console.wire import SnapshotNode, SnapshotPipeline
 
 
@@ -82,10 +80,7 @@ def test_hostile_names_are_escaped_and_their_ids_are_plain() -> None:
     assert element_id(evil).replace("-", "").isalnum()
 
 
-@pytest.mark.parametrize("place", [lay_out, in_layers])
-def test_no_two_cards_overlap(place: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    if place is in_layers:
-        monkeypatch.setattr("console.drawing.graph.lay_out", in_layers)
+def test_no_two_cards_overlap() -> None:
     cards = draw(a_large_pipeline(60)).cards
     for number, one in enumerate(cards):
         for other in cards[number + 1 :]:
@@ -103,13 +98,8 @@ def test_lines_begin_and_end_at_the_cards_they_join() -> None:
         assert source.y - 1 <= y <= source.y + source.height + 1
 
 
-def test_without_the_layout_engine_every_card_still_lies_below_what_leads_to_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(layout, "engine", None)
-    lay_out.cache_clear()
+def test_every_card_lies_below_what_leads_to_it() -> None:
     drawing = draw(a_large_pipeline(40))
-    lay_out.cache_clear()
     cards = {card.id: card for card in drawing.cards}
     assert all(cards[line.source].y < cards[line.target].y for line in drawing.lines)
     assert all(card.x >= 0 and card.x + card.width <= drawing.width for card in drawing.cards)
