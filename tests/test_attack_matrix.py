@@ -17,8 +17,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from console.models import ApiToken
 from console.roles import Role, permissions
 from jobs import clock
-from jobs.models import Rule, Run
-from jobs.states import TickDecision
+from jobs.models import Backfill, Channel, News, Rule, Run, Subscription
+from jobs.states import BackfillStatus, TickDecision
 from tests.factories import AT, make_quota, make_schedule, make_tick, make_user
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended
@@ -80,7 +80,25 @@ def run() -> Run:
     rule = Rule.objects.create(name="r", target=run.pipeline, created_at=AT, edited_at=AT)
     rule.sources.add(run.pipeline)
     make_tick(make_schedule(run.pipeline), AT, TickDecision.REFUSED)
+    day, facts = AT.date(), {"rule_words": "Every day", "zone": "UTC", "status": BackfillStatus.PAUSED}
+    Backfill.objects.create(pipeline=run.pipeline, first_day=day, last_day=day, created_at=AT, **facts)
+    shared = Channel.objects.create(name="ops", kind="mail", address="ops@example.org", created_at=AT)
+    News.objects.create(kind="failing", key="it", title="It fails.", run=run, at=AT, last_at=AT)
+    Subscription.objects.create(owner=make_user("ben", "admin"), kinds=["failing"], created_at=AT).channels.add(shared)
     return run
+
+
+def test_there_is_something_behind_each_address_of_time_and_telling(run: Run, settings) -> None:
+    """So that a refusal is by permission, and not because nothing is there."""
+    settings.CONSOLE_ANONYMOUS_API = "off"
+    admin, found = person("admin"), []
+    for door in doors():
+        if re.match(r"(api/v1/)?(schedules|backfills|week|notifications|channels|subscriptions)/", door.route):
+            found.append(door.name)
+            statuses = {answered(admin, method, door.address(run)).status_code for method in ("GET", "POST")}
+            own = re.search(r"subscription|news", door.route)  # of another person: not there for an admin either
+            assert own or statuses - {404, 405}, (door.route, statuses)
+    assert len(found) > 30
 
 
 def person(who: str) -> Client:

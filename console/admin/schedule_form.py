@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from django.contrib.admin.options import VERTICAL
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
@@ -69,7 +70,7 @@ class ScheduleForm(RowForm):
     )
     selection = SelectionField(widget=UnfoldAdminTextareaWidget(attrs={"rows": 2, "spellcheck": "false"}))
     timing = forms.ChoiceField(
-        label="When", choices=TIMINGS, initial="crontab", widget=UnfoldAdminRadioSelectWidget(radio_style=1)
+        label="When", choices=TIMINGS, initial="crontab", widget=UnfoldAdminRadioSelectWidget(radio_style=VERTICAL)
     )
     cron = forms.CharField(
         required=False,

@@ -185,6 +185,13 @@ class SchedulePageForm(RunForm):
     def _stored_rule(self) -> dict[str, Any]:
         return self.schedule.rule if self.schedule else {}
 
+    @property
+    def _is_once(self) -> bool:
+        """As it was made in the admin; one for a single moment is so by its rule alone."""
+        was_moment = self._stored_rule.get("kind") == "once"
+        is_moment = self.cleaned_data.get("kind") == "once"
+        return bool(self.schedule and self.schedule.is_once and was_moment <= is_moment)
+
     def _every(self) -> dict[str, Any]:
         count, unit = self.cleaned_data.get("count"), self.cleaned_data.get("unit") or "minutes"
         if not count:
@@ -250,6 +257,7 @@ class SchedulePageForm(RunForm):
             zone=self.zone_used.key,
             begins_at=self.moment("begins_at"),
             ends_at=self.moment("ends_at"),
+            is_once=self._is_once,
             missed=data.get("missed") or Missed.NEWEST,
             missed_most=data.get("missed_most") or 10,
             missed_hours=24 if hours is None else hours,
@@ -273,6 +281,7 @@ class SchedulePageForm(RunForm):
             missed_hours=24 if data.get("missed_hours") is None else data["missed_hours"],
             begins_at=self.moment("begins_at"),
             ends_at=self.moment("ends_at"),
+            is_once=self._is_once,
             jitter_seconds=data.get("jitter_seconds") or 0,
             owner=data["owner"],
             note=data["note"],

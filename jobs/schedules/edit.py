@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import available_timezones
@@ -94,12 +94,19 @@ def create(wanted: Wanted, *, at: datetime) -> Schedule:
 
 
 def edit(schedule: Schedule, wanted: Wanted, *, at: datetime) -> Schedule:
-    """The schedule as it is wanted; when what it starts or when changes, only due times from now on count."""
+    """The schedule as it is wanted; when what it starts or when changes, only due times from now on count.
+
+    What somebody else has changed since `schedule` was read, and this one has not, stays.
+    """
     _check(wanted, schedule, at)
+    seen = wanted_of(schedule)
     with _one_of_its_name(), transaction.atomic():
         row = locked(schedule)
         before = wanted_of(row)
         told = _told(before)
+        if before != seen:
+            wanted = _both(seen, wanted, before)
+            _check(wanted, row, at)
         if wanted == before:
             return schedule
         is_other = any(getattr(before, name) != getattr(wanted, name) for name in (*WHAT, *WHEN))
@@ -113,6 +120,14 @@ def edit(schedule: Schedule, wanted: Wanted, *, at: datetime) -> Schedule:
         _record_change(row, told, _told(wanted))
     schedule.refresh_from_db()
     return schedule
+
+
+def _both(seen: Wanted, wanted: Wanted, before: Wanted) -> Wanted:
+    """What was changed from what was seen, in what is there by now."""
+    names = [each.name for each in fields(Wanted)]
+    return replace(
+        before, **{name: getattr(wanted, name) for name in names if getattr(wanted, name) != getattr(seen, name)}
+    )
 
 
 def _record_change(schedule: Schedule, before: Mapping[str, Json], after: Mapping[str, Json]) -> None:

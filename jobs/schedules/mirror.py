@@ -125,7 +125,12 @@ def _moment_of(text: object) -> datetime | None:
 
 @receiver(pre_save, sender=PeriodicTask)
 def remember(instance: PeriodicTask, **_: object) -> None:
-    """What it was before. One that starts no pipeline is counted by beat: after an edit from now on."""
+    """What it was before. One that starts no pipeline is counted by beat: after an edit from now on.
+
+    Within a transaction nobody pauses or edits its schedule meanwhile: its lock comes first, as everywhere.
+    """
+    if instance.pk and transaction.get_connection().in_atomic_block and not getattr(instance, "is_mirror", False):
+        Schedule.objects.select_for_update().filter(periodic_task=instance.pk).first()
     before = PeriodicTask.objects.filter(pk=instance.pk).first() if instance.pk else None
     instance.before_saving = before
     if before and START not in (before.task, instance.task) and not _is_same(before, instance):

@@ -11,6 +11,7 @@ from jobs.errors import BadParameters
 from jobs.models import Schedule, Tick
 from jobs.models.act import recorded
 from jobs.models.tick import REASON_LENGTH
+from jobs.schedules.backlog import ON_TIME
 from jobs.schedules.decide import look_back, overdue
 from jobs.schedules.due import set_next, why_paused
 from jobs.states import TickDecision
@@ -52,19 +53,28 @@ def resume(schedule: Schedule, *, at: datetime, by: str) -> None:
 
 
 def locked(schedule: Schedule) -> Schedule:
-    return Schedule.objects.select_related("periodic_task").select_for_update(of=("self",)).get(pk=schedule.pk)
+    """As it is now, for this transaction alone. Its periodic task is read after that: a join brings an older one."""
+    row = Schedule.objects.select_for_update().get(pk=schedule.pk)
+    row.periodic_task = PeriodicTask.objects.get(pk=row.periodic_task_id)
+    return row
 
 
 def leave_behind(schedule: Schedule, at: datetime) -> None:
     """Due times until now that nobody has decided yet, as the scheduler was down: each leaves its row."""
     found = overdue(schedule, look_back(schedule, at), at)
+    known = set(schedule.ticks.filter(due_at__in=found).values_list("due_at", flat=True))
+    left = [_left(schedule, due, at) for due in found if due not in known]
+    Tick.objects.bulk_create(left, batch_size=500)
+    schedule.decided_until = max([schedule.decided_until, *found[-1:]])
+
+
+def _left(schedule: Schedule, due: datetime, at: datetime) -> Tick:
     decision, why = TickDecision.MISSED, "The scheduler was down, and then the schedule was changed."
     if schedule.is_paused(at):
         decision, why = TickDecision.PAUSED, why_paused(schedule)
-    facts = {"schedule": schedule, "decision": decision, "reason": why[:REASON_LENGTH], "decided_at": at}
-    known = set(schedule.ticks.filter(due_at__in=found).values_list("due_at", flat=True))
-    Tick.objects.bulk_create([Tick(due_at=due, **facts) for due in found if due not in known], batch_size=500)
-    schedule.decided_until = max([schedule.decided_until, *found[-1:]])
+    elif at - due <= ON_TIME:
+        why = "The schedule was changed a moment later, before this due time was decided."
+    return Tick(schedule=schedule, due_at=due, decision=decision, reason=why[:REASON_LENGTH], decided_at=at)
 
 
 def _save(schedule: Schedule, *, is_on: bool) -> None:

@@ -252,6 +252,21 @@ def test_the_proof_is_of_what_is_typed() -> None:
     assert "Every 5 minutes" not in wrong and "greater than or equal to 1" in wrong
 
 
+def test_one_for_only_the_first_time_stays_so_until_it_is_made_for_many() -> None:
+    row = make_schedule(rule={"kind": "cron", "text": "0 6 * * *"}, is_once=True)
+    client, edit = logged_in("admin"), reverse("schedule_edit", args=[row.pk])
+    proof = client.post(reverse("schedule_proof", args=[row.pk]), fresh(client, edit), **HTMX).content.decode()
+    assert "only the first time" in proof and proof.count('class="kc-strong kc-number"') == 1
+    client.post(edit, fresh(client, edit) | {"note": "Once"})
+    row.refresh_from_db()
+    assert (row.is_once, row.note) == (True, "Once")
+    moment = make_schedule(name="moment", rule={"kind": "once", "at": "2199-03-01T05:30:00+00:00"}, is_once=True)
+    edit = reverse("schedule_edit", args=[moment.pk])
+    client.post(edit, fresh(client, edit) | {"kind": "cron", "cron": "0 7 * * *"})
+    moment.refresh_from_db()
+    assert (moment.is_once, moment.rule["kind"]) == (False, "cron")
+
+
 def test_a_schedule_of_the_sun_is_told_as_it_is_and_offered_only_where_it_is() -> None:
     row = make_schedule(rule={"kind": "sun", "event": "dawn_civil", "latitude": 69.65, "longitude": 18.96})
     client, edit = logged_in("admin"), reverse("schedule_edit", args=[row.pk])

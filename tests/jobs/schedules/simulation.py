@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db.models import Min
+
 from jobs.models import Pipeline, Run, Schedule, Tick
 from jobs.schedules.backlog import ON_TIME, divided
 from jobs.schedules.decide import decide
@@ -141,8 +143,8 @@ class Simulation:
     def _until(self, end: datetime) -> None:
         """The leader wakes when something is due, and so does a worker."""
         while self.at < end:
-            due = Schedule.objects.filter(next_look_at__lte=end).order_by("next_look_at").first()
-            self._go_to(max(self.at, due.next_look_at) if due and due.next_look_at else end)
+            due = _soonest(end)
+            self._go_to(max(self.at, due) if due else end)
             self._look()
             if due is None:
                 return
@@ -176,9 +178,9 @@ class Simulation:
     def _kill(self) -> None:
         """Within a transaction that decides, or between two."""
         self.kills += 1
-        soonest = Schedule.objects.filter(next_look_at__isnull=False).order_by("next_look_at").first()
-        if soonest and soonest.next_look_at and soonest.next_look_at - self.at < timedelta(hours=6):
-            self._go_to(soonest.next_look_at)
+        soonest = _soonest(self.at + timedelta(hours=6))
+        if soonest:
+            self._go_to(soonest)
             self._lead()
             self.leader.dies = True
             with suppress(Killed):
@@ -210,8 +212,8 @@ class Simulation:
     def _no_worker(self) -> None:
         """Due times are decided and nobody starts them."""
         begun, end = self.at, self.at + timedelta(hours=self.draw.randint(1, 60))
-        while soonest := Schedule.objects.filter(next_look_at__lte=end).order_by("next_look_at").first():
-            self._go_to(soonest.next_look_at or end)
+        while soonest := _soonest(end):
+            self._go_to(soonest)
             self._look(workers=False)
         self._go_to(end)
         self.outages.append((begun, self.at))
@@ -298,6 +300,12 @@ class Simulation:
                 if there != wanted:
                     found.append(f"{row}, {row.missed} of {begun} to {over}: {there} instead of {wanted}")
         return found
+
+
+def _soonest(end: datetime) -> datetime | None:
+    """When something is to be decided next, until then."""
+    found: datetime | None = Schedule.objects.filter(next_look_at__lte=end).aggregate(at=Min("next_look_at"))["at"]
+    return found
 
 
 def replace_rule(schedule: Schedule, rule: Rule) -> Schedule:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django_celery_beat.models import PeriodicTask
 
-from jobs.errors import IllegalMove, RequestError, SchedulePaused
+from jobs.errors import BadParameters, IllegalMove, RequestError, SchedulePaused
 from jobs.models import Lead, Pipeline, Run, Schedule, Tick
 from jobs.runs.launch import launch
 from jobs.schedules.decide import decide
@@ -325,3 +325,31 @@ def test_a_schedule_of_the_sun_is_decided_missed_and_made_up_for_like_any_other(
     schedule.refresh_from_db()
     summer = datetime(2026, 6, 1, tzinfo=UTC)
     assert next_dues(schedule, 1, summer)[0] > datetime(2026, 7, 15, tzinfo=UTC)
+
+
+def test_what_was_due_a_moment_before_a_change_says_so_and_does_not_blame_the_scheduler(
+    pipeline: Pipeline, leader: Leader
+) -> None:
+    schedule = hourly(pipeline)
+    edit(schedule, replace(wanted_of(schedule), rule=Cron("30 * * * *")), at=at(1.001))
+    pause(schedule, at=at(3), by="ann")
+    assert list(Tick.objects.order_by("due_at").values_list("due_at", "decision", "reason")) == [
+        (at(1), D.MISSED, "The schedule was changed a moment later, before this due time was decided."),
+        (at(1.5), D.MISSED, "The scheduler was down, and then the schedule was changed."),
+        (at(2.5), D.MISSED, "The scheduler was down, and then the schedule was changed."),
+    ]
+    assert not Run.objects.exists()
+
+
+def test_of_two_who_change_one_schedule_neither_undoes_the_other(pipeline: Pipeline) -> None:
+    """Each saw it as it was before both: one writes a note, one a rule, one pauses it."""
+    hourly(pipeline)
+    first, second, third = (Schedule.objects.known().get() for _ in range(3))
+    edit(first, replace(wanted_of(first), note="ours", missed_most=3), at=at(1.2))
+    pause(third, at=at(1.3), by="ann")
+    edit(second, replace(wanted_of(second), rule=Cron("30 * * * *")), at=at(1.4))
+    now = Schedule.objects.known().get()
+    assert (now.note, now.missed_most, now.rule["text"]) == ("ours", 3, "30 * * * *")
+    assert now.is_paused(at(1.5)) and not PeriodicTask.objects.get().enabled
+    with pytest.raises(BadParameters):
+        edit(first, replace(wanted_of(first), ends_at=at(2), begins_at=at(3)), at=at(2))
