@@ -165,7 +165,6 @@ UNFOLD: dict[str, Any] = {
         lambda request: static("console/console.js"),
         lambda request: static("console/confirm.js"),
         lambda request: static("console/admin.js"),
-        lambda request: static("console/logs.js"),
         lambda request: static("console/palette.js"),
     ],
     "COLORS": {

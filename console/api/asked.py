@@ -8,6 +8,8 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from console.api.shapes import JOB_STATUS
+from jobs.insight.find_in_logs import MOST_AROUND
+from jobs.insight.read_logs import LEVELS
 from jobs.runs.prioritize import LAST
 from jobs.states import Runner
 from jobs.structure.selection import ALL, Selection, meant
@@ -128,6 +130,33 @@ class RecordsAsked(serializers.Serializer[Any]):
         min_value=0, max_value=LARGEST, required=False, default=0, help_text="Records with a greater `seq`."
     )
     limit = serializers.IntegerField(min_value=1, max_value=5000, required=False, default=1000)
+
+
+class LogAsked(RecordsAsked):
+    node = serializers.CharField(
+        max_length=LONGEST_NAME, required=False, default="", allow_blank=True, help_text="Only what this node wrote."
+    )
+    level = serializers.ChoiceField(
+        LEVELS, required=False, default="", allow_blank=True, help_text="Lines of this level and worse."
+    )
+    text = serializers.CharField(
+        max_length=200,
+        required=False,
+        default="",
+        allow_blank=True,
+        trim_whitespace=False,
+        help_text="Lines that have this text, in upper or lower case.",
+    )
+
+
+class LogLinesAsked(LogAsked):
+    context = serializers.IntegerField(  # type: ignore[assignment]
+        min_value=0,
+        max_value=MOST_AROUND,
+        required=False,
+        default=0,
+        help_text="So many lines on both sides of each hit of `level` and `text` too; `limit` counts hits.",
+    )
 
 
 class LatestAsked(serializers.Serializer[Any]):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any, Final
+
 from django.http import StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import RecordsAsked
+from console.api.asked import LogAsked, LogLinesAsked, RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
-from console.api.shapes import WORDS, ArtifactShape, EventShape, LogShape, NodeShape, shaped
+from console.api.shapes import WORDS, ArtifactShape, EventShape, LogCountsShape, LogHitsShape, LogShape, NodeShape, shaped
 from console.pages.log_text import whole_log
-from jobs.insight.read_logs import newer
+from jobs.insight.find_in_logs import beside, outline
+from jobs.insight.read_logs import Only, newer
+
+MOST_HITS: Final = 200
+"""Of one answer that has the lines around them too."""
 
 
 class Nodes(Door):
@@ -27,19 +34,53 @@ class Logs(Door):
     needs = {"GET": "jobs.view_logchunk"}
 
     @extend_schema(
-        operation_id="jobs_logs", parameters=[RecordsAsked], responses={200: LogShape, **REFUSED, **MISSING, **MISPUT}
+        operation_id="jobs_logs", parameters=[LogLinesAsked], responses={200: LogShape, **REFUSED, **MISSING, **MISPUT}
     )
     def get(self, request: Request, job: str) -> Response:
-        """The log lines that follow line `after`."""
-        wanted, run = asked(RecordsAsked, request), find_job(job)
-        page = newer(run, wanted["after"], most=wanted["limit"])
-        body = {
-            "lines": [{**line._asdict(), "text": line.plain} for line in page.lines],
-            "last_seq": page.last,
-            "has_more": page.has_newer,
-            "status": WORDS[run.status],
-        }
+        """The log lines that follow line `after`, those alone that are asked for, and so many around each."""
+        wanted, run = asked(LogLinesAsked, request), find_job(job)
+        only, context = _only(wanted), wanted["context"] if wanted["level"] or wanted["text"] else 0
+        page = newer(run, wanted["after"], only, most=min(wanted["limit"], MOST_HITS) if context else wanted["limit"])
+        shown = beside(run, page, only, context)
+        lines = [{**line._asdict(), "text": line.plain, "is_hit": line.seq in shown.hits} for line in shown.lines]
+        body = {"lines": lines, "last_seq": page.last, "has_more": page.has_newer, "status": WORDS[run.status]}
         return Response(body)
+
+
+class LogHits(Door):
+    needs = {"GET": "jobs.view_logchunk"}
+
+    @extend_schema(
+        operation_id="jobs_log_hits",
+        parameters=[LogAsked],
+        responses={200: LogHitsShape, **REFUSED, **MISSING, **MISPUT},
+    )
+    def get(self, request: Request, job: str) -> Response:
+        """Which lines match, by their numbers: as far as one question looks."""
+        wanted = asked(LogAsked, request)
+        page = newer(find_job(job), wanted["after"], _only(wanted), most=wanted["limit"])
+        numbers = [line.seq for line in page.lines]
+        return Response({"hits": numbers, "last_seq": page.last, "has_more": page.has_newer})
+
+
+class LogCounts(Door):
+    needs = {"GET": "jobs.view_logchunk"}
+
+    @extend_schema(
+        operation_id="jobs_log_counts",
+        parameters=[LogAsked],
+        responses={200: LogCountsShape, **REFUSED, **MISSING, **MISPUT},
+    )
+    def get(self, request: Request, job: str) -> Response:
+        """How many lines, hits and errors each node wrote: as far as one question looks."""
+        wanted = asked(LogAsked, request)
+        counted = outline(find_job(job), _only(wanted), wanted["after"])
+        nodes = {name: asdict(count) for name, count in counted.nodes.items()}
+        return Response({"nodes": nodes, "last_seq": counted.last, "has_more": counted.has_more})
+
+
+def _only(wanted: dict[str, Any]) -> Only:
+    return Only(node=wanted["node"], level=wanted["level"], text=wanted["text"])
 
 
 class LogText(Door):

@@ -178,6 +178,7 @@ class LineShape(serializers.Serializer[Any]):
     node = serializers.CharField(help_text="Empty: the step as a whole.")
     text = serializers.CharField(help_text="Without colours.")
     logger = serializers.CharField(help_text="Of stream logging: the logger's name.")
+    is_hit = serializers.BooleanField(help_text="Whether `level` and `text` ask for it; false: it is beside a hit.")
 
 
 class LogShape(serializers.Serializer[Any]):
@@ -187,6 +188,25 @@ class LogShape(serializers.Serializer[Any]):
     last_seq = serializers.IntegerField()
     has_more = serializers.BooleanField()
     status = serializers.ChoiceField(JOB_STATUS)
+
+
+class LogHitsShape(serializers.Serializer[Any]):
+    """The numbers of the lines that match, in order. Ask again with `after=last_seq` while `has_more`."""
+
+    hits = serializers.ListField(child=serializers.IntegerField())
+    last_seq = serializers.IntegerField()
+    has_more = serializers.BooleanField()
+
+
+class LogCountsShape(serializers.Serializer[Any]):
+    """Counts by node ("": outside of every node). Ask again with `after=last_seq` while `has_more`, and add."""
+
+    nodes = serializers.DictField(
+        child=serializers.DictField(child=serializers.IntegerField()),
+        help_text="Of each: `lines`, `hits`, `errors` (of level ERROR and worse).",
+    )
+    last_seq = serializers.IntegerField()
+    has_more = serializers.BooleanField()
 
 
 class EventShape(serializers.Serializer[Any]):

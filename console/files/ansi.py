@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from django.utils.html import escape
@@ -22,22 +25,43 @@ _WEIGHTS: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
 _ENDS: Final = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
 
 
-def to_html(text: str) -> SafeString:
-    """The line escaped, its colours as spans; what a carriage return overwrote and what is very long is left out."""
+def to_html(text: str, word: str = "") -> SafeString:
+    """The line escaped, its colours as spans, the word marked; without what was overwritten, and what is very long."""
     shown = text.rsplit("\r", 1)[-1]
     cut = shown[:MOST_CHARACTERS]
-    parts: list[str] = []
-    style: dict[str, str] = {}
-    position = 0
-    for match in _SEQUENCE.finditer(cut):
-        parts.append(_span(cut[position : match.start()], style))
-        if match["codes"] is not None:
-            style = _apply(match["codes"], style)
-        position = match.end()
-    parts.append(_span(cut[position:], style))
+    pieces = list(_pieces(cut))
+    parts = _marked(pieces, word) if word else [_span(piece, style) for piece, style in pieces]
     if len(shown) > len(cut):
         parts.append(f'<i class="kc-cut"> … {len(shown) - len(cut):,} more characters in the download</i>')
     return mark_safe("".join(parts))  # noqa: S308 - every piece of text went through escape()
+
+
+def _pieces(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """What one sees of it, each piece with its style."""
+    style: dict[str, str] = {}
+    position = 0
+    for match in _SEQUENCE.finditer(text):
+        yield _CONTROLS.sub("", text[position : match.start()]), style
+        if match["codes"] is not None:
+            style = _apply(match["codes"], style)
+        position = match.end()
+    yield _CONTROLS.sub("", text[position:]), style
+
+
+def _marked(pieces: list[tuple[str, dict[str, str]]], word: str) -> list[str]:
+    """The pieces as HTML; the word is marked wherever it stands, also where a colour begins in its midst."""
+    whole = "".join(piece for piece, _ in pieces)
+    bounds = [bound for match in re.finditer(re.escape(word), whole, re.IGNORECASE) for bound in match.span()]
+    parts: list[str] = []
+    start = 0
+    for piece, style in pieces:
+        inner = [bound - start for bound in bounds if start < bound < start + len(piece)]
+        before = bisect_right(bounds, start)
+        for number, (first, last) in enumerate(pairwise([0, *inner, len(piece)])):
+            html = _span(piece[first:last], style)
+            parts.append(f"<mark>{html}</mark>" if html and (before + number) % 2 else html)
+        start += len(piece)
+    return parts
 
 
 def plain(text: str) -> str:
@@ -46,7 +70,7 @@ def plain(text: str) -> str:
 
 
 def _span(text: str, style: dict[str, str]) -> str:
-    visible = escape(_CONTROLS.sub("", text))
+    visible = escape(text)
     if not visible or not style:
         return visible
     return f'<span class="{" ".join(f"kc-ansi-{name}" for name in style.values())}">{visible}</span>'

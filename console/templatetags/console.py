@@ -243,9 +243,9 @@ def masked(text: str) -> SafeString:
 
 
 @register.filter
-def ansi(text: str) -> SafeString:
-    """A log line, escaped, with the terminal colours it asked for."""
-    return to_html(text)
+def ansi(text: str, word: str = "") -> SafeString:
+    """A log line, escaped, with the terminal colours it asked for, and this word marked."""
+    return to_html(text, word)
 
 
 @register.filter

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Q, TextField
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from jobs.errors import PlatformError
 from jobs.models import LogChunk, Run
-from jobs.models.log_chunk import Line, LogChunkQuerySet
+from jobs.models.log_chunk import COLOURS_IN_JSON, Line
 from jobs.steps.spill_log import SPILLED, spilled
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
 COLOURED: Final = r"\u001b["  # a word may be torn by a colour
 MOST_CHUNKS: Final = 300  # how much one question may look through
+MOST_TAKEN_APART: Final = 200  # and of how much it may look at each line
 FEW_OF_A_STEP: Final = 4
 FEW: Final = 20  # chunks at a time, when all are read
 
@@ -31,10 +33,22 @@ class Only:
     node: str = ""
     level: str = ""  # this one and worse
     text: str = ""
+    is_outside: bool = False  # of every node
+
+    @property
+    def seeks(self) -> bool:
+        """Whether it looks for something, beyond whose lines they are."""
+        return bool(self.level or self.text)
+
+    @property
+    def scope(self) -> Only:
+        """Whose lines they are, whatever they say."""
+        return replace(self, level="", text="")
 
     def has(self, line: Line) -> bool:
         return (
             (not self.node or line.node == self.node)
+            and not (self.is_outside and line.node)
             and (not self.level or _rank(line.level) >= _rank(self.level))
             and (not self.text or self.text.lower() in line.plain.lower())
         )
@@ -49,6 +63,8 @@ class Lines:
     last: int = 0
     has_older: bool = False
     has_newer: bool = False
+    hits: frozenset[int] = frozenset()
+    """The numbers of those that were looked for, where others are shown beside them."""
 
 
 EVERYTHING: Final = Only()
@@ -56,8 +72,12 @@ EVERYTHING: Final = Only()
 
 def newest(run: Run, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """The end of the log."""
-    tail = run.log_chunks.order_by("-last_seq").values_list("last_seq", flat=True).first()
-    return older(run, tail + 1, only, most) if tail is not None else Lines()
+    end = _end(run)
+    return older(run, end + 1, only, most) if end else Lines()
+
+
+def _end(run: Run) -> int:
+    return run.log_chunks.order_by("-last_seq").values_list("last_seq", flat=True).first() or 0
 
 
 def tail(run: Run, node: str, step_id: int, most: int) -> list[Line]:
@@ -73,15 +93,17 @@ def tail(run: Run, node: str, step_id: int, most: int) -> list[Line]:
 def older(run: Run, before: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """At most `most` lines that come right before line `before`."""
     rows = _chunks(run, only).filter(first_seq__lt=before).order_by("-first_seq")
-    found, edge, has_more = _gather(rows, lambda line: line.seq < before and only.has(line), most, is_backwards=True)
+    found, edge, has_more = _gather(rows, only, lambda line: line.seq < before, most, is_backwards=True)
     return Lines(found[::-1], before if edge is None else edge, before - 1, has_older=has_more)
 
 
 def newer(run: Run, after: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """At most `most` lines that come right after line `after`."""
+    end = _end(run)  # before the lines are read: whatever comes meanwhile is asked for again
     rows = _chunks(run, only).filter(last_seq__gt=after).order_by("first_seq")
-    found, edge, has_more = _gather(rows, lambda line: line.seq > after and only.has(line), most, is_backwards=False)
-    return Lines(found, after + 1, after if edge is None else edge, has_newer=has_more)
+    found, edge, has_more = _gather(rows, only, lambda line: line.seq > after, most, is_backwards=False)
+    last = after if edge is None else edge
+    return Lines(found, after + 1, last if has_more else max(last, end), has_newer=has_more)
 
 
 def around(run: Run, seq: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
@@ -93,8 +115,8 @@ def around(run: Run, seq: int, only: Only = EVERYTHING, most: int = PAGE) -> Lin
 def first_error(run: Run) -> int | None:
     """The number of the first line of level ERROR or worse, None when there is none."""
     only = Only(level="ERROR")
-    chunks = _chunks(run, only).order_by("first_seq").iterator(chunk_size=20)
-    return next((line.seq for chunk in chunks for line in chunk.lines if only.has(line)), None)
+    rows = _written(_chunks(run, only).order_by("first_seq"))
+    return next((line.seq for _, _, written in rows for line in _taken_apart(written, only)), None)
 
 
 def every(run: Run) -> Iterator[Line]:
@@ -118,35 +140,70 @@ def _spilled(line: Line, sha256: str) -> Iterator[Line]:
         yield line._replace(stream="console", text=f"{line.text} The file cannot be read: {error}")
 
 
+def walk(run: Run, only: Only, after: int) -> Iterator[tuple[int, list[Line]]]:
+    """Of the chunks that follow line `after` the last number and the lines that are wanted, as far as one may look."""
+    rows = _chunks(run, only).filter(last_seq__gt=after).order_by("first_seq")
+    for _, last, lines in _looked_through(rows, only):
+        yield last, [line for line in lines if line.seq > after]
+
+
 def _gather(
-    rows: LogChunkQuerySet, is_wanted: Callable[[Line], bool], most: int, *, is_backwards: bool
+    rows: QuerySet[LogChunk], only: Only, is_in_reach: Callable[[Line], bool], most: int, *, is_backwards: bool
 ) -> tuple[list[Line], int | None, bool]:
     """The lines, how far was looked (None: nowhere), and whether there is more beyond."""
     found: list[Line] = []
     edge: int | None = None
-    for chunk in rows[:MOST_CHUNKS].iterator(chunk_size=4):
-        lines = [line for line in chunk.lines if is_wanted(line)][:: -1 if is_backwards else 1]
+    for first, last, wanted in _looked_through(rows, only):
+        lines = [line for line in wanted if is_in_reach(line)][:: -1 if is_backwards else 1]
         room = most - len(found)
         found += lines[:room]
         if len(lines) > room:
             return found, found[-1].seq, True
-        edge = chunk.first_seq if is_backwards else chunk.last_seq
+        edge = first if is_backwards else last
         if len(found) == most:
             break
     beyond = Q(first_seq__lt=edge) if is_backwards else Q(last_seq__gt=edge)
     return found, edge, edge is not None and rows.filter(beyond).exists()
 
 
-def _chunks(run: Run, only: Only) -> LogChunkQuerySet:
+def _looked_through(rows: QuerySet[LogChunk], only: Only) -> Iterator[tuple[int, int, list[Line]]]:
+    """First and last number of each chunk and its lines that are wanted, until it is enough for one question."""
+    taken_apart = 0
+    for first, last, written in _written(rows[:MOST_CHUNKS]):
+        is_candidate = _may_hold(written, only)
+        taken_apart += is_candidate
+        yield first, last, _taken_apart(written, only) if is_candidate else []
+        if taken_apart >= MOST_TAKEN_APART:
+            return
+
+
+def _written(rows: Any) -> Iterator[tuple[int, int, str]]:
+    """First and last number of chunks, and their lines as JSON."""
+    yield from rows.values_list("first_seq", "last_seq", "written").iterator(chunk_size=4)
+
+
+def _may_hold(written: str, only: Only) -> bool:
+    """Whether such a line may be in it: the database passes everything that has colours, which may tear a word."""
+    if not _stands_in_json(only.text) or COLOURED not in written:
+        return True
+    return only.text.lower() in COLOURS_IN_JSON.sub("", written).lower()
+
+
+def _taken_apart(written: str, only: Only) -> list[Line]:
+    lines = (Line(*fields) for fields in json.loads(written))
+    return [line for line in lines if only.has(line)]
+
+
+def _chunks(run: Run, only: Only) -> QuerySet[LogChunk]:
     """The chunks that may hold such lines; the database leaves out those that surely do not."""
     wanted = Q()
-    for word in (only.node, only.text):
-        if _stands_in_json(word):
-            wanted &= Q(written__icontains=word) | Q(written__contains=COLOURED)
+    if _stands_in_json(only.node):
+        wanted &= Q(written__contains=f'"{only.node}"')
+    if _stands_in_json(only.text):
+        wanted &= Q(written__icontains=only.text) | Q(written__contains=COLOURED)
     if worse := LEVELS[LEVELS.index(only.level) :] if only.level in LEVELS[2:] else ():
         wanted &= reduce(or_, (Q(written__contains=f'"{level}"') for level in worse))
-    rows = LogChunk.objects.filter(run=run)
-    return rows.annotate(written=Cast("content", TextField())).filter(wanted) if wanted else rows
+    return LogChunk.objects.filter(run=run).annotate(written=Cast("content", TextField())).filter(wanted)
 
 
 def _stands_in_json(word: str) -> bool:

@@ -9,6 +9,7 @@ from jobs.models.run import Run
 from jobs.models.step import Step
 
 COLOURS: Final = re.compile(r"\x1b\[[0-9;:]*m")
+COLOURS_IN_JSON: Final = re.compile(r"\\u001b\[[0-9;:]*m")
 
 
 class Line(NamedTuple):

@@ -42,7 +42,7 @@ def every_page() -> list[str]:
     return [
         "/", "/runs/", "/runs/?q=status:nonsense", "/workers/", "/quotas/", quota.get_absolute_url(),
         "/week/", "/backfills/", backfill.get_absolute_url(), f"/backfills/new/?pipeline={good.pipeline_id}",
-        f"/runs/{run.pk}/logs/", f"/runs/{live.pk}/logs/",
+        f"/runs/{run.pk}/logs/?text=red", f"/runs/{live.pk}/logs/", f"/runs/{run.pk}/logs/?folded=1",
         f"/runs/{run.pk}/compare/", f"/runs/{live.pk}/compare/?with={good.pk}", f"/runs/{run.pk}/resume/",
         f"/runs/{live.pk}/", *[f"/runs/{run.pk}/?tab={tab}" for tab in tabs],
     ]  # fmt: skip
@@ -164,7 +164,7 @@ def test_the_log_is_searched_and_its_first_error_found(open_as: Open) -> None:
     page = open_as("viewer", f"/runs/{run.pk}/logs/")
     page.get_by_label("Find in the log").fill("line 77")
     page.locator("#L78").wait_for()
-    page.wait_for_function("document.querySelectorAll('[data-logs-list] li').length === 11")
+    page.wait_for_function("document.querySelectorAll('[data-logs-list] .is-hit').length === 11")
     page.get_by_role("link", name="First error").click()
     page.locator("#L901.kc-chosen").wait_for()
     assert page.url.endswith("#L901")

@@ -14,7 +14,7 @@ from jobs.models import NodeRun
 from jobs.states import NodeStatus, Status
 from tests import large_pipelines as large
 from tests.browser.polls import polled
-from tests.views.scenes import failed_in_a_node, running, with_log
+from tests.views.scenes import ended, failed_in_a_node, running, with_log
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 Open = Callable[..., Any]
@@ -160,3 +160,96 @@ def test_a_log_fills_the_screen_until_escape_and_its_long_lines_wrap_or_not(open
     page.keyboard.press("Escape")
     assert page.locator("#logs").bounding_box()["x"] > 0
     assert page.url.endswith(f"/runs/{run.pk}/logs/?node=")
+
+
+COUNT = "document.querySelector('[data-logs-count]').textContent"
+IN_SIGHT = """() => {
+    const box = document.querySelector("[data-logs-box]").getBoundingClientRect();
+    const line = document.querySelector(".is-current")?.getBoundingClientRect();
+    return Boolean(line) && line.top >= box.top && line.bottom <= box.bottom;
+}"""
+
+
+def test_one_goes_from_hit_to_hit_by_keys_and_buttons_while_the_log_grows(open_as: Open) -> None:
+    run = with_log(running(), ["needle" if n in (10, 700, 2500) else f"hay {n}" for n in range(1, 3001)])
+    page = open_as("viewer", f"/runs/{run.pk}/logs/")
+    page.get_by_label("Find in the log").fill("needle")
+    page.wait_for_function(f"{COUNT} === '3 of 3'")
+    assert [line.get_attribute("id") for line in page.locator("[data-logs-list] li").all()] == [
+        f"L{hit + beside}" for hit in (10, 700, 2500) for beside in range(-3, 4)
+    ]
+    assert page.locator("mark").all_inner_texts() == ["needle"] * 3
+    with_log(run, ["hay", "a needle more"])
+    page.wait_for_function(f"{COUNT} === '4 of 4'")
+    page.get_by_label("Find in the log").press("Shift+Enter")
+    page.wait_for_function(f"{COUNT} === '3 of 4'")
+    page.locator("[data-logs-box]").focus()
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    page.wait_for_function(f"{COUNT} === '1 of 4'")
+    page.keyboard.press("N")
+    page.wait_for_function(f"{COUNT} === '4 of 4'")
+
+    page.get_by_label("Lines around each hit").select_option("all")
+    page.locator("#L3000").wait_for()
+    page.get_by_role("button", name="Next hit").click()
+    page.wait_for_function(IN_SIGHT)
+    page.get_by_role("button", name="Next hit").click()
+    page.wait_for_function(f"{COUNT} === '1 of 4'")
+    page.wait_for_function(IN_SIGHT)
+    assert page.locator("#L10.is-current").is_visible() and page.locator("#L11").is_visible()
+    assert "text=needle&context=all" in page.url
+
+
+def test_a_log_is_folded_by_node_with_counts_that_grow_and_opens_again_at_a_hit(open_as: Open) -> None:
+    run = with_log(running(), [f"hay {n}" for n in range(1200)], node="fetch")
+    run = with_log(run, ["needle", "hay"], node="parse", level="ERROR")
+    page = open_as("viewer", f"/runs/{run.pk}/logs/")
+    page.get_by_role("button", name="Fold by node").click()
+    fetch = page.locator("[data-node=fetch]")
+    page.get_by_role("button", name=re.compile(r"^parse 2 lines · 2 errors$")).wait_for()
+    with_log(run, ["later"], node="fetch")
+    fetch.get_by_text("1,201 lines").wait_for()
+    fetch.get_by_role("button", name=re.compile("^fetch")).press("Enter")
+    fetch.get_by_text("hay 0", exact=True).wait_for()
+    assert fetch.locator("li").count() == 400
+    fetch.get_by_role("button", name="More lines").click()
+    page.locator("#L800").wait_for(state="attached")
+    assert page.url.endswith("?folded=1")
+    page.get_by_label("Find in the log").fill("needle")
+    page.get_by_role("button", name=re.compile(r"^parse 2 lines · 1 hit · 2 errors$")).wait_for()
+    page.get_by_role("button", name="Next hit").click()
+    page.locator("#L1201.is-current").wait_for()
+    assert page.locator("[data-logs-folds]").is_hidden()
+
+
+def test_columns_of_a_log_are_hidden_and_stay_so_in_this_browser(open_as: Open) -> None:
+    run = with_log(failed_in_a_node(), ["hello"], node="fetch")
+    page = open_as("viewer", f"/runs/{run.pk}/logs/")
+    columns = page.locator("summary", has_text="Columns")
+    columns.press("Enter")
+    page.get_by_role("checkbox", name="Time").press("Space")
+    page.get_by_role("checkbox", name="Node", exact=True).press("Space")
+    page.keyboard.press("Escape")
+    assert columns.evaluate("summary => summary === document.activeElement && !summary.parentElement.open")
+    page.reload()
+    line = page.locator("#L1")
+    line.get_by_text("INFO").wait_for()
+    assert line.locator("time").is_hidden() and line.locator("i").is_hidden()
+    columns.click()
+    page.get_by_role("checkbox", name="Time").check()
+    assert line.locator("time").is_visible()
+
+
+def test_a_search_in_a_long_log_goes_on_by_itself_until_it_has_hits_to_show(
+    open_as: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.insight.read_logs.MOST_CHUNKS", 2)
+    run = with_log(ended(), ["needle", *(f"\x1b[32mhay\x1b[0m {n}" for n in range(3000))], chunk=100)
+    page = open_as("viewer", f"/runs/{run.pk}/logs/")
+    page.get_by_label("Find in the log").fill("needle")
+    page.locator("#L1.is-hit").wait_for()
+    page.wait_for_function(f"{COUNT} === '1 of 1'")
+    page.get_by_label("Find in the log").fill("nowhere")
+    page.get_by_text("No line matches.").wait_for()
+    page.wait_for_function(f"{COUNT} === 'No hits'")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -260,3 +261,134 @@ def test_a_file_that_is_away_leaves_a_sentence_in_the_download(monkeypatch) -> N
 def test_colours_tear_no_word_that_is_looked_for() -> None:
     run = with_log(running(), ["fine", "a \x1b[31mto\x1b[0mrn word"])
     assert texts(newest(run, Only(text="torn"))) == ["a \x1b[31mto\x1b[0mrn word"]
+
+
+# ---- hits
+
+
+def hits_of(run: Run, query: str, client: Client | None = None) -> dict[str, Any]:
+    return (client or logged_in("viewer")).get(f"/runs/{run.pk}/logs/hits/?{query}").json()  # type: ignore[no-any-return]
+
+
+def shown(run: Run, query: str) -> list[tuple[int, bool]]:
+    """The number of each line, and whether it is a hit."""
+    found = re.findall(r'<li id="L(\d+)" class="([^"]*)"', lines(run, query))
+    return [(int(number), "is-hit" in classes) for number, classes in found]
+
+
+@db
+def test_a_hit_comes_with_three_lines_on_both_sides_and_those_of_two_that_are_near_come_once() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(1, 21)], chunk=3)
+    found = shown(run, "&text=line 9")
+    assert found == [(6, False), (7, False), (8, False), (9, True), (10, False), (11, False), (12, False)]
+    run = with_log(run, ["needle", "between", "needle"], chunk=1)
+    assert shown(run, "&text=needle") == [
+        (18, False), (19, False), (20, False), (21, True), (22, False), (23, True)
+    ]  # fmt: skip
+
+
+@db
+def test_hits_are_shown_alone_or_marked_among_all_lines() -> None:
+    run = with_log(running(), ["a", "needle", "b"])
+    assert shown(run, "&text=needle&context=0") == [(2, True)]
+    assert shown(run, "&text=needle&context=all") == [(1, False), (2, True), (3, False)]
+    assert shown(run, "") == [(1, False), (2, False), (3, False)]
+
+
+@db
+def test_the_lines_around_a_hit_are_those_of_the_chosen_node() -> None:
+    run = running()
+    for number in range(6):
+        run = with_log(run, [f"mine {number}"], node="fetch")
+        run = with_log(run, [f"other {number}"], node="parse")
+    assert shown(run, "&text=mine 3&node=fetch") == [
+        (1, False), (3, False), (5, False), (7, True), (9, False), (11, False)
+    ]  # fmt: skip
+
+
+@db
+def test_the_pages_of_hits_have_each_hit_once() -> None:
+    run = with_log(running(), [f"needle {n}" if n % 5 == 0 else "hay" for n in range(1, 1001)], chunk=90)
+    seen: list[int] = []
+    before = 1_001
+    while True:
+        text = lines(run, f"&text=needle&before={before}")
+        first = re.search(r'data-first="(\d+)" data-last="\d+" data-older="(1?)"', text)
+        assert first
+        found = re.findall(r'id="L(\d+)" class="[^"]*is-hit', text)
+        seen = [int(number) for number in found if int(number) not in seen] + seen
+        before = int(first[1])
+        if not first[2]:
+            break
+    assert seen == list(range(5, 1001, 5))
+
+
+@db
+def test_what_is_looked_for_is_marked_in_its_line_also_under_colours_and_hostile() -> None:
+    run = with_log(running(), ["a \x1b[31mto\x1b[0mrn <b>Torn"])
+    text = lines(run, "&text=torn")
+    assert '<mark><span class="kc-ansi-red">to</span></mark><mark>rn</mark>' in text
+    assert "&lt;b&gt;<mark>Torn</mark>" in text
+    assert "<mark>&lt;b</mark>&gt;" in lines(run, "&text=<b")
+
+
+@db
+def test_hits_are_told_by_their_numbers_a_part_of_the_log_at_a_time(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), [f"needle {n}" if n % 5 == 0 else "hay" for n in range(1, 101)], chunk=10)
+    assert hits_of(run, "text=needle") == {
+        "hits": list(range(5, 101, 5)), "first": 1, "last": 100, "has_more": False
+    }  # fmt: skip
+    monkeypatch.setattr("jobs.insight.read_logs.MOST_TAKEN_APART", 3)
+    part = hits_of(run, "text=needle")
+    assert part["hits"] == [5, 10, 15, 20, 25, 30] and part["last"] == 30 and part["has_more"]
+    assert hits_of(run, "text=needle&after=90") == {"hits": [95, 100], "first": 91, "last": 100, "has_more": False}
+    assert hits_of(run, "text=needle&before=95")["hits"] == [90]
+
+
+@db
+def test_a_rare_word_in_a_coloured_log_is_found_without_taking_every_line_apart(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), [f"\x1b[32mline\x1b[0m {n}" for n in range(1, 101)] + ["nee\x1b[1mdle"], chunk=10)
+    monkeypatch.setattr("jobs.insight.read_logs.MOST_TAKEN_APART", 2)
+    assert hits_of(run, "text=needle") == {"hits": [101], "first": 1, "last": 101, "has_more": False}
+
+
+@db
+def test_lines_hits_and_errors_are_counted_by_node() -> None:
+    run = with_log(with_log(running(), ["begin"]), ["needle", "hay"], node="fetch")
+    run = with_log(run, ["needle", "boom"], node="parse", level="ERROR")
+    counted = logged_in("viewer").get(f"/runs/{run.pk}/logs/counts/?text=needle").json()
+    assert counted == {
+        "nodes": {
+            "": {"lines": 1, "hits": 0, "errors": 0},
+            "fetch": {"lines": 2, "hits": 1, "errors": 0},
+            "parse": {"lines": 2, "hits": 1, "errors": 2},
+        },
+        "last": 5,
+        "has_more": False,
+    }
+    assert shown(run, "&outside=1") == [(1, False)]
+
+
+@db
+@pytest.mark.parametrize("place", ["hits/?text=x", "counts/"])
+def test_strangers_count_nothing(client: Client, place: str, django_user_model) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), ["x"])
+    assert client.get(f"/runs/{run.pk}/logs/{place}")["Location"].startswith("/login/")
+    client.force_login(django_user_model.objects.create_user("nobody"))
+    assert client.get(f"/runs/{run.pk}/logs/{place}").status_code == 403
+
+
+@db
+def test_the_api_finds_the_same_lines_hits_and_counts() -> None:
+    run = with_log(running(), [f"line {n}" for n in range(1, 21)], node="fetch", chunk=3)
+    client = logged_in("viewer")
+    answer = client.get(f"/api/v1/jobs/{run.uuid}/logs?text=LINE 9&context=1").json()
+    assert [(line["seq"], line["is_hit"]) for line in answer["lines"]] == [(8, False), (9, True), (10, False)]
+    assert (answer["last_seq"], answer["has_more"]) == (20, False)
+    assert len(client.get(f"/api/v1/jobs/{run.uuid}/logs?node=fetch&level=INFO&limit=4").json()["lines"]) == 4
+    found = client.get(f"/api/v1/jobs/{run.uuid}/logs/hits?text=line 1").json()
+    assert found == {"hits": [1, *range(10, 20)], "last_seq": 20, "has_more": False}
+    counted = client.get(f"/api/v1/jobs/{run.uuid}/logs/counts?text=line 1").json()
+    assert counted["nodes"] == {"fetch": {"lines": 20, "hits": 11, "errors": 0}}
+    assert client.get(f"/api/v1/jobs/{run.uuid}/logs?context=21").status_code == 422
+    assert client.get(f"/api/v1/jobs/{run.uuid}/logs/hits?level=LOUD").status_code == 422
