@@ -12,8 +12,20 @@ from rest_framework.response import Response
 
 from console.api.asked import LogAsked, LogLinesAsked, RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
-from console.api.shapes import WORDS, ArtifactShape, EventShape, LogCountsShape, LogHitsShape, LogShape, NodeShape, shaped
+from console.api.shapes import (
+    WORDS,
+    ArtifactShape,
+    EventShape,
+    LogCountsShape,
+    LogHitsShape,
+    LogShape,
+    NodeShape,
+    WaitShape,
+    shaped,
+)
 from console.pages.log_text import whole_log
+from jobs import clock
+from jobs.insight.explain import why_waiting
 from jobs.insight.find_in_logs import beside, outline
 from jobs.insight.read_logs import Only, newer
 
@@ -28,6 +40,15 @@ class Nodes(Door):
     def get(self, request: Request, job: str) -> Response:
         """The job's nodes in topological order."""
         return Response(NodeShape(find_job(job).node_runs.all(), many=True).data)
+
+
+class Waits(Door):
+    needs = {"GET": "jobs.view_run"}
+
+    @extend_schema(operation_id="jobs_waits", responses={200: WaitShape(many=True), **REFUSED, **MISSING})
+    def get(self, request: Request, job: str) -> Response:
+        """What the job waits for, the worst first, with what helps; empty when it does not wait."""
+        return Response(WaitShape(why_waiting(find_job(job), clock.now()), many=True).data)
 
 
 class Logs(Door):

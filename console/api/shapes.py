@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.reverse import reverse
 
 from jobs import clock
+from jobs.insight.explain import Act
 from jobs.models import Artifact, Run, Upload
 from jobs.states import Cause, NodeStatus, Runner, Status
 from jobs.structure.values import shown
@@ -168,6 +169,31 @@ class NodeShape(serializers.Serializer[Any]):
     progress = serializers.JSONField(allow_null=True, help_text="The newest progress bar: label, done, total, unit.")
     error = serializers.CharField()
     failure = serializers.JSONField(allow_null=True)
+
+
+class WaitShape(serializers.Serializer[Any]):
+    """One thing that holds a job back, what it waits for, and what helps."""
+
+    sentence = serializers.CharField()
+    is_bad = serializers.BooleanField(help_text="Whether it stays like that unless somebody does something.")
+    at = Moment(allow_null=True, help_text="When it should be over.")
+    since = Moment(allow_null=True)
+    mend = serializers.CharField(help_text="A command that helps, or empty.")
+    run = serializers.IntegerField(source="run.pk", default=None, allow_null=True, help_text="The run it waits for.")
+    quota = serializers.CharField(source="quota.name", default=None, allow_null=True)
+    workers = serializers.ListField(child=serializers.CharField(), help_text="Those that are busy or paused.")
+    first = serializers.IntegerField(
+        source="first.run.pk", default=None, allow_null=True, help_text="The run that should make room first."
+    )
+    first_seconds = serializers.FloatField(
+        source="first.seconds", default=None, allow_null=True, help_text="In about so many seconds; null: not known."
+    )
+    acts = serializers.ListField(
+        child=serializers.ChoiceField([act.value for act in Act]),
+        help_text="`go_first`: PATCH /jobs/{id}, priority 0; `raise_slots`, `resume_worker`: PATCH /workers/{name}; "
+        "`open_quota`: POST /quotas/{name}/open; `raise_quota`: PATCH /quotas/{name}; `cancel_other`: "
+        "POST /jobs/{run}/cancel.",
+    )
 
 
 class LineShape(serializers.Serializer[Any]):

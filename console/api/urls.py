@@ -28,6 +28,7 @@ urlpatterns = [
     path("jobs/<str:job>/retry", jobs.Retry.as_view(), name="job_retry"),
     path("jobs/<str:job>/resume", jobs.Resume.as_view(), name="job_resume"),
     path("jobs/<str:job>/nodes", records.Nodes.as_view(), name="job_nodes"),
+    path("jobs/<str:job>/waits", records.Waits.as_view(), name="job_waits"),
     path("jobs/<str:job>/logs/text", records.LogText.as_view(), name="job_log_text"),
     path("jobs/<str:job>/logs/hits", records.LogHits.as_view(), name="job_log_hits"),
     path("jobs/<str:job>/logs/counts", records.LogCounts.as_view(), name="job_log_counts"),

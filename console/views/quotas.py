@@ -13,7 +13,7 @@ from django.urls import path
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.forms.quota_form import QuotaForm
-from console.views.access import ConsoleRequest, needs
+from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
@@ -98,7 +98,7 @@ def quota_open(request: ConsoleRequest, pk: int) -> HttpResponse:
     reopen(row.name)
     bring_forward(clock.now())
     messages.success(request, f"{row} is open: only its windows limit it.")
-    return redirect("quota", pk)
+    return redirect(back(request, "quota", pk))
 
 
 @require_http_methods(["GET", "POST"])

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from console.pages.library import Shelved
 from console.pages.run_page import LABELS, context, files, first_tab, strip
 from console.pages.shared_polls import PANES, POLLS
-from console.views.access import ConsoleRequest, needs
+from console.views.access import ConsoleRequest, back, needs
 from console.views.artifacts import look_inside
 from console.views.shell import page
 from console.whole_number import whole_number
@@ -103,7 +103,7 @@ def run_cancel(request: ConsoleRequest, number: int) -> HttpResponse:
         messages.success(request, f"Run #{number} {'is cancelled' if asked.is_final else 'was asked to stop'}.")
     except ConsoleError as error:
         messages.error(request, str(error))
-    return redirect("run", number)
+    return redirect(back(request, "run", number))
 
 
 @require_POST
@@ -143,7 +143,7 @@ def run_priority(request: ConsoleRequest, number: int) -> HttpResponse:
         messages.success(request, f"What is waiting in run #{number} now has priority {priority}.")
     except ConsoleError as error:
         messages.error(request, str(error))
-    return redirect("run", number)
+    return redirect(back(request, "run", number))
 
 
 urlpatterns = [

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
-from console.views.access import ConsoleRequest, needs
+from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
@@ -77,7 +77,7 @@ def worker_control(request: ConsoleRequest, pk: int, verb: str) -> HttpResponse:
         messages.success(request, DONE[verb].format(worker))
     except RequestError as refusal:
         messages.error(request, str(refusal))
-    return redirect("workers")
+    return redirect(back(request, "workers"))
 
 
 @require_POST
@@ -92,7 +92,7 @@ def worker_slots(request: ConsoleRequest, pk: int) -> HttpResponse:
         messages.success(request, f"{worker} was asked to run {slots} steps at once.")
     except RequestError as refusal:
         messages.error(request, str(refusal))
-    return redirect("workers")
+    return redirect(back(request, "workers"))
 
 
 urlpatterns = [

@@ -16,7 +16,7 @@ from statistics import median, quantiles
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
-from jobs.models import NodeRun, Pipeline, Run
+from jobs.models import Event, NodeRun, Pipeline, Run
 from jobs.states import FINAL, NodeStatus, Status
 
 SHOWN = 25
@@ -34,6 +34,9 @@ FEW_SUCCESSES = 10
 
 NEWEST = 2**63 - 1
 """No run has this number."""
+
+FIRST_EVENTS = 5
+"""Of a run: that its first process began is among them."""
 
 TOGETHER = 100
 """Pipelines in one query: SQLite refuses conditions that are nested too deeply."""
@@ -81,6 +84,23 @@ def usual_of_nodes_in(runs: tuple[int, ...]) -> Mapping[str, float]:
     for name, seconds in rows.values_list("name", "seconds"):
         times[name].append(seconds or 0.0)
     return {name: median(each) for name, each in times.items()}
+
+
+def usual_start(pipeline_id: int, before: int | None = None) -> float | None:
+    """Median seconds from the claim of a run to the first word of its process, of the last ten successes."""
+    rows = Run.objects.succeeded(pipeline_id).before(before)
+    return usual_start_of(tuple(rows.values_list("pk", flat=True)[:FEW_SUCCESSES]))
+
+
+@lru_cache(maxsize=64)
+def usual_start_of(runs: tuple[int, ...]) -> float | None:
+    """Of runs that have ended: their times do not change any more."""
+    rows = Event.objects.filter(run__in=runs, kind="child_started", seq__lte=FIRST_EVENTS).order_by("run", "seq")
+    seconds: dict[int, float] = {}
+    for run, at, claimed_at in rows.values_list("run", "at", "step__started_at"):
+        if claimed_at:
+            seconds.setdefault(run, max(0.0, (at - claimed_at).total_seconds()))
+    return median(seconds.values()) if seconds else None
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from django.conf import settings
 
+from jobs.insight.durations import usual, usual_start
 from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
 from jobs.quotas.turns import Amount
 from jobs.states import Status
 from jobs.steps.overlap import blocker
+from jobs.structure.spoken import brief
+
+
+class Act(StrEnum):
+    """What somebody may do about a wait."""
+
+    GO_FIRST = "go_first"
+    RAISE_SLOTS = "raise_slots"
+    RESUME_WORKER = "resume_worker"
+    OPEN_QUOTA = "open_quota"
+    RAISE_QUOTA = "raise_quota"
+    CANCEL_OTHER = "cancel_other"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A run that makes room, and in how many seconds it should; None: it has gone on for longer than usual."""
+
+    run: Run
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -28,9 +51,26 @@ class Reason:
     """The run that it waits for."""
     quota: Quota | None = None
     """The quota whose turn it waits for."""
+    since: datetime | None = None
+    """Since when, for what is under way."""
+    workers: tuple[Worker, ...] = ()
+    """Those that could take it: all busy, or all paused."""
+    first: Ending | None = None
+    """What makes room first."""
+    acts: tuple[Act, ...] = ()
+    """What helps, where somebody may do it."""
+
+    @property
+    def is_of_workers(self) -> bool:
+        """Whether the page of the workers says more."""
+        return bool(self.workers or self.mend)
 
 
-MOST_GRANTS = 5
+MOST_GRANTS: Final = 5
+MOST_WORKERS: Final = 3
+"""Paused ones that are named, each with its act."""
+MOST_AT_WORK: Final = 8
+"""Steps at work that are looked at for the one that ends first."""
 
 
 def why_waiting(run: Run, at: datetime) -> list[Reason]:
@@ -45,19 +85,30 @@ def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
         return  # what is left of it is being stopped: `stopping` tells how far that is
     if run.waits_for_id and (found := blocker(run)):
         other, why = found
-        yield Reason(f"{why[0].upper()}{why[1:]}.", run=other)
+        yield Reason(f"{why[0].upper()}{why[1:]}.", run=other, first=_ending(other, at), acts=(Act.CANCEL_OTHER,))
     elif grants := list(Grant.objects.waiting().filter(run=run).select_related("quota")[:MOST_GRANTS]):
         yield from (_turn(grant, at) for grant in grants)
     elif run.wait_reason:
         yield Reason(f"{run.wait_reason} It starts" if run.eligible_at else run.wait_reason, at=run.eligible_at)
     if run.status != Status.QUEUED:
-        return
+        at_work = dict(run.steps.running().values_list("mode", "started_at"))
+        if at_work:
+            yield from _starting(run, at_work)
+            return
     step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
     if step is not None and step.eligible_at and step.eligible_at > at:
         yield from (reason for reason in _queue(step, at) if reason.is_bad)
     elif step is not None:
         yield from _queue(step, at)
         yield from _message(step)
+
+
+def _starting(run: Run, at_work: Mapping[str, datetime | None]) -> Iterator[Reason]:
+    """Its worker has the step, and its process has said nothing yet; `at_work` is since when, by mode."""
+    if list(at_work) == [""]:
+        seconds = usual_start(run.pipeline_id, before=run.pk)
+        normally = "" if seconds is None else f" (usually {brief(seconds)})"
+        yield Reason(f"Starting the project's process{normally}", since=at_work[""])
 
 
 def _turn(grant: Grant, at: datetime) -> Reason:
@@ -67,11 +118,16 @@ def _turn(grant: Grant, at: datetime) -> Reason:
     who = f"Node {grant.node} waits. " if grant.node else ""
     why = due.reason.removeprefix(f"The quota {quota} is ").rstrip(".").replace(": it allows", ", it allows")
     if due.at is None:
-        return Reason(f"{who}Quota {quota}: {why}. It waits until somebody opens it.", due.is_never, quota=quota)
+        acts = (Act.RAISE_QUOTA,) if due.is_never else (Act.OPEN_QUOTA,)
+        return Reason(
+            f"{who}Quota {quota}: {why}. It waits until somebody opens it.", due.is_never, quota=quota, acts=acts
+        )
     ahead = quota.grants.expected(at).filter(pk__lt=grant.pk).count()
     line = f", {ahead} before it in the line" if ahead else ""
     told = f"{why}{line}. It opens" if why else "its turn is now, since"
-    return Reason(f"{who}Quota {quota}: {told}", at=max(due.at, grant.due_at or due.at), quota=quota)
+    moment = max(due.at, grant.due_at or due.at)
+    acts = (Act.OPEN_QUOTA,) if quota.is_paused(at) or quota.is_closed(at) else (Act.RAISE_QUOTA,)
+    return Reason(f"{who}Quota {quota}: {told}", at=moment, quota=quota, acts=acts)
 
 
 def _queue(step: Step, at: datetime) -> Iterator[Reason]:
@@ -84,7 +140,9 @@ def _queue(step: Step, at: datetime) -> Iterator[Reason]:
     elif taking := [worker for worker in listeners if worker.is_taking]:
         yield from _slots(step, taking, at)
     else:
-        yield Reason(f"Every worker of the queue {step.queue} is paused or draining.", is_bad=True)
+        paused = tuple(listeners[:MOST_WORKERS])
+        sentence = f"Every worker of the queue {step.queue} is paused or draining."
+        yield Reason(sentence, is_bad=True, workers=paused, acts=(Act.RESUME_WORKER,))
 
 
 def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason]:
@@ -94,7 +152,28 @@ def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason
         return
     ahead = Step.objects.ready(at).filter(queue=step.queue, pk__lt=step.pk, priority__lte=step.priority).count()
     before = {0: "this run is next", 1: "one step is before it"}.get(ahead, f"{ahead} steps are before it")
-    yield Reason(f"All {slots} slots of the queue {step.queue} are busy; {before}.")
+    yield Reason(
+        f"All {slots} slots of the queue {step.queue} are busy; {before}.",
+        workers=tuple(listeners),
+        first=_ends_first([worker.name for worker in listeners], at),
+        acts=(Act.RAISE_SLOTS, Act.GO_FIRST) if ahead and step.priority else (Act.RAISE_SLOTS,),
+    )
+
+
+def _ends_first(names: Iterable[str], at: datetime) -> Ending | None:
+    """Of the runs that these workers are at, the one that should end first."""
+    steps = Step.objects.running().filter(worker_name__in=list(names)).select_related("run").order_by("started_at")
+    runs = {step.run_id: step.run for step in steps[:MOST_AT_WORK]}
+    endings = [_ending(run, at) for run in runs.values()]
+    return min(endings, key=lambda each: (each.seconds is None, each.seconds), default=None)
+
+
+def _ending(run: Run, at: datetime) -> Ending:
+    normal = usual(run.pipeline_id, before=run.pk)
+    if normal is None or run.started_at is None:
+        return Ending(run, None)
+    left = normal.median - (at - run.started_at).total_seconds()
+    return Ending(run, left if left > 0 else None)
 
 
 def _message(step: Step) -> Iterator[Reason]:

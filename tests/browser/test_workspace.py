@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from jobs.models import NodeRun
 from jobs.states import NodeStatus, Status
 from tests import large_pipelines as large
 from tests.browser.polls import polled
-from tests.views.scenes import ended, failed_in_a_node, running, with_log
+from tests.factories import make_pipeline, make_run
+from tests.views.scenes import a_worker, ended, failed_in_a_node, running, with_log
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 Open = Callable[..., Any]
@@ -253,3 +255,29 @@ def test_a_search_in_a_long_log_goes_on_by_itself_until_it_has_hits_to_show(
     page.get_by_label("Find in the log").fill("nowhere")
     page.get_by_text("No line matches.").wait_for()
     page.wait_for_function(f"{COUNT} === 'No hits'")
+
+
+def test_a_wait_is_helped_from_its_page_which_asks_again_meanwhile(open_as: Open) -> None:
+    pipeline = make_pipeline()
+    worker = a_worker(slots=1, busy=1)
+    running(pipeline=pipeline)
+    make_run(pipeline)
+    waits = make_run(pipeline)
+    page = open_as("operator", f"/runs/{waits.pk}/")
+    page.get_by_role("button", name="Go first").click()
+    polled(page, 1)
+    page.get_by_role("button", name="Go first").last.click()
+    page.get_by_text("now has priority 0").wait_for()
+    page.get_by_text("this run is next").wait_for()
+    assert page.get_by_role("button", name="Go first").count() == 0
+    page.get_by_role("button", name="Raise slots").click()
+    page.get_by_role("button", name="Raise them").press("Enter")
+    page.get_by_text("was asked to run 2 steps at once").wait_for()
+    assert page.url.endswith(f"/runs/{waits.pk}/")
+    worker.refresh_from_db()
+    assert worker.wanted_slots == 2
+    waits.steps.get().claim(at=clock.now(), worker_name=worker.name, lease=timedelta(hours=1))
+    waits.start(at=clock.now(), by=worker.name)
+    page.get_by_text("Starting the project's process").wait_for()
+    waits.steps.update(mode="fork")
+    page.get_by_text("Starting the project's process").wait_for(state="detached")
