@@ -139,7 +139,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "failed_requests": has.open_requests,
         "pace": pace(run, at, normal, _share_left(nodes, usual_nodes, at)),
         "phases": phases(run, at),
-        "reasons": why_waiting(run, at),
+        "reasons": why_waiting(run, at, lately),
         "priority": None if run.is_final else run.steps.waiting_priority(),
         "priorities": range(LAST + 1),
         "stopping": stopping(run, at),

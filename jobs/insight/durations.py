@@ -86,15 +86,9 @@ def usual_of_nodes_in(runs: tuple[int, ...]) -> Mapping[str, float]:
     return {name: median(each) for name, each in times.items()}
 
 
-def usual_start(pipeline_id: int, before: int | None = None) -> float | None:
-    """Median seconds from the claim of a run to the first word of its process, of the last ten successes."""
-    rows = Run.objects.succeeded(pipeline_id).before(before)
-    return usual_start_of(tuple(rows.values_list("pk", flat=True)[:FEW_SUCCESSES]))
-
-
 @lru_cache(maxsize=64)
 def usual_start_of(runs: tuple[int, ...]) -> float | None:
-    """Of runs that have ended: their times do not change any more."""
+    """Median seconds from the claim of such a run, which has ended, to the first word of its process."""
     rows = Event.objects.filter(run__in=runs, kind="child_started", seq__lte=FIRST_EVENTS).order_by("run", "seq")
     seconds: dict[int, float] = {}
     for run, at, claimed_at in rows.values_list("run", "at", "step__started_at"):

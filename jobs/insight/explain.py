@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Final
 
 from django.conf import settings
 
-from jobs.insight.durations import usual, usual_start
+from jobs.insight.durations import lately, usual, usual_start_of, usual_times
 from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
@@ -73,28 +73,32 @@ MOST_AT_WORK: Final = 8
 """Steps at work that are looked at for the one that ends first."""
 
 
-def why_waiting(run: Run, at: datetime) -> list[Reason]:
-    """The reasons, the worst first; empty when the run does not wait."""
+def why_waiting(run: Run, at: datetime, successes: tuple[int, ...] | None = None) -> list[Reason]:
+    """The reasons, the worst first; empty when the run does not wait.
+
+    `successes` are the runs that say how long its process usually takes to start, where they are known already.
+    """
     if run.is_final:
         return []
-    return sorted(_reasons(run, at), key=lambda reason: not reason.is_bad)
+    return sorted(_reasons(run, at, successes), key=lambda reason: not reason.is_bad)
 
 
-def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
+def _reasons(run: Run, at: datetime, successes: tuple[int, ...] | None) -> Iterator[Reason]:
     if run.cancel_requested_at:
         return  # what is left of it is being stopped: `stopping` tells how far that is
     if run.waits_for_id and (found := blocker(run)):
         other, why = found
-        yield Reason(f"{why[0].upper()}{why[1:]}.", run=other, first=_ending(other, at), acts=(Act.CANCEL_OTHER,))
+        normal = usual(other.pipeline_id, before=other.pk)
+        first = _ending(other, normal.median if normal else None, at)
+        yield Reason(f"{why[0].upper()}{why[1:]}.", run=other, first=first, acts=(Act.CANCEL_OTHER,))
     elif grants := list(Grant.objects.waiting().filter(run=run).select_related("quota")[:MOST_GRANTS]):
         yield from (_turn(grant, at) for grant in grants)
     elif run.wait_reason:
         yield Reason(f"{run.wait_reason} It starts" if run.eligible_at else run.wait_reason, at=run.eligible_at)
     if run.status != Status.QUEUED:
-        at_work = dict(run.steps.running().values_list("mode", "started_at"))
-        if at_work:
-            yield from _starting(run, at_work)
-            return
+        if not run.begun_with:
+            yield _starting(run, successes)
+        return
     step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
     if step is not None and step.eligible_at and step.eligible_at > at:
         yield from (reason for reason in _queue(step, at) if reason.is_bad)
@@ -103,12 +107,11 @@ def _reasons(run: Run, at: datetime) -> Iterator[Reason]:
         yield from _message(step)
 
 
-def _starting(run: Run, at_work: Mapping[str, datetime | None]) -> Iterator[Reason]:
-    """Its worker has the step, and its process has said nothing yet; `at_work` is since when, by mode."""
-    if list(at_work) == [""]:
-        seconds = usual_start(run.pipeline_id, before=run.pk)
-        normally = "" if seconds is None else f" (usually {brief(seconds)})"
-        yield Reason(f"Starting the project's process{normally}", since=at_work[""])
+def _starting(run: Run, successes: tuple[int, ...] | None) -> Reason:
+    """Its worker has the first step, and no process of the run has said yet with what code it begins."""
+    seconds = usual_start_of(usual_times(run.pipeline_id, before=run.pk)[1] if successes is None else successes)
+    normally = "" if seconds is None else f" (usually {brief(seconds)})"
+    return Reason(f"Starting the project's process{normally}", since=run.started_at)
 
 
 def _turn(grant: Grant, at: datetime) -> Reason:
@@ -162,17 +165,17 @@ def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason
 
 def _ends_first(names: Iterable[str], at: datetime) -> Ending | None:
     """Of the runs that these workers are at, the one that should end first."""
-    steps = Step.objects.running().filter(worker_name__in=list(names)).select_related("run").order_by("started_at")
-    runs = {step.run_id: step.run for step in steps[:MOST_AT_WORK]}
-    endings = [_ending(run, at) for run in runs.values()]
+    rows = Step.objects.running().filter(worker_name__in=list(names)).select_related("run__pipeline")
+    runs = {step.run_id: step.run for step in rows.order_by("started_at")[:MOST_AT_WORK]}
+    normal = lately({run.pipeline for run in runs.values()}, at=at) if runs else {}
+    endings = [_ending(run, normal[run.pipeline_id].usual_seconds, at) for run in runs.values()]
     return min(endings, key=lambda each: (each.seconds is None, each.seconds), default=None)
 
 
-def _ending(run: Run, at: datetime) -> Ending:
-    normal = usual(run.pipeline_id, before=run.pk)
+def _ending(run: Run, normal: float | None, at: datetime) -> Ending:
     if normal is None or run.started_at is None:
         return Ending(run, None)
-    left = normal.median - (at - run.started_at).total_seconds()
+    left = normal - (at - run.started_at).total_seconds()
     return Ending(run, left if left > 0 else None)
 
 

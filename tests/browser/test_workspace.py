@@ -11,7 +11,7 @@ import pytest
 
 from console.drawing.graph import element_id
 from jobs import clock
-from jobs.models import NodeRun
+from jobs.models import NodeRun, Run
 from jobs.states import NodeStatus, Status
 from tests import large_pipelines as large
 from tests.browser.polls import polled
@@ -279,5 +279,5 @@ def test_a_wait_is_helped_from_its_page_which_asks_again_meanwhile(open_as: Open
     waits.steps.get().claim(at=clock.now(), worker_name=worker.name, lease=timedelta(hours=1))
     waits.start(at=clock.now(), by=worker.name)
     page.get_by_text("Starting the project's process").wait_for()
-    waits.steps.update(mode="fork")
+    Run.objects.filter(pk=waits.pk).update(begun_with="abc/1")
     page.get_by_text("Starting the project's process").wait_for(state="detached")

@@ -311,11 +311,10 @@ def test_a_file_that_nobody_sends_is_amber_though_nobody_refused_it() -> None:
 
 def test_the_queries_do_not_grow_with_the_nodes(django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
     run, client = running(), logged_in("viewer")
-    run.steps.update(mode="fork")
     NodeRun.objects.bulk_create(NodeRun(run=run, name=f"n{n}", position=n + 9) for n in range(200))
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(24):
         client.get(page_of(run))
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(19):
         client.get(page_of(run) + "?poll=1", **HTMX)
 
 
