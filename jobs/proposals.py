@@ -20,6 +20,7 @@ from jobs.errors import BadParameters, ConsoleError, ProjectError
 from jobs.models import BatchQueue, Pipeline, Project, Quota, Rule
 from jobs.quotas.windows import parse_line
 from jobs.rules.edit import save_rule
+from jobs.structure.yaml_text import load
 from kedro_console.wire import Value
 
 Facts = dict[str, Value]
@@ -94,8 +95,8 @@ def _read(file: Path) -> Facts:
     if file.stat().st_size > LARGEST_BYTES:
         raise BadProposal(f"{FILE} has more than {LARGEST_BYTES:,} bytes.")
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        content = load(file.read_text("utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError) as error:
         raise BadProposal(f"{FILE} cannot be read: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(content, dict | None):
         raise BadProposal(f"{FILE} is a mapping of {', '.join(KINDS)}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +9,15 @@ from difflib import SequenceMatcher, unified_diff
 from itertools import islice
 from typing import IO, Final, Literal
 
+from console.files.bounded import listed
 from console.files.slides import Slide
 
+AROUND: Final = 3
 SHOWN: Final = 100
 """How many rows of each sort are shown; all of them are counted."""
 MOST_LINES: Final = 400
+WINDOW: Final = 1_000
+"""How many lines of each text are matched, from the first that differs on: matching costs their square."""
 Sort = Literal["same", "changed", "added", "removed"]
 
 
@@ -81,21 +84,22 @@ Table = Sequence[Sequence[str]]
 def table_difference(before: Table, after: Table) -> TableDifference:
     """Two tables whose first row has the names; columns are the same by their name."""
     old_names, new_names = (_named(list(table[0]) if table else []) for table in (before, after))
-    shared = [name for name in new_names if name in old_names]
+    known, now = set(old_names), set(new_names)
+    shared = [name for name in new_names if name in known]
     old = _picked(before, old_names, shared)
     new = _picked(after, new_names, shared)
     key = next((place for place in range(len(shared)) if _is_key(old, place) and _is_key(new, place)), None)
     found = _by_key(old, new, key) if key is not None else _by_all(old, new)
     counts: dict[Sort, int] = {"same": 0, "changed": 0, "added": 0, "removed": 0}
     shown: list[RowDifference] = []
-    for each in found:
-        counts[each.sort] += 1
-        if each.sort != "same" and counts[each.sort] <= SHOWN:
-            shown.append(each)
+    for sort, row, then in found:
+        counts[sort] += 1
+        if sort != "same" and counts[sort] <= SHOWN:
+            shown.append(RowDifference(sort, _cells(row, then)))
     return TableDifference(
         columns=shared,
-        added_columns=[name for name in new_names if name not in old_names],
-        removed_columns=[name for name in old_names if name not in new_names],
+        added_columns=[name for name in new_names if name not in known],
+        removed_columns=[name for name in old_names if name not in now],
         key=shared[key] if key is not None else "",
         counts=counts,
         rows=shown,
@@ -113,7 +117,8 @@ def _named(row: list[str]) -> list[str]:
 
 
 def _picked(table: Table, names: list[str], wanted: list[str]) -> list[tuple[str, ...]]:
-    places = [names.index(name) for name in wanted]
+    found = {name: place for place, name in enumerate(names)}
+    places = [found[name] for name in wanted]
     return [tuple(row[place] if place < len(row) else "" for place in places) for row in table[1:]]
 
 
@@ -122,32 +127,39 @@ def _is_key(rows: list[tuple[str, ...]], place: int) -> bool:
     return len(values) == len(rows) and "" not in values
 
 
-def _by_key(old: list[tuple[str, ...]], new: list[tuple[str, ...]], key: int) -> Iterable[RowDifference]:
+Row = tuple[str, ...]
+
+
+def _by_key(old: list[Row], new: list[Row], key: int) -> Iterable[tuple[Sort, Row, Row | None]]:
+    """Each row with what it was, where it changed."""
     known, found = {row[key]: row for row in old}, {row[key] for row in new}
     for row in new:
         before = known.get(row[key])
         if before is None:
-            yield RowDifference("added", [Cell(value) for value in row])
-        elif before == row:
-            yield RowDifference("same", [])
+            yield "added", row, None
         else:
-            pairs = zip(row, before, strict=True)
-            yield RowDifference("changed", [Cell(now, None if now == then else then) for now, then in pairs])
+            yield "same" if before == row else "changed", row, before
     for row in old:
         if row[key] not in found:
-            yield RowDifference("removed", [Cell(value) for value in row])
+            yield "removed", row, None
 
 
-def _by_all(old: list[tuple[str, ...]], new: list[tuple[str, ...]]) -> Iterable[RowDifference]:
+def _by_all(old: list[Row], new: list[Row]) -> Iterable[tuple[Sort, Row, Row | None]]:
     left = Counter(old)
     for row in new:
         if left[row] > 0:
             left[row] -= 1
-            yield RowDifference("same", [])
+            yield "same", row, None
         else:
-            yield RowDifference("added", [Cell(value) for value in row])
+            yield "added", row, None
     for row in left.elements():
-        yield RowDifference("removed", [Cell(value) for value in row])
+        yield "removed", row, None
+
+
+def _cells(row: Row, then: Row | None) -> list[Cell]:
+    if then is None:
+        return [Cell(value) for value in row]
+    return [Cell(now, None if now == before else before) for now, before in zip(row, then, strict=True)]
 
 
 def deck_difference(before: list[Slide], after: list[Slide]) -> list[SlideDifference]:
@@ -182,10 +194,7 @@ def _paired(old: list[Slide], new: list[Slide]) -> list[SlideDifference]:
 
 def archive_difference(before: IO[bytes], after: IO[bytes]) -> list[EntryDifference]:
     """Entries by name, as the archives claim them; nothing is unpacked. BadZipFile when one is none."""
-    old, new = (
-        {info.filename: info for info in zipfile.ZipFile(file).infolist() if not info.is_dir()}
-        for file in (before, after)
-    )
+    old, new = ({info.filename: info for info in listed(file) if not info.is_dir()} for file in (before, after))
     found = []
     for name in sorted(old.keys() | new.keys()):
         then, now = old.get(name), new.get(name)
@@ -199,7 +208,34 @@ def archive_difference(before: IO[bytes], after: IO[bytes]) -> list[EntryDiffere
 
 def line_difference(before: str, after: str) -> tuple[list[tuple[Sort, str]], bool]:
     """Lines as they were taken away and put in, with some around them; and whether there are more."""
-    lines = unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
+    old, new, is_cut = _between(before.splitlines(), after.splitlines())
+    lines = unified_diff(old, new, lineterm="", n=AROUND)
     marks: dict[str, Sort] = {"+": "added", "-": "removed", " ": "same", "@": "changed"}
     found = [(marks[line[0]], line[1:] if line[0] != "@" else "⋯") for line in islice(lines, 2, MOST_LINES + 3) if line]
-    return found[:MOST_LINES], len(found) > MOST_LINES
+    if is_cut and len(found) <= MOST_LINES:
+        found = _without_loose_end(found)
+    return found[:MOST_LINES], is_cut or len(found) > MOST_LINES
+
+
+def _between(old: list[str], new: list[str]) -> tuple[list[str], list[str], bool]:
+    """Without what both begin and end with, but for some lines; and whether more is left than is matched."""
+    first, last = _alike(old, new), 0
+    shorter = min(len(old), len(new)) - first
+    last = min(_alike(old[::-1], new[::-1]), shorter)
+    begin, ends = max(0, first - AROUND), [len(each) - max(0, last - AROUND) for each in (old, new)]
+    most = first + WINDOW
+    return old[begin : min(ends[0], most)], new[begin : min(ends[1], most)], max(ends) > most
+
+
+def _alike(old: list[str], new: list[str]) -> int:
+    """How many lines both begin with."""
+    pairs = zip(old, new, strict=False)
+    return next((place for place, (then, now) in enumerate(pairs) if then != now), min(len(old), len(new)))
+
+
+def _without_loose_end(found: list[tuple[Sort, str]]) -> list[tuple[Sort, str]]:
+    """What differs last before the cut may stand further on in the other text: it is left out, where anything stays."""
+    kept = list(found)
+    while kept and kept[-1][0] in ("added", "removed"):
+        kept.pop()
+    return kept if any(sort in ("added", "removed") for sort, _ in kept) else found

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import IO, Any, Final, cast
 
 from console.files import delimited, workbooks
+from console.files.bounded import Bounded, TooMuch, listed
 from console.files.kinds import kind_of, suffix_of
 from console.files.texts import Text, decoded
 from jobs.models import Artifact
@@ -23,7 +24,6 @@ JSON_BYTES: Final = 1 * MB
 HTML_BYTES: Final = 5 * MB
 PICTURE_BYTES: Final = 25 * MB
 SLIDES_BYTES: Final = 60 * MB
-DIRECTORY_BYTES: Final = 8 * MB
 WORKBOOK_BYTES: Final = 60 * MB
 ROWS: Final = 200
 COLUMNS: Final = 60
@@ -72,33 +72,6 @@ class Preview:
     sheets: list[str] = field(default_factory=list)
     shown: int = 0
     """The number of the sheet that is shown."""
-
-
-class _TooMuch(Exception):
-    """More was read than a preview may."""
-
-
-class _Bounded:
-    """A seekable file that refuses to be read for more than its budget of bytes."""
-
-    def __init__(self, file: IO[bytes], budget: int) -> None:
-        self._file, self._left = file, budget
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
-        self._left -= len(data)
-        if self._left < 0:
-            raise _TooMuch
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        return True
 
 
 Opener = Callable[[Artifact], IO[bytes]]
@@ -156,11 +129,22 @@ def _json(file: IO[bytes], artifact: Artifact) -> Preview:
         return _text(file, artifact)
     head, _ = _head(file, JSON_BYTES)
     try:
-        whole = json.dumps(json.loads(head.text, object_pairs_hook=_once), indent=2, ensure_ascii=False)
+        whole = _indented(json.loads(head.text, object_pairs_hook=_once), 2 * JSON_BYTES)
     except (ValueError, RecursionError):
         sentence = f"This is not valid JSON; it is shown as it is. {head.note}".strip()
         return Preview("text", sentence, head.text[:TEXT_BYTES])
-    return Preview("text", head.note, _storable(whole[: 2 * JSON_BYTES]))
+    return Preview("text", head.note, _storable(whole))
+
+
+def _indented(value: Any, most: int) -> str:
+    """As JSON with a line for each value, up to so many characters: each level indents all that is inside of it."""
+    parts: list[str] = []
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        parts.append(part)
+        most -= len(part)
+        if most < 0:
+            break
+    return "".join(parts)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -204,9 +188,9 @@ def _of_rows(rows: list[list[str]], artifact: Artifact, *, has_more: bool, note:
 def _workbook(file: IO[bytes], artifact: Artifact, sheet: int) -> Preview:
     try:
         found = workbooks.read(
-            cast(IO[bytes], _Bounded(file, WORKBOOK_BYTES)), sheet=sheet, rows=ROWS + 1, columns=COLUMNS + 1
+            cast(IO[bytes], Bounded(file, WORKBOOK_BYTES)), sheet=sheet, rows=ROWS + 1, columns=COLUMNS + 1
         )
-    except _TooMuch:
+    except TooMuch:
         return Preview("none", "The workbook is too large for a preview. Download it to see it.")
     except workbooks.WorkbookError as error:
         return Preview("none", str(error))
@@ -290,8 +274,8 @@ _KINDS: Final[list[tuple[str, Callable[[str], Any]]]] = [
 def _archive(file: IO[bytes], artifact: Artifact) -> Preview:
     """The list of contents as the archive claims it; nothing is unpacked."""
     try:
-        infos = zipfile.ZipFile(_Bounded(file, DIRECTORY_BYTES)).infolist()
-    except _TooMuch:
+        infos = listed(file)
+    except TooMuch:
         return Preview("none", "Its list of contents is too long for a preview. Download it to see it.")
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, EOFError):
         return Preview("none", "This cannot be read as a zip file, whatever its name says.")

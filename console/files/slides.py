@@ -21,6 +21,9 @@ MOST_SLIDES: Final = 300
 PART_BYTES: Final = 3_000_000
 PICTURE_BYTES: Final = 400_000
 ALL_BYTES: Final = 60_000_000
+MARKUP_BYTES: Final = 20_000_000
+"""Of parts that are parsed: a slide has some 20 kB."""
+TOO_LARGE: Final = "The slides are too large to be read here."
 SHAPES: Final = 60
 EMU: Final = 9525
 """English metric units of a pixel."""
@@ -92,7 +95,7 @@ def _opened(file: IO[bytes]) -> Iterator[_Deck]:
 
 class _Deck:
     def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive, self._left = archive, ALL_BYTES
+        self._archive, self._left, self._markup_left = archive, ALL_BYTES, MARKUP_BYTES
 
     def order(self) -> list[str]:
         """The parts of its slides, as they are shown; hidden ones too."""
@@ -102,9 +105,9 @@ class _Deck:
         return [targets[key][1] for each in listed if (key := _attribute(each, "id", True)) in targets]
 
     def slide(self, number: int, part: str) -> Slide:
-        data = self._bytes(part, PART_BYTES)
+        data = self._markup(part)
         tree = _parsed(data)
-        texts = tuple(line for shape in _all(tree, "sp", "graphicFrame") for line in _lines(shape))
+        texts = tuple(line for shape in _outer(tree, "sp", "graphicFrame") for line in _lines(shape))
         digest = hashlib.sha256(b"\0".join([_plain(data), *self._shown(part)])).hexdigest()
         return Slide(number, _title(tree) or (texts[0] if texts else ""), texts, digest)
 
@@ -188,14 +191,21 @@ class _Deck:
         }
 
     def _tree(self, part: str) -> Tree:
-        return _parsed(self._bytes(part, PART_BYTES))
+        return _parsed(self._markup(part))
+
+    def _markup(self, part: str) -> bytes:
+        data = self._bytes(part, PART_BYTES)
+        self._markup_left -= len(data)
+        if self._markup_left < 0:
+            raise SlidesError(TOO_LARGE)
+        return data
 
     def _bytes(self, part: str, most: int) -> bytes:
         with self._archive.open(part) as packed:
             data = packed.read(most + 1)
         self._left -= len(data)
         if len(data) > most or self._left < 0:
-            raise SlidesError("The slides are too large to be read here.")
+            raise SlidesError(TOO_LARGE)
         return data
 
 
@@ -223,6 +233,19 @@ def _all(tree: Tree, *names: str) -> list[Tree]:
     return [each for each in tree.iter() if _bare(each.tag) in names]
 
 
+def _outer(tree: Tree, *names: str) -> list[Tree]:
+    """Those that stand in no other one of them, as it is in every ordinary deck: however deep, each is seen once."""
+    found: list[Tree] = []
+    left = list(reversed(tree))
+    while left:
+        each = left.pop()
+        if _bare(each.tag) in names:
+            found.append(each)
+        else:
+            left += reversed(each)
+    return found
+
+
 def _attribute(element: Tree, name: str, is_relation: bool = False) -> str:
     """The attribute of this name: a relation's has a namespace, and the plain one of that name is another."""
     return next((value for key, value in element.items() if _bare(key) == name and ("}" in key) == is_relation), "")
@@ -230,9 +253,13 @@ def _attribute(element: Tree, name: str, is_relation: bool = False) -> str:
 
 def _lines(shape: Tree) -> list[str]:
     """A row of a table is one line."""
-    if rows := _all(shape, "tr"):
-        return ["   ".join(" ".join(_lines(cell)) for cell in _all(row, "tc")) for row in rows]
-    found = ("".join(part.text or "" for part in _all(each, "t")).strip() for each in _all(shape, "p"))
+    if rows := _outer(shape, "tr"):
+        return ["   ".join(" ".join(_paragraphs(cell)) for cell in _outer(row, "tc")) for row in rows]
+    return _paragraphs(shape)
+
+
+def _paragraphs(element: Tree) -> list[str]:
+    found = ("".join(part.text or "" for part in _outer(each, "t")).strip() for each in _outer(element, "p"))
     return [line for line in found if line]
 
 
@@ -242,14 +269,14 @@ def _placeholder(shape: Tree) -> tuple[str, str]:
 
 
 def _title(tree: Tree) -> str:
-    titles = (_lines(shape) for shape in _all(tree, "sp") if _placeholder(shape)[0] in ("title", "ctrTitle"))
+    titles = (_lines(shape) for shape in _outer(tree, "sp") if _placeholder(shape)[0] in ("title", "ctrTitle"))
     return next((" ".join(lines) for lines in titles if lines), "")
 
 
 def _places(layout: Tree) -> dict[tuple[str, str], _Box]:
     """Where a layout puts its placeholders, by their type and number."""
     found: dict[tuple[str, str], _Box] = {}
-    for shape in _all(layout, "sp"):
+    for shape in _outer(layout, "sp"):
         kind, number = _placeholder(shape)
         if kind and (box := _extent_of(shape)):
             found[(kind, number)] = box
@@ -276,7 +303,9 @@ def _points(shape: Tree, kind: str) -> float:
 
 def _drawable(tree: Tree, *, is_under: bool) -> list[Tree]:
     """Shapes in the order in which they are drawn; of a layout or master those that are no placeholders."""
-    found = _all(tree, "sp", "pic", "graphicFrame")[:SHAPES]
+    outer = _outer(tree, "sp", "pic", "graphicFrame")
+    framed = ([each, *(_outer(each, "pic") if _bare(each.tag) == "graphicFrame" else ())] for each in outer)
+    found = [shape for each in framed for shape in each][:SHAPES]
     return [shape for shape in found if not (is_under and _placeholder(shape)[0])]
 
 

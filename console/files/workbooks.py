@@ -16,9 +16,12 @@ from xml.parsers import expat
 CHUNK: Final = 64 * 1024
 PART_BYTES: Final = 60_000_000
 """How much of one part of the workbook is unpacked at most."""
+ELEMENTS: Final = 2_000_000
+"""How many elements of one part are looked at at most, where nothing else is said: a second of work."""
 SMALL_BYTES: Final = 5_000_000
 STRING_CHARACTERS: Final = 2_000
 SHEETS: Final = 200
+TOO_LARGE: Final = "The workbook is too large when unpacked. Download it to see it."
 DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)})
 LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 ELAPSED: Final = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
@@ -74,11 +77,20 @@ def read(file: IO[bytes], *, sheet: int = -1, rows: int, columns: int) -> Workbo
 # ---- parts
 
 
-def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int) -> None:
+def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int, elements: int = ELEMENTS) -> None:
     """Feed a part to this reader (`start`, `end`, `text`) until it is done or has had enough."""
+    count = 0
+
+    def started(name: str, given: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if count > elements:
+            raise WorkbookError(TOO_LARGE)
+        reader.start(_bare(name), given)
+
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = lambda name, given: reader.start(_bare(name), given)
+    parser.StartElementHandler = started
     parser.EndElementHandler = lambda name: reader.end(_bare(name))
     parser.CharacterDataHandler = reader.text
     parser.StartDoctypeDeclHandler = _refuse
@@ -88,7 +100,7 @@ def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int) -> None:
             data = packed.read(CHUNK)
             left -= len(data)
             if left < 0:
-                raise WorkbookError("The workbook is too large when unpacked. Download it to see it.")
+                raise WorkbookError(TOO_LARGE)
             parser.Parse(data, not data)
             if not data:
                 return
@@ -227,7 +239,7 @@ def _place(reference: str) -> int:
 
 def _cells(archive: zipfile.ZipFile, part: str, rows: int, columns: int) -> tuple[dict[tuple[int, int], _Cell], bool]:
     reader = _SheetReader(rows, columns)
-    _parse(archive, part, reader, PART_BYTES)
+    _parse(archive, part, reader, PART_BYTES, min(2 * ELEMENTS, ELEMENTS // 4 + 3 * rows * columns))
     return reader.cells, reader.has_more
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import yaml
 
+from jobs.structure.yaml_text import load
+
 FLOAT: Final = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)$"
     r"|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
@@ -28,7 +30,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+01234567
 def read(text: str) -> Any:
     """The value; ValueError with what is wrong."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - it is a safe one
+        return load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = str(getattr(error, "problem", "") or error).strip().splitlines()[0]

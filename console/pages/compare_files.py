@@ -6,11 +6,13 @@ import csv
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from django.utils.safestring import SafeString
 
 from console.files import delimited, workbooks
+from console.files.bounded import TooMuch
 from console.files.differences import (
     EntryDifference,
     SlideDifference,
@@ -31,6 +33,10 @@ MB: Final = 1_000_000
 TABLE_BYTES: Final = 20 * MB
 TEXT_BYTES: Final = 1 * MB
 BINARY_BYTES: Final = 60 * MB
+CELLS: Final = 4_000_000
+"""Of a table that is text; each row counts as some cells more, as it does in memory."""
+OF_A_ROW: Final = 8
+TEXT_COLUMNS: Final = 2_000
 ROWS: Final = 50_000
 COLUMNS: Final = 200
 SHEETS: Final = 20
@@ -88,6 +94,8 @@ def compare_files(before: Artifact, after: Artifact) -> FileDifference:
         return FileDifference("none", str(error))
     except workbooks.WorkbookError as error:
         return FileDifference("none", str(error))
+    except TooMuch:
+        return FileDifference("none", "The list of contents of one is too long to be compared here.")
     except (zipfile.BadZipFile, csv.Error, NotImplementedError, ValueError, OverflowError, EOFError):
         return FileDifference("none", "One of them cannot be read as what its name says. Download both to see them.")
 
@@ -109,14 +117,20 @@ def _drawing(drawings: dict[int, SafeString], slide: Slide | None) -> str:
 
 
 def _tables(before: Artifact, after: Artifact) -> FileDifference:
-    found = table_difference(*(_rows(each) for each in (before, after)))
-    return FileDifference("tables", tables=[("", found)])
+    (old, old_is_cut), (new, new_is_cut) = (_rows(each) for each in (before, after))
+    note = f"The first {max(len(old), len(new)) - 1:,} rows of each." if old_is_cut or new_is_cut else ""
+    return FileDifference("tables", note, tables=[("", table_difference(old, new))])
 
 
-def _rows(artifact: Artifact) -> list[list[str]]:
+def _rows(artifact: Artifact) -> tuple[list[list[str]], bool]:
+    """As many rows as can be compared here, and whether there are more."""
     with open_file(artifact) as file:
         text = decoded(file.read(TABLE_BYTES + 1)).text
-    return list(delimited.rows(text, is_tabbed=suffix_of(artifact.name) == ".tsv"))
+    rows = delimited.rows(text, is_tabbed=suffix_of(artifact.name) == ".tsv")
+    names = next(rows, [])[:TEXT_COLUMNS]
+    most = CELLS // (len(names) + OF_A_ROW)
+    found = [row[: len(names)] for row in islice(rows, most + 1)]
+    return [names, *found[:most]] if names else [], len(found) > most
 
 
 def _workbooks(before: Artifact, after: Artifact) -> FileDifference:
