@@ -112,7 +112,7 @@ def checked(name: str, rows: Iterable[Row]) -> dict[str, wire.Json]:
 
 
 def _key(key: object) -> str:
-    if not isinstance(key, str) or not key or len(key) > MAX_KEY or "\x00" in key:
+    if not isinstance(key, str) or not key or len(key) > MAX_KEY or wire.clean(key) != key:
         raise RequestError(f"The key {str(key)[:60]!r} cannot be used: a key is text of 1 to {MAX_KEY} characters.")
     return key
 
