@@ -11,7 +11,7 @@ FOLDER ?=
 install = $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test shipped check fix lock cases bench bench-signals bench-ticks bench-pages gallery bench-stores bench-machines attacks chaos kills wheel clean venv venv-dev
+.PHONY: help up test shipped check fix lock cases bench bench-signals bench-ticks bench-pages gallery bench-stores bench-machines bench-crowd attacks chaos kills wheel clean venv venv-dev
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -25,7 +25,7 @@ ROWS = tests/jobs tests/console/test_turn.py \
 	tests/e2e/test_prepare_beside.py tests/e2e/test_backup.py tests/e2e/test_docs_of_backups.py
 
 ATTACKS = tests/test_attack_matrix.py tests/api/test_openapi_fuzz.py tests/api/test_access.py tests/api/test_input.py \
-	tests/test_odd_requests.py
+	tests/test_odd_requests.py tests/attacks
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/shipped $(ARGS)
@@ -66,8 +66,11 @@ bench-pages: venv-dev ## every page with 100 runs and with a million, on SQLite 
 bench-stores: venv-dev ## a store that fails, is away and hangs for a minute, and 300 MB from S3
 	@for each in store_faults store_download; do PYTHONPATH=pipelines $(PY) -m bench.$$each $(ARGS) || exit 1; echo; done
 
-bench-machines: venv-dev ## three machines whose links are cut, dead and slow, and a rolling upgrade (as root)
+bench-machines: venv-dev ## three machines whose links are cut, dead, slow and late, and a rolling upgrade (as root)
 	@PYTHONPATH=pipelines $(PY) -m bench.machines $(ARGS)
+
+bench-crowd: venv-dev ## 1,000 runs at once, 10,000 open pages, a log of a gigabyte, a million files in one run
+	@PYTHONPATH=pipelines $(PY) -m bench.crowd $(ARGS)
 
 attacks: venv-dev ## every address by every method as everybody, and made-up calls, on PostgreSQL (FUZZ_EXAMPLES=100)
 	@$(PY) tests/on_postgres.py -m pytest -q -n 2 --dist loadfile $(ATTACKS) $(ARGS)

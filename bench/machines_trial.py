@@ -63,6 +63,7 @@ FAULTS: Final[dict[str, Callable[[Machine], None]]] = {
     "mute": partial(Machine.drop, into=False),
     **{f"{name} dead": partial(Machine.drop, port=port) for name, port in PORTS.items()},
     "256 kbit/s": partial(Machine.slow_down, kilobits=256),
+    "150 ms late": partial(Machine.delay, milliseconds=150, jitter=100),
     "10 % lost": partial(Machine.drop, percent=10),
 }
 

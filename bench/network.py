@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bench.stage import ROOT
+
 NET: Final = "10.213.77"
 BRIDGE: Final = "wire"
 PORT: Final = "eth0"
+LATE: Final = "late0"
+"""What is in the place of the port while a process carries its packets."""
 PROGRAMS: Final = ("ip", "tc", "nft", "setpriv", "unshare")
 DROPS: Final = """
 table inet faults {{
@@ -82,7 +87,20 @@ class Machine:
             shape = ("tbf", "rate", f"{kilobits}kbit", "burst", "16kb", "latency", "800ms")
             _run("tc", "-n", name, "qdisc", "replace", "dev", port, "root", *shape)
 
+    def delay(self, milliseconds: int, jitter: int = 0) -> None:
+        """Each packet comes so much later, each way: a process stands in for the cable."""
+        mac = _run("ip", "netns", "exec", self.name, "cat", f"/sys/class/net/{PORT}/address").strip()
+        _run("ip", "-n", self.name, "link", "set", PORT, "down")
+        words = [self.name, LATE, mac, f"{self.address}/24", BRIDGE, str(milliseconds), str(jitter)]
+        command = ["ip", "netns", "exec", HUB, sys.executable, "-m", "bench.delay", *words]
+        carrier = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _CARRIERS[self.name] = carrier
+        if not carrier.stdout or carrier.stdout.readline().strip() != "carries":
+            raise SystemExit("The process that carries packets did not start.")
+
     def heal(self) -> None:
+        if carrier := _CARRIERS.pop(self.name, None):
+            carrier.communicate()
         _run("ip", "netns", "exec", self.name, "nft", "flush", "ruleset")
         for name, port in ((self.name, PORT), (HUB, _plug(self))):
             with suppress(subprocess.CalledProcessError):  # it was not slow
@@ -90,6 +108,7 @@ class Machine:
         _run("ip", "-n", self.name, "link", "set", PORT, "up")
 
 
+_CARRIERS: Final[dict[str, subprocess.Popen[str]]] = {}
 HUB: Final = f"kc-{os.getpid()}-one"
 
 
@@ -113,6 +132,9 @@ def network(*names: str) -> Iterator[list[Machine]]:
             _plug_in(machine)
         yield machines
     finally:
+        for carrier in _CARRIERS.values():
+            carrier.communicate()
+        _CARRIERS.clear()
         for machine in machines:
             subprocess.run(["ip", "netns", "del", machine.name], capture_output=True, check=False)
 

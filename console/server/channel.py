@@ -48,6 +48,12 @@ class Channel(HTTPChannel):
         """What is asked for next."""
         return str(getattr(self.requests[0], "path", "")) if self.requests else ""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has come, and nothing of an answer is left."""
+        is_between = self.request is None and not self.requests and not self.total_outbufs_len
+        return bool(is_between and not self._asleep and not self._lingers_until)
+
     def is_late(self, now: float, patience_seconds: float) -> bool:
         """Whether its request takes too long to arrive, or nobody reads the rest of its answer."""
         if self._lingers_until:

@@ -23,6 +23,8 @@ from console.server.channel import Channel
 
 THREADS: Final = 8
 CONNECTIONS: Final = 2000
+ROOM: Final = 100
+"""So many that only wait for their next request are closed when there is hardly a place left for another one."""
 CONNECTIONS_OF_ONE: Final = 400
 """Of one address that is not this machine's: it must not take the place of all others."""
 OPEN_FILES: Final = 2 * CONNECTIONS + 200
@@ -71,7 +73,15 @@ class Server(TcpWSGIServer):
         if found and not _may_have_many(found[1][0], self.proxies) and self._held_by(found[1][0]) >= CONNECTIONS_OF_ONE:
             found[0].close()
             return None
+        if found and len(self._map) > self.adj.connection_limit - ROOM:
+            self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        """An open page that asks nothing now connects again when it does; who comes new must not wait for it."""
+        idle = [channel for channel in self.active_channels.values() if channel.is_idle]
+        for channel in sorted(idle, key=lambda channel: channel.last_activity)[:ROOM]:
+            channel.will_close = True
 
     def _held_by(self, address: str) -> int:
         return Counter(channel.addr[0] for channel in self.active_channels.values())[address]

@@ -30,6 +30,8 @@ from console.server import channel, serve
 
 channel.HEAD_SECONDS = channel.BODY_SECONDS = 2
 log = Path(sys.argv[2])
+if sys.argv[4:]:
+    serve.CONNECTIONS, serve.ROOM = 60, 20
 
 
 def say(word):
@@ -89,14 +91,14 @@ say("ended")
 
 
 class Served:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.place: Place = ("127.0.0.1", free_port(20000 + os.getpid() % 20000))
         self.log, self.file = folder / "log", folder / "file"
         self.log.touch()
         self.file.write_bytes(os.urandom(MB) * 20)
         root = Path(__file__).parents[3]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", APPLICATION, str(self.place[1]), str(self.log), str(self.file)],
+            [sys.executable, "-c", APPLICATION, str(self.place[1]), str(self.log), str(self.file), *more],
             cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
         )  # fmt: skip
 
@@ -132,8 +134,8 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
-    made = Served(folder)
+def serving(folder: Path, *more: str) -> Iterator[Served]:
+    made = Served(folder, *more)
     try:
         until(made.answers, seconds=30, what="it answers")
         yield made
@@ -306,3 +308,33 @@ def test_a_fast_reader_lets_others_have_their_turn(served: Served) -> None:
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MB)
     with kept_busy(fast, lambda each: [each.recv(MB) for _ in range(200)]):
         assert max(latencies(served.place, "/", 2)) < 2
+
+
+def test_pages_that_are_only_open_keep_nobody_out(tmp_path: Path) -> None:
+    """With places for some sixty, three hundred open pages and one who comes after them: each is answered at once."""
+    with serving(tmp_path, "few") as served:
+        kept = []
+        for _ in range(300):
+            kept.append(one := socket.create_connection(served.place, timeout=5))
+            one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one.recv(MB).startswith(b"HTTP/1.1 200")
+        assert ask(served.place, "/", timeout=2) == 200
+        newest = kept[-1]
+        newest.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert newest.recv(MB).startswith(b"HTTP/1.1 200"), "the one that asked last has kept its place"
+        assert is_cut(kept[0])
+        for one in kept:
+            one.close()
+
+
+def test_an_answer_that_is_being_read_keeps_its_place(tmp_path: Path) -> None:
+    with serving(tmp_path, "few") as served, readers(served.place, 1, "/file")[0] as slow:
+        pages = [socket.create_connection(served.place, timeout=5) for _ in range(120)]
+        assert ask(served.place, "/", timeout=5) == 200
+        for one in pages:
+            one.close()
+        slow.settimeout(20)
+        left = 20 * MB
+        while left > 0 and (data := slow.recv(MB)):
+            left -= len(data)
+        assert left <= 0, "the whole file came"
