@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
-from console.drawing.gantt import gantt
+from console.drawing.gantt import LOADED, SAVED, Told, gantt
 from console.drawing.tree import Pace as NodePace
 from console.pages import planned
 from console.pages.bad_end import failure, stopped
@@ -41,11 +41,14 @@ from jobs.requests import TEXTS, by_node
 from jobs.resends.rerun_dependents import unused
 from jobs.runs.prioritize import LAST
 from jobs.states import NODE_LIVE, NodeStatus, Status
+from kedro_console.wire import bare
 
 EVENTS: Final = 200
 FOLLOWS: Final = 20
 RECORDS: Final = 100
 FILES: Final = 100
+MOST_TOLD: Final = 3_000
+"""Loads and saves that the timeline draws."""
 MOST_SAID: Final = 3
 """Nodes at work that are named one by one."""
 TEXTS_BUT_ATTEMPTS: Final = tuple(name for name in TEXTS if name != "attempts")
@@ -346,7 +349,19 @@ def earlier(run: Run, nodes: list[NodeRun]) -> dict[str, list[Step]]:
 
 
 def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
-    return {"gantt": gantt(run, nodes, at)}
+    rows = run.events.filter(kind__in=[LOADED, SAVED]).order_by("seq")
+    facts = rows.values_list("kind", "node", "at", "data__seconds")[:MOST_TOLD]
+    told = [Told(kind, node, moment, float(seconds or 0)) for kind, node, moment, seconds in facts]
+    plan = planned.of_run(run)
+    return {"gantt": gantt(run, nodes, at, told, _needs(plan) if plan else None)}
+
+
+def _needs(plan: planned.Planned) -> dict[str, list[str]]:
+    """Of each node those that make what it reads."""
+    makers = {bare(name): node.name for node in plan.structure.nodes for name in node.outputs}
+    return {
+        node.name: [makers[bare(name)] for name in node.inputs if bare(name) in makers] for node in plan.structure.nodes
+    }
 
 
 def files(run: Run, after: int = 0) -> dict[str, Any]:

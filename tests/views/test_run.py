@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from console.drawing.gantt import gantt
+from console.drawing.gantt import Told, gantt
 from console.pages.run_page import LABELS, Pace, pace
 from jobs import clock
 from jobs.insight.durations import usual
 from jobs.insight.explain import why_waiting
-from jobs.models import Artifact, NodeRun, Run, UnkeptFile, Upload, Worker
+from jobs.models import Artifact, Event, NodeRun, Run, UnkeptFile, Upload, Worker
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
@@ -367,6 +367,26 @@ def test_bars_of_the_timeline_stay_inside_it() -> None:
     run.node_runs.filter(position=1).update(started_at=start + timedelta(seconds=5), status=NodeStatus.CRASHED)
     bars = gantt(run, list(run.node_runs.all()), clock.now()).bars
     assert [(bar.left, bar.width) for bar in bars] == [(0, 25), (50, 50), (None, 0)]
+
+
+def test_the_timeline_marks_loads_saves_and_the_longest_chain() -> None:
+    run = ended(seconds=10)
+    start = run.started_at
+    assert start
+    nodes = list(run.node_runs.order_by("position")[:3])
+    for node, (first, last) in zip(nodes, [(2, 4), (4, 9), (4, 5)], strict=True):
+        node.started_at, node.finished_at = start + timedelta(seconds=first), start + timedelta(seconds=last)
+    one, two, three = (node.name for node in nodes)
+    told = [Told("dataset_loaded", two, start + timedelta(seconds=5), 1)]
+    drawn = gantt(run, nodes, clock.now(), told, {one: [], two: [one], three: [one]})
+    assert [bar.is_critical for bar in drawn.bars] == [True, True, False] and drawn.critical_seconds == 7
+    assert [(part.kind, part.left, part.width) for part in drawn.bars[1].parts] == [("load", 40, 10)]
+    assert drawn.start and (drawn.start.width, drawn.start_seconds) == (20, 2)
+    step = run.steps.get()
+    run.node_runs.filter(name=two).update(started_at=start, finished_at=run.finished_at)
+    facts = {"kind": "dataset_saved", "node": two, "at": start + timedelta(seconds=3), "data": {"seconds": 2}}
+    Event.objects.create(run=run, step=step, seq=run.seq + 1, **facts)
+    assert 'class="kc-gantt-save" x="10.000%"' in body(run, "timeline")
 
 
 def test_an_operator_lets_a_waiting_run_go_first() -> None:
