@@ -11,10 +11,12 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from bench.large_project import make
 from bench.stage import ROOT, Console, console
 
 FOLDER: Final = ROOT / "docs" / "gallery"
@@ -27,10 +29,14 @@ SETTLED_MILLISECONDS: Final = 400
 PAGES: Final[dict[str, str]] = {
     "home": "/", "runs": "/runs/", "runs-search": "/runs/?q=status:failed,crashed+error:timed",
     "run": "/runs/{run}/", "run-graph": "/runs/{run}/?tab=graph", "run-timeline": "/runs/{run}/?tab=timeline",
-    "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
+    "run-drawer": "/runs/{run}/?node={node}", "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
     "run-compare": "/runs/{failed}/compare/", "run-resume": "/runs/{failed}/resume/", "pipelines": "/pipelines/",
     "pipeline": "/pipelines/{pipeline}/", "run-form": "/pipelines/{pipeline}/run/", "library": "/library/?all=1",
-    "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "schedules": "/schedules/",
+    "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "compare": "/artifacts/{artifact}/compare/",
+    "share": "{share}", "large": "/runs/{large}/", "large-graph": "/pipelines/{markets}/?unfold=emea.dach",
+    "large-unfolded": "/pipelines/{markets}/?unfold=*", "large-timeline": "/runs/{large}/?tab=timeline",
+    "large-failed": "/runs/{broken}/", "large-form": "/pipelines/{markets}/run/", "schedules": "/schedules/",
+    "schedule": "/schedules/{schedule}/", "schedule-new": "/schedules/new/", "backfill": "/backfills/{backfill}/",
     "week": "/week/", "backfills": "/backfills/", "rules": "/rules/", "rule": "/rules/{rule}/",
     "rule-new": "/rules/new/", "firings": "/rules/firings/", "quotas": "/quotas/", "quota": "/quotas/{quota}/",
     "queues": "/batch-queues/", "queue": "/batch-queues/{queue}/", "requests": "/requests/",
@@ -68,7 +74,7 @@ def main() -> None:
     asked.add_argument("--only", default="", help="Pages whose name contains this.")
     options = asked.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    with console(before=_seeded(options.runs)) as made:
+    with tempfile.TemporaryDirectory(prefix="kc-gallery-") as folder, console(before=_before(options.runs, folder)) as made:
         pages = {name: path for name, path in _addresses(made).items() if options.only in name}
         for name, taken in _pictures(made, pages):
             (options.folder / name).write_bytes(taken)
@@ -76,19 +82,34 @@ def main() -> None:
     _index(options.folder)
 
 
-def _seeded(runs: int) -> list[tuple[str, ...]]:
-    """What `manage.py` does before the console starts."""
-    return [("prepare",), ("project", "add", "pipelines/demo"), ("seed", "--runs", str(runs), "--days", "21")]
+def _before(runs: int, folder: str) -> list[tuple[str, ...]]:
+    """What `manage.py` does before the console starts; the large project comes when there is a history."""
+    seed = ("seed", "--runs", str(runs), "--days", "21")
+    large = str(make(Path(folder) / "markets"))
+    return [("prepare",), ("project", "add", "pipelines/demo"), seed, ("project", "add", large)]
 
 
 def _addresses(made: Console) -> dict[str, str]:
     """The pages, with the newest row of each kind for its argument."""
     found = {name: made.call("GET", path) for name, path in ROWS.items()}
     named = {name: rows[0][KEYS.get(name, "id")] for name, rows in found.items() if rows}
-    named |= {"pipeline": 3, "quota": 1}
+    named |= {"pipeline": 3, "quota": 1, "node": "read_cars", **_made_here(made, named)}
     return {
         name: path.format(**named) for name, path in PAGES.items() if set(re.findall(r"{(\w+)}", path)) <= set(named)
     }
+
+
+def _made_here(made: Console, named: dict[str, Any]) -> dict[str, Any]:
+    """What no history has: runs of the large project, a schedule, a backfill, a link."""
+    good = _run(made, {})
+    broken = _run(made, {"emea.uk.model.score.is_strict": True})
+    return {"large": good["number"], "broken": broken["number"]}
+
+
+def _run(made: Console, parameters: dict[str, Any]) -> dict[str, Any]:
+    """A run of the large project that has ended."""
+    job = made.call("POST", "/jobs", {"pipeline": "markets/markets", "parameters": parameters})
+    return dict(made.ended(job["id"]))
 
 
 def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes]]:

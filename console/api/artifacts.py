@@ -36,6 +36,7 @@ NO_FILE = {
     304: OpenApiResponse(None, "It is the file that `If-None-Match` names."),
     416: OpenApiResponse(None, "The file ends before this range."),
 }
+LOOKED_AT = 20_000
 ELSEWHERE = OpenApiResponse(None, "Where CONSOLE_S3_REDIRECT is set: the store itself has it at this address.")
 
 
@@ -99,9 +100,18 @@ class Artifacts(Door):
         responses={200: ArtifactShape(many=True), **REFUSED, **MISSING, **MISPUT},
     )
     def get(self, request: Request) -> Response:
-        """Files that jobs left behind, the newest first, also of jobs that failed."""
+        """Files that jobs left behind, the newest first, also of jobs that failed.
+
+        The header `Link: <…>; rel="next"` leads to older ones. With `pipeline` or `kind` an answer looks at 20,000 files
+        at most: it may hold less than `limit`, or nothing, and there is more as long as it has that header.
+        """
         wanted = asked(ArtifactsAsked, request)
         rows = Artifact.objects.select_related("run").order_by("-id")
+        if wanted["before"]:
+            rows = rows.filter(pk__lt=_found(wanted["before"]).pk)
+        last = _last_looked_at(rows, wanted)
+        if last:
+            rows = rows.filter(pk__gte=last.pk)
         if wanted["name"]:
             rows = rows.filter(name=wanted["name"])
         if wanted["pipeline"]:
@@ -110,9 +120,28 @@ class Artifacts(Door):
         if wanted["kind"]:
             ends = (Q(name__iendswith=suffix) for suffix in suffixes_of(wanted["kind"]))
             rows = rows.filter(reduce(or_, ends))
-        if wanted["before"]:
-            rows = rows.filter(pk__lt=_found(wanted["before"]).pk)
-        return Response(shaped(rows[: wanted["limit"]], request))
+        found = list(rows[: wanted["limit"]])
+        answer = Response(shaped(found, request))
+        if len(found) == wanted["limit"]:
+            last = found[-1]
+        if last:
+            answer["Link"] = f'<{_older(request, last)}>; rel="next"'
+        return answer
+
+
+def _last_looked_at(rows: QuerySet[Artifact], wanted: dict[str, Any]) -> Artifact | None:
+    """Where an answer stops to look: few files may match, and no index has them in order. None: it sees them all."""
+    if not (wanted["pipeline"] or wanted["kind"]):
+        return None
+    if wanted["name"]:  # has an index of its own
+        rows = rows.filter(name=wanted["name"])
+    return next(iter(rows.select_related(None).only("uuid")[LOOKED_AT - 1 : LOOKED_AT]), None)
+
+
+def _older(request: Request, last: Artifact) -> str:
+    query = request.query_params.copy()
+    query["before"] = str(last.uuid)
+    return address({"request": request}, f"{reverse('api:artifacts')}?{query.urlencode()}")
 
 
 class ShareArtifact(Door):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from console.api import artifacts
 from jobs import clock
 from jobs.models import Share
 from tests.api.conftest import Caller, get, post
@@ -30,6 +31,25 @@ def test_artifacts_are_listed_newest_first_and_by_page(analyst: Client) -> None:
     assert [each["id"] for each in older] == [str(rows[0].uuid)]
     assert get(analyst, "/artifacts?pipeline=reprot").status_code == 404
     assert get(analyst, "/artifacts?kind=cars").status_code == 422
+
+
+def test_a_search_for_few_files_among_many_looks_at_so_many_and_says_where_to_go_on(
+    analyst: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "LOOKED_AT", 3)
+    run = ended()
+    deck = an_artifact(run, "deck.pptx")
+    for number in range(7):
+        an_artifact(run, f"{number}.csv", str(number).encode())
+    found, path, answers = [], "/artifacts?kind=decks", 0
+    while path:
+        answer = get(analyst, path)
+        found += [each["id"] for each in answer.json()]
+        link = answer.headers.get("Link", "")
+        path, answers = link.partition("/api/v1")[2].partition(">")[0], answers + 1
+    assert found == [str(deck.uuid)] and answers == 3
+    pages = get(analyst, "/artifacts?limit=3")
+    assert len(pages.json()) == 3 and 'rel="next"' in pages.headers["Link"]
 
 
 def test_a_link_is_made_listed_and_taken_back(analyst: Client) -> None:
