@@ -10,9 +10,11 @@ import io
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,14 +31,17 @@ SETTLED_MILLISECONDS: Final = 400
 PAGES: Final[dict[str, str]] = {
     "home": "/", "runs": "/runs/", "runs-search": "/runs/?q=status:failed,crashed+error:timed",
     "run": "/runs/{run}/", "run-graph": "/runs/{run}/?tab=graph", "run-timeline": "/runs/{run}/?tab=timeline",
-    "run-drawer": "/runs/{run}/?node={node}", "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
+    "run-drawer": "/runs/{run}/?node={node}",
+    "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
     "run-compare": "/runs/{failed}/compare/", "run-resume": "/runs/{failed}/resume/", "pipelines": "/pipelines/",
     "pipeline": "/pipelines/{pipeline}/", "run-form": "/pipelines/{pipeline}/run/", "library": "/library/?all=1",
     "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "compare": "/artifacts/{artifact}/compare/",
     "share": "{share}", "large": "/runs/{large}/", "large-graph": "/pipelines/{markets}/?unfold=emea.dach",
     "large-unfolded": "/pipelines/{markets}/?unfold=*", "large-timeline": "/runs/{large}/?tab=timeline",
     "large-failed": "/runs/{broken}/", "large-form": "/pipelines/{markets}/run/", "schedules": "/schedules/",
-    "schedule": "/schedules/{schedule}/", "schedule-new": "/schedules/new/", "backfill": "/backfills/{backfill}/",
+    "schedule": "/schedules/{schedule}/", "schedule-new": "/schedules/new/",
+    "schedules-month": "/schedules/?view=month",
+    "backfill-new": "/backfills/new/",
     "week": "/week/", "backfills": "/backfills/", "rules": "/rules/", "rule": "/rules/{rule}/",
     "rule-new": "/rules/new/", "firings": "/rules/firings/", "quotas": "/quotas/", "quota": "/quotas/{quota}/",
     "queues": "/batch-queues/", "queue": "/batch-queues/{queue}/", "requests": "/requests/",
@@ -74,7 +79,10 @@ def main() -> None:
     asked.add_argument("--only", default="", help="Pages whose name contains this.")
     options = asked.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="kc-gallery-") as folder, console(before=_before(options.runs, folder)) as made:
+    with (
+        tempfile.TemporaryDirectory(prefix="kc-gallery-") as folder,
+        console(before=_before(options.runs, folder)) as made,
+    ):
         pages = {name: path for name, path in _addresses(made).items() if options.only in name}
         for name, taken in _pictures(made, pages):
             (options.folder / name).write_bytes(taken)
@@ -103,13 +111,27 @@ def _made_here(made: Console, named: dict[str, Any]) -> dict[str, Any]:
     """What no history has: runs of the large project, a schedule, a backfill, a link."""
     good = _run(made, {})
     broken = _run(made, {"emea.uk.model.score.is_strict": True})
-    return {"large": good["number"], "broken": broken["number"]}
+    found = {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
+    rule = {"kind": "cron", "text": "0 6 * * mon-fri"}
+    asked = {"name": "Mornings", "pipeline": "demo/reporting", "rule": rule, "zone": "Europe/Berlin"}
+    found["schedule"] = made.call("POST", "/schedules", asked)["id"]
+    link = {"until": f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%dT18:00:00Z}", "newest": True}
+    address = made.call("POST", f"/artifacts/{named['artifact']}/share", link)["address"]
+    return found | {"share": "/" + address.split("/", 3)[3]}
+
+
+def _key_of_markets(made: Console) -> int:
+    """The API knows pipelines by name, the pages by key."""
+    asked = "from jobs.models import Pipeline; print(Pipeline.objects.get(project__name='markets', name='markets').pk)"
+    words = [sys.executable, "manage.py", "shell", "-v", "0", "-c", asked]
+    told = subprocess.run(words, cwd=ROOT, env=made.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return int(told.split()[-1])
 
 
 def _run(made: Console, parameters: dict[str, Any]) -> dict[str, Any]:
     """A run of the large project that has ended."""
     job = made.call("POST", "/jobs", {"pipeline": "markets/markets", "parameters": parameters})
-    return dict(made.ended(job["id"]))
+    return made.ended(job)
 
 
 def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes]]:

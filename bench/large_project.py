@@ -1,4 +1,4 @@
-"""A Kedro project of 60 nodes in namespaces three deep, with 400 parameters, some nested, some with dots in their names."""
+"""A Kedro project of 60 nodes in namespaces three deep, with 400 parameters, nested ones and dotted ones among them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def register_pipelines():
                     before = table
     everything = Pipeline([node(raw, None, "survey", name="read_survey"), *nodes])
     return {{"markets": everything, "__default__": everything}}
-'''  # noqa: E501
+'''
 
 
 def parameters() -> dict[str, Any]:

@@ -20,7 +20,10 @@ from typing import Any, Final
 from bench.stage import ROOT, conditions, table
 
 SMALL: Final = 100
-MEASURED: Final = {"sqlite": "milliseconds of processor time", "postgresql": "milliseconds"}
+MIDDLE: Final = 5_000
+"""Where a page with so few runs is not full, it is compared with this many."""
+FULL: Final = 0.85
+"""A page with a hundred runs is as full as with many when it has this share of the bytes."""
 MOST_RATIO, MOST_P95, MOST_QUERIES = 1.5, 250.0, 15
 
 
@@ -30,8 +33,9 @@ def main() -> int:
     for database in asked.databases.split(","):
         with _folder(asked.keep) as folder:
             few = _measured(folder / f"{database}-{SMALL}", database, SMALL, asked)
+            some = _measured(folder / f"{database}-{MIDDLE}", database, MIDDLE, asked)
             many = _measured(folder / f"{database}-{asked.runs}", database, asked.runs, asked)
-        worst += _tell(database, asked.runs, few, many)
+        worst += _tell(database, asked.runs, (few, some), many)
     return min(worst, 1) if asked.strict else 0
 
 
@@ -94,20 +98,30 @@ def _manage(environment: dict[str, str], *words: str) -> None:
     subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
 
 
-def _tell(database: str, runs: int, few: dict[str, Any], many: dict[str, Any]) -> int:
+def _before(name: str, found: dict[str, Any], smaller: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], str]:
+    """What a page is compared with: the same with a hundred runs; with 5,000 (*) where it shows more by then."""
+    few, some = (each.get(name) for each in smaller)
+    if few and few["bytes"] >= FULL * found["bytes"]:
+        return few, ""
+    return (some, "*") if some else (found, "*")
+
+
+def _tell(database: str, runs: int, smaller: tuple[dict[str, Any], ...], many: dict[str, Any]) -> int:
     """Print the table of this database; how many pages miss an aim."""
     rows, missed = [], 0
     for name, found in many.items():
-        before = few.get(name, found)
+        before, mark = _before(name, found, smaller)
         ratio = found["median"] / before["median"]
         marks = [ratio > MOST_RATIO, found["p95"] > MOST_P95, found["queries"] > MOST_QUERIES]
         missed += any(marks)
         rows.append([
-            name, f"{before['median']:.1f}", f"{found['median']:.1f}", f"{ratio:.2f}{'!' * marks[0]}",
+            name, f"{before['median']:.1f}{mark}", f"{found['median']:.1f}", f"{ratio:.2f}{'!' * marks[0]}",
             f"{found['p95']:.1f}{'!' * marks[1]}", f"{found['queries']}{'!' * marks[2]}",
             f"{found['bytes'] / 1000:.0f}",
         ])  # fmt: skip
-    print(f"{database}, {conditions()}; {MEASURED[database]}, medians; ! misses an aim ({missed} of {len(rows)})\n")
+    misses = f"! misses an aim ({missed} of {len(rows)})"
+    print(f"{database}, {conditions()}; milliseconds of processor time, medians; {misses}")
+    print(f"* compared with {MIDDLE:,} runs, because the page is not full with {SMALL}\n")
     print(table(["page", f"{SMALL} runs", f"{runs:,} runs", "ratio", "p95", "queries", "kB"], rows), "\n")
     return missed
 

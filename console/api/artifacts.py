@@ -102,8 +102,8 @@ class Artifacts(Door):
     def get(self, request: Request) -> Response:
         """Files that jobs left behind, the newest first, also of jobs that failed.
 
-        The header `Link: <…>; rel="next"` leads to older ones. With `pipeline` or `kind` an answer looks at 20,000 files
-        at most: it may hold less than `limit`, or nothing, and there is more as long as it has that header.
+        The header `Link: <…>; rel="next"` leads to older ones. With `pipeline` or `kind` an answer looks at 20,000
+        files at most: it may hold less than `limit`, or nothing, and there is more as long as it has that header.
         """
         wanted = asked(ArtifactsAsked, request)
         rows = Artifact.objects.select_related("run").order_by("-id")
