@@ -76,14 +76,18 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--runs", type=int, default=3_000)
     asked.add_argument("--folder", type=Path, default=FOLDER)
-    asked.add_argument("--only", default="", help="Pages whose name contains this.")
+    asked.add_argument("--only", default="", help="Pages whose name contains one of these.")
     options = asked.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="kc-gallery-") as folder,
         console(before=_before(options.runs, folder)) as made,
     ):
-        pages = {name: path for name, path in _addresses(made).items() if options.only in name}
+        pages = {
+            name: path
+            for name, path in _addresses(made).items()
+            if any(part in name for part in options.only.split(","))
+        }
         for name, taken in _pictures(made, pages):
             (options.folder / name).write_bytes(taken)
             print(f"{name}: {len(taken) / 1000:.0f} kB", flush=True)
@@ -110,7 +114,7 @@ def _addresses(made: Console) -> dict[str, str]:
 def _made_here(made: Console, named: dict[str, Any]) -> dict[str, Any]:
     """What no history has: runs of the large project, a schedule, a backfill, a link."""
     good = _run(made, {})
-    broken = _run(made, {"emea.uk.model.score.is_strict": True})
+    broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
     found = {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
     rule = {"kind": "cron", "text": "0 6 * * mon-fri"}
     asked = {"name": "Mornings", "pipeline": "demo/reporting", "rule": rule, "zone": "Europe/Berlin"}
@@ -130,7 +134,7 @@ def _key_of_markets(made: Console) -> int:
 
 def _run(made: Console, parameters: dict[str, Any]) -> dict[str, Any]:
     """A run of the large project that has ended."""
-    job = made.call("POST", "/jobs", {"pipeline": "markets/markets", "parameters": parameters})
+    job = made.call("POST", "/jobs", {"pipeline_name": "markets/markets", "parameters": parameters})
     return made.ended(job)
 
 
