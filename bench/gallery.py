@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +35,7 @@ PAGES: Final[dict[str, str]] = {
     "run-compare": "/runs/{failed}/compare/", "run-resume": "/runs/{failed}/resume/", "pipelines": "/pipelines/",
     "pipeline": "/pipelines/{pipeline}/", "run-form": "/pipelines/{pipeline}/run/", "library": "/library/?all=1",
     "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "compare": "/artifacts/{artifact}/compare/",
-    "share": "{share}", "large": "/runs/{large}/", "large-graph": "/pipelines/{markets}/?unfold=emea.dach",
+    "large": "/runs/{large}/", "large-graph": "/pipelines/{markets}/?unfold=emea.dach",
     "large-unfolded": "/pipelines/{markets}/?unfold=*", "large-timeline": "/runs/{large}/?tab=timeline",
     "large-failed": "/runs/{broken}/", "large-form": "/pipelines/{markets}/run/", "schedules": "/schedules/",
     "schedule": "/schedules/{schedule}/", "schedule-new": "/schedules/new/",
@@ -58,6 +57,7 @@ ROWS: Final = {
     "rule": "/rules",
     "queue": "/queues",
     "request": "/requests?limit=1",
+    "schedule": "/schedules",
 }
 KEYS: Final = {"run": "number", "failed": "number", "queue": "name"}
 
@@ -105,23 +105,18 @@ def _addresses(made: Console) -> dict[str, str]:
     """The pages, with the newest row of each kind for its argument."""
     found = {name: made.call("GET", path) for name, path in ROWS.items()}
     named = {name: rows[0][KEYS.get(name, "id")] for name, rows in found.items() if rows}
-    named |= {"pipeline": 3, "quota": 1, "node": "read_cars", **_made_here(made, named)}
+    named |= {"pipeline": 3, "quota": 1, "node": "read_cars", **_made_here(made)}
     return {
         name: path.format(**named) for name, path in PAGES.items() if set(re.findall(r"{(\w+)}", path)) <= set(named)
     }
 
 
-def _made_here(made: Console, named: dict[str, Any]) -> dict[str, Any]:
-    """What no history has: runs of the large project, a schedule, a backfill, a link."""
+def _made_here(made: Console) -> dict[str, Any]:
+    """What no history has: runs of the large project, one that succeeds and one that fails."""
     good = _run(made, {})
     broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
     found = {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
-    rule = {"kind": "cron", "text": "0 6 * * mon-fri"}
-    asked = {"name": "Mornings", "pipeline": "demo/reporting", "rule": rule, "zone": "Europe/Berlin"}
-    found["schedule"] = made.call("POST", "/schedules", asked)["id"]
-    link = {"until": f"{datetime.now(UTC) + timedelta(days=5):%Y-%m-%dT18:00:00Z}", "newest": True}
-    address = made.call("POST", f"/artifacts/{named['artifact']}/share", link)["address"]
-    return found | {"share": "/" + address.split("/", 3)[3]}
+    return found
 
 
 def _key_of_markets(made: Console) -> int:
