@@ -115,8 +115,7 @@ def _made_here(made: Console) -> dict[str, Any]:
     """What no history has: runs of the large project, one that succeeds and one that fails."""
     good = _run(made, {})
     broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
-    found = {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
-    return found
+    return {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
 
 
 def _key_of_markets(made: Console) -> int:
