@@ -118,6 +118,7 @@ def test_a_store_of_which_calls_fail_takes_every_file(s3: tuple[Proxy, Any], toy
     nothing_is_lost(bucket, runs, analyst)
 
 
+@pytest.mark.timeout(180 + 4 * AWAY_SECONDS)
 @pytest.mark.parametrize("fault", ["away", "hangs"])
 def test_runs_go_on_while_the_store_does_not_answer_and_all_is_there_when_it_is_back(
     s3: tuple[Proxy, Any], toy: Project, analyst: Client, home: Home, fault: str, tmp_path: Path
