@@ -21,15 +21,17 @@ from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.permissions import may, name_of
 from console.api.shapes import ArtifactShape, Moment, RefusalShape, address, shaped
 from console.files.downloads import answer, content_of, disposition, note_download, safe_type
+from console.files.entries import ArchiveError, content_of_entry, entries, find_entry
 from console.files.kinds import FAMILIES, suffixes_of
 from console.pages.library import newest_of
 from jobs import clock
 from jobs.errors import AmbiguousPipeline
-from jobs.interpreters.artifacts import link
+from jobs.interpreters.artifacts import link, open_file
 from jobs.library.share import MOST_PASSWORD, ShareOrder, revoke, share
 from jobs.models import Artifact, Pipeline, Share
 from jobs.runs.find import find_pipeline, pipelines_called
 
+MOST_ENTRIES = 10_000
 SEVERAL = {409: OpenApiResponse(RefusalShape, "Several projects have such a pipeline: write “project/pipeline”.")}
 FILE = {(200, "*/*"): OpenApiTypes.BINARY, (206, "*/*"): OpenApiTypes.BINARY}
 NO_FILE = {
@@ -91,6 +93,26 @@ class ShareShape(serializers.ModelSerializer[Share]):
         return address(self.context, reverse("share", args=[token])) if token else None
 
 
+class EntryAsked(serializers.Serializer[Any]):
+    entry = serializers.IntegerField(
+        min_value=0,
+        max_value=10**9,
+        required=False,
+        default=None,
+        help_text="Of a zip: one of its files.",
+    )
+
+
+class EntryShape(serializers.Serializer[Any]):
+    """A file of a zip, as the zip claims."""
+
+    number = serializers.IntegerField()
+    name = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+    packed_bytes = serializers.IntegerField()
+    is_folder = serializers.BooleanField()
+
+
 class Artifacts(Door):
     needs = {"GET": "jobs.view_artifact"}
 
@@ -108,7 +130,7 @@ class Artifacts(Door):
         wanted = asked(ArtifactsAsked, request)
         rows = Artifact.objects.select_related("run").order_by("-id")
         if wanted["before"]:
-            rows = rows.filter(pk__lt=_found(wanted["before"]).pk)
+            rows = rows.filter(pk__lt=find_artifact(wanted["before"]).pk)
         last = _last_looked_at(rows, wanted)
         if last:
             rows = rows.filter(pk__gte=last.pk)
@@ -158,7 +180,7 @@ class ShareArtifact(Door):
         given.is_valid(raise_exception=True)
         wanted = given.validated_data
         order = ShareOrder(
-            _found(artifact),
+            find_artifact(artifact),
             wanted["until"],
             is_newest=wanted["newest"],
             needs_login=wanted["needs_login"],
@@ -198,7 +220,7 @@ def _links(request: Request) -> QuerySet[Share]:
     return rows.filter(made_by=request.user) if request.user.is_authenticated else rows.filter(made_by=None)
 
 
-def _found(artifact: UUID) -> Artifact:
+def find_artifact(artifact: UUID) -> Artifact:
     row = Artifact.objects.select_related("run__pipeline__project").filter(uuid=artifact).first()
     if row is None:
         raise Http404(f"There is no artifact {artifact}.")
@@ -239,11 +261,43 @@ class Download(Door):
 
     @extend_schema(
         operation_id="artifacts_download",
-        responses={**FILE, **NO_FILE, 302: ELSEWHERE, **REFUSED, **MISSING},
+        parameters=[EntryAsked],
+        responses={**FILE, **NO_FILE, 302: ELSEWHERE, **REFUSED, **MISSING, **MISPUT},
     )
     def get(self, request: Request, artifact: UUID) -> HttpResponseBase:
         """The file itself, as an attachment; ranges can be asked for."""
-        row = _found(artifact)
+        row = find_artifact(artifact)
+        number = asked(EntryAsked, request)["entry"]
+        if number is not None:
+            return _entry(request, row, number)
         note_download(request._request, row)
         to = link(row, disposition(row.name), safe_type(row.media_type))
         return answer(request._request, content_of(row), to)
+
+
+def _entry(request: Request, row: Artifact, number: int) -> HttpResponseBase:
+    try:
+        entry = find_entry(row, number)
+        response = answer(request._request, content_of_entry(row, entry))
+    except ArchiveError as error:
+        raise Http404(str(error)) from error
+    note_download(request._request, row, entry=entry.name)
+    return response
+
+
+class Entries(Door):
+    needs = {"GET": "jobs.download_artifact"}
+
+    @extend_schema(
+        operation_id="artifacts_entries",
+        responses={200: EntryShape(many=True), **REFUSED, **MISSING, **MISPUT},
+    )
+    def get(self, request: Request, artifact: UUID) -> Response:
+        """What a zip lists; one of its files is downloaded by `download?entry=`."""
+        row = find_artifact(artifact)
+        try:
+            with open_file(row) as file:
+                found = entries(file)
+        except ArchiveError as error:
+            raise serializers.ValidationError({"artifact": str(error)}) from error
+        return Response(EntryShape(found[:MOST_ENTRIES], many=True).data)

@@ -22,6 +22,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from console.files.tables.wishes import TableError
 from console.no_database import NO_ANSWER
 from console.tree import starting
 from jobs.errors import (
@@ -51,6 +52,7 @@ STATUS: Final[list[tuple[type[Exception], int]]] = [
     (IllegalMove, status.HTTP_409_CONFLICT),
     (NotNow, status.HTTP_409_CONFLICT),
     (NothingToResume, status.HTTP_409_CONFLICT),
+    (TableError, status.HTTP_422_UNPROCESSABLE_ENTITY),
     (RequestError, status.HTTP_400_BAD_REQUEST),
     (ProjectError, status.HTTP_409_CONFLICT),
     (NoSharedStore, status.HTTP_409_CONFLICT),

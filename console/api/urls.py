@@ -16,6 +16,7 @@ from console.api import (
     schedules,
     schema,
     subscriptions,
+    tables,
     week,
     workers,
 )
@@ -47,6 +48,9 @@ urlpatterns = [
     path("shares", artifacts.Shares.as_view(), name="shares"),
     path("shares/<uuid:share>", artifacts.OneShare.as_view(), name="share"),
     path("artifacts/latest", artifacts.Latest.as_view(), name="artifact_latest"),
+    path("artifacts/<uuid:artifact>/rows", tables.Rows.as_view(), name="artifact_rows"),
+    path("artifacts/<uuid:artifact>/columns", tables.Columns.as_view(), name="artifact_columns"),
+    path("artifacts/<uuid:artifact>/entries", artifacts.Entries.as_view(), name="artifact_entries"),
     path("artifacts/<uuid:artifact>/download", artifacts.Download.as_view(), name="artifact_download"),
     path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),
     path("pipelines/<str:project>/<str:name>", pipelines.PipelineOfProject.as_view(), name="pipeline"),

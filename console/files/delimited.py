@@ -19,11 +19,16 @@ HINT: Final = "sep="
 
 def rows(text: str, *, is_tabbed: bool = False) -> Iterator[list[str]]:
     """The rows that are not empty; csv.Error when this is no table."""
+    delimiter, skipped = dialect(text, is_tabbed=is_tabbed)
+    return (row for row in csv.reader(StringIO(text[skipped:], newline=""), delimiter=delimiter) if row)
+
+
+def dialect(text: str, *, is_tabbed: bool = False) -> tuple[str, int]:
+    """What divides its cells, and how many characters come before the first row."""
     if text[: len(HINT)].lower() == HINT and text[len(HINT) + 1 : len(HINT) + 2] in ("\r", "\n"):
-        delimiter, text = text[len(HINT)], text[len(HINT) + 1 :].lstrip("\r\n")  # a word from Excel to Excel
-    else:
-        delimiter = "\t" if is_tabbed and "\t" in text[:SAMPLE_CHARACTERS] else _delimiter(text)
-    return (row for row in csv.reader(StringIO(text, newline=""), delimiter=delimiter) if row)
+        rest = text[len(HINT) + 1 :]  # a word from Excel to Excel
+        return text[len(HINT)], len(text) - len(rest.lstrip("\r\n"))
+    return "\t" if is_tabbed and "\t" in text[:SAMPLE_CHARACTERS] else _delimiter(text), 0
 
 
 def _delimiter(text: str) -> str:

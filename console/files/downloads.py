@@ -17,6 +17,7 @@ from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import open_exactly
 from jobs.models import Artifact
 from jobs.models.act import record
+from kedro_console.wire import Json
 
 CHUNK = 256 * 1024
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -155,8 +156,9 @@ def _read(file: IO[bytes], first: int, last: int) -> Iterator[bytes]:
             yield data
 
 
-def note_download(request: HttpRequest, row: Artifact) -> None:
+def note_download(request: HttpRequest, row: Artifact, *, entry: str = "") -> None:
     """Write down who took the file: once, not for each further part that a program asks for."""
     asked = request.headers.get("Range", "")
     if request.method == "GET" and (not asked or asked.replace(" ", "").startswith("bytes=0-")):
-        record("downloaded", row, after={"run": row.run_id, "bytes": row.size_bytes})
+        taken: dict[str, Json] = {"entry": entry[:300]} if entry else {"bytes": row.size_bytes}
+        record("downloaded", row, after={"run": row.run_id, **taken})

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import zipfile
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any, Final, cast
 
 from console.files import delimited, workbooks
-from console.files.bounded import Bounded, TooMuch, listed
+from console.files.bounded import Bounded, TooMuch
+from console.files.entries import ArchiveError, Entry, entries
 from console.files.kinds import kind_of, suffix_of
 from console.files.texts import Text, decoded
 from jobs.models import Artifact
@@ -24,11 +26,13 @@ JSON_BYTES: Final = 1 * MB
 HTML_BYTES: Final = 5 * MB
 PICTURE_BYTES: Final = 25 * MB
 SLIDES_BYTES: Final = 60 * MB
+PDF: Final = b"%PDF-"
+SLIDE: Final = re.compile(r"ppt/slides/slide\d+\.xml")
 WORKBOOK_BYTES: Final = 60 * MB
 ROWS: Final = 200
 COLUMNS: Final = 60
 CELL: Final = 300  # characters
-ENTRIES: Final = 500
+ENTRIES: Final = 1_000
 BOMB: Final = 100  # unpacked to packed; honest text stays below 30
 
 
@@ -50,45 +54,63 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A file in an archive, as the archive itself claims."""
+class Line:
+    """A line of what is in a folder of an archive: a file, or a folder with how many files are below it."""
 
     name: str
     size_bytes: int
     packed_bytes: int
-    is_folder: bool
+    number: int = -1
+    folder: str = ""
+    files: int = 0
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What the page shows: `kind` names its partial (none, table, slides, archive, picture, text, html)."""
+    """What the page shows: `kind` names its partial (none, table, slides, archive, picture, text, html, pdf)."""
 
     kind: str
     sentence: str = ""
     text: str = ""
     columns: list[Column] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    folder: str = ""
+    """Which folder of the archive is shown, with a slash at its end; "" is the top."""
     sheets: list[str] = field(default_factory=list)
     shown: int = 0
     """The number of the sheet that is shown."""
+    slides: int = 0
+
+    @property
+    def trail(self) -> list[tuple[str, str]]:
+        """The folders on the way to the one that is shown, each with its path."""
+        parts = self.folder.split("/")[:-1]
+        return [(name, "".join(f"{each}/" for each in parts[: place + 1])) for place, name in enumerate(parts)]
 
 
 Opener = Callable[[Artifact], IO[bytes]]
 
 
-def preview(artifact: Artifact, open_file: Opener, *, sheet: int = -1) -> Preview:
-    """What can be shown of this artifact, of a workbook one sheet; errors of the store pass through."""
+def preview(artifact: Artifact, open_file: Opener, *, sheet: int = -1, folder: str = "") -> Preview:
+    """What can be shown of this artifact, of a workbook one sheet, of an archive one folder.
+
+    Errors of the store pass through.
+    """
     suffix, kind = suffix_of(artifact.name), kind_of(artifact.name)
     if kind.picture:
         return _limited("picture", artifact, PICTURE_BYTES)
     if suffix == ".pptx":
-        return _limited("slides", artifact, SLIDES_BYTES)
+        return replace(_limited("slides", artifact, SLIDES_BYTES), slides=_slides(artifact, open_file))
     if suffix in (".html", ".htm"):
         return _limited("html", artifact, HTML_BYTES)
-    if kind.is_workbook:
+    if suffix == ".pdf":
+        return _pdf(artifact, open_file)
+    if suffix == ".parquet":
+        return _sampled(artifact) or Preview("table", "Reading its rows…")
+    if kind.is_workbook or suffix == ".zip":
         with open_file(artifact) as file:
-            return _workbook(file, artifact, sheet)
+            return _archive(file, folder) if suffix == ".zip" else _workbook(file, artifact, sheet)
     reader = _READERS.get(suffix)
     if reader is None and not artifact.media_type.startswith("text/"):
         words = _WORDS.get(suffix, "There is no preview of this type of file. Download it to see it.")
@@ -99,8 +121,6 @@ def preview(artifact: Artifact, open_file: Opener, *, sheet: int = -1) -> Previe
 
 _WORDS: Final = {
     ".xls": "Workbooks of old Excel are not previewed here. Download it and open it in Excel or LibreOffice.",
-    ".parquet": "Parquet files are not previewed here. Download it and read it with pandas or DuckDB.",
-    ".pdf": "PDF files are not previewed here. Download it to read it.",
 }
 
 
@@ -109,6 +129,21 @@ def _limited(kind: str, artifact: Artifact, most: int) -> Preview:
     if artifact.size_bytes > most:
         return Preview("none", f"Larger than {most // MB} MB, so there is no preview. Download it to see it.")
     return Preview(kind)
+
+
+def _slides(artifact: Artifact, open_file: Opener) -> int:
+    """How many the deck lists; 0 when it cannot be read."""
+    with suppress(ArchiveError), open_file(artifact) as file:
+        return sum(bool(SLIDE.fullmatch(each.name)) for each in entries(file))
+    return 0
+
+
+def _pdf(artifact: Artifact, open_file: Opener) -> Preview:
+    """The browser's own reader shows it, if it is what its name says."""
+    with open_file(artifact) as file:
+        if not file.read(len(PDF)).startswith(PDF):
+            return Preview("none", "This is no PDF document, whatever its name says. Download it to see it.")
+    return Preview("pdf")
 
 
 def _head(file: IO[bytes], most: int) -> tuple[Text, bool]:
@@ -271,20 +306,41 @@ _KINDS: Final[list[tuple[str, Callable[[str], Any]]]] = [
 ]
 
 
-def _archive(file: IO[bytes], artifact: Artifact) -> Preview:
-    """The list of contents as the archive claims it; nothing is unpacked."""
+def _archive(file: IO[bytes], folder: str) -> Preview:
+    """One folder of the archive, as its list of contents claims; nothing is unpacked."""
     try:
-        infos = listed(file)
-    except TooMuch:
-        return Preview("none", "Its list of contents is too long for a preview. Download it to see it.")
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, OverflowError, EOFError):
-        return Preview("none", "This cannot be read as a zip file, whatever its name says.")
-    unpacked, packed = sum(info.file_size for info in infos), sum(info.compress_size for info in infos)
-    entries = [Entry(info.filename[:CELL], info.file_size, info.compress_size, info.is_dir()) for info in infos]
-    sentence = f"The first {ENTRIES:,} of {len(infos):,} entries." if len(infos) > ENTRIES else ""
+        known = entries(file)
+    except ArchiveError as error:
+        return Preview("none", str(error))
+    unpacked, packed = sum(each.size_bytes for each in known), sum(each.packed_bytes for each in known)
+    if not any(each.name.startswith(folder) for each in known):
+        folder = ""
+    lines = _lines(known, folder)
+    told = [f"The first {ENTRIES:,} of {len(lines):,} entries."] if len(lines) > ENTRIES else []
     if unpacked > BOMB * max(packed, 1) and unpacked > 100 * MB:
-        sentence = f"Careful: it says that it unpacks to {unpacked / 1e9:,.1f} GB. {sentence}".strip()
-    return Preview("archive", sentence, entries=entries[:ENTRIES])
+        told.insert(0, f"Careful: it says that it unpacks to {unpacked / 1e9:,.1f} GB.")
+    return Preview("archive", " ".join(told), lines=lines[:ENTRIES], folder=folder)
+
+
+def _lines(known: list[Entry], folder: str) -> list[Line]:
+    """What lies directly in this folder: the folders first, both by name."""
+    folders: dict[str, Line] = {}
+    files = []
+    for each in known:
+        rest = each.name[len(folder) :] if each.name.startswith(folder) else ""
+        name, slash, _ = rest.partition("/")
+        if slash and name:
+            known_line = folders.get(name, Line(name[:CELL], 0, 0, folder=f"{folder}{name}/"))
+            folders[name] = _with(known_line, each)
+        elif rest and not each.is_folder:
+            files.append(Line(rest[:CELL], each.size_bytes, each.packed_bytes, number=each.number))
+    return [*sorted(folders.values(), key=lambda line: line.name), *sorted(files, key=lambda line: line.name)]
+
+
+def _with(line: Line, entry: Entry) -> Line:
+    """A folder with one more file below it."""
+    size, packed = line.size_bytes + entry.size_bytes, line.packed_bytes + entry.packed_bytes
+    return replace(line, size_bytes=size, packed_bytes=packed, files=line.files + (not entry.is_folder))
 
 
 _READERS: Final[dict[str, Callable[[IO[bytes], Artifact], Preview]]] = {
@@ -293,7 +349,6 @@ _READERS: Final[dict[str, Callable[[IO[bytes], Artifact], Preview]]] = {
     ".json": _json,
     ".geojson": _json,
     ".ipynb": _json,
-    ".zip": _archive,
     ".txt": _text,
     ".log": _text,
     ".md": _text,

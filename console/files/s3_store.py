@@ -256,13 +256,18 @@ class Pieces(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._size - self._at, PIECE)
+        data = self.read_at_once(min(len(buffer), PIECE))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read_at_once(self, size: int) -> bytes:
+        """So many bytes, up to the end, in one request: for who knows that all of them are needed."""
+        wanted = min(size, self._size - self._at)
         if wanted <= 0:
-            return 0
+            return b""
         data = self._store.read_piece(self._name, self._at, self._at + wanted - 1)
-        buffer[:wanted] = data
         self._at += wanted
-        return wanted
+        return data
 
     def readall(self) -> bytes:
         parts = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import dropwhile
@@ -22,6 +23,10 @@ SMALL_BYTES: Final = 5_000_000
 STRING_CHARACTERS: Final = 2_000
 SHEETS: Final = 200
 TOO_LARGE: Final = "The workbook is too large when unpacked. Download it to see it."
+MOST_ROWS: Final = 1_048_576
+MOST_STRINGS: Final = 10_000_000
+ALL_ELEMENTS: Final = 60_000_000
+"""Of a part that is read to its end, by a process that is watched."""
 DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), 45, 47, *range(50, 59)})
 LITERAL: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 ELAPSED: Final = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
@@ -60,13 +65,44 @@ class _Cell:
 
 def read(file: IO[bytes], *, sheet: int = -1, rows: int, columns: int) -> Workbook:
     """The sheets, and of sheet number `sheet` (else of the first that is not hidden) the first rows as text."""
+    with opened(file) as book:
+        number = book.number(sheet)
+        cells, has_more = _cells(book.archive, book.sheets[number].part, rows, columns)
+        return Workbook(book.sheets, number, _as_text(book.archive, cells, book.is_1904), has_more)
+
+
+@dataclass(frozen=True)
+class Book:
+    """An open workbook."""
+
+    archive: zipfile.ZipFile
+    sheets: list[Sheet]
+    is_1904: bool
+
+    def number(self, sheet: int) -> int:
+        """Of this sheet if there is one, else of the first that is not hidden."""
+        first = next((place for place, each in enumerate(self.sheets) if not each.is_hidden), 0)
+        return sheet if 0 <= sheet < len(self.sheets) else first
+
+    def rows(self, number: int, *, columns: int, most_bytes: int) -> Iterator[list[str]]:
+        """All rows of a sheet as text from the first that is not empty, one after the other."""
+        epoch = EPOCH_1904 if self.is_1904 else EPOCH
+        strings = _strings(self.archive, None, most_bytes)
+        reader = _RowsReader(strings, _dated_styles(self.archive), epoch, columns)
+        is_begun = False
+        for _ in _feed(self.archive, self.sheets[number].part, reader, most_bytes, ALL_ELEMENTS):
+            for row in reader.taken():
+                is_begun = is_begun or any(row)
+                if is_begun:
+                    yield row
+
+
+@contextmanager
+def opened(file: IO[bytes]) -> Iterator[Book]:
+    """WorkbookError for what is found wrong with it, also later, while it is open."""
     try:
         with zipfile.ZipFile(file) as archive:
-            sheets, is_1904 = _sheets(archive)
-            first = next((place for place, each in enumerate(sheets) if not each.is_hidden), 0)
-            number = sheet if 0 <= sheet < len(sheets) else first
-            cells, has_more = _cells(archive, sheets[number].part, rows, columns)
-            return Workbook(sheets, number, _as_text(archive, cells, is_1904), has_more)
+            yield Book(archive, *_sheets(archive))
     except WorkbookError:
         raise
     except (zipfile.BadZipFile, expat.ExpatError, KeyError, ValueError, IndexError, OSError, EOFError,
@@ -79,6 +115,12 @@ def read(file: IO[bytes], *, sheet: int = -1, rows: int, columns: int) -> Workbo
 
 def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int, elements: int = ELEMENTS) -> None:
     """Feed a part to this reader (`start`, `end`, `text`) until it is done or has had enough."""
+    for _ in _feed(archive, part, reader, most, elements):
+        pass
+
+
+def _feed(archive: zipfile.ZipFile, part: str, reader: Any, most: int, elements: int) -> Iterator[None]:
+    """The same, chunk by chunk."""
     count = 0
 
     def started(name: str, given: dict[str, str]) -> None:
@@ -102,6 +144,7 @@ def _parse(archive: zipfile.ZipFile, part: str, reader: Any, most: int, elements
             if left < 0:
                 raise WorkbookError(TOO_LARGE)
             parser.Parse(data, not data)
+            yield
             if not data:
                 return
 
@@ -243,12 +286,62 @@ def _cells(archive: zipfile.ZipFile, part: str, rows: int, columns: int) -> tupl
     return reader.cells, reader.has_more
 
 
-class _StringsReader(_Reader):
-    """The shared strings of these numbers."""
+class _RowsReader(_Reader):
+    """The rows as they go by, as text; rows that are left out in the sheet are empty ones."""
 
-    def __init__(self, wanted: set[int]) -> None:
+    def __init__(self, strings: dict[int, str], dated: set[int], epoch: datetime, columns: int) -> None:
+        self._strings, self._dated, self._epoch, self._columns = strings, dated, epoch, columns
+        self._ready: list[list[str]] = []
+        self._row: list[str] = []
+        self._number, self._column = 0, -1
+        self._cell: _Cell | None = None
+        self._is_text = False
+
+    def taken(self) -> list[list[str]]:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def start(self, name: str, given: dict[str, str]) -> None:
+        if name == "c":
+            self._column = _place(given["r"]) if "r" in given else self._column + 1
+            if self._column < self._columns:
+                self._cell = _Cell(given.get("t", "n"), int(given.get("s", 0)))
+        elif name == "row":
+            number = int(given.get("r", self._number + 1))
+            if number > MOST_ROWS:
+                raise WorkbookError("The sheet has more rows than a sheet can have.")
+            self._ready += [[] for _ in range(number - self._number - 1)]
+            self._number, self._column, self._row = max(number, self._number + 1), -1, []
+        else:
+            self._is_text = name in ("v", "t")
+
+    def end(self, name: str) -> None:
+        self._is_text = False
+        if name == "c" and self._cell is not None:
+            cell, self._cell = self._cell, None
+            if cell.text:
+                self._row += [""] * (self._column + 1 - len(self._row))
+                self._row[self._column] = _words(
+                    cell, self._strings, self._epoch if cell.style in self._dated else None
+                )
+        elif name == "row":
+            self._ready.append(self._row)
+            self._row = []
+        elif name == "sheetData":
+            self.is_done = True
+
+    def text(self, data: str) -> None:
+        if self._is_text and self._cell is not None:
+            self._cell.text.append(data[:STRING_CHARACTERS])
+
+
+class _StringsReader(_Reader):
+    """The shared strings of these numbers; None for all."""
+
+    def __init__(self, wanted: set[int] | None) -> None:
         self.found: dict[int, str] = {}
-        self._wanted, self._last = wanted, max(wanted, default=-1)
+        self._wanted: Any = range(MOST_STRINGS) if wanted is None else wanted
+        self._last = max(self._wanted, default=-1)
         self._number, self._inside, self._is_ruby = -1, False, False
         self._text: list[str] = []
 
@@ -272,11 +365,11 @@ class _StringsReader(_Reader):
             self._text.append(data[:STRING_CHARACTERS])
 
 
-def _strings(archive: zipfile.ZipFile, wanted: set[int]) -> dict[int, str]:
+def _strings(archive: zipfile.ZipFile, wanted: set[int] | None, most: int = PART_BYTES) -> dict[int, str]:
     part = next((name for name in archive.namelist() if name.lower().endswith("sharedstrings.xml")), "")
     reader = _StringsReader(wanted)
-    if part and wanted:
-        _parse(archive, part, reader, PART_BYTES)
+    if part and wanted != set():
+        _parse(archive, part, reader, most, ELEMENTS if most == PART_BYTES else ALL_ELEMENTS)
     return reader.found
 
 

@@ -46,11 +46,11 @@ def _face(artifact: Artifact) -> Face:
         with open_file(artifact) as file:
             return Face("drawing", sketches(file).get(1, ""))
     shown = preview(artifact, open_file)
-    if shown.kind == "table":
+    if shown.kind == "table" and shown.columns:
         names = [column.name for column in shown.columns[:COLUMNS]]
         return Face("table", columns=names, rows=[row[:COLUMNS] for row in shown.rows[:ROWS]])
     if shown.kind == "archive":
-        return Face("text", text="\n".join(entry.name for entry in shown.entries[:LINES]))
+        return Face("text", text="\n".join(line.folder or line.name for line in shown.lines[:LINES]))
     if shown.kind == "text":
         return Face("text", text="\n".join(line[:60] for line in shown.text.splitlines()[:LINES]))
     return Face()

@@ -160,7 +160,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
 
 def _of_pane(tab: str, query: QueryDict) -> str:
     """What else a refresh of this pane has to ask for."""
-    names = ("after", "file", "sheet") if tab == "artifacts" else ()
+    names = ("after", "file", "sheet", "folder", "entry") if tab == "artifacts" else ()
     found = {name: query[name] for name in names if query.get(name)}
     return f"&{urlencode(found)}" if found else ""
 

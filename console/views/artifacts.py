@@ -13,14 +13,14 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.http import require_GET, require_safe
 
 from console.files.downloads import answer, begun, content_of, disposition, note_download, refusal, safe_type
-from console.files.previews import HTML_BYTES, Preview, preview
+from console.files.entries import ArchiveError
 from console.files.zips import stream
 from console.pages.compare_files import FileDifference, compare_files
 from console.pages.faces import face
 from console.pages.library import Shelved, card, latest, older
+from console.pages.look import delivery, look, source
 from console.views.access import needs
 from console.views.shell import page
-from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import link, open_file
@@ -29,16 +29,12 @@ from jobs.models import Artifact, Run, Share, Shelf
 from jobs.models.act import record
 from jobs.states import Status
 
-HTML_SANDBOX = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
-)
-
 
 @require_GET
 @needs("jobs.view_artifact")
 def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     """What it is, where it comes from, older ones of its name; a look inside for those who may download it."""
-    row = _artifact(uuid)
+    row = find_artifact(uuid)
     may_open = request.user.has_perm("jobs.download_artifact")
     shelf, new = Shelf.objects.of(row), request.session.pop("new_share", None)
     context = {
@@ -49,8 +45,9 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
         "links": _links(request, row, shelf),
         "new_link": new[1] if new else "",
         "week": clock.now() + USUAL,
-        "preview": look_inside(row, _sheet(request)) if may_open else None,
+        **(look(row, request.GET) if may_open else {}),
         "may_open": may_open,
+        "delivery": delivery(row),
         "newest": latest(row.run.pipeline_id, row.name),
         "older": older(row),
     }
@@ -78,7 +75,7 @@ def _links(request: HttpRequest, row: Artifact, shelf: Shelf | None) -> list[Sha
 @needs("jobs.download_artifact")
 def artifact_compare(request: HttpRequest, uuid: str) -> HttpResponse:
     """What differs from an older file: the one asked for (`with`), else the good one before it."""
-    row = _artifact(uuid)
+    row = find_artifact(uuid)
     asked = request.GET.get("with", "")
     before = _other(asked) if asked else _previous(row, Shelf.objects.of(row))
     if before is None:
@@ -95,7 +92,7 @@ def artifact_compare(request: HttpRequest, uuid: str) -> HttpResponse:
 
 def _other(asked: str) -> Artifact:
     try:
-        return _artifact(UUID(asked))
+        return find_artifact(UUID(asked))
     except ValueError as error:
         raise Http404("There is no such artifact.") from error
 
@@ -104,46 +101,19 @@ def _other(asked: str) -> Artifact:
 @needs("jobs.download_artifact")
 def artifact_face(request: HttpRequest, uuid: str) -> HttpResponse:
     """What a card of the library shows of it; the bytes of an artifact never change, so it is fetched once."""
-    row = _artifact(uuid)
+    row = find_artifact(uuid)
     response = render(request, "library/_face.html", {"artifact": row, "shelved": Shelved(row), "face": face(row)})
     patch_cache_control(response, private=True, max_age=86_400)
     patch_vary_headers(response, ["Cookie"])
     return response
 
 
-def _sheet(request: HttpRequest) -> int:
-    number = whole_number(request.GET.get("sheet", ""), most=9_999)
-    return -1 if number is None else number
-
-
-def look_inside(row: Artifact, sheet: int = -1) -> Preview:
-    """What can be shown of it; a sentence where the store does not give it."""
-    try:
-        return preview(row, open_file, sheet=sheet)
-    except PlatformError as error:
-        return Preview("none", str(error))
-
-
-@require_GET
-@needs("jobs.download_artifact")
-def artifact_html(request: HttpRequest, uuid: str) -> HttpResponse:
-    """An HTML artifact for the frame on its page: no scripts, no origin, nothing loaded from anywhere."""
-    row = _artifact(uuid)
-    if look_inside(row).kind != "html":
-        raise Http404("This artifact is not an HTML file.")
-    with open_file(row) as file:
-        response = HttpResponse(file.read(HTML_BYTES), content_type="text/html; charset=utf-8")
-    response["Content-Security-Policy"] = HTML_SANDBOX
-    response["X-Frame-Options"] = "SAMEORIGIN"
-    response["X-Content-Type-Options"] = "nosniff"
-    patch_cache_control(response, private=True, no_cache=True)
-    return response
-
-
 @require_safe
 @needs("jobs.download_artifact")
 def artifact_download(request: HttpRequest, uuid: str) -> HttpResponseBase:
-    return _send(request, _artifact(uuid))
+    """The file; with `entry` one file of a zip."""
+    row = find_artifact(uuid)
+    return _send_entry(request, row) if "entry" in request.GET else _send(request, row)
 
 
 @require_safe
@@ -175,7 +145,7 @@ def run_artifacts_zip(request: HttpRequest, number: int) -> HttpResponseBase:
     return response
 
 
-def _artifact(uuid: Any) -> Artifact:
+def find_artifact(uuid: Any) -> Artifact:
     return get_object_or_404(Artifact.objects.select_related("run__pipeline__project"), uuid=uuid)
 
 
@@ -187,12 +157,23 @@ def _send(request: HttpRequest, row: Artifact) -> HttpResponseBase:
         return refusal(error)
 
 
+def _send_entry(request: HttpRequest, row: Artifact) -> HttpResponseBase:
+    try:
+        found = source(row, request.GET)
+        response = answer(request, found.content)
+    except ArchiveError as error:
+        raise Http404(str(error)) from error
+    except PlatformError as error:
+        return refusal(error)
+    note_download(request, row, entry=found.name)
+    return response
+
+
 urlpatterns = [
     path("artifacts/latest/<int:pk>/<path:name>/", artifact_latest, name="artifact_latest"),
     path("artifacts/<uuid:uuid>/", artifact, name="artifact"),
     path("artifacts/<uuid:uuid>/compare/", artifact_compare, name="artifact_compare"),
     path("artifacts/<uuid:uuid>/face/", artifact_face, name="artifact_face"),
-    path("artifacts/<uuid:uuid>/html/", artifact_html, name="artifact_html"),
     path("artifacts/<uuid:uuid>/download/", artifact_download, name="artifact_download"),
     path("runs/<int:number>/artifacts.zip", run_artifacts_zip, name="run_artifacts_zip"),
 ]

@@ -15,10 +15,10 @@ from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
 from console.pages.library import Shelved
+from console.pages.look import look
 from console.pages.run_page import LABELS, context, files, first_tab, strip
 from console.pages.shared_polls import PANES, POLLS
 from console.views.access import ConsoleRequest, back, needs
-from console.views.artifacts import look_inside
 from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
@@ -89,9 +89,8 @@ def _file(request: ConsoleRequest, run: Run) -> dict[str, Any]:
     may_open = request.user.has_perm("jobs.download_artifact")
     if artifact is None or "poll" in request.GET:
         return {"artifact": artifact, "may_open": may_open}
-    sheet = whole_number(request.GET.get("sheet", ""), most=9_999)
-    look = look_inside(artifact, -1 if sheet is None else sheet) if may_open else None
-    return {"artifact": artifact, "shelved": Shelved(artifact), "preview": look, "may_open": may_open}
+    shown = look(artifact, request.GET) if may_open else {}
+    return {"artifact": artifact, "shelved": Shelved(artifact), **shown, "may_open": may_open}
 
 
 @require_POST

@@ -17,6 +17,7 @@ PAGES = (
     "run_form",
     "library",
     "artifacts",
+    "look",
     "backfills",
     "shares",
     "batch_queues",

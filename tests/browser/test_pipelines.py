@@ -36,7 +36,7 @@ def test_slides_are_drawn_in_the_browser(open_as: Open) -> None:
     artifact = an_artifact(ended(), "deck.pptx", a_deck())
     page = open_as("analyst", f"/artifacts/{artifact.uuid}/")
     page.wait_for_selector('[data-drawn="2"]')
-    page.get_by_text("Report for cars").wait_for()
+    page.locator("[data-slides-stage]").get_by_text("Report for cars").wait_for()
     assert "2 slides" in page.inner_text("[data-slides-note]")
 
 
@@ -50,13 +50,17 @@ def test_a_deck_that_cannot_be_drawn_leaves_a_sentence(open_as: Open) -> None:
 def test_a_table_is_sorted_and_filtered(open_as: Open) -> None:
     artifact = an_artifact(ended(), "a.csv", b"name,hp\nann,9\nbob,\ncid,10\n")
     page = open_as("analyst", f"/artifacts/{artifact.uuid}/")
-    names = lambda: page.locator("[data-table] tbody tr:visible td:first-child").all_inner_texts()  # noqa: E731
+    names = lambda: page.locator("[data-table] tbody tr:not(.kc-sheet-gap) td:first-child")  # noqa: E731
+    page.wait_for_selector("[data-described]")
     page.get_by_role("button", name="hp").click()
-    assert names() == ["ann", "cid", "bob"]
+    page.wait_for_selector("th[aria-sort=ascending]")
+    assert names().all_inner_texts() == ["ann", "cid", "bob"]
     page.get_by_role("button", name="hp").click()
-    assert names() == ["cid", "ann", "bob"]
+    page.wait_for_selector("th[aria-sort=descending]")
+    assert names().all_inner_texts() == ["cid", "ann", "bob"]
     page.fill("[data-table-filter]", "AN")
-    assert names() == ["ann"]
+    page.wait_for_selector("text=1 of 3 rows")
+    assert names().all_inner_texts() == ["ann"]
 
 
 def test_changed_fields_are_dotted_can_be_undone_and_show_in_the_command(open_as: Open) -> None:

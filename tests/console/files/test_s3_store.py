@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings as django_settings
 from django.core.files.storage import storages
@@ -18,6 +20,8 @@ from django.urls import reverse
 
 from console.files import s3_store
 from console.files.s3_store import PART, PIECE, S3Store
+from console.files.tables.asked import wish
+from console.files.tables.readers import READERS, rows_of
 from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import open_kept
 from jobs.models import Artifact
@@ -238,3 +242,19 @@ def test_where_it_is_set_a_browser_is_sent_to_the_store_itself(proxy: Proxy, set
         "artifacts": store_settings("kept", proxy.url, public_url="https://files.example.com")
     }
     assert download(artifact)["Location"].startswith("https://files.example.com/kept/console/")
+
+
+def test_a_window_of_a_parquet_file_costs_the_store_no_more_than_its_rows(proxy: Proxy) -> None:
+    buffer = io.BytesIO()
+    numbers = random.Random(3)
+    columns = {f"c{n}": [numbers.random() for _ in range(60_000)] for n in range(12)}
+    pq.write_table(pa.table(columns), buffer, row_group_size=6_000)
+    row = an_artifact(ended(), "large.parquet", buffer.getvalue())
+    proxy.calls.clear()
+    try:
+        told = rows_of(row, wish(31_000, 50))
+        assert told["rows"][0][0] == str(columns["c0"][31_000]) and told["total"] == 60_000
+        assert given(proxy) < row.size_bytes / 4
+        assert rows_of(row, wish(0, 1, sort="-c3"))["rows"][0][3] == str(max(columns["c3"]))
+    finally:
+        READERS.close()
