@@ -10,11 +10,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.door import MISSING, REFUSED, Door
+from console.api.asked import Asked
+from console.api.door import MISPUT, MISSING, REFUSED, Door
 from console.api.shapes import Moment, ParametersField
 from jobs.models import Pipeline, Project, Snapshot
 from jobs.runs.fallbacks import plan_of
 from jobs.runs.find import find_pipeline
+from jobs.runs.keep_copies import WAYS, copies_of, keep_copies
 from jobs.states import Grouping, Runner
 from jobs.structure.paths import named, text_of
 from jobs.structure.plan import Plan
@@ -103,6 +105,27 @@ class PipelineOfProject(Door):
         facts = _facts(pipeline, snapshot)
         structure = snapshot.pipeline(pipeline.name) if snapshot else None
         return Response(WholePipelineShape({**facts, "graph": structure.nodes if structure else []}).data)
+
+
+class CopiesAsked(Asked):
+    copies = serializers.ChoiceField(WAYS, help_text="`automatic`: while that costs little.")
+
+
+class Copies(Door):
+    needs = {"PUT": "jobs.change_pipeline"}
+
+    @extend_schema(
+        operation_id="pipelines_copies",
+        request=CopiesAsked,
+        responses={200: CopiesAsked, **REFUSED, **MISSING, **MISPUT},
+    )
+    def put(self, request: Request, project: str, name: str) -> Response:
+        """Whether its next runs keep what passes between nodes, so that a failed one can be resumed."""
+        given = CopiesAsked(data=request.data)
+        given.is_valid(raise_exception=True)
+        pipeline = find_pipeline(name, project)
+        keep_copies(pipeline, given.validated_data["copies"])
+        return Response({"copies": copies_of(pipeline)})
 
 
 class Projects(Door):

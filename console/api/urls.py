@@ -54,6 +54,7 @@ urlpatterns = [
     path("artifacts/<uuid:artifact>/download", artifacts.Download.as_view(), name="artifact_download"),
     path("pipelines", pipelines.Pipelines.as_view(), name="pipelines"),
     path("pipelines/<str:project>/<str:name>", pipelines.PipelineOfProject.as_view(), name="pipeline"),
+    path("pipelines/<str:project>/<str:name>/copies", pipelines.Copies.as_view(), name="pipeline_copies"),
     path("projects", pipelines.Projects.as_view(), name="projects"),
     path("quotas", quotas.Quotas.as_view(), name="quotas"),
     path("quotas/<str:quota>", quotas.OneQuota.as_view(), name="quota"),

@@ -14,7 +14,7 @@ from pptx import Presentation
 
 from console.files.tables.readers import READERS
 from tests.views.artifacts import an_artifact
-from tests.views.scenes import ended
+from tests.views.scenes import ended, failed_in_a_node
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
 Open = Callable[..., Any]
@@ -102,3 +102,20 @@ def test_a_file_of_an_archive_is_looked_at_and_taken(open_as: Open) -> None:
     page.click("[aria-label=Preview] nav a:has-text('all.zip')")
     page.click("a:has-text('page.html')")
     page.frame_locator("iframe").locator("h1:has-text('Framed')").wait_for()
+
+
+def test_resuming_asks_with_the_pipelines_own_fields_and_says_what_it_comes_to(open_as: Open) -> None:
+    run = failed_in_a_node()
+    page = open_as("admin", f"/runs/{run.pk}/resume/")
+    page.wait_for_selector("[data-outlook]:has-text('reused')")
+    page.click("summary:has-text('Parameters')")
+    field = page.locator("[data-field='options.top'] input")
+    field.fill("99")
+    page.wait_for_selector("#resume-preview [role=alert]:has-text('options.top')")
+    field.fill("7")
+    page.wait_for_selector("[data-outlook]:has-text('run')")
+    page.check("[name=copies][value=always]")
+    page.click("text=From now on >> nth=-1")
+    page.wait_for_selector("text=all that passes between its nodes is kept")
+    page.locator("button:has-text('Resume with')").click()
+    page.wait_for_selector(f"text=resumes #{run.pk}")
