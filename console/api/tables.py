@@ -63,7 +63,7 @@ class TableShape(serializers.Serializer[Any]):
     shown = serializers.IntegerField(help_text="The number of the sheet that this is.")
 
 
-class WindowShape(TableShape):
+class TableRowsShape(TableShape):
     """Cells are texts, cut after 300 characters; an empty one may be null."""
 
     columns = ColumnShape(many=True)
@@ -81,7 +81,7 @@ class Rows(Door):
     @extend_schema(
         operation_id="artifacts_rows",
         parameters=[RowsAsked],
-        responses={200: WindowShape, **REFUSED, **MISSING, **MISPUT},
+        responses={200: TableRowsShape, **REFUSED, **MISSING, **MISPUT},
     )
     def get(self, request: Request, artifact: UUID) -> Response:
         """A window of a Parquet, CSV, TSV or Excel file, without fetching all of it where that can be avoided."""
