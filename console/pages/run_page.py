@@ -142,8 +142,8 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "failed_requests": has.open_requests,
         "pace": pace(run, at, normal, _share_left(nodes, usual_nodes, at)),
         "phases": phases(run, at),
-        "reasons": why_waiting(run, at, lately),
-        "priority": None if run.is_final else run.steps.waiting_priority(),
+        "reasons": why_waiting(run, at, lately, has_grants=has.has_grants),
+        "priority": None if run.is_final else has.waiting_priority,
         "priorities": range(LAST + 1),
         "stopping": stopping(run, at),
         "question": _question(run, nodes),
@@ -375,6 +375,8 @@ def _batches(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
 
 
 def _requests(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
+    if not Belongings.of(run).has_requests:
+        return {"counts": [], "records": [], "has_more_records": False, "answers": 0}
     records = list(run.requests.defer(*TEXTS_BUT_ATTEMPTS).order_by("-id")[: RECORDS + 1])
     counts = [{**row, "mean": row["seconds"] / row["count"]} for row in by_node(run)]
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, Exists, IntegerField, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from jobs.models import Arrival, Artifact, Firing, RequestRecord, Run, Taking, UnkeptFile
+from jobs.models import Arrival, Artifact, Firing, Grant, RequestRecord, Run, Step, Taking, UnkeptFile
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,11 @@ class Belongings:
     has_firings: bool
     has_arrivals: bool
     has_retries: bool
+    has_requests: bool
+    has_grants: bool
+    """It waits for the turn of a quota."""
+    waiting_priority: int | None
+    """Of the first of its steps that waits; None when none does."""
 
     @classmethod
     def of(cls, run: Run) -> Belongings:
@@ -46,6 +51,9 @@ def with_belongings(runs: QuerySet[Run], number: int) -> QuerySet[Run]:
         _has_firings=Exists(Firing.objects.filter(ended=number)),
         _has_arrivals=Exists(Arrival.objects.filter(run=number, firing=None)),
         _has_retries=Exists(Run.objects.filter(retry_of=number)),
+        _has_requests=Exists(RequestRecord.objects.filter(run=number)),
+        _has_grants=Exists(Grant.objects.waiting().filter(run=number)),
+        _waiting_priority=Subquery(Step.objects.filter(run=number).waiting_priorities()[:1]),
     )
 
 

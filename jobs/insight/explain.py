@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
 from jobs.insight.durations import lately, usual, usual_start_of, usual_times
 from jobs.insight.examine_waits import listen
@@ -73,17 +75,21 @@ MOST_AT_WORK: Final = 8
 """Steps at work that are looked at for the one that ends first."""
 
 
-def why_waiting(run: Run, at: datetime, successes: tuple[int, ...] | None = None) -> list[Reason]:
+def why_waiting(
+    run: Run, at: datetime, successes: tuple[int, ...] | None = None, *, has_grants: bool = True
+) -> list[Reason]:
     """The reasons, the worst first; empty when the run does not wait.
 
-    `successes` are the runs that say how long its process usually takes to start, where they are known already.
+    `successes` are the runs that say how long its process usually takes to start, where they are known already;
+    `has_grants` is false where it is known that the run waits for no quota.
     """
     if run.is_final:
         return []
-    return sorted(_reasons(run, at, successes), key=lambda reason: not reason.is_bad)
+    grants = Grant.objects.waiting().filter(run=run).select_related("quota")[:MOST_GRANTS] if has_grants else ()
+    return sorted(_reasons(run, at, successes, grants), key=lambda reason: not reason.is_bad)
 
 
-def _reasons(run: Run, at: datetime, successes: tuple[int, ...] | None) -> Iterator[Reason]:
+def _reasons(run: Run, at: datetime, successes: tuple[int, ...] | None, grants: Iterable[Grant]) -> Iterator[Reason]:
     if run.cancel_requested_at:
         return  # what is left of it is being stopped: `stopping` tells how far that is
     if run.waits_for_id and (found := blocker(run)):
@@ -91,20 +97,30 @@ def _reasons(run: Run, at: datetime, successes: tuple[int, ...] | None) -> Itera
         normal = usual(other.pipeline_id, before=other.pk)
         first = _ending(other, normal.median if normal else None, at)
         yield Reason(f"{why[0].upper()}{why[1:]}.", run=other, first=first, acts=(Act.CANCEL_OTHER,))
-    elif grants := list(Grant.objects.waiting().filter(run=run).select_related("quota")[:MOST_GRANTS]):
-        yield from (_turn(grant, at) for grant in grants)
+    elif turns := [_turn(grant, at) for grant in grants]:
+        yield from turns
     elif run.wait_reason:
         yield Reason(f"{run.wait_reason} It starts" if run.eligible_at else run.wait_reason, at=run.eligible_at)
     if run.status != Status.QUEUED:
         if not run.begun_with:
             yield _starting(run, successes)
         return
-    step = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt").first()
+    step = _first_ready(run, at)
     if step is not None and step.eligible_at and step.eligible_at > at:
         yield from (reason for reason in _queue(step, at) if reason.is_bad)
     elif step is not None:
         yield from _queue(step, at)
         yield from _message(step)
+
+
+def _first_ready(run: Run, at: datetime) -> Step | None:
+    """Its next step, with how many `are_before` it in the line of its queue."""
+    before = Step.objects.ready(at).filter(
+        queue=OuterRef("queue"), pk__lt=OuterRef("pk"), priority__lte=OuterRef("priority")
+    )
+    count = before.order_by().values("queue").annotate(count=Count("pk")).values("count")
+    ready = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt")
+    return ready.annotate(are_before=Coalesce(Subquery(count), 0)).first()
 
 
 def _starting(run: Run, successes: tuple[int, ...] | None) -> Reason:
@@ -153,7 +169,7 @@ def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason
     if busy < slots:
         yield Reason(f"{slots - busy} of {slots} slots of the queue {step.queue} are free; it starts in a moment.")
         return
-    ahead = Step.objects.ready(at).filter(queue=step.queue, pk__lt=step.pk, priority__lte=step.priority).count()
+    ahead: int = vars(step)["are_before"]
     before = {0: "this run is next", 1: "one step is before it"}.get(ahead, f"{ahead} steps are before it")
     yield Reason(
         f"All {slots} slots of the queue {step.queue} are busy; {before}.",

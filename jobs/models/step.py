@@ -53,10 +53,10 @@ class StepQuerySet(models.QuerySet["Step"]):
     def renew(self, tokens: Iterable[uuid.UUID], until: datetime) -> int:
         return self.filter(status=Status.RUNNING, lease_token__in=list(tokens)).update(lease_expires_at=until)
 
-    def waiting_priority(self) -> int | None:
-        """The priority of the first of these that waits; None when none does."""
+    def waiting_priorities(self) -> models.QuerySet[Step, int]:
+        """The priorities of those of these that wait, the first to be taken first."""
         waiting = self.filter(status=Status.QUEUED).order_by("priority", "position")
-        return waiting.values_list("priority", flat=True).first()
+        return waiting.values_list("priority", flat=True)
 
     def newest_attempts(self) -> StepQuerySet:
         """Of each position only the newest attempt; not of one whose nodes another step took over."""

@@ -86,7 +86,17 @@ def of_sixty_nodes() -> Run:
     return run
 
 
-@pytest.mark.parametrize("make", [plain, failed, distributed, of_sixty_nodes])
+def waiting() -> Run:
+    """For the only slot, behind another."""
+    pipeline = make_pipeline()
+    a_history(pipeline)
+    a_worker(slots=1, busy=1)
+    running(pipeline=pipeline)
+    make_run(pipeline)
+    return make_run(pipeline)
+
+
+@pytest.mark.parametrize("make", [waiting, plain, failed, distributed, of_sixty_nodes])
 def test_a_run_tells_all_it_has_to_in_fifteen_questions(make: Callable[[], Run]) -> None:
     run = make()
     node = run.node_runs.order_by("position")[0].name
