@@ -61,5 +61,5 @@ def usual_other(run: Run) -> Run | None:
 
 def pairs(before: Run, after: Run) -> list[Pair]:
     """The nodes of both, in the order of the later run."""
-    one, other = ({row.name: row for row in NodeRun.of(each)} for each in (before, after))
+    one, other = ({row.name: row for row in rows} for rows in NodeRun.of_each([before, after]))
     return [Pair(name, one.get(name), other.get(name)) for name in {**other, **one}]

@@ -141,7 +141,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "is_asked_again": tab in LABELS and (not run.is_final or bool(uploads["uploads"])),
         "failed_requests": has.open_requests,
         "pace": pace(run, at, normal, _share_left(nodes, usual_nodes, at)),
-        "phases": phases(run, at),
+        "phases": [] if where.node else phases(run, at),
         "reasons": why_waiting(run, at, lately, has_grants=has.has_grants),
         "priority": None if run.is_final else has.waiting_priority,
         "priorities": range(LAST + 1),

@@ -131,8 +131,22 @@ class Lately:
 def lately(pipelines: Iterable[Pipeline], *, at: datetime) -> dict[int, Lately]:
     """For each pipeline, by its id, how it did: success rate over the bars (cancelled runs do not count), median
     (usual) and 95th percentile (slow) of its newest successes in seconds (not of those with nothing to do)."""
-    runs = _newest(pipelines, at)
-    return {pipeline_id: _told(bars) for pipeline_id, bars in runs.items()}
+    floors: dict[int, int] = {}
+    for some in _together([pipeline.pk for pipeline in pipelines]):
+        rows = Pipeline.objects.filter(pk__in=some).annotate(floor=first_looked_at("pk"))
+        floors |= {pk: floor or 0 for pk, floor in rows.values_list("pk", "floor")}
+    return lately_since(floors, at=at)
+
+
+def lately_since(floors: Mapping[int, int], *, at: datetime) -> dict[int, Lately]:
+    """The same of pipelines of which somebody knows from which run on they are looked at."""
+    return {pipeline_id: _told(bars) for pipeline_id, bars in _newest(floors, at).items()}
+
+
+def first_looked_at(pipeline: str) -> Subquery:
+    """From which run on this column's pipeline is looked at; None: all of them."""
+    newest = Run.objects.filter(pipeline=OuterRef(pipeline)).order_by("-id").values("id")
+    return Subquery(newest[LOOKED_AT - 1 : LOOKED_AT])
 
 
 class Neighbours:
@@ -175,22 +189,16 @@ def _bar(
     return Bar(number, status, started_at, created_at, seconds)
 
 
-def _newest(pipelines: Iterable[Pipeline], at: datetime) -> dict[int, list[Bar]]:
+def _newest(floors: Mapping[int, int], at: datetime) -> dict[int, list[Bar]]:
     """The newest runs of each pipeline, newest first."""
-    found: dict[int, list[Bar]] = {pipeline.pk: [] for pipeline in pipelines}
+    found: dict[int, list[Bar]] = {pk: [] for pk in floors}
     for some in _together(list(found)):
-        rows = Run.objects.filter(reduce(or_, _windows(some))).order_by()  # in order a database would read them all
+        windows = [Q(pipeline=pk, id__gte=floors[pk]) for pk in some]
+        rows = Run.objects.filter(reduce(or_, windows)).order_by()  # in order a database would read them all
         names = ("pipeline_id", "id", "status", "created_at", *TIMES)
         for pipeline_id, *columns in rows.values_list(*names):
             found[pipeline_id].append(_bar(*columns, at=at))
     return {pk: sorted(bars, key=lambda bar: -bar.number) for pk, bars in found.items()}
-
-
-def _windows(pipelines: list[int]) -> list[Q]:
-    """One condition a pipeline: its runs from the oldest that is looked at."""
-    newest = Run.objects.filter(pipeline=OuterRef("pk")).order_by("-id").values("id")
-    floors = Pipeline.objects.filter(pk__in=pipelines).annotate(floor=Subquery(newest[LOOKED_AT - 1 : LOOKED_AT]))
-    return [Q(pipeline=pk, id__gte=floor or 0) for pk, floor in floors.values_list("pk", "floor")] or [Q(pk__in=[])]
 
 
 def _together(pipelines: list[int]) -> Iterable[list[int]]:

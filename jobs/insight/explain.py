@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Count, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from jobs.insight.durations import lately, usual, usual_start_of, usual_times
+from jobs.insight.durations import first_looked_at, lately_since, usual, usual_start_of, usual_times
 from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
@@ -182,8 +182,9 @@ def _slots(step: Step, listeners: list[Worker], at: datetime) -> Iterator[Reason
 def _ends_first(names: Iterable[str], at: datetime) -> Ending | None:
     """Of the runs that these workers are at, the one that should end first."""
     rows = Step.objects.running().filter(worker_name__in=list(names)).select_related("run__pipeline")
-    runs = {step.run_id: step.run for step in rows.order_by("started_at")[:MOST_AT_WORK]}
-    normal = lately({run.pipeline for run in runs.values()}, at=at) if runs else {}
+    steps = list(rows.annotate(floor=first_looked_at("run__pipeline")).order_by("started_at")[:MOST_AT_WORK])
+    runs = {step.run_id: step.run for step in steps}
+    normal = lately_since({step.run.pipeline_id: vars(step)["floor"] or 0 for step in steps}, at=at)
     endings = [_ending(run, normal[run.pipeline_id].usual_seconds, at) for run in runs.values()]
     return min(endings, key=lambda each: (each.seconds is None, each.seconds), default=None)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from jobs.insight.durations import usual_of_nodes
-from jobs.models import Run
+from jobs.models import NodeRun, Run
 from jobs.runs.preview_reuse import Preview
 from jobs.runs.spread import Part
 
@@ -47,13 +47,13 @@ class Outlook:
 
 def outlook(run: Run, found: Preview) -> Outlook:
     """By the usual times of the pipeline's nodes; of a node without one by its time in this run."""
-    own = dict(run.node_runs.filter(seconds__isnull=False).values_list("name", "seconds"))
+    own = {row.name: row.seconds for row in NodeRun.of(run) if row.seconds is not None}
     times = {**own, **usual_of_nodes(run.pipeline_id)}
     names = dict.fromkeys(map(_space_of, [*found.rerun, *found.reuse]))
     return Outlook([_space(name, found, times) for name in sorted(names)])
 
 
-def _space(name: str, found: Preview, times: dict[str, float | None]) -> Space:
+def _space(name: str, found: Preview, times: Mapping[str, float]) -> Space:
     rerun, reused = _inside(name, found.rerun), _inside(name, found.reuse)
     known = [seconds for part in rerun if (seconds := times.get(part.node)) is not None]
     return Space(name, len(reused), len(rerun), sum(known) if known else None)

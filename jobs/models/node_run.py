@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import models
 
 from jobs.models.run import Run
@@ -53,5 +55,10 @@ class NodeRun(models.Model):
     @classmethod
     def of(cls, run: Run) -> list[NodeRun]:
         """In their order, asked for once: `run.node_runs.all()` gives the same from then on."""
-        models.prefetch_related_objects([run], models.Prefetch("node_runs", cls.objects.order_by("position")))
-        return list(run.node_runs.all())
+        return cls.of_each([run])[0]
+
+    @classmethod
+    def of_each(cls, runs: Sequence[Run]) -> list[list[NodeRun]]:
+        """Those of several runs, with one question."""
+        models.prefetch_related_objects(runs, models.Prefetch("node_runs", cls.objects.order_by("position")))
+        return [list(run.node_runs.all()) for run in runs]
