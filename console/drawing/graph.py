@@ -17,6 +17,7 @@ LONGEST_LABEL = 30
 LONGEST_BOX = 40
 LETTER = 7.4
 SMALL_LETTER = 6.2
+HEAD_ROOM = 48
 BOX = "box"
 PARAMETERS = "params:"
 ALL_PARAMETERS = "parameters"
@@ -79,7 +80,7 @@ class Card:
     @property
     def head(self) -> float:
         """How wide the head of a frame is."""
-        return min(len(self.label) * LETTER + 48, self.width)
+        return min(len(self.label) * LETTER + HEAD_ROOM, self.width)
 
     @property
     def summary(self) -> str:
@@ -318,12 +319,12 @@ class Scene:
         self.labels: dict[str, str] = {}
         for mark, vertex in self.vertices.items():
             said = self.boxes[vertex.parent].namespace + "." if vertex.parent else ""
-            is_named = vertex.kind in ("node", "dataset") and said != "."
+            is_named = vertex.kind != "parameter" and said != "."
             label = vertex.name.removeprefix(said) if is_named else vertex.name
             self.labels[mark] = _brief(label) if mark in self.boxes else shorten(label)
             if vertex.kind == FRAME:
                 self.labels[mark] += f" · {_size(self.boxes[mark])}"
-            if label != vertex.name:
+            if label != vertex.name and mark not in self.boxes:
                 self.vertices[mark] = replace(vertex, width=_width(vertex.kind, label))
 
 
@@ -388,13 +389,18 @@ def _box_card(box: Box, place: dict[str, Any], scene: Scene, statuses: Mapping[s
         status = "succeeded"
     return Card(
         **place,
-        label=scene.labels[place["id"]],
+        label=_fitting(scene.labels[place["id"]], place) if place["kind"] == FRAME else scene.labels[place["id"]],
         status=status,
         href=links.toggle(box),
         about=" · ".join([*said, *([_brief(box.about)] if box.about else [])]),
         said=", ".join([*said, *([box.about] if box.about else [])]),
         parent=scene.vertices[place["id"]].parent,
     )
+
+
+def _fitting(label: str, place: Mapping[str, Any]) -> str:
+    """The head of a frame is no wider than the frame; the tooltip says all of it."""
+    return shorten(label, max(int((place["width"] - HEAD_ROOM) / LETTER), 6))
 
 
 def _brief(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -27,6 +27,9 @@ from kedro_console.wire import ProjectSnapshot, SnapshotPipeline
 PREFIX = "p:"
 
 
+MANY: Final = 40
+
+
 @dataclass(frozen=True)
 class Fieldset:
     """A group of parameters as the template draws it."""
@@ -35,6 +38,16 @@ class Fieldset:
     help: str
     fields: list[tuple[Leaf, BoundField]]
     fieldsets: list[Fieldset]
+
+    @property
+    def count(self) -> int:
+        """Of all fields in it."""
+        return len(self.fields) + sum(inner.count for inner in self.fieldsets)
+
+    @property
+    def is_large(self) -> bool:
+        """More than one looks through: its groups are folded, and there is a way to find one field."""
+        return self.count > MANY
 
     @property
     def has_errors(self) -> bool:

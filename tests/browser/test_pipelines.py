@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,7 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from jobs.models import Run
+from tests import large_pipelines as large
 from tests.factories import make_pipeline
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import ended
@@ -120,3 +122,22 @@ def test_pages_of_pipelines_and_artifacts_are_accessible(open_as: Open, scheme: 
             if violation["impact"] in ("serious", "critical")
         ]
         assert serious == []
+
+
+def test_one_of_hundreds_of_parameters_is_found_changed_and_seen_in_its_closed_group(open_as: Open) -> None:
+    pipeline = large.sixty_nodes()
+    page = open_as("operator", f"/pipelines/{pipeline.pk}/run/")
+    groups = page.locator(".kc-group")
+    assert page.locator(".kc-group[open]").count() == 0 and groups.count() >= 6
+    finder = page.get_by_label("Find a parameter")
+    finder.fill("emea.uk step_3 option_2")
+    page.get_by_text(re.compile(r"^1 of \d{3}$")).wait_for()
+    page.locator("[data-field]:visible input").first.fill("77")
+    finder.press("Enter")
+    finder.fill("")
+    group = page.locator(".kc-group", has=page.locator("[data-field='emea.uk.step_3.option_2']"))
+    assert group.locator("[data-group-dot]").is_visible() and not group.evaluate("fold => fold.open")
+    page.get_by_text("1 changed", exact=True).wait_for()
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/runs/*/")
+    assert Run.objects.get().parameters == {"emea.uk": {"step_3": {"option_2": 77}}}

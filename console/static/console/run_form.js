@@ -4,6 +4,7 @@
   const form = document.getElementById("run-form");
   if (!form) return;
 
+  const SHOWN = 60; // fields that are found are shown at once up to here, else their groups
   const control = (field) => field.querySelector("[data-default]");
   const written = (input) => (input.type === "checkbox" ? String(input.checked) : input.value);
 
@@ -15,6 +16,9 @@
       field.classList.toggle("is-changed", isChanged);
       field.querySelector("[data-dot]").hidden = field.querySelector("[data-undo]").hidden = !isChanged;
       count += isChanged;
+    }
+    for (const group of form.querySelectorAll(".kc-group")) {
+      group.querySelector("[data-group-dot]").hidden = !group.querySelector("[data-field].is-changed");
     }
     form.querySelector("[data-changed-count]").textContent = count ? `${count} changed` : "";
   }
@@ -45,6 +49,29 @@
     }, { once: true });
   }
 
+  /* Only fields whose names have these words; a group shows when one of its fields does. */
+  function find(event) {
+    event.stopPropagation(); // what is looked for changes nothing of the run
+    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const fields = [...form.querySelectorAll(".kc-asked [data-field]")];
+    for (const field of fields) field.hidden = !words.every((word) => field.dataset.field.toLowerCase().includes(word));
+    const found = fields.filter((field) => !field.hidden).length;
+    for (const group of form.querySelectorAll(".kc-asked :is(.kc-group, .kc-fieldset)")) {
+      group.hidden = !group.querySelector("[data-field]:not([hidden])");
+      if (group.matches("details")) group.open = words.length > 0 && found <= SHOWN;
+    }
+    form.querySelector("[data-found]").textContent = words.length ? `${found} of ${fields.length}` : "";
+  }
+
+  /* A browser cannot lead to a field in a fold that is closed. */
+  function unfold(event) {
+    for (let fold = event.target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  }
+
+  const finder = form.querySelector("[data-find-parameter]");
+  finder?.addEventListener("input", find);
+  finder?.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  form.addEventListener("invalid", unfold, true);
   form.addEventListener("input", dot);
   form.addEventListener("change", dot);
   form.addEventListener("click", undo);
