@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def test_the_image_compiles_what_is_installed_templates_of_projects_or_not(tmp_p
 
     venv = tmp_path / "venv"
     shutil.copytree(Path(kedro.__file__).parent, venv / "kedro", ignore=shutil.ignore_patterns("__pycache__"))
-    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", sys.executable)
+    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", shlex.quote(sys.executable))
     ended = subprocess.run(
         command.replace("/opt/venv", str(venv)), shell=True, capture_output=True, text=True, check=False
     )
@@ -182,7 +183,7 @@ def test_the_image_compiles_what_is_installed_templates_of_projects_or_not(tmp_p
 
 def test_a_syntax_error_still_stops_the_image(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def")
-    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", sys.executable)
+    command = step_of_the_image("compileall").replace("/opt/venv/bin/python", shlex.quote(sys.executable))
     ended = subprocess.run(command.replace("/opt/venv", str(tmp_path)), shell=True, capture_output=True, check=False)
     assert ended.returncode != 0
 

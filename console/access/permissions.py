@@ -15,9 +15,10 @@ class Permissions(ModelBackend):
     def get_all_permissions(self, user_obj: Any, obj: Model | None = None) -> set[str]:
         if not isinstance(user_obj, User) or not user_obj.is_active or obj is not None:
             return set()
-        if not hasattr(user_obj, "_perm_cache"):
-            user_obj._perm_cache = _of(user_obj)  # type: ignore[attr-defined] # where Django keeps them too
-        return set(user_obj._perm_cache)  # type: ignore[attr-defined]
+        kept = vars(user_obj)  # where Django keeps them too
+        if "_perm_cache" not in kept:
+            kept["_perm_cache"] = _of(user_obj)
+        return set(kept["_perm_cache"])
 
 
 def _of(user: User | AnonymousUser) -> set[str]:

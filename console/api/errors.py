@@ -128,6 +128,8 @@ def _sentence(error: Exception) -> str:
 def _particulars(error: Exception) -> dict[str, Any]:
     if isinstance(error, BadParameters):
         return {"errors": error.fields}
+    if isinstance(error, TableError):
+        return {"errors": {error.field: str(error)} if error.field else {}}
     if isinstance(error, UnknownPipeline | UnknownProject | UnknownQueue):
         return {"nearest": error.nearest}
     if isinstance(error, AmbiguousPipeline):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from django.db.models import Count, Exists, IntegerField, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -57,6 +56,6 @@ def with_belongings(runs: QuerySet[Run], number: int) -> QuerySet[Run]:
     )
 
 
-def _count(rows: QuerySet[Any]) -> Coalesce:
+def _count(rows: QuerySet[Artifact] | QuerySet[RequestRecord]) -> Coalesce:
     counted = rows.order_by().values("run").annotate(count=Count("pk")).values("count")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)

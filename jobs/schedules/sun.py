@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from importlib import import_module
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final, Protocol
 
 NOON: Final = "solar_noon"
 RISES: Final = frozenset({"dawn_astronomical", "dawn_nautical", "dawn_civil", "sunrise"})
@@ -75,11 +75,17 @@ def is_daily(event: str, latitude: float) -> bool:
     return event == NOON or abs(latitude) < 90 - TILT - DOUBT + _height(event)
 
 
+class _Date(Protocol):
+    """A moment as ephem gives it."""
+
+    def datetime(self) -> datetime: ...
+
+
 class _Look:
     """From one place at the sun, as if there were no air; ephem's observers belong to one thread."""
 
     def __init__(self, place: Place) -> None:
-        ephem: Any = import_module("ephem")  # loaded where there is such a schedule
+        ephem = import_module("ephem")  # loaded where there is such a schedule
         self._place, self._date, self._sun = place, ephem.Date, ephem.Sun()
         self._observer = ephem.Observer()
         self._observer.lat, self._observer.lon = str(place.latitude), str(place.longitude)
@@ -136,6 +142,5 @@ def _naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def _aware(date: Any) -> datetime:
-    found: datetime = date.datetime()
-    return found.replace(tzinfo=UTC)
+def _aware(date: _Date) -> datetime:
+    return date.datetime().replace(tzinfo=UTC)

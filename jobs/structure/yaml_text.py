@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -14,7 +14,7 @@ class Bursts(yaml.YAMLError):
     """A few lines that stand for more values than memory has, or for themselves."""
 
 
-def load(text: str, loader_class: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+def load(text: str, loader_class: type[yaml.SafeLoader] = yaml.SafeLoader) -> object:
     """The value; yaml.YAMLError, RecursionError or TypeError when there is none."""
     loader = loader_class(text)
     try:

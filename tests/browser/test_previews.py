@@ -80,7 +80,7 @@ def test_slides_have_a_rail_keys_and_the_whole_screen(open_as: Open) -> None:
     page.click("[data-slide-step='1']")
     page.wait_for_selector("[data-slide-shown='4']")
     page.click("[data-slides-full]")
-    page.wait_for_function("document.fullscreenElement !== null")
+    page.wait_for_function("document.fullscreenElement?.contains(document.activeElement)")
     page.keyboard.press("Home")
     page.wait_for_selector("[data-slide-shown='1']")
 

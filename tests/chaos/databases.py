@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -72,7 +73,9 @@ class Server:
             row = session.execute("SHOW data_directory").fetchone()
         assert row is not None
         self._folder = Path(str(row[0]))
-        self._command = shlex.split((self._folder / "postmaster.opts").read_text())
+        written = (self._folder / "postmaster.opts").read_text()  # the program as it is, its options quoted
+        program, options = re.split(r'(?= ")', written.strip(), maxsplit=1)
+        self._command = [program, *shlex.split(options)]
 
     @property
     def pid(self) -> int:

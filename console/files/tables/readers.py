@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from django.conf import settings
 
@@ -62,7 +62,7 @@ class Reader:
         self.lock = threading.Lock()
         self.used_at, self._is_new = time.monotonic(), True
         self._file = open_exactly(sha256, name)
-        self._raw: IO[bytes] = self._file.file  # type: ignore[assignment]
+        self._raw = cast(IO[bytes], self._file.file)
         try:
             number = self._raw.fileno()
         except OSError:  # it is in a store elsewhere, and fetched from there as it is needed

@@ -24,7 +24,11 @@ OPERATORS: Final = (*COMPARISONS, "contains", "empty", "filled")
 
 
 class TableError(Exception):
-    """Why the table, or this part of it, cannot be shown, as a sentence."""
+    """Why the table, or this part of it, cannot be shown, as a sentence; `field` of what was asked is at fault."""
+
+    def __init__(self, sentence: str, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -65,4 +69,5 @@ def condition(text: str) -> Condition:
         operator = parts[place]
         if operator in OPERATORS and (place < len(parts) - 1 or operator in ("empty", "filled")):
             return Condition(":".join(parts[:place]), operator, ":".join(parts[place + 1 :])[:MOST_WORDS])
-    raise TableError(f"Write a condition as column:operator:value; the operators are {', '.join(OPERATORS)}.")
+    sentence = f"Write a condition as column:operator:value; the operators are {', '.join(OPERATORS)}."
+    raise TableError(sentence, "where")
