@@ -28,7 +28,7 @@ ATTACKS = tests/test_attack_matrix.py tests/api/test_openapi_fuzz.py tests/api/t
 	tests/test_odd_requests.py tests/attacks
 
 test: venv-dev ## run every test (ARGS="-k name" chooses)
-	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/shipped $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/shipped $(ARGS)
 	@test -n "$(ARGS)" || { echo "The rows once more, on PostgreSQL:"; $(PY) tests/on_postgres.py -m pytest -q -n 3 $(ROWS); }
 
 shipped: venv-dev ## build the images in a bare root and run every role as the manifests say (needs root and debootstrap)

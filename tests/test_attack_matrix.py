@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.core.management.color import no_style
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -74,8 +75,20 @@ def doors(patterns: list[Any] | None = None, before: str = "") -> Iterator[Door]
             yield Door(route, pattern.name or "", pattern.callback)
 
 
+def number_from_one() -> None:
+    """Addresses name the first row: whatever was in the tables before, theirs is number one."""
+    empty = []
+    with connection.cursor() as cursor:
+        for sequence in connection.introspection.sequence_list():
+            cursor.execute(f"SELECT 1 FROM {connection.ops.quote_name(sequence['table'])} LIMIT 1")
+            empty += [] if cursor.fetchone() else [sequence]
+        for command in connection.ops.sequence_reset_by_name_sql(no_style(), empty):
+            cursor.execute(command)
+
+
 @pytest.fixture
 def run() -> Run:
+    number_from_one()
     run = ended()
     an_artifact(run)
     make_quota()

@@ -207,6 +207,7 @@ def test_a_log_is_folded_by_node_with_counts_that_grow_and_opens_again_at_a_hit(
     run = with_log(running(), [f"hay {n}" for n in range(1200)], node="fetch")
     run = with_log(run, ["needle", "hay"], node="parse", level="ERROR")
     page = open_as("viewer", f"/runs/{run.pk}/logs/")
+    page.set_default_timeout(60_000)  # hundreds of lines are drawn, beside other tests
     page.get_by_role("button", name="Fold by node").click()
     fetch = page.locator("[data-node=fetch]")
     page.get_by_role("button", name=re.compile(r"^parse 2 lines · 2 errors$")).wait_for()
