@@ -233,10 +233,12 @@ def settle(run: Run, at: datetime) -> None:
 
 def give_up(run: int, at: datetime, error: str, *, is_good: bool = False, counts: bool = True) -> int:
     """Settle all that a run holds; what goes back without `counts` has not used up an attempt. How many items."""
-    queues = Taking.objects.filter(run=run, held__gt=0).values_list("queue", flat=True)
+    queues = list(Taking.objects.filter(run=run, held__gt=0).values_list("queue", flat=True))
     settled = 0
+    if not queues:
+        return settled
     with transaction.atomic():
-        for queue in BatchQueue.objects.in_turn().filter(pk__in=list(queues)):
+        for queue in BatchQueue.objects.in_turn().filter(pk__in=queues):
             held = queue.items.held_by(run)
             done = _finish(run, queue, held.filter(is_failed=False), at) if is_good else 0
             settled += done + _give_back(run, queue, held, at, error=error, counts=counts)

@@ -327,8 +327,8 @@ class Supervision:
 
     def _notice_new_code(self) -> None:
         """The pages should show the pipelines as they are now."""
-        newest, heard = self.pipeline.project.snapshot, self.heard
-        is_newer = newest and heard.revision not in ("", newest.revision)
+        newest, heard = self.pipeline.project.newest_revision, self.heard
+        is_newer = newest and heard.revision not in ("", newest)
         is_other = heard.graph_change or heard.is_refused("unknown_node") or heard.is_refused("unknown_pipeline")
         if (is_newer or is_other) and self.pipeline.project.may_ask_for_check(clock.now()):
             ask_for_snapshot(self.pipeline.project_id)

@@ -24,6 +24,13 @@ class Lead(models.Model):
 
     what = models.CharField(max_length=20, unique=True)
     holder = models.CharField(max_length=200, blank=True, help_text="Process and host; empty: it was given back.")
+    mark = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Under which token, and what tells its process from others: who is on its machine sees it die.",
+    )
     token = models.BigIntegerField(default=0)
     turns = models.BigIntegerField(default=0)
     since = models.DateTimeField(null=True, blank=True)
@@ -37,10 +44,16 @@ class Lead(models.Model):
     def __str__(self) -> str:
         return f"{self.what}: {self.holder or 'nobody'}"
 
-    def take(self, holder: str, at: datetime) -> bool:
+    @property
+    def process(self) -> str:
+        """The mark of the process that leads; "" when it told none, as one of an earlier version."""
+        token, _, marked = self.mark.partition(" ")
+        return marked if token == str(self.token) else ""
+
+    def take(self, holder: str, at: datetime, *, process: str = "") -> bool:
         """Lead from now on; False when the row is not as it was read any more."""
         seen = Lead.objects.filter(pk=self.pk, token=self.token, turns=self.turns)
-        facts = {"holder": holder[:200], "since": at, "renewed_at": at}
+        facts = {"holder": holder[:200], "mark": f"{self.token + 1} {process}", "since": at, "renewed_at": at}
         if not seen.update(token=F("token") + 1, turns=F("turns") + 1, **facts):
             return False
         self.refresh_from_db()

@@ -104,6 +104,14 @@ class Project(models.Model):
         """The newest picture of this project, None before the first check."""
         return self.snapshot_in("")
 
+    @property
+    def newest_revision(self) -> str | None:
+        """That of the newest picture, which itself is large; None before the first check."""
+        return self._pictures("").values_list("revision", flat=True).first()
+
     def snapshot_in(self, env: str) -> Snapshot | None:
         """The newest picture in a Kedro environment that a run asked for; empty: in the project's own."""
-        return self.snapshots.filter(kedro_env=env).order_by("-id").first()
+        return self._pictures(env).first()
+
+    def _pictures(self, env: str) -> models.QuerySet[Snapshot]:
+        return self.snapshots.filter(kedro_env=env).order_by("-id")

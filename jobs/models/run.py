@@ -29,6 +29,15 @@ class RunQuerySet(models.QuerySet["Run"]):
     def final(self) -> RunQuerySet:
         return self.filter(status__in=sorted(FINAL))
 
+    def of_key(self, idempotency_key: str) -> Run | None:
+        """The run of this key, if there is one."""
+        return self.filter(idempotency_key=idempotency_key).if_there()
+
+    def if_there(self) -> Run | None:
+        """The newest of these, which most often are none: that is asked first, as a whole row is a longer question."""
+        number = self.order_by("-id").values_list("pk", flat=True).first()
+        return self.filter(pk=number).first() if number else None
+
     def newest(self) -> RunQuerySet:
         return self.select_related("pipeline__project").order_by("-id")
 

@@ -190,6 +190,8 @@ def settle_step(step: Step, status: Status, at: datetime) -> None:
 def settle_run(run: Run, at: datetime) -> None:
     """At its end, whatever that was. If started before its turn, it may have made its request without asking again."""
     unsettled = Grant.objects.filter(run=run, settled_at__isnull=True)
+    if not unsettled.exists():
+        return
     for place in unsettled.waiting().filter(is_reserved=True).select_related("quota") if run.started_at else ():
         asked = Amount(place.requests, place.rows)
         hold(locked(place.quota.name), place, asked, new=asked, at=at)

@@ -85,7 +85,7 @@ def launch(order: Order, at: datetime) -> Run:
 
 def _known(idempotency_key: str | None) -> Run | None:
     """The run of this key: of two who ask, also at once, the first one's run is the answer to both."""
-    return Run.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
+    return Run.objects.of_key(idempotency_key) if idempotency_key else None
 
 
 def _planned(order: Order, at: datetime) -> _Wish:

@@ -1,4 +1,7 @@
-"""Who decides due times, of any number of beats: one of them, until it is silent for as long as a lease lasts."""
+"""Who decides due times, of any number of beats: one of them, until it is silent for as long as a lease lasts.
+
+Another on the same machine does not wait for that: it sees the process that leads die.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 
 from jobs.errors import ConsoleError
 from jobs.models import Lead
+from jobs.steps import pulse
 
 LEASE_SECONDS: Final = 3.0
 RENEW_SECONDS: Final = 0.8
@@ -23,6 +27,7 @@ class Leader:
 
     def __init__(self, holder: str, now: Callable[[], float] = time.monotonic) -> None:
         self.holder, self._now = holder, now
+        self._mark = pulse.mark()
         self.lead: Lead | None = None
         """Its row as it was taken; None while another leads."""
         self.last_turn_at: datetime | None = None
@@ -66,8 +71,9 @@ class Leader:
         turns = row.token, row.turns
         if turns != self._seen:
             self._seen, self._seen_since = turns, self._now()
-        if row.holder and self._now() - self._seen_since < LEASE_SECONDS:
+        is_silent = self._now() - self._seen_since >= LEASE_SECONDS
+        if row.holder and not is_silent and not pulse.is_dead(row.process):
             return
         last = row.renewed_at
-        if row.take(self.holder, at):
+        if row.take(self.holder, at, process=self._mark):
             self.lead, self._renewed, self.last_turn_at = row, self._now(), last

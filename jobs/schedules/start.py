@@ -83,8 +83,8 @@ def order_of(tick: Tick, pipeline: Pipeline, at: datetime) -> Order:
 
 def _parameters(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Group:
     """With the date of the due time where the schedule names a parameter for it: as a backfill has it."""
-    snapshot, path = pipeline.project.snapshot, tuple(schedule.date_parameter)
-    if not path or snapshot is None:
+    path = tuple(schedule.date_parameter)
+    if not path or (snapshot := pipeline.project.snapshot) is None:
         return dict(schedule.parameters)
     own = settled(schedule.parameters, snapshot.picture.parameters)
     return as_given(dated(own, path, due, ZoneInfo(schedule.zone), pipeline=pipeline, snapshot=snapshot))
@@ -117,14 +117,14 @@ def _prefix(schedule: Schedule, pipeline: Pipeline) -> str:
 
 def _started(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Run | None:
     """The run that was started for this due time without a tick, as a worker of an earlier version does."""
-    if run := Run.objects.filter(idempotency_key=key_of(schedule, pipeline, due)).first():
+    if run := Run.objects.of_key(key_of(schedule, pipeline, due)):
         return run
     rule = rule_of(schedule)
     if not isinstance(rule, Every):
         return None
     half = timedelta(seconds=rule.seconds) / 2
     near = pipeline.runs.filter(ticks=None, cause=Cause.SCHEDULE, created_at__gt=due - half, created_at__lt=due + half)
-    return near.filter(idempotency_key__startswith=f"{_prefix(schedule, pipeline)}after-").first()
+    return near.filter(idempotency_key__startswith=f"{_prefix(schedule, pipeline)}after-").if_there()
 
 
 def _sort_out(schedule: Schedule, at: datetime) -> None:

@@ -265,8 +265,7 @@ def end_if_done(run: Run, *, at: datetime, by: str) -> None:
     """End the run when none of its steps is left to run; its status is the worst of theirs."""
     if run.is_final or run.steps.exclude(status__in=sorted(FINAL)).exists():
         return
-    steps = list(run.steps.newest_attempts())
-    status, error = _verdict(run, steps)
+    status, error = _verdict(run, list(run.steps.newest_attempts().only("status", "error")))
     NodeRun.objects.filter(run=run, status=NodeStatus.WAITING).update(
         status=NodeStatus.CANCELLED if status == Status.CANCELLED else NodeStatus.BLOCKED
     )

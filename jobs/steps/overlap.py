@@ -85,7 +85,8 @@ def _refuse_second(run: Run) -> None:
 
 def release(ended: Run, at: datetime) -> None:
     """Within the transaction that ends a run: those that waited for it go on, or wait for the next in line."""
-    for run in Run.objects.filter(waits_for=ended, status=Status.QUEUED).select_related("pipeline"):
+    waiting = list(Run.objects.filter(waits_for=ended, status=Status.QUEUED).values_list("pk", flat=True))
+    for run in Run.objects.filter(pk__in=waiting).select_related("pipeline") if waiting else ():
         go_on(run, at)
 
 

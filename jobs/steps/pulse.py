@@ -82,6 +82,40 @@ def began(pid: int) -> str:
         return ""
 
 
+def mark() -> str:
+    """What tells this process from every other of any machine: kernel, pid namespace, number and beginning.
+
+    "" where that cannot be told.
+    """
+    where, began_at = _where(), began(os.getpid())
+    return f"{where} {os.getpid()} {began_at}" if where and began_at else ""
+
+
+def is_dead(marked: str) -> bool:
+    """Whether the process with this mark is certainly gone; False where only another machine could know."""
+    where, _, process = marked.rpartition(" ")[0].rpartition(" ")
+    if not where or where != _where():
+        return False
+    pid = int(process)
+    return not _is_running(pid) or began(pid) not in ("", marked.rpartition(" ")[2]) or _state(pid) in ("Z", "X")
+
+
+def _where() -> str:
+    """This start of this kernel, and this one's own count of processes: a container has its own."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db.models import F
 from django_celery_beat.models import PeriodicTask
 
 from jobs.errors import BadParameters, IllegalMove, RequestError, SchedulePaused
@@ -22,9 +28,11 @@ from jobs.schedules.start import begin, dismiss, make_up, order_of, run_now
 from jobs.schedules.switch import pause, resume
 from jobs.schedules.tell import tell_unheard
 from jobs.states import Cause, Missed, Overlap, TickDecision
+from jobs.steps import pulse
 from tests.factories import make_pipeline
 
 D = TickDecision
+ROOT = Path(__file__).resolve().parents[3]
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -199,6 +207,51 @@ def test_a_leader_that_goes_on_keeps_the_lead_and_one_that_ends_leaves_it_at_onc
         assert first.turn(START) and not second.turn(START)
     first.give_back()
     assert second.turn(START)
+
+
+def led_by(mark: str) -> None:
+    """A beat whose process has this mark took the lead."""
+    assert Lead.objects.ticks().take("other@here", START, process=mark)
+
+
+def test_a_leader_that_dies_on_the_same_machine_is_followed_at_once(db: None) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "from jobs.steps import pulse; print(pulse.mark()); input()"],
+                             cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True)  # fmt: skip
+    assert other.stdout
+    led_by(other.stdout.readline().strip())
+    second = Leader("second@here")
+    assert not second.turn(START) and not second.turn(START), "it lives"
+    other.kill()
+    os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)  # dead, though nobody has asked for its end yet
+    assert second.turn(START) and Lead.objects.get().token == 2
+    other.communicate()
+    assert second.turn(START) and not Leader("third@here").turn(START)
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("another machine's", "another-boot pid:[4026531836] 1 1"),
+        ("one that told none", ""),
+        ("one that is not ours", pulse.mark().rpartition(" ")[0].rpartition(" ")[0] + " 1 " + pulse.began(1)),
+    ],
+)
+def test_a_leader_of_which_this_machine_knows_nothing_has_its_lease(db: None, name: str, mark: str) -> None:
+    now = [0.0]
+    led_by(mark)
+    second = Leader("second@here", lambda: now[0])
+    assert not second.turn(START) and not second.turn(START), name
+    now[0] += LEASE_SECONDS
+    assert second.turn(START)
+
+
+def test_the_mark_of_an_earlier_leader_says_nothing_of_one_that_leaves_none(db: None) -> None:
+    dead = pulse.mark().rpartition(" ")[0] + " 1"
+    led_by(dead)
+    Lead.objects.update(token=F("token") + 1, turns=F("turns") + 1, holder="earlier version@here")
+    assert not Leader("second@here").turn(START)
+    Lead.objects.update(mark=f"{Lead.objects.get().token} {dead}")
+    assert Leader("second@here").turn(START), "its number is another's by now"
 
 
 def test_a_message_that_comes_twice_or_is_lost_starts_one_run(pipeline: Pipeline, leader: Leader) -> None:
