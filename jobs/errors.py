@@ -77,6 +77,14 @@ class BadParameters(RequestError):
         self.fields = dict(fields)
 
 
+class Stale(RequestError):
+    """Somebody else has changed meanwhile what was to be saved: `names` of it, whose `version` now is another."""
+
+    def __init__(self, sentence: str, *, version: str, names: Sequence[str]) -> None:
+        super().__init__(sentence)
+        self.version, self.names = version, list(names)
+
+
 class IllegalMove(RequestError):
     """A row was asked to become what it cannot become; an answer, not a fault."""
 

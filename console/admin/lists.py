@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.views import ChangeList
 
+from console.forms.versions import Versioned
 from console.whole_number import whole_number
 from jobs.models.act import facts_of, record, was_recorded
 from jobs.structure.values import shown
@@ -143,6 +144,17 @@ class KnownKeys:
         return super().optgroups(name, keys, attr)  # type: ignore[misc]
 
 
+class AsSeen(Versioned):
+    """Put before a form of the admin, whose page is saved in one transaction."""
+
+    def full_clean(self) -> None:
+        super().full_clean()  # type: ignore[misc]
+        if self.is_bound:  # type: ignore[attr-defined]
+            self.check_version()
+        if self.stale:
+            self.add_error(None, str(self.stale))  # type: ignore[attr-defined]
+
+
 class Admin(ModelAdmin):
     """What all our admin pages share."""
 
@@ -154,6 +166,15 @@ class Admin(ModelAdmin):
     show_facets = ShowFacets.NEVER
     view_on_site = False
     compressed_fields = True
+
+    change_form_before_template = "admin/_version.html"
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **options: Any) -> Any:
+        """With the version of the row that it changes: nobody saves over what somebody else has changed."""
+        form = super().get_form(request, obj, change=change, **options)
+        if obj is None or not self.has_change_permission(request, obj):
+            return form
+        return type(form.__name__, (AsSeen, form), {})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return UncountedList

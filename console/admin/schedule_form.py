@@ -24,9 +24,10 @@ from unfold.widgets import (
 
 from console.forms.choices import SelectionField
 from console.forms.row_form import RowForm
+from console.forms.versions import IN_THE_FORM, Versioned
 from jobs import clock
 from jobs.errors import BadParameters
-from jobs.models import Pipeline
+from jobs.models import Pipeline, Schedule
 from jobs.schedules.due import next_fires
 from jobs.schedules.rules import EVENTS
 from jobs.schedules.schedules import (
@@ -55,7 +56,7 @@ SUN = ("event", "latitude", "longitude")
 EVERY_MORNING = "0 6 * * *"
 
 
-class ScheduleForm(RowForm):
+class ScheduleForm(Versioned, RowForm):
     task = forms.ChoiceField(label="What", choices=TASKS, initial=START, widget=UnfoldAdminSelectWidget())
     pipeline = forms.ModelChoiceField(
         queryset=Pipeline.objects.filter(is_registered=True).select_related("project").defer("project__environment"),
@@ -152,6 +153,20 @@ class ScheduleForm(RowForm):
         elif schedule.solar:
             saved |= {"timing": "solar", **{name: getattr(schedule.solar, name) for name in SUN}}
         self.initial.update(saved)
+
+    @property
+    def edited_row(self) -> Model | None:
+        """What starts a pipeline has a schedule, which other pages change too."""
+        row = super().edited_row
+        return (Schedule.objects.known().filter(periodic_task=row.pk).first() or row) if row else None
+
+    @property
+    def more_edited(self) -> tuple[str, ...]:
+        return ("is_on",) if isinstance(self.edited_row, Schedule) else ()
+
+    def typed(self, name: str) -> str:
+        known = {"name": "name", "note": "description", "is_on": "enabled", "zone": "zone"}
+        return str(self.cleaned_data.get(known[name])) if name in known else IN_THE_FORM
 
     def clean_task(self) -> str:
         task: str = self.cleaned_data["task"]

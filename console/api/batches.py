@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,6 +14,7 @@ from console.api.door import MISPUT, MISSING, REFUSED, Door, asked
 from console.api.errors import Conflict
 from console.api.jobs import CLASH
 from console.api.shapes import Moment
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from jobs import clock
 from jobs.batches.batches import find_queue, put, with_oldest
 from jobs.batches.parked import drop_parked, purge, put_back
@@ -145,25 +145,27 @@ class Queues(Door):
 class OneQueue(Door):
     needs = {"GET": "jobs.view_batchqueue", "PATCH": "jobs.change_batchqueue"}
 
-    @extend_schema(operation_id="queues_get", responses={200: QueueShape, **REFUSED, **MISSING})
+    @extend_schema(operation_id="queues_get", parameters=[ETAG], responses={200: QueueShape, **REFUSED, **MISSING})
     def get(self, request: Request, queue: str) -> Response:
         """One batch queue."""
-        return Response(_shown(queue))
+        return with_version(Response(_shown(queue)), find_queue(queue))
 
     @extend_schema(
         operation_id="queues_change",
         request=QueueWishShape,
-        responses={200: QueueShape, **REFUSED, **MISSING, **MISPUT},
+        parameters=VERSIONS,
+        responses={200: QueueShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, queue: str) -> Response:
         """Change a queue's settings."""
         row = find_queue(queue)
         wish = QueueWishShape(data=request.data)
         wish.is_valid(raise_exception=True)
-        if wish.validated_data:
-            with transaction.atomic(), recorded("changed", row):
-                BatchQueue.objects.filter(pk=row.pk).update(**wish.validated_data)
-        return Response(_shown(queue))
+        with unless_stale(row, request):
+            if wish.validated_data:
+                with recorded("changed", row):
+                    BatchQueue.objects.filter(pk=row.pk).update(**wish.validated_data)
+        return with_version(Response(_shown(queue)), find_queue(queue))
 
 
 def _shown(name: str) -> Any:

@@ -16,6 +16,7 @@ from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_fields
 from console.api.permissions import may, name_of
 from console.api.shapes import Moment
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from jobs import clock
 from jobs.models import Channel, Delivery
 from jobs.models.channel import Asker
@@ -118,22 +119,26 @@ class Channels(Door):
 class OneChannel(Door):
     needs = {"GET": "jobs.view_channel", "PATCH": "jobs.add_channel", "DELETE": "jobs.add_channel"}
 
-    @extend_schema(operation_id="channels_show", responses={200: ChannelShape, **REFUSED, **MISSING})
+    @extend_schema(operation_id="channels_show", parameters=[ETAG], responses={200: ChannelShape, **REFUSED, **MISSING})
     def get(self, request: Request, channel: int) -> Response:
         """One channel and how it stands."""
-        return Response(ChannelShape(_seen(request, channel)).data)
+        row = _seen(request, channel)
+        return with_version(Response(ChannelShape(row).data), row)
 
     @extend_schema(
         operation_id="channels_update",
         request=ChannelChanged,
-        responses={200: ChannelShape, **REFUSED, **MISSING, **MISPUT},
+        parameters=VERSIONS,
+        responses={200: ChannelShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, channel: int) -> Response:
         """Another name or address, or off; a webhook keeps its secret."""
         row, given = _mine(request, channel), checked(ChannelChanged, request)
-        row.name, row.is_enabled = given.get("name", row.name), given.get("is_enabled", row.is_enabled)
-        save_channel(row, by=asker_of(request), at=clock.now(), address=given.get("address"))
-        return Response(ChannelShape(row).data)
+        with unless_stale(row, request):
+            row = _mine(request, channel)
+            row.name, row.is_enabled = given.get("name", row.name), given.get("is_enabled", row.is_enabled)
+            save_channel(row, by=asker_of(request), at=clock.now(), address=given.get("address"))
+        return with_version(Response(ChannelShape(row).data), row)
 
     @extend_schema(operation_id="channels_delete", request=None, responses={204: None, **REFUSED, **MISSING})
     def delete(self, request: Request, channel: int) -> Response:

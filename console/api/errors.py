@@ -35,6 +35,7 @@ from jobs.errors import (
     PlatformError,
     ProjectError,
     RequestError,
+    Stale,
     UnknownPipeline,
     UnknownProject,
     UnknownQueue,
@@ -49,6 +50,7 @@ STATUS: Final[list[tuple[type[Exception], int]]] = [
     (AmbiguousPipeline, status.HTTP_409_CONFLICT),
     (UnknownQueue, status.HTTP_404_NOT_FOUND),
     (BadParameters, status.HTTP_422_UNPROCESSABLE_ENTITY),
+    (Stale, status.HTTP_412_PRECONDITION_FAILED),
     (IllegalMove, status.HTTP_409_CONFLICT),
     (NotNow, status.HTTP_409_CONFLICT),
     (NothingToResume, status.HTTP_409_CONFLICT),
@@ -128,6 +130,8 @@ def _sentence(error: Exception) -> str:
 def _particulars(error: Exception) -> dict[str, Any]:
     if isinstance(error, BadParameters):
         return {"errors": error.fields}
+    if isinstance(error, Stale):
+        return {"changed": error.names}
     if isinstance(error, TableError):
         return {"errors": {error.field: str(error)} if error.field else {}}
     if isinstance(error, UnknownPipeline | UnknownProject | UnknownQueue):

@@ -14,6 +14,7 @@ from console.api.asked import Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_fields
 from console.api.permissions import name_of
 from console.api.shapes import Moment
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from jobs import clock
 from jobs.errors import RequestError
 from jobs.insight.forecast import forecast
@@ -118,19 +119,25 @@ class Quotas(Door):
 class OneQuota(Door):
     needs = {"GET": "jobs.view_quota", "PATCH": "jobs.change_quota"}
 
-    @extend_schema(operation_id="quotas_show", responses={200: QuotaShape, **REFUSED, **MISSING})
+    @extend_schema(operation_id="quotas_show", parameters=[ETAG], responses={200: QuotaShape, **REFUSED, **MISSING})
     def get(self, request: Request, quota: str) -> Response:
         """How it stands."""
-        return Response(QuotaShape(_usage(_found(quota))).data)
+        return _one(_found(quota))
 
     @extend_schema(
-        operation_id="quotas_update", request=QuotaAsked, responses={200: QuotaShape, **REFUSED, **MISSING, **MISPUT}
+        operation_id="quotas_update",
+        request=QuotaAsked,
+        parameters=VERSIONS,
+        responses={200: QuotaShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, quota: str) -> Response:
         """Other windows, or another name; they hold from now on, and what was used counts in them."""
-        given = QuotaAsked(_found(quota), data=request.data, partial=True)
-        given.is_valid(raise_exception=True)
-        return Response(QuotaShape(_usage(given.write())).data)
+        row = _found(quota)
+        with unless_stale(row, request):
+            given = QuotaAsked(Quota.objects.get(pk=row.pk), data=request.data, partial=True)
+            given.is_valid(raise_exception=True)
+            row = given.write()
+        return _one(row)
 
 
 class Pause(Door):
@@ -179,6 +186,10 @@ def _found(name: str) -> Quota:
     if row is None:
         raise Http404(f"There is no quota {name[:80]}: `GET /api/v1/quotas` lists them.")
     return row
+
+
+def _one(row: Quota) -> Response:
+    return with_version(Response(QuotaShape(_usage(row)).data), row)
 
 
 def _usage(row: Quota) -> Usage:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from console.api.asked import LARGEST, Asked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import Moment, ParametersField, address
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from jobs import clock
 from jobs.errors import AmbiguousPipeline, BadParameters, UnknownPipeline, UnknownProject
 from jobs.models import Firing, Pipeline, Rule
@@ -130,6 +131,10 @@ def find_rule(pk: int) -> Rule:
     return found
 
 
+def _one(rule: Rule, request: Request, status: int = 200) -> Response:
+    return with_version(Response(RuleShape(rule, context={"request": request}).data, status=status), rule)
+
+
 def _pipeline(name: str, field: str) -> Pipeline:
     try:
         return find_pipeline(name)
@@ -164,30 +169,31 @@ class Rules(Door):
         given = RuleAsked(data=request.data)
         given.is_valid(raise_exception=True)
         rule = _written(Rule(), dict(given.validated_data), request)
-        return Response(RuleShape(rule, context={"request": request}).data, status=201)
+        return _one(rule, request, 201)
 
 
 class OneRule(Door):
     needs = {"GET": "jobs.view_rule", "PATCH": "jobs.change_rule", "DELETE": "jobs.delete_rule"}
 
-    @extend_schema(operation_id="rules_get", responses={200: RuleShape, **REFUSED, **MISSING})
+    @extend_schema(operation_id="rules_get", parameters=[ETAG], responses={200: RuleShape, **REFUSED, **MISSING})
     def get(self, request: Request, rule: int) -> Response:
         """One rule."""
-        return Response(RuleShape(find_rule(rule), context={"request": request}).data)
+        return _one(find_rule(rule), request)
 
     @extend_schema(
         operation_id="rules_update",
         request=RuleAsked(partial=True),
-        responses={200: RuleShape, **REFUSED, **MISSING, **MISPUT},
+        parameters=VERSIONS,
+        responses={200: RuleShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, rule: int) -> Response:
         """Change what is sent; the whole rule is checked and tried again."""
         row = find_rule(rule)
         given = RuleAsked(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
-        return Response(
-            RuleShape(_written(row, dict(given.validated_data), request), context={"request": request}).data
-        )
+        with unless_stale(row, request):
+            row = _written(find_rule(rule), dict(given.validated_data), request)
+        return _one(row, request)
 
     @extend_schema(
         operation_id="rules_delete", responses={204: OpenApiResponse(description="Gone."), **REFUSED, **MISSING}

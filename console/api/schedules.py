@@ -25,6 +25,7 @@ from console.api.schedule_shapes import (
     TickShape,
 )
 from console.api.shapes import JobShape
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from jobs import clock
 from jobs.errors import (
     AmbiguousPipeline,
@@ -61,7 +62,8 @@ def _shape(rows: list[Schedule], request: Request) -> list[dict[str, Any]]:
 
 
 def _one(row: Schedule, request: Request, status: int = 200) -> Response:
-    return Response(_shape([find_schedule(row.pk)], request)[0], status=status)
+    row = find_schedule(row.pk)
+    return with_version(Response(_shape([row], request)[0], status=status), row)
 
 
 def _pipeline(name: str) -> Pipeline:
@@ -117,7 +119,9 @@ class Schedules(Door):
 class OneSchedule(Door):
     needs = {"GET": "jobs.view_schedule", "PATCH": "jobs.change_schedule", "DELETE": "jobs.delete_schedule"}
 
-    @extend_schema(operation_id="schedules_show", responses={200: ScheduleShape, **REFUSED, **MISSING})
+    @extend_schema(
+        operation_id="schedules_show", parameters=[ETAG], responses={200: ScheduleShape, **REFUSED, **MISSING}
+    )
     def get(self, request: Request, schedule: int) -> Response:
         """One schedule."""
         return _one(find_schedule(schedule), request)
@@ -125,14 +129,16 @@ class OneSchedule(Door):
     @extend_schema(
         operation_id="schedules_update",
         request=ScheduleAsked(partial=True),
-        responses={200: ScheduleShape, **REFUSED, **MISSING, **MISPUT},
+        parameters=VERSIONS,
+        responses={200: ScheduleShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, schedule: int) -> Response:
         """Change what is sent. Only due times after the change count, and nothing is started."""
         row = find_schedule(schedule)
         given = ScheduleAsked(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
-        edit(row, replace(wanted_of(row), **_given(dict(given.validated_data), row)), at=clock.now())
+        with unless_stale(row, request):
+            edit(row, replace(wanted_of(row), **_given(dict(given.validated_data), row)), at=clock.now())
         return _one(row, request)
 
     @extend_schema(

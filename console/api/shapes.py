@@ -290,6 +290,12 @@ class RefusalShape(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
+class StaleShape(RefusalShape):
+    """Who changed it, when, and what of it."""
+
+    changed = serializers.ListField(child=serializers.CharField())
+
+
 class FieldsRefusalShape(RefusalShape):
     """…and one sentence for each field that cannot be used, by its dotted name."""
 

@@ -14,6 +14,7 @@ from console.api.asked import LARGEST, Asked
 from console.api.channels import asker_of, checked, user_of
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, refuse_fields
 from console.api.shapes import Moment
+from console.api.versions import ETAG, STALE, VERSIONS, unless_stale, with_version
 from console.pages.notifications import preview
 from jobs import clock
 from jobs.models import Channel, Run, Subscription
@@ -137,20 +138,28 @@ class OneSubscription(Door):
         "DELETE": "jobs.delete_subscription",
     }
 
-    @extend_schema(operation_id="subscriptions_show", responses={200: SubscriptionShape, **REFUSED, **MISSING})
+    @extend_schema(
+        operation_id="subscriptions_show", parameters=[ETAG], responses={200: SubscriptionShape, **REFUSED, **MISSING}
+    )
     def get(self, request: Request, subscription: int) -> Response:
         """One of yours."""
-        return Response(SubscriptionShape(_found(request, subscription)).data)
+        row = _found(request, subscription)
+        return with_version(Response(SubscriptionShape(row).data), row)
 
     @extend_schema(
         operation_id="subscriptions_update",
         request=SubscriptionChanged,
-        responses={200: SubscriptionShape, **REFUSED, **MISSING, **MISPUT},
+        parameters=VERSIONS,
+        responses={200: SubscriptionShape, **REFUSED, **MISSING, **STALE, **MISPUT},
     )
     def patch(self, request: Request, subscription: int) -> Response:
         """Change it; `muted_until` mutes it."""
         row, given = _found(request, subscription), checked(SubscriptionChanged, request)
-        return Response(SubscriptionShape(_write(row, given, list(row.channels.all()), asker_of(request))).data)
+        with unless_stale(row, request):
+            row = _found(request, subscription)
+            _write(row, given, list(row.channels.all()), asker_of(request))
+        row = _found(request, subscription)
+        return with_version(Response(SubscriptionShape(row).data), row)
 
     @extend_schema(operation_id="subscriptions_delete", request=None, responses={204: None, **REFUSED, **MISSING})
     def delete(self, request: Request, subscription: int) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from console.forms.row_form import RowForm
+from console.forms.versions import Versioned
 from jobs.errors import RequestError
 from jobs.models import Quota, Window
 from jobs.quotas.quotas import changing
@@ -15,7 +16,7 @@ from jobs.quotas.windows import in_words, parse, replace
 PLACEHOLDER = "1 request per 2 seconds\n35,000 requests per day in Europe/Berlin"
 
 
-class QuotaForm(RowForm):
+class QuotaForm(Versioned, RowForm):
     windows_in_words = forms.CharField(
         label="Windows",
         required=False,
@@ -40,6 +41,9 @@ class QuotaForm(RowForm):
             return parse(self.cleaned_data["windows_in_words"])
         except RequestError as refusal:
             raise forms.ValidationError(str(refusal)) from refusal
+
+    def typed(self, name: str) -> str:
+        return ", ".join(map(str, self.cleaned_data["windows_in_words"])) if name == "windows" else super().typed(name)
 
     def save_windows(self) -> None:
         if "windows_in_words" in self.changed_data or not self.instance.windows.exists():

@@ -8,6 +8,7 @@ from django import forms
 
 from console.forms.choices import SelectionField
 from console.forms.row_form import RowForm
+from console.forms.versions import Versioned
 from jobs import clock
 from jobs.models import Pipeline, Rule
 from jobs.rules.edit import BadRule, check_rule
@@ -20,7 +21,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-class RuleForm(RowForm):
+class RuleForm(Versioned, RowForm):
     """A rule; `trial` is what it would have done with a past run, when there was one."""
 
     mapping = forms.CharField(

@@ -14,6 +14,7 @@ from django.forms.boundfield import BoundField
 
 from console.forms.forms import RunForm
 from console.forms.time_fields import DatesField, LeftOutField, LocalField, TimesField, written_dates, written_left_out
+from console.forms.versions import Versioned, in_words
 from jobs.errors import BadParameters
 from jobs.models import Pipeline, Schedule
 from jobs.schedules.dues import Rule
@@ -78,7 +79,7 @@ class Option:
     """What it comes to, where it leaves that to the pipeline."""
 
 
-class SchedulePageForm(RunForm):
+class SchedulePageForm(Versioned, RunForm):
     """When it is valid, `wanted` holds the whole schedule; `rule` is there as soon as the rule can be read."""
 
     name = forms.CharField(max_length=200, widget=_text())
@@ -287,6 +288,20 @@ class SchedulePageForm(RunForm):
             note=data["note"],
             date_parameter=self._date_path(),
         )
+
+    @property
+    def edited_row(self) -> Schedule | None:
+        return self.schedule
+
+    def typed(self, name: str) -> str:
+        assert self.wanted  # noqa: S101 - a valid form has it
+        assert self.wanted.rule  # noqa: S101 - so has what it wants
+        if name in ("name", "note"):
+            return str(getattr(self.wanted, name)) or "nothing"
+        row = Schedule(pipeline=self.pipeline, rule=stored(self.wanted.rule), zone=self.wanted.zone)
+        if name not in ("pipeline", "rule", "zone"):
+            setattr(row, name, getattr(self.wanted, name))
+        return in_words(row, name)
 
     def _date_path(self) -> tuple[str, ...]:
         text = self.cleaned_data.get("date_parameter", "").removeprefix("params:").strip()

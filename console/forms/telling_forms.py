@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from console.forms.row_form import RowForm
+from console.forms.versions import Versioned
 from jobs.errors import BadParameters
 from jobs.models import Channel, Pipeline, Project, Subscription
 from jobs.models.channel import Asker
@@ -25,7 +26,7 @@ ADDRESSES: Final = {
 }
 
 
-class TellingForm(RowForm):
+class TellingForm(Versioned, RowForm):
     """The looks of our own pages, and sentences of a story on the fields that they are about."""
 
     def dress(self) -> None:
@@ -173,5 +174,9 @@ class SubscriptionForm(TellingForm):
         """The kinds that are chosen, for fields that only some of them need."""
         return set(self["kinds"].value() or [])
 
-    def write(self, at: datetime) -> None:
+    def write(self, at: datetime) -> bool:
+        """Save it, and do not undo a mute that came meanwhile."""
+        if self.instance.pk:
+            self.instance.refresh_from_db(fields=["muted_until"])
         save_subscription(self.instance, self.chosen, by=Asker.of(self.instance.owner), at=at)
+        return True

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.forms.telling_forms import ChannelForm, SubscriptionForm
 from console.pages import notifications as shown
 from console.views.access import ConsoleRequest, back, needs
-from console.views.shell import page
+from console.views.shell import page, status_of
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.models import Channel, Notice, Pipeline, Run, Subscription
@@ -99,13 +99,11 @@ def subscription(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 def _edit(request: ConsoleRequest, row: Subscription, title: str, *, channels: list[int]) -> HttpResponse:
     form = SubscriptionForm(request.POST or None, instance=row, initial={"channels": channels})
-    if request.method == "POST" and form.is_valid():
-        form.write(clock.now())
+    if request.method == "POST" and form.is_valid() and form.saved_as_seen(lambda: form.write(clock.now())):
         messages.success(request, f"You are told of {row.about}: {row.in_words}.")
         return redirect("notifications")
     context = {"form": form, "subscription": row if row.pk else None, "facts": FACTS}
-    status = 422 if form.errors else 200
-    return page(request, "notifications/subscription.html", context, title=title, status=status)
+    return page(request, "notifications/subscription.html", context, title=title, status=status_of(form))
 
 
 @require_POST
@@ -182,15 +180,14 @@ def channel(request: ConsoleRequest, pk: int) -> HttpResponse:
 
 def _edit_channel(request: ConsoleRequest, row: Channel, title: str) -> HttpResponse:
     form = ChannelForm(request.POST or None, instance=row, by=Asker.of(request.user))
-    if request.method == "POST" and form.is_valid() and form.write(clock.now()):
+    if request.method == "POST" and form.is_valid() and form.saved_as_seen(lambda: form.write(clock.now())):
         messages.success(request, f"{row} is saved: send a test over it.")
         if form.secret:
             said = f"It signs with the secret {form.secret}: keep it now, it is not shown again."
             messages.warning(request, said)
         return redirect("notifications")
     context = {"form": form, "channel": row if row.pk else None}
-    status = 422 if form.errors else 200
-    return page(request, "notifications/channel.html", context, title=title, status=status)
+    return page(request, "notifications/channel.html", context, title=title, status=status_of(form))
 
 
 @require_POST

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from console.forms.quota_form import QuotaForm
 from console.views.access import ConsoleRequest, back, needs
-from console.views.shell import page
+from console.views.shell import page, status_of
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.insight.forecast import forecast, needs_of_week
@@ -119,13 +119,13 @@ def quota_edit(request: ConsoleRequest, pk: int) -> HttpResponse:
 def _edit(request: ConsoleRequest, row: Quota, title: str) -> HttpResponse:
     is_new, old = row.pk is None, row.name
     form = QuotaForm(request.POST or None, instance=row)
-    if request.method == "POST" and form.is_valid():
-        saved = form.save_all()
+    if request.method == "POST" and form.is_valid() and (saved := form.saved_as_seen(form.save_all)):
         _note(request, saved, form, ADDITION if is_new else CHANGE)
         bring_forward(clock.now())
         messages.success(request, f"{saved} is saved; its limits apply from now on.")
         return redirect("quota", saved.pk)
-    return page(request, "quotas/edit.html", {"form": form, "quota": row, "name": old, "is_new": is_new}, title=title)
+    context = {"form": form, "quota": row, "name": old, "is_new": is_new}
+    return page(request, "quotas/edit.html", context, title=title, status=status_of(form))
 
 
 def _note(request: ConsoleRequest, row: Quota, form: QuotaForm, flag: int) -> None:

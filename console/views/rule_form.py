@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from console.forms.rule_form import RulePageForm
 from console.views.access import ConsoleRequest, needs
 from console.views.rules import find, numbered
-from console.views.shell import page
+from console.views.shell import page, status_of
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.models import Rule
@@ -38,9 +38,8 @@ def _edit(request: ConsoleRequest, row: Rule, title: str) -> HttpResponse:
     form = RulePageForm(request.POST or None, instance=row, initial=_initial(request))
     if request.method == "POST" and form.is_valid() and _saved(request, form):
         return redirect("rule", form.instance.pk)
-    status = 422 if form.errors else 200
     context = {"form": form, "rule": row if row.pk else None, "trial": form.trial}
-    return page(request, "rules/edit.html", context, title=title, status=status)
+    return page(request, "rules/edit.html", context, title=title, status=status_of(form))
 
 
 def _initial(request: ConsoleRequest) -> dict[str, Any]:
@@ -51,9 +50,11 @@ def _initial(request: ConsoleRequest) -> dict[str, Any]:
 
 def _saved(request: ConsoleRequest, form: RulePageForm) -> bool:
     try:
-        save_rule(form.instance, form.sources, at=clock.now(), by=request.user)
+        form.saved_as_seen(lambda: save_rule(form.instance, form.sources, at=clock.now(), by=request.user))
     except BadRule as refusal:
         form.refuse(refusal)
+        return False
+    if form.stale:
         return False
     messages.success(request, f"{form.instance} is saved.")
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -15,14 +16,14 @@ from console.forms.forms import RunForm
 from console.forms.schedule_form import SchedulePageForm
 from console.views.access import ConsoleRequest, needs
 from console.views.schedules import find
-from console.views.shell import page
+from console.views.shell import page, status_of
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.insight.prove import prove
 from jobs.models import Pipeline, Schedule, Snapshot
 from jobs.runs.launch import snapshot_of
-from jobs.schedules.edit import create, edit
+from jobs.schedules.edit import Wanted, create, edit
 from jobs.structure.selection import Selection, read, selection_of
 
 
@@ -78,22 +79,28 @@ def _edit(request: ConsoleRequest, pipeline: Pipeline, schedule: Schedule | None
         "address_of_proof": reverse(f"{name}_proof", args=[key]),
         **_proof(form),
     }
-    return page(request, "schedules/edit.html", context, title=title, status=422 if form.errors else 200)
+    return page(request, "schedules/edit.html", context, title=title, status=status_of(form))
 
 
 def _saved(request: ConsoleRequest, form: SchedulePageForm) -> Schedule | None:
-    assert form.wanted  # noqa: S101 - a valid form has it
-    at = clock.now()
+    wanted, at = form.wanted, clock.now()
+    assert wanted  # noqa: S101 - a valid form has it
     try:
-        saved = edit(form.schedule, form.wanted, at=at) if form.schedule else create(form.wanted, at=at)
+        saved = form.saved_as_seen(lambda: _write(form.schedule, wanted, at))
     except BadParameters as refusal:
         form.refuse(refusal)
         return None
     except ConsoleError as refusal:
         form.add_error(None, str(refusal))
         return None
+    if saved is None:
+        return None
     messages.success(request, f"{saved.name} is saved: due times from now on count, and nothing was started.")
     return saved
+
+
+def _write(schedule: Schedule | None, wanted: Wanted, at: datetime) -> Schedule:
+    return edit(schedule, wanted, at=at) if schedule else create(wanted, at=at)
 
 
 @require_POST

@@ -21,6 +21,11 @@ def page(
     return render(request, template, {**frame(request), "title": title, **(context or {})}, status=status)
 
 
+def status_of(form: Any) -> int:
+    """Of the page of a form: 409 when somebody else was first, 422 when a field is wrong."""
+    return 409 if form.stale else 422 if form.errors else 200
+
+
 def frame(request: HttpRequest) -> dict[str, Any]:
     """What the shell around a page needs; the theme's own version of it is for staff alone and asks far more."""
     return {

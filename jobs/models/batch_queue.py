@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -32,6 +32,8 @@ class BatchQueueQuerySet(models.QuerySet["BatchQueue"]):
 
 class BatchQueue(models.Model):
     """Stored work that runs take in batches; its counters change in the transactions that move items, so are exact."""
+
+    EDITED: ClassVar = ("name", "description", "max_attempts", "keep_days")
 
     name = models.CharField(max_length=80, unique=True, validators=[check_name])
     description = models.TextField(blank=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -45,6 +45,8 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
 
 class Channel(models.Model):
     """A way to reach people outside of the console."""
+
+    EDITED: ClassVar = ("name", "kind", "address", "owner", "is_enabled")
 
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=20, choices=ChannelKind)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from django.db import models
 
@@ -20,6 +20,10 @@ EVERY_PIPELINE: Final = "*"
 
 class Project(models.Model):
     """A Kedro project that we know: where it lies and which Python runs it."""
+
+    EDITED: ClassVar = (
+        "name", "path", "interpreter", "kedro_env", "environment", "store_url",
+    )  # fmt: skip
 
     name = models.SlugField(unique=True, max_length=80)
     path = models.CharField(max_length=1000, help_text="The folder that holds the project's pyproject.toml.")

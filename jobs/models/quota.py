@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,8 @@ LATE = timedelta(seconds=3)
 
 class Quota(models.Model):
     """A named limit of an outside API, shared by all workers; its counters belong to whoever holds its lock."""
+
+    EDITED: ClassVar = ("name", "description", "windows")
 
     name = models.CharField(
         max_length=80,

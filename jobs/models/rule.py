@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator, RegexValidator
@@ -31,6 +31,11 @@ class RuleQuerySet(models.QuerySet["Rule"]):
 
 class Rule(models.Model):
     """When these pipelines end like this, start that one with these parameters."""
+
+    EDITED: ClassVar = (
+        "name", "is_enabled", "sources", "wants", "outcome", "node", "correlate", "condition", "mapping",
+        "handler", "target", "selection", "is_side_job", "max_iterations", "max_per_hour",
+    )  # fmt: skip
 
     name = models.CharField(max_length=120, unique=True)
     is_enabled = models.BooleanField(

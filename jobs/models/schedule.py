@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -40,6 +41,14 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
 class Schedule(models.Model):
     """A time rule that starts a pipeline."""
+
+    EDITED: ClassVar = (
+        "name", "note", "pipeline", "parameters", "selection", "runner", "rule", "zone", "jitter_seconds",
+        "begins_at", "ends_at", "is_once", "overlap", "missed", "missed_most", "missed_hours",
+        "date_parameter", "owner",
+    )  # fmt: skip
+    EDITED_AS: ClassVar = ("periodic_task",)
+    LOCKED_WITH_KEY: ClassVar = True  # as whoever decides its due times does, who adds ticks to it
 
     periodic_task = models.OneToOneField(PeriodicTask, models.CASCADE, related_name="console_schedule")
     pipeline = models.ForeignKey(
@@ -118,6 +127,10 @@ class Schedule(models.Model):
     @property
     def name(self) -> str:
         return str(self.periodic_task.name)
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.periodic_task.enabled)
 
     @property
     def note(self) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -45,6 +45,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 class Subscription(models.Model):
     """What somebody wants to be told of, and over which channels beside the bell."""
+
+    EDITED: ClassVar = (
+        "project", "pipeline", "kinds", "channels", "is_enabled", "file_name", "every", "expected_by",
+        "expected_days", "waits_seconds", "zone", "quiet_from", "quiet_until", "subject", "body",
+    )  # fmt: skip
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="subscriptions")
     project = models.ForeignKey(Project, models.CASCADE, null=True, blank=True, related_name="subscriptions")

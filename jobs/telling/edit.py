@@ -27,6 +27,7 @@ from kedro_console.wire import Json
 
 SECRET_BYTES: Final = 32
 LONGEST_ADDRESS: Final = 2_000
+COLUMNS: Final = (*Channel.EDITED, "secret")
 
 
 def may_change(asker: Asker, channel: Channel) -> bool:
@@ -49,11 +50,13 @@ def save_channel(channel: Channel, *, by: Asker, at: datetime, address: str | No
         channel.secret = made = secrets.token_urlsafe(SECRET_BYTES)
     if address is not None:
         channel.failures, channel.failing_since, channel.last_error = 0, None, ""
-    _write(channel, is_new=is_new, at=at)
+    columns = [*COLUMNS, *(("failures", "failing_since", "last_error") if address is not None else ())]
+    _write(channel, columns, is_new=is_new, at=at)
     return made
 
 
-def _write(channel: Channel, *, is_new: bool, at: datetime) -> None:
+def _write(channel: Channel, columns: list[str], *, is_new: bool, at: datetime) -> None:
+    """What is sent over it meanwhile notes its own columns."""
     channel.created_at = channel.created_at or at
     try:
         with transaction.atomic():
@@ -62,7 +65,7 @@ def _write(channel: Channel, *, is_new: bool, at: datetime) -> None:
                 record("added", channel, after={"kind": channel.kind, "shared": channel.owner_id is None})
             else:
                 with recorded("changed", channel):
-                    channel.save()
+                    channel.save(update_fields=columns)
     except IntegrityError as error:
         raise BadParameters({"name": "There is a channel of this name."}) from error
 

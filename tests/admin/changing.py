@@ -21,7 +21,7 @@ def filled(form: Any) -> dict[str, Any]:
         if name in ("start_time", "once_at"):
             first, second = form[name].field.widget.decompress(value)
             sent |= {f"{name}_0": first or "", f"{name}_1": second or ""}
-        elif value not in (None, False):
+        elif value is not None and value is not False:
             sent[name] = "on" if value is True else value
         assert field is not None
     return sent
