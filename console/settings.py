@@ -86,7 +86,7 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
         "transaction_mode": "IMMEDIATE",  # a transaction that reads and then writes never fails with "locked"
         "timeout": 20,
         "init_command": (
-            "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA cache_size=-20000;"
+            "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA cache_size=-4000;"
             "PRAGMA temp_store=MEMORY;PRAGMA journal_size_limit=67108864;"
         ),
     }

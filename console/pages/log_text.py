@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final
 
 from django.http import StreamingHttpResponse
@@ -14,7 +13,8 @@ from jobs.insight import read_logs
 from jobs.models import Run
 from jobs.models.log_chunk import Line
 
-BATCH: Final = 500
+PIECE: Final = 64 * 1024
+"""So many characters are sent at once: a line alone may have as many."""
 
 
 def whole_log(run: Run) -> StreamingHttpResponse:
@@ -24,9 +24,15 @@ def whole_log(run: Run) -> StreamingHttpResponse:
 
 
 def _text(run: Run) -> Iterator[bytes]:
-    lines = read_logs.every(run)
-    while batch := list(islice(lines, BATCH)):
-        yield "".join(_line(line) for line in batch).encode("utf-8", "replace")
+    piece: list[str] = []
+    size = 0
+    for line in read_logs.every(run):
+        piece.append(_line(line))
+        size += len(piece[-1])
+        if size >= PIECE:
+            yield "".join(piece).encode("utf-8", "replace")
+            piece, size = [], 0
+    yield "".join(piece).encode("utf-8", "replace")
 
 
 def _line(line: Line) -> str:

@@ -30,7 +30,7 @@ AROUNDS: Final = {"0": 0, "3": AROUND, "all": None}
 @require_GET
 @needs("jobs.view_logchunk")
 def run_logs(request: ConsoleRequest, number: int) -> HttpResponseBase:
-    """The log tab; with `lines` only lines: `before`, `after` or `around` a number, or the first `error`."""
+    """The log tab; with `lines` only lines: `before`, `after` or `around` a number, or the next `error`."""
     run = find(number, is_whole="lines" not in request.GET)
     if "download" in request.GET:
         return whole_log(run)
@@ -84,11 +84,14 @@ def _around(request: HttpRequest) -> str:
 
 def _lines(request: HttpRequest, run: Run, only: Only) -> Lines:
     around = AROUNDS[_around(request)]
+    if "error" in request.GET:
+        error = read_logs.next_error(run, whole_number(request.GET.get("after", "")) or 0)
+        if error.lines:
+            return found(run, only, around, partial(read_logs.around, run, error.lines[0].seq))
+        return error if error.has_newer else found(run, only, around, partial(read_logs.newest, run))
     for name, read in (("before", read_logs.older), ("after", read_logs.newer), ("around", read_logs.around)):
         if (number := whole_number(request.GET.get(name, ""))) is not None:
             return found(run, only, around, partial(read, run, number))
-    if "error" in request.GET and (first := read_logs.first_error(run)) is not None:
-        return found(run, only, around, partial(read_logs.around, run, first))
     return found(run, only, around, partial(read_logs.newest, run))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
@@ -15,15 +15,18 @@ from django.db.models.functions import Cast
 from jobs.errors import PlatformError
 from jobs.models import LogChunk, Run
 from jobs.models.log_chunk import COLOURS_IN_JSON, Line
-from jobs.steps.spill_log import SPILLED, spilled
+from jobs.steps.spill_log import GLIMPSE, SPILLED, spilled
 
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 PAGE: Final = 400
 COLOURED: Final = r"\u001b["  # a word may be torn by a colour
-MOST_CHUNKS: Final = 300  # how much one question may look through
-MOST_TAKEN_APART: Final = 200  # and of how much it may look at each line
+MOST_LOOKED: Final = 1_000  # so many chunks one question lets the database look through
+MOST_CHUNKS: Final = 300  # so many it looks through itself
+MOST_TAKEN_APART: Final = 200  # and of so many it looks at each line,
+MOST_BYTES: Final = 16 * 2**20  # or of so much
+PAGE_BYTES: Final = 2**20  # lines may be long: a page of them is full with so much text, too
 FEW_OF_A_STEP: Final = 4
-FEW: Final = 20  # chunks at a time, when all are read
+FEW: Final = 4  # chunks at a time
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,52 @@ def _end(run: Run) -> int:
     return run.log_chunks.order_by("-last_seq").values_list("last_seq", flat=True).first() or 0
 
 
+@dataclass(frozen=True)
+class Reach:
+    """The chunks that one question may look through: from line `start`, in one direction, to line `edge`."""
+
+    run: Run
+    only: Only
+    start: int
+    edge: int
+    is_backwards: bool = False
+
+    @classmethod
+    def before(cls, run: Run, only: Only, line: int) -> Reach:
+        rows = run.log_chunks.filter(first_seq__lt=line).order_by("-first_seq")
+        return cls(run, only, line, _edge(rows, "first_seq", only) or 1, is_backwards=True)
+
+    @classmethod
+    def after(cls, run: Run, only: Only, line: int) -> Reach:
+        end = _end(run)  # before the lines are read: whatever comes meanwhile is asked for again
+        rows = run.log_chunks.filter(last_seq__gt=line).order_by("last_seq")
+        return cls(run, only, line, _edge(rows, "last_seq", only) or max(line, end))
+
+    @property
+    def rows(self) -> QuerySet[LogChunk]:
+        """Chunks follow each other and share no line, so that the order of their ends is that of their beginnings."""
+        found = LogChunk.objects.filter(run=self.run).annotate(written=Cast("content", TextField()))
+        found = found.filter(_may_have(self.only))
+        if self.is_backwards:
+            return found.filter(first_seq__lt=self.start, first_seq__gte=self.edge).order_by("-first_seq")
+        return found.filter(last_seq__gt=self.start, last_seq__lte=self.edge).order_by("last_seq")
+
+    def has(self, line: Line) -> bool:
+        return line.seq < self.start if self.is_backwards else line.seq > self.start
+
+    def goes_on(self, edge: int) -> bool:
+        """Whether there are chunks beyond."""
+        beyond = Q(first_seq__lt=edge) if self.is_backwards else Q(last_seq__gt=edge)
+        return self.run.log_chunks.filter(beyond).exists()
+
+
+def _edge(rows: QuerySet[LogChunk], number: str, only: Only) -> int | None:
+    """Where so many chunks end; None when there are not so many, or nothing has to be looked for in them."""
+    if not _may_have(only):
+        return None
+    return rows.values_list(number, flat=True)[MOST_LOOKED - 1 : MOST_LOOKED].first()
+
+
 def tail(run: Run, node: str, step_id: int, most: int) -> list[Line]:
     """The last lines of a node, as far as the newest chunks of its step have them: for a glance, at a fixed cost."""
     found: list[Line] = []
@@ -92,18 +141,14 @@ def tail(run: Run, node: str, step_id: int, most: int) -> list[Line]:
 
 def older(run: Run, before: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """At most `most` lines that come right before line `before`."""
-    rows = _chunks(run, only).filter(first_seq__lt=before).order_by("-first_seq")
-    found, edge, has_more = _gather(rows, only, lambda line: line.seq < before, most, is_backwards=True)
-    return Lines(found[::-1], before if edge is None else edge, before - 1, has_older=has_more)
+    found, edge, has_more = _gather(Reach.before(run, only, before), most)
+    return Lines(found[::-1], edge, before - 1, has_older=has_more)
 
 
 def newer(run: Run, after: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
     """At most `most` lines that come right after line `after`."""
-    end = _end(run)  # before the lines are read: whatever comes meanwhile is asked for again
-    rows = _chunks(run, only).filter(last_seq__gt=after).order_by("first_seq")
-    found, edge, has_more = _gather(rows, only, lambda line: line.seq > after, most, is_backwards=False)
-    last = after if edge is None else edge
-    return Lines(found, after + 1, last if has_more else max(last, end), has_newer=has_more)
+    found, edge, has_more = _gather(Reach.after(run, only, after), most)
+    return Lines(found, after + 1, edge, has_newer=has_more)
 
 
 def around(run: Run, seq: int, only: Only = EVERYTHING, most: int = PAGE) -> Lines:
@@ -112,11 +157,9 @@ def around(run: Run, seq: int, only: Only = EVERYTHING, most: int = PAGE) -> Lin
     return Lines(above.lines + below.lines, above.first, below.last, above.has_older, below.has_newer)
 
 
-def first_error(run: Run) -> int | None:
-    """The number of the first line of level ERROR or worse, None when there is none."""
-    only = Only(level="ERROR")
-    rows = _written(_chunks(run, only).order_by("first_seq"))
-    return next((line.seq for _, _, written in rows for line in _taken_apart(written, only)), None)
+def next_error(run: Run, after: int) -> Lines:
+    """The next line of level ERROR or worse; without lines when one question does not look so far."""
+    return newer(run, after, Only(level="ERROR"), most=1)
 
 
 def every(run: Run) -> Iterator[Line]:
@@ -124,13 +167,15 @@ def every(run: Run) -> Iterator[Line]:
 
     No cursor stays open between two of them: who reads slowly may be answered by several threads in turn.
     """
-    rows = run.log_chunks.select_related("step").order_by("first_seq", "pk")
-    beyond = Q()
-    while chunks := list(rows.filter(beyond)[:FEW]):
+    rows, last = run.log_chunks.select_related("step").order_by("first_seq"), 0
+    while chunks := list(rows.filter(first_seq__gt=last)[:FEW]):
         for chunk in chunks:
             for line in chunk.lines:
-                yield from _spilled(line, chunk.step.log_sha256) if line.stream == SPILLED else (line,)
-        beyond = Q(first_seq__gt=chunk.first_seq) | Q(first_seq=chunk.first_seq, pk__gt=chunk.pk)
+                if line.stream == SPILLED:
+                    yield from _spilled(line, chunk.step.log_sha256)
+                elif line.stream != GLIMPSE or not chunk.step.log_sha256:  # else the file has it
+                    yield line
+        last = chunks[-1].first_seq
 
 
 def _spilled(line: Line, sha256: str) -> Iterator[Line]:
@@ -142,44 +187,45 @@ def _spilled(line: Line, sha256: str) -> Iterator[Line]:
 
 def walk(run: Run, only: Only, after: int) -> Iterator[tuple[int, list[Line]]]:
     """Of the chunks that follow line `after` the last number and the lines that are wanted, as far as one may look."""
-    rows = _chunks(run, only).filter(last_seq__gt=after).order_by("first_seq")
-    for _, last, lines in _looked_through(rows, only):
-        yield last, [line for line in lines if line.seq > after]
+    reach = Reach.after(run, only, after)
+    for edge, lines in _looked_through(reach):
+        yield edge, [line for line in lines if reach.has(line)]
 
 
-def _gather(
-    rows: QuerySet[LogChunk], only: Only, is_in_reach: Callable[[Line], bool], most: int, *, is_backwards: bool
-) -> tuple[list[Line], int | None, bool]:
-    """The lines, how far was looked (None: nowhere), and whether there is more beyond."""
+def _gather(reach: Reach, most: int) -> tuple[list[Line], int, bool]:
+    """The lines, how far was looked, and whether there is more beyond."""
     found: list[Line] = []
-    edge: int | None = None
-    for first, last, wanted in _looked_through(rows, only):
-        lines = [line for line in wanted if is_in_reach(line)][:: -1 if is_backwards else 1]
-        room = most - len(found)
-        found += lines[:room]
-        if len(lines) > room:
-            return found, found[-1].seq, True
-        edge = first if is_backwards else last
+    room, looked = PAGE_BYTES, reach.start
+    for edge, wanted in _looked_through(reach):
+        looked = edge
+        for line in wanted[:: -1 if reach.is_backwards else 1]:
+            if not reach.has(line):
+                continue
+            if len(found) == most or room < 0:
+                return found, found[-1].seq, True
+            found.append(line)
+            room -= len(line.text)
         if len(found) == most:
             break
-    beyond = Q(first_seq__lt=edge) if is_backwards else Q(last_seq__gt=edge)
-    return found, edge, edge is not None and rows.filter(beyond).exists()
+    return found, looked, reach.goes_on(looked)
 
 
-def _looked_through(rows: QuerySet[LogChunk], only: Only) -> Iterator[tuple[int, int, list[Line]]]:
-    """First and last number of each chunk and its lines that are wanted, until it is enough for one question."""
-    taken_apart = 0
-    for first, last, written in _written(rows[:MOST_CHUNKS]):
-        is_candidate = _may_hold(written, only)
-        taken_apart += is_candidate
-        yield first, last, _taken_apart(written, only) if is_candidate else []
-        if taken_apart >= MOST_TAKEN_APART:
+def _looked_through(reach: Reach) -> Iterator[tuple[int, list[Line]]]:
+    """Of each chunk the number of its far end and its lines that are wanted, until it is enough for one question."""
+    looked = taken_apart = size = 0
+    for first, last, written in _written(reach.rows[:MOST_CHUNKS]):
+        is_candidate = _may_hold(written, reach.only)
+        looked, taken_apart = looked + 1, taken_apart + is_candidate
+        size += is_candidate * len(written)
+        yield first if reach.is_backwards else last, _taken_apart(written, reach.only) if is_candidate else []
+        if looked == MOST_CHUNKS or taken_apart >= MOST_TAKEN_APART or size >= MOST_BYTES:
             return
+    yield reach.edge, []
 
 
 def _written(rows: Any) -> Iterator[tuple[int, int, str]]:
     """First and last number of chunks, and their lines as JSON."""
-    yield from rows.values_list("first_seq", "last_seq", "written").iterator(chunk_size=4)
+    yield from rows.values_list("first_seq", "last_seq", "written").iterator(FEW)
 
 
 def _may_hold(written: str, only: Only) -> bool:
@@ -194,8 +240,8 @@ def _taken_apart(written: str, only: Only) -> list[Line]:
     return [line for line in lines if only.has(line)]
 
 
-def _chunks(run: Run, only: Only) -> QuerySet[LogChunk]:
-    """The chunks that may hold such lines; the database leaves out those that surely do not."""
+def _may_have(only: Only) -> Q:
+    """Which chunks may hold such lines: the database leaves out those that surely do not."""
     wanted = Q()
     if _stands_in_json(only.node):
         wanted &= Q(written__contains=f'"{only.node}"')
@@ -203,7 +249,7 @@ def _chunks(run: Run, only: Only) -> QuerySet[LogChunk]:
         wanted &= Q(written__icontains=only.text) | Q(written__contains=COLOURED)
     if worse := LEVELS[LEVELS.index(only.level) :] if only.level in LEVELS[2:] else ():
         wanted &= reduce(or_, (Q(written__contains=f'"{level}"') for level in worse))
-    return LogChunk.objects.filter(run=run).annotate(written=Cast("content", TextField())).filter(wanted)
+    return wanted
 
 
 def _stands_in_json(word: str) -> bool:

@@ -6,11 +6,14 @@ import time
 from collections import deque
 from typing import Final
 
-from jobs.steps.spill_log import SPILLED, Spill, StoredLine
+from jobs.steps.spill_log import GLIMPSE, SPILLED, Spill, StoredLine
 from kedro_console import wire
 
 LOG_LIMIT_BYTES: Final = 20 * 1024 * 1024
 TAIL_LINES: Final = 200
+GLIMPSE_SECONDS: Final = 10.0
+"""Who follows a log of which no line is kept in rows any more sees its newest one so often."""
+GLIMPSE_CHARACTERS: Final = 1_000
 
 
 class Log:
@@ -24,6 +27,7 @@ class Log:
         self._tail: deque[StoredLine] = deque(maxlen=TAIL_LINES)
         self.lines: list[StoredLine] = []
         self._last_kept = ""
+        self._glimpsed_at = 0.0
 
     def feed(self, data: bytes, at: float) -> None:
         for line in self._reader.feed(data):
@@ -73,9 +77,17 @@ class Log:
             if self._spill and len(self._tail) == TAIL_LINES:
                 self._spill.add(self._tail[0])
             self._tail.append(stored)
+            if self._spill and at - self._glimpsed_at >= GLIMPSE_SECONDS:
+                self._glimpse(stored)
         else:
             self._kept_bytes += len(line.text) + 1
             self._keep(stored)
+
+    def _glimpse(self, line: StoredLine) -> None:
+        at, level, _, node, text, logger = line
+        more = f"{self._dropped:,} more lines go" if self._dropped > 1 else "The lines from here on go"
+        self._glimpsed_at = at
+        self.lines.append((at, level, GLIMPSE, node, f"{more} into a file: {text[:GLIMPSE_CHARACTERS]}", logger))
 
     def _keep(self, line: StoredLine) -> None:
         self._last_kept = line[4] or self._last_kept

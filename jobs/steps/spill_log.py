@@ -17,6 +17,9 @@ NAME: Final = "log.jsonl.gz"
 SPILLED: Final = "file"
 """The stream of the one line that stands in the rows for those in the file."""
 
+GLIMPSE: Final = "glimpse"
+"""The stream of a line that shows the newest of those that go into the file, while they do."""
+
 StoredLine = tuple[float, str, str, str, str, str]
 """at, level, stream, node, text, logger; its number comes when it is written."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from django.db import transaction
@@ -24,6 +24,8 @@ from kedro_console import wire
 FLUSH_SECONDS: Final = 0.25
 """Rows are written at most four times a second for each step."""
 LINES_A_CHUNK: Final = 500
+BYTES_A_CHUNK: Final = 128 * 1024
+"""Of text: whoever reads a page of the log holds some chunks in memory, and lines may be long."""
 FEW_NODES: Final = 3
 SKIPPED: Final = "Its outputs exist, and only missing outputs were asked for."
 TO_WRITE: Final = ("seq", "log_seq", "revision", "begun_with", "other_code", "retry_of")
@@ -171,14 +173,26 @@ class Writer:
         Event.objects.bulk_create(rows, batch_size=200)
 
     def _write_lines(self, first: int) -> None:
-        numbered: list[list[Any]] = [[seq, *line] for seq, line in enumerate(self._lines, first)]
-        chunks = [numbered[start : start + LINES_A_CHUNK] for start in range(0, len(numbered), LINES_A_CHUNK)]
         LogChunk.objects.bulk_create(
             LogChunk(
                 run_id=self.step.run_id, step=self.step, first_seq=chunk[0][0], last_seq=chunk[-1][0], content=chunk
             )
-            for chunk in chunks
+            for chunk in _chunks(self._lines, first)
         )
+
+
+def _chunks(lines: list[StoredLine], first: int) -> Iterator[list[list[Any]]]:
+    """The lines with their numbers, so many together as one row holds."""
+    chunk: list[list[Any]] = []
+    size = 0
+    for seq, line in enumerate(lines, first):
+        size += len(line[4])
+        if chunk and (len(chunk) == LINES_A_CHUNK or size > BYTES_A_CHUNK):
+            yield chunk
+            chunk, size = [], len(line[4])
+        chunk.append([seq, *line])
+    if chunk:
+        yield chunk
 
 
 def facts_of(row: NodeRun) -> NodeFacts:

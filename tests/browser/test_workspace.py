@@ -258,6 +258,20 @@ def test_a_search_in_a_long_log_goes_on_by_itself_until_it_has_hits_to_show(
     page.wait_for_function(f"{COUNT} === 'No hits'")
 
 
+def test_the_first_error_of_a_long_log_is_looked_for_a_part_at_a_time(
+    open_as: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.insight.read_logs.MOST_LOOKED", 2)
+    run = with_log(ended(), [f"fine {n}" for n in range(1000)], chunk=100)
+    run = with_log(run, ["boom"], level="ERROR")
+    page = open_as("viewer", f"/runs/{run.pk}/logs/?error")
+    page.locator("#L1001.kc-chosen").wait_for()
+    page.reload()
+    page.locator("#L1001.kc-chosen").wait_for()
+    page.get_by_role("link", name="First error").click()
+    page.locator("#L1001.kc-chosen").wait_for()
+
+
 def test_a_wait_is_helped_from_its_page_which_asks_again_meanwhile(open_as: Open) -> None:
     pipeline = make_pipeline()
     worker = a_worker(slots=1, busy=1)

@@ -9,7 +9,7 @@ from django.test import Client
 
 from console.files.ansi import plain, to_html
 from jobs import clock
-from jobs.insight.read_logs import Lines, Only, around, first_error, newer, newest, older
+from jobs.insight.read_logs import Lines, Only, around, newer, newest, next_error, older
 from jobs.models import LogChunk, Run
 from jobs.states import Status
 from jobs.steps.collect import Collector
@@ -144,9 +144,38 @@ def test_the_first_error_is_found_and_shown_with_its_neighbours() -> None:
     run = with_log(running(), [f"line {n}" for n in range(600)])
     run = with_log(run, ["boom", "bang"], level="ERROR")
     run = with_log(run, [f"after {n}" for n in range(600)])
-    assert first_error(run) == 601
+    assert [line.seq for line in next_error(run, 0).lines] == [601]
     assert 601 in [line.seq for line in around(run, 601, most=100).lines]
     assert 601 in numbers(lines(run, "&error"))
+
+
+@db
+def test_a_question_looks_through_a_part_of_a_long_log_and_says_where_to_go_on(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    run = with_log(running(), [f"line {n}" for n in range(1, 101)], chunk=10)
+    run = with_log(run, ["boom"], level="ERROR")
+    monkeypatch.setattr("jobs.insight.read_logs.MOST_LOOKED", 3)
+    page = newer(run, 0, Only(text="line 100"))
+    assert (texts(page), page.last, page.has_newer) == ([], 30, True)
+    page = newer(run, 90, Only(text="line 100"))
+    assert (texts(page), page.last, page.has_newer) == (["line 100"], 101, False)
+    page = newest(run, Only(text="line 7"))
+    assert (texts(page), page.first, page.has_older) == ([], 81, True)
+    page = older(run, page.first, Only(text="line 7"), most=5)
+    assert (page.lines[0].seq, page.has_older) == (75, True)
+    assert [next_error(run, after).has_newer for after in (0, 30, 60)] == [True, True, True]
+    assert [line.seq for line in next_error(run, 90).lines] == [101]
+    text = lines(run, "&error")
+    assert numbers(text) == [] and 'data-last="30"' in text and 'data-newer="1"' in text
+    assert 101 in numbers(lines(run, "&error&after=90"))
+
+
+@db
+def test_a_page_of_long_lines_has_fewer_of_them() -> None:
+    run = with_log(running(), ["y" * 60_000] * 100, chunk=2)
+    page = newest(run)
+    assert 10 < len(page.lines) < 25 and page.has_older
+    following = older(run, page.first)
+    assert following.last == page.first - 1
 
 
 @db

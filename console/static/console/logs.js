@@ -157,7 +157,7 @@
       this.sought = this.form.elements.text.value;
       this.fit();
       if (this.folds.is) await this.fold(true);
-      else if (new URLSearchParams(location.search).has("error")) this.showError();
+      else if (new URLSearchParams(location.search).has("error")) this.showError(await this.seekError());
       else if (/^#L\d+$/.test(location.hash)) await this.toLine();
       else {
         this.toBottom();
@@ -362,10 +362,19 @@
       this.sought = "";
       if (this.folds.is) await this.fold(false);
       this.hits.reset();
-      if (await this.replace({ error: "1" })) this.showError();
+      if (await this.replace({ error: "1" })) this.showError(await this.seekError());
     }
 
-    showError() {
+    /* A part of a long log at a time, until there is one or the log ends. */
+    async seekError() {
+      while (!this.list.childElementCount && this.newer) {
+        if (!(await this.replace({ error: "1", after: this.last }))) return false;
+      }
+      return true;
+    }
+
+    showError(isSought) {
+      if (!isSought) return;
       const line = this.list.querySelector(".kc-level-error, .kc-level-critical");
       if (!line) {
         this.toBottom();

@@ -20,8 +20,10 @@ from jobs.steps.cut_log import LOG_LIMIT_BYTES, Log
 from jobs.steps.node_facts import StopReason
 from jobs.steps.outcome import outcome_of
 from jobs.steps.request_for_child import step_folder
+from jobs.steps.spill_log import Spill
 from jobs.steps.uploads import send_waiting
 from jobs.steps.verdict import Ended, HandedBack, Stop
+from jobs.steps.writer import BYTES_A_CHUNK
 from kedro_console import wire
 from tests.factories import AT
 from tests.jobs.steps.collecting import collecting, folder_of
@@ -70,6 +72,28 @@ def test_a_log_far_past_its_limit_says_what_is_missing() -> None:
     (note,) = [line[4] for line in log.lines if line[2] == "console"]
     assert note.split()[0].replace(",", "").isdigit()
     assert log.lines[-1][4] == "farewell"
+
+
+def test_who_follows_a_log_past_its_limit_sees_the_newest_line_now_and_then(tmp_path: Path) -> None:
+    log = Log(Spill(tmp_path, 10**9))
+    log.feed((b"x" * 999 + b"\n") * (LOG_LIMIT_BYTES // 1000 + 2), NOW)
+    log.take()
+    for second in range(1, 31):
+        log.feed(b"step %d\n" % second * 5_000, NOW + second)
+    glimpses = [line[4] for line in log.take()]
+    assert [text.split()[-1] for text in glimpses] == ["10", "20", "30"]
+    assert "more lines go into a file" in glimpses[0]
+
+
+def test_a_row_holds_some_lines_and_of_long_ones_fewer(db: None) -> None:
+    seen = collecting()
+    for size, count in ((10, 1_200), (50_000, 7)):
+        seen.take_log((b"z" * size + b"\n") * count, NOW)
+    seen.writer.flush()
+    rows = list(seen.writer.step.run.log_chunks.order_by("first_seq"))
+    assert [len(row.content) for row in rows][:2] == [500, 500]
+    assert max(sum(len(line.text) for line in row.lines) for row in rows) <= BYTES_A_CHUNK
+    assert [line.seq for row in rows for line in row.lines] == list(range(1, 1_208))
 
 
 def test_a_line_that_never_ends_is_cut() -> None:
