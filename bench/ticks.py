@@ -49,13 +49,13 @@ from jobs.schedules.edit import Wanted, create
 from datetime import timedelta
 pipeline = Pipeline.objects.get(name="__default__")
 Pipeline.objects.update(locks_outputs=False)
-at = clock.now()
+at = clock.now() + timedelta(seconds=8)  # as a schedule that was made long ago: its project is warm by then
 second, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
 for number in range({flood}):
     PeriodicTask.objects.create(name=f"flood {{number}}", task="jobs.begin", args="[0]", interval=second)
 for number in range({schedules}):
     rule = Every(1, at + timedelta(seconds=number / {schedules}))
-    create(Wanted(name=f"each second {{number}}", pipeline=pipeline, rule=rule, zone="UTC"), at=at)
+    create(Wanted(name=f"each second {{number}}", pipeline=pipeline, rule=rule, zone="UTC"), at=clock.now())
 """
 STOP = """
 from jobs import clock

@@ -32,7 +32,8 @@ app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize  # else a thread reconnects for ea
 _pulse: list[Any] = []
 """This process's heartbeat, from the worker's first moment to its last."""
 _watch: list[Any] = []
-"""What looks at the projects' files meanwhile, what sends kept files to their store, what has a queue of its own."""
+"""What looks at the projects' files meanwhile, starts what is needed soon, sends kept files to their store, or has a
+queue of its own."""
 
 
 @celeryd_init.connect
@@ -65,11 +66,12 @@ def start_heartbeat(sender: Any, **_: Any) -> None:
     from jobs.steps.uploads import Sender
     from jobs.upkeep.aside import Aside
     from jobs.upkeep.heartbeat import Heartbeat
+    from jobs.upkeep.warm_ahead import WarmAhead
 
     intake = Intake(sender)
     _pulse.append(Heartbeat(sender.hostname, intake))
     _pulse[0].start()
-    _watch.extend((Watch(), Sender()))
+    _watch.extend((Watch(), Sender(), WarmAhead(intake.queues)))
     if app.conf.task_default_queue in intake.queues:
         _watch.extend(Aside(app, queue) for queue, threads in ASIDE.items() for _ in range(threads))
     for thread in _watch:

@@ -19,7 +19,7 @@ from django_celery_beat.models import PeriodicTask
 from jobs import clock
 from jobs.models import Lead, Pipeline, Project, Run, Schedule, Tick
 from jobs.schedules.due import rule_of
-from jobs.schedules.dues import Every, dues
+from jobs.schedules.dues import Every, Once, dues
 from jobs.schedules.edit import Wanted, create
 from jobs.schedules.switch import pause
 from jobs.states import TickDecision
@@ -94,3 +94,19 @@ def test_beats_die_and_stop_and_each_due_time_starts_once(quick: Pipeline) -> No
     assert list(others.values_list("due_at", "decided_at", "decision", "reason")) == []
     assert max(Counter(Tick.objects.exclude(run=None).values_list("run", flat=True)).values()) == 1
     assert Lead.objects.get().token >= 3
+
+
+def has_host(project: Project) -> bool:
+    """A process of the worker that is the project's, warm or about to be."""
+    lines = (file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists())
+    return any(b"kedro_console.host" in line and str(project.path).encode() in line for line in lines)
+
+
+def test_the_project_of_what_is_due_soon_is_imported_before(toy: Project, quick: Pipeline) -> None:
+    assert not has_host(toy)
+    at = clock.now()
+    facts = {"pipeline": quick, "zone": "UTC", "parameters": {"word": "x"}}
+    create(Wanted(name="in an hour", rule=Once(at + timedelta(hours=1)), **facts), at=at)
+    create(Wanted(name="in a minute", rule=Once(at + timedelta(minutes=1)), **facts), at=at)
+    live.until(lambda: has_host(toy), what="the host of what is due in a minute")
+    assert not Run.objects.exists()
