@@ -109,9 +109,9 @@ def named(words: str, most: int) -> list[Shelved]:
     return [Shelved(shelf.newest) for shelf in found(Wanted(words))[:most] if shelf.newest]
 
 
-def card(shelf: Shelf, user: Any) -> Card | None:
-    is_pinned = Pin.objects.filter(user=user, shelf=shelf).exists()
-    return next(iter(_cards([shelf], {shelf.pk} if is_pinned else set())), None)
+def card(shelf: Shelf) -> Card | None:
+    """Of a shelf that was read `with_pin`."""
+    return next(iter(_cards([shelf], {shelf.pk} if vars(shelf)["is_pinned"] else set())), None)
 
 
 def _cards(shelves: list[Shelf], pins: set[int]) -> list[Card]:
@@ -139,12 +139,15 @@ def _last_failures(pipelines: Iterable[int]) -> dict[int, Run]:
     """Of each pipeline the last run that ended, where it did not succeed."""
     ended: QuerySet[Run] = Run.objects.filter(pipeline=OuterRef("pk"), status__in=sorted(FINAL)).order_by("-id")
     last = Pipeline.objects.filter(pk__in=pipelines).annotate(last=Subquery(ended.values("pk")[:1]))
-    runs = Run.objects.in_bulk([number for number in last.values_list("last", flat=True) if number])
-    return {run.pipeline_id: run for run in runs.values() if run.status != Status.SUCCEEDED}
+    return {
+        run.pipeline_id: run for run in Run.objects.filter(pk__in=last.values("last")).exclude(status=Status.SUCCEEDED)
+    }
 
 
-def latest(pipeline_id: int, name: str) -> Artifact | None:
-    """The newest good file of that name."""
+def latest(pipeline_id: int, name: str, shelf: Shelf | None = None) -> Artifact | None:
+    """The newest good file of that name; its shelf, where somebody has it already, may know."""
+    if shelf and shelf.newest and shelf.series == name:
+        return shelf.newest
     return newest_of(name, [pipeline_id])
 
 
@@ -158,7 +161,7 @@ def newest_of(name: str, pipelines: Iterable[int] | None = None) -> Artifact | N
         shelf = (shelves if pipelines is None else shelves.filter(pipeline__in=pipelines)).first()
         if shelf:
             return shelf.newest
-    keys = list(Artifact.objects.filter(name=name).order_by("-id").values_list("pk", flat=True)[:LOOKED_AT])
+    keys = Artifact.objects.filter(name=name).order_by("-id").values("pk")[:LOOKED_AT]
     good = Artifact.objects.filter(pk__in=keys, run__status=Status.SUCCEEDED).order_by("-id")
     good = good if pipelines is None else good.filter(run__pipeline__in=pipelines)
     return good.select_related("run__pipeline").first()

@@ -36,11 +36,12 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
     """What it is, where it comes from, older ones of its name; a look inside for those who may download it."""
     row = find_artifact(uuid)
     may_open = request.user.has_perm("jobs.download_artifact")
-    shelf, new = Shelf.objects.of(row), request.session.pop("new_share", None)
+    shelf = Shelf.objects.with_pin(request.user.pk).of(row)
+    new = request.session.pop("new_share", None)
     context = {
         "artifact": row,
         "shelved": Shelved(row),
-        "card": card(shelf, request.user) if shelf else None,
+        "card": card(shelf) if shelf else None,
         "previous": _previous(row, shelf),
         "links": _links(request, row, shelf),
         "new_link": new[1] if new else "",
@@ -48,7 +49,7 @@ def artifact(request: HttpRequest, uuid: str) -> HttpResponse:
         **(look(row, request.GET) if may_open else {}),
         "may_open": may_open,
         "delivery": delivery(row),
-        "newest": latest(row.run.pipeline_id, row.name),
+        "newest": latest(row.run.pipeline_id, row.name, shelf),
         "older": older(row),
     }
     return page(request, "artifacts/show.html", context, title=row.name)

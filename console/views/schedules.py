@@ -20,12 +20,12 @@ from jobs import clock
 from jobs.errors import ConsoleError
 from jobs.insight.prove import prove
 from jobs.models import Schedule, Tick
-from jobs.schedules.bars import last_ticks
+from jobs.schedules.bars import SHOWN, last_ticks
 from jobs.schedules.edit import delete
 from jobs.schedules.start import dismiss, make_up, run_now
 from jobs.schedules.switch import pause, resume
 
-SCREEN: Final = 50
+SCREEN: Final = SHOWN
 LONGEST_SEARCH: Final = 200
 
 
@@ -55,7 +55,8 @@ def schedule(request: ConsoleRequest, pk: int) -> HttpResponse:
     if before is not None and (oldest := Tick.objects.filter(schedule=row, pk=before).first()):
         ticks = ticks.filter(due_at__lt=oldest.due_at)
     found = list(ticks[: SCREEN + 1])
-    entry = shown.entry_of(row, last_ticks([row])[row.pk], at)
+    newest = last_ticks([row])[row.pk] if before is not None else found[SCREEN - 1 :: -1]
+    entry = shown.entry_of(row, newest, at)
     upcoming = None if row.is_over or row.pipeline is None else prove(row, at=at)
     context = {
         "schedule": row,

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from jobs.errors import BadParameters
 from jobs.insight.durations import usual
-from jobs.insight.forecast import forecast, usual_use
+from jobs.insight.forecast import forecast, usual_uses
 from jobs.models import Pipeline, Quota, Run, Schedule, Snapshot
 from jobs.models.backfill import MOST_AT_ONCE
 from jobs.runs.launch import check_choices, nodes_of
@@ -319,13 +319,15 @@ def _serial(pipeline: Pipeline, snapshot: Snapshot, selection: dict[str, Json]) 
         return f"Runs of {pipeline.name} do not overlap (policy: {Overlap(pipeline.overlap).label})."
     if not pipeline.locks_outputs:
         return ""
-    files = sorted(set(unversioned(nodes_of(pipeline, snapshot, read(selection)), snapshot).values()))
+    files = sorted(set(unversioned(nodes_of(pipeline, snapshot, read(selection)), snapshot.picture).values()))
     return f"Each run writes {', '.join(files[:3])} over, so one waits for the other." if files else ""
 
 
 def _calls(pipeline: Pipeline, runs: int, at: datetime) -> Iterable[Calls]:
-    for quota in Quota.objects.prefetch_related("windows"):
-        uses = usual_use(pipeline.pk, quota)
+    quotas = list(Quota.objects.prefetch_related("windows"))
+    found = usual_uses([pipeline], quotas, at)
+    for quota in quotas:
+        uses = found[pipeline.pk, quota.pk]
         if runs and any(uses.values()):
             each = {"requests_each": uses["requests"], "rows_each": uses["rows"]}
             yield Calls(quota, round(uses["requests"] * runs), forecast(runs, quota, at, **each))

@@ -6,16 +6,20 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from functools import cached_property, lru_cache
+from itertools import groupby, islice, takewhile
 from typing import Final
 
-from jobs.insight.durations import lately
-from jobs.insight.forecast import usual_use
+from django.db.models import Count, OuterRef, Q, Subquery
+
+from jobs.insight.durations import first_looked_at, lately_since
+from jobs.insight.forecast import Uses, usual_uses
 from jobs.insight.simulate import BACKFILL, Due, Flag, Follows, Foreseen, Line, Play, Pool
-from jobs.models import Backfill, Pipeline, Quota, Rule, Run, Schedule, Window, Worker
-from jobs.quotas.turns import used
+from jobs.models import Backfill, BackfillDate, Pipeline, Quota, Rule, Run, Schedule, Window, Worker
+from jobs.models.snapshot import newest_of, picture_of
+from jobs.quotas.turns import used_in_all
 from jobs.schedules.due import next_dues
-from jobs.states import BackfillStatus, Cause, Correlate, Occasion, Overlap, Status, Wants
+from jobs.states import Cause, Correlate, Occasion, Overlap, Status, Wants
 from jobs.steps.overlap import unversioned
 
 WEEK: Final = timedelta(days=7)
@@ -25,8 +29,6 @@ MOST_EACH: Final = 2_100
 MOST_DUES: Final = 20_000
 MOST_DATES: Final = 500
 MOST_LIVE: Final = 200
-MOST_GRANTS: Final = 2_000
-NOTHING: Final[Mapping[str, float]] = {"requests": 0.0, "rows": 0.0}
 UNKNOWN: Final = timedelta(seconds=60)
 """How long a run is taken to last whose pipeline has not succeeded yet."""
 AROUND: Final = timedelta(hours=6)
@@ -140,7 +142,7 @@ def week_ahead(at: datetime, *, until: datetime | None = None) -> Week:
     """The week from now on, or what comes until then."""
     end = until or at + WEEK
     world = _World(at)
-    dues, cut = _scheduled(Schedule.objects.all(), at, end)
+    dues, cut = _scheduled(foreseen_schedules(), at, end)
     runs = world.play([*world.live(at), *world.backfills(at), *dues], end)
     world.flag_shortfalls(runs, at, end)
     for run in runs:
@@ -150,15 +152,23 @@ def week_ahead(at: datetime, *, until: datetime | None = None) -> Week:
 
 
 def collisions(
-    pipeline: Pipeline, dues: Sequence[datetime], at: datetime, *, own: int | None = None, overlap: str = ""
+    pipeline: Pipeline,
+    dues: Sequence[datetime],
+    at: datetime,
+    *,
+    own: int | None = None,
+    overlap: str = "",
+    schedules: Sequence[Schedule] | None = None,
 ) -> dict[datetime, list[Flag]]:
     """What stands in the way of these due times of a schedule that may not be saved; `own` is its number if it is.
 
-    The other schedules are played out around each of them: waits for slots and files, and quotas that fall short.
-    """
+    The other schedules, where somebody has read them already `schedules`, are played out around each of them: waits
+    for slots and files, and quotas that fall short.
+    """  # fmt: skip
     if not dues:
         return {}
-    world, others = _World(at), Schedule.objects.exclude(pk=own or 0)
+    known = foreseen_schedules() if schedules is None else schedules
+    world, others = _World(at), [each for each in known if each.pk != own]
     mine = ("schedule", own or 0)
     found: dict[datetime, list[Flag]] = {}
     for some in _near(sorted(dues)):
@@ -182,12 +192,19 @@ def _near(dues: Sequence[datetime]) -> Iterator[list[datetime]]:
     yield some
 
 
-def _scheduled(rows: Iterable[Schedule], begin: datetime, end: datetime) -> tuple[list[Due], list[str]]:
+def foreseen_schedules(pipeline: Pipeline | None = None) -> list[Schedule]:
+    """Those that start something, and all of this pipeline."""
+    going = Q(pipeline__is_registered=True, next_due_at__isnull=False)
+    wanted = going if pipeline is None else going | Q(pipeline=pipeline.pk)
+    return list(Schedule.objects.known().filter(wanted).order_by("pk")[:MOST_SCHEDULES])
+
+
+def _scheduled(known: Iterable[Schedule], begin: datetime, end: datetime) -> tuple[list[Due], list[str]]:
     """What schedules start between these moments, and those of which not all is looked at."""
-    known = rows.known().filter(pipeline__is_registered=True, next_due_at__isnull=False)  # type: ignore[attr-defined]
+    going = (row for row in known if row.next_due_at and row.pipeline and row.pipeline.is_registered)
     found: list[Due] = []
     cut = []
-    for schedule in known[:MOST_SCHEDULES]:
+    for schedule in going:
         due_times = takewhile(lambda due: due < end, next_dues(schedule, MOST_EACH + 1, begin))
         times = list(islice(due_times, MOST_EACH + 1))
         if len(times) > MOST_EACH or len(found) + len(times) > MOST_DUES:
@@ -202,18 +219,18 @@ class _World:
     """What does not change while the days are played out."""
 
     def __init__(self, at: datetime) -> None:
+        self.at = at
         rows = Pipeline.objects.filter(is_registered=True).select_related("project")
+        rows = rows.annotate(floor=first_looked_at("pk"), picture=newest_of("project"))
         self.pipelines = {row.pk: row for row in rows}
-        figures = lately(self.pipelines.values(), at=at)
-        self.usual = {pk: figures[pk].usual_seconds for pk in self.pipelines}
-        self._writes: dict[int, dict[str, dict[str, str]]] = {}
+        self._figures = lately_since({pk: vars(row)["floor"] or 0 for pk, row in self.pipelines.items()}, at=at)
+        self.usual = {pk: self._figures[pk].usual_seconds for pk in self.pipelines}
         self.lines = {pk: self._line(row) for pk, row in self.pipelines.items()}
         self.follows = list(_rules())
         self.workers = [worker for worker in Worker.objects.alive(at) if worker.is_taking]
         self.slots = sum(worker.slots for worker in self.workers)
-        self.quotas = list(Quota.objects.prefetch_related("windows"))
-        self._uses: dict[tuple[int, int], Mapping[str, float]] = {}
-        self._users: dict[int, frozenset[int | None]] = {}
+        windows = Window.objects.select_related("quota").order_by("quota__name", "pk")
+        self._windows = [window for window in windows if window.length >= SHORTEST]
 
     def _line(self, row: Pipeline) -> Line:
         seconds = self.usual[row.pk]
@@ -229,12 +246,7 @@ class _World:
 
     def _written(self, row: Pipeline) -> dict[str, str]:
         """Files that it writes over, by project: two projects may well write one path, and do not know."""
-        if row.project_id not in self._writes:
-            snapshot = row.project.snapshot
-            pictures = snapshot.picture.pipelines if snapshot else []
-            found = {each.name: unversioned(each.nodes, snapshot) for each in pictures} if snapshot else {}
-            self._writes[row.project_id] = found
-        written = self._writes[row.project_id].get(row.name, {})
+        written = _written_in(vars(row)["picture"]).get(row.name, {})
         return {f"{row.project_id}:{file}": dataset for file, dataset in written.items()}
 
     def play(self, dues: Iterable[Due], end: datetime) -> list[Foreseen]:
@@ -257,10 +269,11 @@ class _World:
 
     def backfills(self, at: datetime) -> Iterator[Due]:
         """Dates that wait: so many at once, each round after the usual time of the one before."""
-        for row in Backfill.objects.filter(status=BackfillStatus.RUNNING):
+        dates = BackfillDate.objects.waiting().filter(backfill=OuterRef("pk")).order_by().values("backfill")
+        waiting = Subquery(dates.annotate(count=Count("pk")).values("count"))
+        for row in Backfill.objects.active().annotate(waiting=waiting):
             line = self.lines.get(row.pipeline_id)
-            waiting = min(row.dates.waiting().count(), MOST_DATES)
-            for place in range(waiting if line else 0):
+            for place in range(min(vars(row)["waiting"] or 0, MOST_DATES) if line else 0):
                 later = place // row.at_once * (line.usual if line else UNKNOWN)
                 yield Due(at + later, row.pipeline_id, (BACKFILL, row.pk), Overlap.BOTH)
 
@@ -289,39 +302,33 @@ class _World:
 
     # ---- quotas
 
-    def use_of(self, pipeline: int, quota: Quota) -> Mapping[str, float]:
-        key = (pipeline, quota.pk)
-        if key not in self._uses:
-            is_user = pipeline in self._users_of(quota) or quota.name in self.pipelines[pipeline].takes
-            self._uses[key] = usual_use(pipeline, quota) if is_user else NOTHING
-        return self._uses[key]
+    @cached_property
+    def _uses(self) -> Uses:
+        quotas = {window.quota_id: window.quota for window in self._windows}
+        return usual_uses(self.pipelines.values(), quotas.values(), self.at, self._figures)
 
-    def _users_of(self, quota: Quota) -> frozenset[int | None]:
-        """The pipelines that have used it lately."""
-        if quota.pk not in self._users:
-            rows = quota.grants.order_by("-pk").values_list("run__pipeline_id", flat=True)
-            self._users[quota.pk] = frozenset(rows[:MOST_GRANTS])
-        return self._users[quota.pk]
+    @cached_property
+    def _spent(self) -> Mapping[int, int]:
+        """Of each window what is used now."""
+        return used_in_all(self._windows, self.at)
 
     def demands(self, runs: Sequence[Foreseen], at: datetime, end: datetime) -> list[Demand]:
         """Each window that is long enough to fall short, with what is needed of it span by span."""
         return [
-            Demand(quota, window, uses)
-            for quota in self.quotas
-            for window in quota.windows.all()
-            if window.length >= SHORTEST and (uses := self._uses_of(quota, window, runs, at, end))
+            Demand(window.quota, window, uses)
+            for window in self._windows
+            if (uses := self._uses_of(window, runs, at, end))
         ]
 
-    def _uses_of(
-        self, quota: Quota, window: Window, runs: Sequence[Foreseen], at: datetime, end: datetime
-    ) -> list[Use]:
-        needs = [(run.starts_at, self.use_of(run.due.pipeline, quota)[window.unit]) for run in runs if run.starts_at]
+    def _uses_of(self, window: Window, runs: Sequence[Foreseen], at: datetime, end: datetime) -> list[Use]:
+        uses, quota = self._uses, window.quota_id
+        needs = [(run.starts_at, uses[run.due.pipeline, quota][window.unit]) for run in runs if run.starts_at]
         if not any(amount for _, amount in needs):
             return []
         found = []
         for begin, until in _spans(window, at, end):
             amount = sum(amount for moment, amount in needs if begin <= moment < until)
-            spent = used(quota, window, at) if begin <= at else 0
+            spent = self._spent[window.pk] if begin <= at else 0
             found.append(Use(begin, until, round(amount + spent)))
         return found
 
@@ -329,11 +336,11 @@ class _World:
         """Tell each run that comes after its quota is used up in its span."""
         for demand in self.demands(runs, at, end):
             for short in demand.shortfalls:
-                spent = float(used(short.quota, short.window, at)) if short.begin <= at else 0.0
+                spent = float(self._spent[short.window.pk]) if short.begin <= at else 0.0
                 for run in sorted((each for each in runs if each.starts_at), key=lambda each: each.starts_at or at):
                     if run.starts_at is None or not short.begin <= run.starts_at < short.end:
                         continue
-                    amount = self.use_of(run.due.pipeline, short.quota)[short.window.unit]
+                    amount = self._uses[run.due.pipeline, short.quota.pk][short.window.unit]
                     spent += amount
                     if amount and spent > short.window.allowed:
                         run.flags.append(Flag("quota", short.sentence))
@@ -350,13 +357,21 @@ def _spans(window: Window, at: datetime, end: datetime) -> Iterator[tuple[dateti
 
 def _rules() -> Iterator[Follows]:
     """What a success brings about; a condition or a handler may say no."""
-    rows = Rule.objects.filter(is_enabled=True, outcome__in=sorted(SURE)).prefetch_related("sources")
-    for rule in rows:
+    wanted = Rule.objects.filter(is_enabled=True, outcome__in=sorted(SURE))
+    rows = Rule.sources.through.objects.filter(rule__in=wanted).select_related("rule").order_by("rule__name")
+    for rule, each in groupby(rows, key=lambda row: row.rule):
         yield Follows(
             rule.pk,
-            frozenset(source.pk for source in rule.sources.all()),
+            frozenset(row.pipeline_id for row in each),
             rule.target_id,
             wants_all=rule.wants == Wants.ALL,
             by_tick=rule.correlate == Correlate.TICK,
             is_sure=not (rule.condition.strip() or rule.handler),
         )
+
+
+@lru_cache(maxsize=256)
+def _written_in(snapshot_id: int | None) -> Mapping[str, Mapping[str, str]]:
+    """For each pipeline of a snapshot, which never changes, the files that it writes over."""
+    picture = picture_of(snapshot_id) if snapshot_id else None
+    return {each.name: unversioned(each.nodes, picture) for each in picture.pipelines} if picture else {}

@@ -117,6 +117,8 @@ class Lately:
     success_rate: float | None = None
     usual_seconds: float | None = None
     slow_seconds: float | None = None
+    successes: tuple[int, ...] = ()
+    """The numbers of the newest ones, from which it is told what a run usually uses."""
 
     @property
     def success_percent(self) -> int | None:
@@ -209,13 +211,14 @@ def _told(newest: list[Bar]) -> Lately:
     shown = newest[:SHOWN]
     counted = [bar for bar in shown if bar.status in FINAL and bar.status != Status.CANCELLED]
     good = sum(bar.status == Status.SUCCEEDED for bar in counted)
-    successes = [bar.seconds for bar in newest if bar.status == Status.SUCCEEDED and bar.seconds]
-    found = _usual_of(successes[:SUCCESSES])
+    successes = [bar for bar in newest if bar.status == Status.SUCCEEDED]
+    found = _usual_of([bar.seconds for bar in successes if bar.seconds][:SUCCESSES])
     return Lately(
         bars=_with_heights(shown),
         success_rate=good / len(counted) if counted else None,
         usual_seconds=found.median if found else None,
         slow_seconds=found.p95 if found and found.count > 1 else None,
+        successes=tuple(bar.number for bar in successes[:SUCCESSES]),
     )
 
 

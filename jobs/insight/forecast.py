@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
 from django.db.models import Sum
 
-from jobs.insight.durations import SUCCESSES
-from jobs.models import Grant, Pipeline, Quota, Run, Schedule, Window
+from jobs.insight.durations import Lately, lately
+from jobs.models import Grant, Pipeline, Quota, Schedule, Window
+from jobs.models.quota import REQUESTS
 from jobs.quotas.turns import FAR, UNITS, used
 from jobs.schedules.due import next_dues
 
@@ -19,6 +21,7 @@ WEEK = timedelta(days=7)
 MOST_FIRES = 10_080
 """Of one schedule in a week: one a minute."""
 MOST_DAYS = 3660
+NOTHING: Mapping[str, float] = dict.fromkeys(UNITS, 0.0)
 
 
 def forecast(
@@ -107,23 +110,38 @@ def needs_of_week(quota: Quota, at: datetime) -> list[Need]:
     return found
 
 
-def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[dict[str, float], int]]:
+def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[Mapping[str, float], int]]:
     """For each schedule what a run of its pipeline usually uses, and how often it fires within a week."""
-    schedules = Schedule.objects.exclude(pipeline=None).filter(next_due_at__isnull=False)
+    schedules = Schedule.objects.known().exclude(pipeline=None).filter(next_due_at__isnull=False)[:500]
+    pipelines = {each.pipeline_id: each.pipeline for each in schedules if each.pipeline}
+    uses = usual_uses(pipelines.values(), [quota], at)
     found = []
-    for schedule in schedules[:500]:
-        if schedule.pipeline_id and any((per_run := usual_use(schedule.pipeline_id, quota)).values()):
+    for schedule in schedules:
+        if any((per_run := uses[schedule.pipeline_id or 0, quota.pk]).values()):
             due = takewhile(lambda time: time < at + WEEK, next_dues(schedule, MOST_FIRES, at))
             found.append((per_run, sum(1 for _ in due)))
     return found
 
 
-def usual_use(pipeline_id: int, quota: Quota) -> dict[str, float]:
-    """By unit, the mean of its last successes; before the first one what it takes at its start."""
-    numbers = list(Run.objects.succeeded(pipeline_id).values_list("pk", flat=True)[:SUCCESSES])
-    if not numbers:
-        takes = Pipeline.objects.filter(pk=pipeline_id).values_list("takes", flat=True).first() or {}
-        return {"requests": float(takes.get(quota.name, 0)), "rows": 0.0}
-    sums = Grant.objects.settled().filter(quota=quota, run__in=numbers).order_by()
-    total = sums.aggregate(requests=Sum("requests"), rows=Sum("rows"))
-    return {unit: (total[unit] or 0) / len(numbers) for unit in UNITS}
+Uses = Mapping[tuple[int, int], Mapping[str, float]]
+
+
+def usual_uses(
+    pipelines: Iterable[Pipeline], quotas: Iterable[Quota], at: datetime, figures: Mapping[int, Lately] | None = None
+) -> Uses:
+    """What a run usually uses of a quota, by the keys of pipeline and quota, and by unit: the mean of its newest
+    successes; before the first one what it takes at its start. However many there are, asked together."""
+    pipelines, quotas = list(pipelines), list(quotas)
+    figures = (lately(pipelines, at=at) if figures is None else figures) if quotas else {}
+    runs = {each.pk: figures[each.pk].successes for each in pipelines} if quotas else {}
+    numbers = [number for some in runs.values() for number in some]
+    sums = Grant.objects.settled().filter(quota__in=quotas, run__in=numbers).order_by()
+    rows = sums.values_list("run__pipeline_id", "quota_id").annotate(*map(Sum, UNITS)) if numbers else ()
+    found: dict[tuple[int, int], Mapping[str, float]] = defaultdict(lambda: NOTHING)
+    for pipeline, quota, *totals in rows:
+        means = (total / len(runs[pipeline]) for total in totals)
+        found[pipeline, quota] = dict(zip(UNITS, means, strict=True))
+    new = [each for each in pipelines if quotas and not runs[each.pk]]
+    for each in new:
+        found |= {(each.pk, row.pk): {**NOTHING, REQUESTS: float(each.takes.get(row.name, 0))} for row in quotas}
+    return found

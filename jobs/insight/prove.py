@@ -10,7 +10,7 @@ from itertools import islice, pairwise, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from jobs.insight.ahead import collisions
+from jobs.insight.ahead import collisions, foreseen_schedules
 from jobs.insight.durations import usual
 from jobs.insight.simulate import Flag
 from jobs.models import Schedule
@@ -74,9 +74,11 @@ def prove(schedule: Schedule, *, at: datetime, count: int = 10) -> Proof:
     """By the functions that the scheduler itself asks; the schedule may be one that is not saved, and a pause is not
     counted."""
     times = list(islice(counted(schedule, at), count + 1))
-    known = usual(schedule.pipeline.pk) if schedule.pipeline else None
-    seconds = known.median if known else None
-    others, in_the_way = _others(schedule, times[:count]), _in_the_way(schedule, times[:count], at)
+    lately = usual(schedule.pipeline.pk) if schedule.pipeline else None
+    seconds = lately.median if lately else None
+    known = foreseen_schedules(schedule.pipeline) if schedule.pipeline and times else []
+    others = _others(schedule, known, times[:count])
+    in_the_way = _in_the_way(schedule, known, times[:count], at)
     proven = [
         Proven(due, [*_of_clocks(schedule, times[place - 1] if place else at, due), *_overlap(times, place, seconds),
                      *_collisions(due, others, seconds), *in_the_way.get(due, [])])
@@ -125,24 +127,29 @@ def _overlap(times: Sequence[datetime], place: int, seconds: float | None) -> li
     return [Flag("overlap", f"Its usual {lasting(seconds)} overlap the next one, {lasting(gap)} later.")]
 
 
-def _others(schedule: Schedule, times: Sequence[datetime]) -> list[tuple[str, list[datetime]]]:
+def _others(
+    schedule: Schedule, known: Sequence[Schedule], times: Sequence[datetime]
+) -> list[tuple[str, list[datetime]]]:
     """The other schedules of the same pipeline, and when they are due around these times."""
     if schedule.pipeline is None or not times:
         return []
-    rows = schedule.pipeline.schedules.exclude(pk=schedule.pk)
+    rows = [row for row in known if row.pipeline_id == schedule.pipeline.pk and row.pk != schedule.pk]
     begin, end = times[0] - HOUR, min(times[-1], times[0] + SOON) + HOUR
     found = []
-    for row in rows.select_related("periodic_task", "pipeline").order_by("pk")[:OTHERS]:
+    for row in rows[:OTHERS]:
         near = takewhile(lambda due: due <= end, next_dues(row, len(times) * OTHERS, begin))
         found.append((row.name, list(near)))
     return found
 
 
-def _in_the_way(schedule: Schedule, times: Sequence[datetime], at: datetime) -> dict[datetime, list[Flag]]:
+def _in_the_way(
+    schedule: Schedule, known: Sequence[Schedule], times: Sequence[datetime], at: datetime
+) -> dict[datetime, list[Flag]]:
     """Files that another pipeline writes, slots that are busy, and quotas that fall short, as the week ahead has it."""
     if schedule.pipeline is None:
         return {}
-    found = collisions(schedule.pipeline, times[:PLAYED], at, own=schedule.pk, overlap=schedule.overlap)
+    soon, own = times[:PLAYED], schedule.pk
+    found = collisions(schedule.pipeline, soon, at, own=own, overlap=schedule.overlap, schedules=known)
     return {due: [flag for flag in flags if flag.kind in FORESEEN] for due, flags in found.items()}
 
 

@@ -192,15 +192,18 @@ def link(artifact: Artifact, disposition: str, media_type: str) -> str:
 
 def open_file(artifact: Artifact) -> File[bytes]:
     """The artifact's bytes, seekable; PlatformError when the store is away or has lost them."""
-    return open_kept(artifact.sha256, artifact.name)
+    return _read_ahead(_opened(artifact.sha256, artifact.name, artifact.upload))
 
 
 def open_kept(sha256: str, name: str) -> File[bytes]:
     """The bytes with this checksum, read ahead: for who reads little by little."""
-    file = open_exactly(sha256, name)
+    return _read_ahead(open_exactly(sha256, name))
+
+
+def _read_ahead(file: File[bytes]) -> File[bytes]:
     raw: Any = file.file
     if isinstance(raw, io.RawIOBase):
-        return File(io.BufferedReader(raw, READ_AHEAD), name)
+        return File(io.BufferedReader(raw, READ_AHEAD), file.name)
     return file
 
 
@@ -209,7 +212,10 @@ def open_exactly(sha256: str, name: str) -> File[bytes]:
 
     StoreAway while the store, or the machine that has the file, may answer later.
     """
-    waiting = Upload.objects.filter(sha256=sha256).first()
+    return _opened(sha256, name, Upload.objects.filter(sha256=sha256).first())
+
+
+def _opened(sha256: str, name: str, waiting: Upload | None) -> File[bytes]:
     for path in (Path(waiting.path), waiting_folder() / sha256) if waiting else ():
         with suppress(OSError):  # the store has it by now, or it waits on another machine
             return File(path.open("rb"), name)

@@ -34,6 +34,10 @@ class ShelfQuerySet(models.QuerySet["Shelf"]):
         """Those that have a file, with all that a card says, the newest file first."""
         return self.filter(newest__isnull=False).select_related("newest__run__pipeline__project").order_by("-newest_id")
 
+    def with_pin(self, user_id: int | None) -> ShelfQuerySet:
+        """Each knows as `is_pinned` whether this person wants it first."""
+        return self.annotate(is_pinned=models.Exists(Pin.objects.filter(user=user_id, shelf=models.OuterRef("pk"))))
+
     def of(self, artifact: Artifact) -> Shelf | None:
         """Where this file stands; None when no run that left it has succeeded."""
         both = {artifact.name, series_of(artifact.name)}

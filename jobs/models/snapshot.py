@@ -44,6 +44,12 @@ class Snapshot(models.Model):
         return [problem.sentence for problem in self.picture.problems if problem.severity == "error"]
 
 
+def newest_of(project: str) -> models.Subquery:
+    """The key of the newest picture of this column's project, in the project's own Kedro environment."""
+    rows = Snapshot.objects.filter(project=models.OuterRef(project), kedro_env="").order_by("-id")
+    return models.Subquery(rows.values("pk")[:1])
+
+
 @lru_cache(maxsize=8)
 def picture_of(snapshot_id: int) -> ProjectSnapshot | None:
     """What a snapshot holds, which never changes: kept while pages ask for it. None when there is no such snapshot."""

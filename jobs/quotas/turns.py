@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -61,9 +61,9 @@ def used(quota: Quota, window: Window, at: datetime) -> int:
     return quota.open_of(window.unit) + (total - (first[0] - first[1]) if first else 0)
 
 
-def used_in_all(quotas: Sequence[Quota], at: datetime) -> dict[int, int]:
-    """The same of every window of these quotas, by the window's key, in one question."""
-    pairs = [(quota, window, window.since(at)) for quota in quotas for window in quota.windows.all()]
+def used_in_all(windows: Iterable[Window], at: datetime) -> dict[int, int]:
+    """The same of every one of these windows, which know their quotas, by the window's key, in one question."""
+    pairs = [(window.quota, window, window.since(at)) for window in windows]
     found = {window.pk: quota.open_of(window.unit) for quota, window, _ in pairs}
     moving = {window.pk: since for quota, window, since in pairs if quota.settled_at and quota.settled_at > since}
     begins = [When(pk=key, then=Value(since, DateTimeField())) for key, since in moving.items()]

@@ -94,7 +94,7 @@ class Spark:
 def usages(at: datetime) -> list[Usage]:
     """All quotas in short, by name."""
     quotas = _counted(Quota.objects.all())
-    spent = used_in_all(quotas, at)
+    spent = used_in_all((window for quota in quotas for window in quota.windows.all()), at)
     return [_usage(quota, at, spent) for quota in quotas]
 
 
@@ -105,7 +105,7 @@ def usage(quota: Quota, at: datetime) -> Usage:
     return _usage(
         counted,
         at,
-        used_in_all([counted], at),
+        used_in_all(counted.windows.all(), at),
         waiters=list(grants.waiting()[:SHOWN]),
         holders=list(grants.held()[:SHOWN]),
         refusals=list(grants.filter(status__gte=400).order_by("-pk")[:SHOWN]),

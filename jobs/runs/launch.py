@@ -148,7 +148,7 @@ def _wish(order: Order, run: Run, snapshot: Snapshot, chosen: list[SnapshotNode]
     run.nodes_total, run.nodes_done = len(chosen), len(chosen) - len(todo)
     run.load_versions = {**found.versions, **reuse.load_versions, **order.selection.load_versions}
     run.unshared = unshared(chosen, snapshot, unshareable=pipeline.unshareable)
-    run.writes = unversioned(chosen if found.taken else todo, snapshot) if pipeline.locks_outputs else {}
+    run.writes = unversioned(chosen if found.taken else todo, snapshot.picture) if pipeline.locks_outputs else {}
     is_kept = reuse.is_resumable
     run.is_resumable = _is_resumable(pipeline, run.runner) if is_kept is None else is_kept
     place = store_url_of(pipeline, run.uuid)

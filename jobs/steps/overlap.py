@@ -14,19 +14,19 @@ from typing import Final
 from django.db import transaction
 
 from jobs.errors import NotNow
-from jobs.models import Pipeline, Project, Run, Snapshot, Step
+from jobs.models import Pipeline, Project, Run, Step
 from jobs.models.run import RunQuerySet
 from jobs.states import LIVE, Cause, NodeStatus, Overlap, Status
 from jobs.steps.dispatch import send
-from kedro_console.wire import SnapshotNode, bare
+from kedro_console.wire import ProjectSnapshot, SnapshotNode, bare
 
 SAME: Final = "of the same pipeline"
 
 
-def unversioned(nodes: Iterable[SnapshotNode], snapshot: Snapshot) -> dict[str, str]:
+def unversioned(nodes: Iterable[SnapshotNode], picture: ProjectSnapshot) -> dict[str, str]:
     """The files that these nodes write over, each with its dataset's name; a dataset without a path counts by name."""
     written = {bare(name) for node in nodes for name in node.outputs}
-    kept = (row for row in snapshot.picture.datasets if row.is_persisted and not row.is_versioned)
+    kept = (row for row in picture.datasets if row.is_persisted and not row.is_versioned)
     return {row.path or row.name: row.name for row in kept if bare(row.name) in written}
 
 
@@ -39,7 +39,7 @@ def written_by_live(project_id: int) -> dict[str, int]:
         done = set(run.node_runs.filter(status=NodeStatus.REUSED).values_list("name", flat=True))
         nodes = [node for node in structure.nodes if node.name not in done] if structure else []
         chosen = [node for node in nodes if not run.nodes or node.name in run.nodes]
-        names = unversioned(chosen, run.snapshot).values() if run.snapshot else ()
+        names = unversioned(chosen, run.snapshot.picture).values() if run.snapshot else ()
         found |= {bare(name): run.pk for name in names}
     return found
 

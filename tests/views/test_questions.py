@@ -7,14 +7,23 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
+from celery import current_app
+from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from jobs import clock
-from jobs.models import Event, NodeRun, Pipeline, Quota, Run, UnkeptFile, Upload
+from jobs.library.share import ShareOrder, share
+from jobs.models import Event, Grant, NodeRun, Pin, Pipeline, Quota, Rule, Run, Shelf, Snapshot, UnkeptFile, Upload
+from jobs.schedules.dues import Cron
+from jobs.schedules.edit import Wanted, create
 from jobs.states import NodeStatus, Runner, Status
 from tests import large_pipelines as large
-from tests.factories import make_pipeline, make_run
+from tests.factories import content, make_pipeline, make_project, make_quota, make_run, make_user
+from tests.jobs.backfills.made import backfill
 from tests.views.artifacts import an_artifact
 from tests.views.scenes import a_worker, busy_quota, ended, failed_in_a_node, logged_in, page_of, running, with_log
 
@@ -109,7 +118,7 @@ def test_a_run_tells_all_it_has_to_in_fifteen_questions(make: Callable[[], Run])
 
 def test_files_that_wait_for_the_store_are_told_with_as_many_questions_for_one_as_for_many() -> None:
     run, at = ended(), clock.now()
-    counts = []
+    counts: list[tuple[int, ...]] = []
     for number in (1, 30):
         for each in range(number):
             kept = an_artifact(run, f"{number}-{each}.csv", f"{number},{each}".encode())
@@ -132,4 +141,84 @@ def test_the_pipeline_page_and_the_pages_around_it_ask_no_more() -> None:
     pages += ["/", f"/quotas/{Quota.objects.get().pk}/", "/workers/", "/library/", "/schedules/"]
     pages += ["/runs/", "/pipelines/", "/backfills/", "/notifications/", "/activity/", "/rules/", "/requests/"]
     asked |= {page: len(questions(page)) for page in pages}
+    assert max(asked.values()) <= MOST, asked
+
+
+def test_a_week_of_many_schedules_quotas_and_projects_asks_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    a_worker(slots=1, busy=1)
+    counts = []
+    for number in range(3):
+        quota = make_quota(f"vendor{number}", "20 requests per day in UTC\n1,000 rows per day in UTC")
+        project = make_project(name=f"project{number}")
+        Snapshot.objects.create(project=project, revision="r", content=content(), taken_at=clock.now())
+        pipeline = Pipeline.objects.create(project=project, name="report", takes={quota.name: 30})
+        create(Wanted(name=f"mornings{number}", pipeline=pipeline, rule=Cron("0 6 * * *"), zone="UTC"), at=clock.now())
+        rule = Rule.objects.create(name=f"rule{number}", target=pipeline, created_at=clock.now(), edited_at=clock.now())
+        rule.sources.set(Pipeline.objects.all())
+        run = ended(pipeline=pipeline)
+        settled(quota, run, 12)
+        backfill(pipeline, date_parameter="")
+        counts.append(len(questions("/week/")))
+    page = logged_in("admin").get("/week/").content.decode()
+    assert all(f"vendor{number}" in page for number in range(3))
+    assert counts[0] == counts[-1] <= MOST, counts
+
+
+def settled(quota: Quota, run: Run, requests: int) -> None:
+    """A run has used so much of it just now."""
+    at = clock.now()
+    facts = {"asked_at": at, "taken_at": at, "settled_at": at, "sum_requests": requests, "sum_rows": 0}
+    Grant.objects.create(quota=quota, run=run, requests=requests, **facts)
+    Quota.objects.filter(pk=quota.pk).update(settled_requests=requests, settled_at=at)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "sales 2026-11-28.csv", "notes.txt", "all.zip"])
+def test_the_page_of_a_file_asks_no_more_wherever_it_is_kept_and_whoever_has_a_link_to_it(name: str) -> None:
+    pipeline = make_pipeline()
+    data = b"a,b\n1,2\n"
+    rows = [an_artifact(ended(pipeline=pipeline), name, data + bytes([48 + number])) for number in range(3)]
+    bad = an_artifact(ended(Status.FAILED, pipeline=pipeline), name, b"bad")
+    facts = {"name": name, "path": "x", "host": "elsewhere", "due_at": clock.now(), "created_at": clock.now()}
+    for row in (rows[1], bad):
+        Upload.objects.create(sha256=row.sha256, size_bytes=row.size_bytes, **facts)
+    order = ShareOrder(rows[0], clock.now() + timedelta(days=1), is_newest=True)
+    _, token = share(order, at=clock.now(), by=User.objects.first() or make_user("mara", "admin"))
+    Pin.objects.create(user=make_user("admin", "admin"), shelf=Shelf.objects.get())
+    asked = {row.pk: len(questions(f"/artifacts/{row.uuid}/")) for row in (*rows, bad)}
+    asked[0] = len(questions(f"/share/{token}/"))
+    assert max(asked.values()) <= MOST, asked
+
+
+def test_the_pages_of_one_schedule_one_backfill_and_one_form_ask_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_app, "send_task", lambda *_, **__: None)
+    pipeline = waiting().pipeline
+    own = create(Wanted(name="mornings", pipeline=pipeline, rule=Cron("0 6 * * *"), zone="UTC"), at=clock.now())
+    create(Wanted(name="evenings", pipeline=pipeline, rule=Cron("0 6 * * *"), zone="UTC"), at=clock.now())
+    busy_quota()
+    rule = Rule.objects.create(name="then", target=pipeline, created_at=clock.now(), edited_at=clock.now())
+    rule.sources.add(pipeline)
+    row = backfill(pipeline, date_parameter="")
+    pages = [f"/schedules/{own.pk}/", f"/schedules/{own.pk}/edit/", "/schedules/new/", "/backfills/new/"]
+    pages += [f"/backfills/{row.pk}/", f"/rules/{rule.pk}/", f"/rules/{rule.pk}/edit/", "/rules/new/"]
+    asked = {page: len(questions(page)) for page in pages}
+    assert max(asked.values()) <= MOST, asked
+
+
+def test_the_pages_of_the_administration_ask_no_more(rf: RequestFactory) -> None:
+    failed()
+    request = rf.get("/admin/")
+    request.user = User.objects.filter(username="admin").first() or make_user("admin", "admin")
+    busy_quota()
+    asked = {}
+    for model, shown in admin.site._registry.items():
+        if not shown.has_view_permission(request):
+            continue
+        meta = model._meta
+        listed = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+        asked[listed] = len(questions(listed))
+        row = model._default_manager.order_by("-pk").first()
+        if row is not None:
+            one = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+            asked[one] = len(questions(one))
     assert max(asked.values()) <= MOST, asked

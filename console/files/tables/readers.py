@@ -14,11 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from django.conf import settings
+from django.core.files.base import File
 
 from console.files.kinds import kind_of, suffix_of
 from console.files.tables import frames
@@ -58,30 +60,45 @@ class Reader:
     """The process that reads one table, and the file that it is given."""
 
     def __init__(self, key: Key, name: str, size: int) -> None:
-        sha256, suffix, sheet = key
+        self._key, self._name, self._size = key, name, size
         self.lock = threading.Lock()
-        self.used_at, self._is_new = time.monotonic(), True
-        self._file = open_exactly(sha256, name)
-        self._raw = cast(IO[bytes], self._file.file)
+        """Of whoever opens, asks or closes it."""
+        self.used_at, self._is_new, self.is_closed = time.monotonic(), True, False
+        self._file: File[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.is_closed and (self._process is None or self._process.poll() is None)
+
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None
+
+    def open(self) -> None:
+        """Get the file from its store, which may take as long as the store likes: nobody else is held up by it."""
+        if self._file is None:
+            self._file = open_exactly(self._key[0], self._name)
+            self._raw = cast(IO[bytes], self._file.file)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        _, suffix, sheet = self._key
         try:
             number = self._raw.fileno()
         except OSError:  # it is in a store elsewhere, and fetched from there as it is needed
             number = -1
         self._connection, theirs = socket.socketpair()
         with theirs:
-            self._process = _start(theirs.fileno(), number, size, suffix, sheet)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+            return _start(theirs.fileno(), number, self._size, suffix, sheet)
 
     def ask(self, wish: Wish) -> dict[str, Any]:
-        """TableError with a sentence; StoreAway when the store does not give the file."""
+        """Once it is open. TableError with a sentence; StoreAway when the store does not give the file."""
         self.used_at = time.monotonic()
+        self._process = self._process or self._started()
         deadline, self._is_new = self.used_at + SECONDS + OPENING * self._is_new, False
         frames.send(self._connection, frames.ANSWER, json.dumps(wish.to_json()).encode())
         while True:
-            self._wait(deadline)
+            self._wait(deadline, self._process.pid)
             self._connection.settimeout(SECONDS)
             kind, data = frames.receive(self._connection)
             if kind == frames.ANSWER:
@@ -90,11 +107,11 @@ class Reader:
                 return answer
             frames.send(self._connection, frames.ANSWER, self._read(*frames.NEEDED.unpack(data)))
 
-    def _wait(self, deadline: float) -> None:
+    def _wait(self, deadline: float, pid: int) -> None:
         while not select.select([self._connection], [], [], LOOK)[0]:
             if time.monotonic() > deadline:
                 raise TableError("It took too long and was given up. Look for less, or download the file.")
-            if _memory_of(self._process.pid) > MEMORY:
+            if _memory_of(pid) > MEMORY:
                 raise TableError("It needs more memory than a preview may have. Download the file.")
 
     def _read(self, first: int, size: int) -> bytes:
@@ -107,11 +124,14 @@ class Reader:
         return b"".join(parts)
 
     def close(self) -> None:
-        self._connection.close()
-        with suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        self._file.close()
+        self.is_closed = True
+        if self._process:
+            self._connection.close()
+            with suppress(OSError):
+                self._process.kill()
+            self._process.wait()
+        if self._file:
+            self._file.close()
 
 
 def _start(socket_number: int, file_number: int, size: int, suffix: str, sheet: int) -> subprocess.Popen[bytes]:
@@ -150,51 +170,75 @@ class Readers:
 
     def ask(self, row: Artifact, sheet: int, wish: Wish) -> dict[str, Any]:
         """What `Reader.ask` says of this artifact."""
+        key = (row.sha256, suffix_of(row.name), sheet)
+        for is_last in (False, True):
+            with self._held(key, row) as reader:
+                try:
+                    reader.open()
+                    with self._a_turn():
+                        return reader.ask(wish)
+                except Busy:
+                    if not reader.is_started:
+                        self._drop(key, reader)
+                    raise
+                except frames.Ended:
+                    self._drop(key, reader)
+                    if is_last:
+                        raise TableError(BROKE_OFF) from None
+                except BaseException:
+                    self._drop(key, reader)
+                    raise
+        raise AssertionError
+
+    @contextmanager
+    def _held(self, key: Key, row: Artifact) -> Iterator[Reader]:
+        """The one of this table, for this thread alone."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            reader = self._reader(key, row)
+            if not reader.lock.acquire(timeout=max(0, deadline - time.monotonic())):
+                raise Busy("This table is being read for somebody else just now. Try again in some seconds.")
+            try:
+                if not reader.is_closed:
+                    yield reader
+                    return
+            finally:
+                reader.lock.release()
+
+    @contextmanager
+    def _a_turn(self) -> Iterator[None]:
         if not self._turn.acquire(timeout=PATIENCE):
             raise Busy("Other tables are being read just now. Try again in some seconds.")
         try:
-            key = (row.sha256, suffix_of(row.name), sheet)
-            return self._asked(key, row, wish)
+            yield
         finally:
             self._turn.release()
 
-    def _asked(self, key: Key, row: Artifact, wish: Wish) -> dict[str, Any]:
-        for is_last in (False, True):
-            reader = self._reader(key, row)
-            if not reader.lock.acquire(timeout=SECONDS):
-                raise Busy("This table is being read for somebody else just now. Try again in some seconds.")
-            try:
-                return reader.ask(wish)
-            except frames.Ended:
-                self._drop(key, reader)
-                if is_last:
-                    raise TableError(BROKE_OFF) from None
-            except BaseException:
-                self._drop(key, reader)
-                raise
-            finally:
-                reader.lock.release()
-        raise AssertionError
-
     def _reader(self, key: Key, row: Artifact) -> Reader:
+        """One that is alive, but perhaps not open yet: while it is, nobody holds the lock of all."""
         with self._lock:
             found = self._readers.get(key)
             if found and found.is_alive:
                 return found
-            gone = [self._readers.pop(key)] if found else []
-            gone += self._superfluous()
+            gone = self._superfluous()
             made = self._readers[key] = Reader(key, row.name, row.size_bytes)
         for each in gone:
             each.close()
+            each.lock.release()
         return made
 
     def _superfluous(self) -> list[Reader]:
-        """Those that ended, and of those that nobody asks just now the longest unused ones beyond what is kept."""
-        idle = sorted((key for key, each in self._readers.items() if not each.lock.locked()),
+        """Those that ended, and of those that nobody asks just now the longest unused ones beyond what is kept; each
+        is locked, so that nobody begins to ask it."""
+        known = self._readers.items()
+        idle = sorted((key for key, each in known if each.lock.acquire(blocking=False)),
                       key=lambda key: self._readers[key].used_at)  # fmt: skip
         ended = [key for key in idle if not self._readers[key].is_alive]
-        more = len(self._readers) - len(ended) - KEPT + 1
+        more = sum(each.is_started for each in self._readers.values()) - len(ended) - KEPT + 1
         old = [key for key in idle if key not in ended][: max(more, 0)]
+        for key in idle:
+            if key not in (*ended, *old):
+                self._readers[key].lock.release()
         return [self._readers.pop(key) for key in (*ended, *old)]
 
     def _drop(self, key: Key, reader: Reader) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.insight.forecast import forecast, needs_of_week, usual_use
+from jobs.insight.forecast import forecast, needs_of_week, usual_uses
 from jobs.models import Grant, Run, Schedule
 from jobs.quotas.quotas import pause
 from jobs.schedules.schedules import wish
@@ -71,7 +71,7 @@ def test_the_week_needs_what_scheduled_runs_usually_use() -> None:
 
 def use_of(run: Run, requests: int) -> None:
     quota = make_quota("other")
-    assert usual_use(run.pipeline_id, quota) == {"requests": 0.0, "rows": 0.0}
+    assert usual_uses([run.pipeline], [quota], AT)[run.pipeline_id, quota.pk] == {"requests": 0.0, "rows": 0.0}
     chat = type(quota).objects.get(name="chat")
     Grant.objects.create(
         quota=chat, run=run, requests=requests, asked_at=AT, taken_at=AT, settled_at=AT, sum_requests=60, sum_rows=0

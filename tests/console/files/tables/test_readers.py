@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from django.db import connection
 
 from console.files import workbooks
 from console.files.tables import readers
 from console.files.tables.asked import description, wish
 from console.files.tables.readers import READERS, rows_of
 from console.files.tables.wishes import Condition, TableError, Wish, condition
+from jobs.errors import PlatformError
+from jobs.interpreters.artifacts import key_of, store
 from jobs.models import Artifact
 from tests.console.files.workbook import a_workbook
 from tests.live import until
@@ -181,6 +186,7 @@ def test_a_wish_that_takes_too_long_is_given_up_and_the_process_is_gone(monkeypa
     row = a_table("a.parquet", a_parquet({"n": [1]}))
     rows_of(row, wish(0, 1))
     (reader,) = READERS._readers.values()
+    assert reader._process
     os.kill(reader._process.pid, 19)  # it stands still
     monkeypatch.setattr(readers, "SECONDS", 0.3)
     with pytest.raises(TableError, match="took too long"):
@@ -194,6 +200,7 @@ def test_one_that_was_killed_is_started_again_unseen() -> None:
     row = a_table("a.parquet", a_parquet({"n": [1]}))
     rows_of(row, wish(0, 1))
     (reader,) = READERS._readers.values()
+    assert reader._process
     reader._process.kill()
     until(lambda: not reader.is_alive)
     assert first_cells(row, wish(0, 1)) == ["1"]
@@ -205,10 +212,44 @@ def test_few_processes_stay() -> None:
     assert len(READERS._readers) == readers.KEPT
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_store_that_hangs_over_one_table_holds_up_no_other() -> None:
+    hanging = [a_table(f"{name}.parquet", name.encode()) for name in ("one", "two", "three")]
+    for row in hanging:
+        lying = Path(store().path(key_of(row.sha256)))
+        lying.unlink()
+        os.mkfifo(lying)  # who opens it waits until somebody writes
+    other = a_table("a.parquet", a_parquet({"n": [1]}))
+    with ThreadPoolExecutor(len(hanging)) as pool:
+        asked = [pool.submit(sentence_of, row) for row in hanging]
+        until(lambda: sum(reader.lock.locked() for reader in READERS._readers.values()) == len(hanging))
+        try:
+            begun = time.monotonic()
+            assert first_cells(other, wish(0, 1)) == ["1"]
+            assert time.monotonic() - begun < readers.PATIENCE, "it did not wait for its turn"
+            assert not any(each.done() for each in asked)
+        finally:
+            for row in hanging:
+                Path(store().path(key_of(row.sha256))).open("wb").close()
+    assert all(each.result() for each in asked)
+
+
+def sentence_of(row: Artifact) -> str:
+    """Why it cannot be shown."""
+    try:
+        rows_of(row, wish(0, 1))
+    except (TableError, PlatformError) as error:
+        return str(error)
+    finally:
+        connection.close()
+    return ""
+
+
 def test_the_process_hears_no_secret_and_has_no_open_door() -> None:
     row = a_table("a.parquet", a_parquet({"n": [1]}))
     rows_of(row, wish(0, 1))
     (reader,) = READERS._readers.values()
+    assert reader._process
     place = Path(f"/proc/{reader._process.pid}")
     environment = (place / "environ").read_bytes().decode().split("\0")
     assert {each.partition("=")[0] for each in environment if each} <= {"PATH", "LANG", "LC_CTYPE"}
