@@ -132,6 +132,11 @@ class RecordsAsked(serializers.Serializer[Any]):
     limit = serializers.IntegerField(min_value=1, max_value=5000, required=False, default=1000)
 
 
+class FilesAsked(serializers.Serializer[Any]):
+    after = serializers.UUIDField(required=False, default=None, help_text="The id of the last one of a page.")
+    limit = serializers.IntegerField(min_value=1, max_value=1_000, required=False, default=1_000)
+
+
 class LogAsked(RecordsAsked):
     node = serializers.CharField(
         max_length=LONGEST_NAME, required=False, default="", allow_blank=True, help_text="Only what this node wrote."

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from django.utils.http import urlencode
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.asked import LogAsked, LogLinesAsked, RecordsAsked
+from console.api.asked import FilesAsked, LogAsked, LogLinesAsked, RecordsAsked
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job
 from console.api.shapes import (
     WORDS,
@@ -131,8 +133,21 @@ class Events(Door):
 class Artifacts(Door):
     needs = {"GET": "jobs.view_artifact"}
 
-    @extend_schema(operation_id="jobs_artifacts", responses={200: ArtifactShape(many=True), **REFUSED, **MISSING})
+    @extend_schema(
+        operation_id="jobs_artifacts",
+        parameters=[FilesAsked],
+        responses={200: ArtifactShape(many=True), **REFUSED, **MISSING, **MISPUT},
+    )
     def get(self, request: Request, job: str) -> Response:
-        """The files that the job left behind."""
-        rows = find_job(job).artifacts.select_related("run").order_by("id")
-        return Response(shaped(rows, request))
+        """The files that the job left behind; the header `Link: <…>; rel="next"` leads to more of them."""
+        wanted, run = asked(FilesAsked, request), find_job(job)
+        rows = run.artifacts.select_related("run").order_by("id")
+        if wanted["after"]:
+            rows = rows.filter(pk__gt=get_object_or_404(run.artifacts, uuid=wanted["after"]).pk)
+        found = list(rows[: wanted["limit"] + 1])
+        page = found[: wanted["limit"]]
+        answer = Response(shaped(page, request))
+        if len(found) > len(page):
+            query = urlencode({**request.GET.dict(), "after": str(page[-1].uuid)})
+            answer["Link"] = f'<{request.build_absolute_uri(f"{request.path}?{query}")}>; rel="next"'
+        return answer

@@ -21,6 +21,7 @@ from kedro_console.wire import Group, SnapshotNode, Value, bare
 
 TAIL: Final = 12
 MOST_EVENTS: Final = 400
+MOST_FILES: Final = 200
 KINDS: Final = ("dataset_loaded", "dataset_saved")
 
 
@@ -80,7 +81,7 @@ def drawer(
         return None
     facts = _facts(run, name)
     files: dict[str, list[Artifact]] = {}
-    for artifact in run.artifacts.filter(node=name).order_by("pk"):
+    for artifact in run.artifacts.filter(node=name).order_by("pk")[:MOST_FILES]:
         files.setdefault(bare(artifact.dataset), []).append(artifact)
     reads = [each for each in node.inputs if not is_parameter(each)] if node else _named(facts, "dataset_loaded")
     writes = node.outputs if node else _named(facts, "dataset_saved")

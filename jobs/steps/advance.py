@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -28,6 +29,7 @@ from kedro_console.wire import Json
 
 BLOCKED = "A step that it needs did not succeed."
 SHOWN = 3
+FILES_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
@@ -124,25 +126,34 @@ def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
         _note_unkept(run, outcome, at)
     if outcome.results or outcome.artifacts or run.results is None:
         known["results"] = {**(run.results or {}), **outcome.results}
-        for artifact in _keep_artifacts(run, outcome, at):
-            if artifact.dataset in known["results"]:
-                known["results"][artifact.dataset]["artifact"] = str(artifact.uuid)
+        for artifact in _keep_artifacts(run, outcome, known["results"], at):
+            known["results"][artifact.dataset]["artifact"] = str(artifact.uuid)
     return known
 
 
-def _keep_artifacts(run: Run, outcome: Outcome, at: datetime) -> list[Artifact]:
-    if not outcome.artifacts:
-        return []
-    known = set(run.artifacts.values_list("dataset", "name"))
-    rows = [row for row in outcome.artifacts if (row["dataset"], row["name"]) not in known]
-    return Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in rows)
+def _keep_artifacts(run: Run, outcome: Outcome, results: Mapping[str, Any], at: datetime) -> list[Artifact]:
+    """Rows of what is not there yet, some at a time; those that are of these results."""
+    shown: list[Artifact] = []
+    for start in range(0, len(outcome.artifacts), FILES_AT_ONCE):
+        rows = outcome.artifacts[start : start + FILES_AT_ONCE]
+        datasets, names = ({row[column] for row in rows} for column in ("dataset", "name"))
+        alike = run.artifacts.filter(dataset__in=datasets, name__in=names)
+        known = set(alike.values_list("dataset", "name"))
+        new = [row for row in rows if (row["dataset"], row["name"]) not in known]
+        made = Artifact.objects.bulk_create(Artifact(run=run, created_at=at, **row) for row in new)
+        shown += [artifact for artifact in made if artifact.dataset in results]
+    return shown
 
 
 def _note_unkept(run: Run, outcome: Outcome, at: datetime) -> None:
     """What is left behind and not kept; of one name given twice the last counts."""
-    for row in outcome.unkept:
-        facts = {**row, "created_at": at}
-        UnkeptFile.objects.update_or_create(run=run, dataset=row["dataset"], name=row["name"], defaults=facts)
+    UnkeptFile.objects.bulk_create(
+        (UnkeptFile(run=run, created_at=at, **row) for row in outcome.unkept),
+        batch_size=FILES_AT_ONCE,
+        update_conflicts=True,
+        unique_fields=["run", "dataset", "name"],
+        update_fields=["node", "path", "reason", "created_at"],
+    )
 
 
 def make_ready(step: Step, at: datetime) -> list[int]:

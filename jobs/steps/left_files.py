@@ -15,21 +15,24 @@ class LeftFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.artifacts: list[dict[str, Any]] = []
+        self._kept: dict[tuple[str, str], dict[str, Any]] = {}
         self.uploads: list[dict[str, Any]] = []
         """Kept files that wait for the store."""
-        self._unkept: dict[tuple[str, str], dict[str, Any]] = {}
+        self._unkept: dict[str, dict[str, dict[str, Any]]] = {}
+
+    @property
+    def artifacts(self) -> list[dict[str, Any]]:
+        return list(self._kept.values())
 
     @property
     def unkept(self) -> list[dict[str, Any]]:
-        return list(self._unkept.values())
+        return [row for rows in self._unkept.values() for row in rows.values()]
 
     def take(self, message: wire.Event) -> str:
         """Remember what it says of files; a sentence where one could not be kept."""
         match message:
             case wire.DatasetSaved():
-                for key in [key for key in self._unkept if key[0] == message.dataset]:  # the last time counts
-                    del self._unkept[key]
+                self._unkept.pop(message.dataset[:300], None)  # the last time counts
                 return self._keep(message, message.kept) if message.kept else ""
             case wire.FileKept():
                 dataset = message.dataset or message.kept.name
@@ -52,10 +55,11 @@ class LeftFiles:
             return str(error)
         self.uploads += [waiting] if waiting else []
         row = described(event, kept)
-        others = [one for one in self.artifacts if (one["dataset"], one["name"]) != (row["dataset"], row["name"])]
-        self.artifacts = [*others, row]  # of one name given twice the last counts
+        key = (str(row["dataset"]), str(row["name"]))
+        self._kept.pop(key, None)  # of one name given twice the last counts, and is the newer one
+        self._kept[key] = row
         return ""
 
     def _leave(self, event: wire.FileUnkept) -> None:
         row = unkept(event)
-        self._unkept[row["dataset"], row["name"]] = row
+        self._unkept.setdefault(row["dataset"], {})[row["name"]] = row

@@ -22,6 +22,21 @@ def analyst(caller: Caller) -> Client:
     return caller("analyst")
 
 
+def test_the_files_of_a_job_come_by_page(analyst: Client) -> None:
+    run = ended()
+    rows = [an_artifact(run, f"part-{number}.csv") for number in range(5)]
+    stranger = an_artifact(ended(), "other.csv")
+    path, seen = f"/jobs/{run.uuid}/artifacts?limit=2", list[str]()
+    while path:
+        answer = get(analyst, path)
+        seen += [each["id"] for each in answer.json()]
+        path = answer.headers.get("Link", "").partition("/api/v1")[2].partition(">")[0]
+    assert seen == [str(row.uuid) for row in rows]
+    assert len(get(analyst, f"/jobs/{run.uuid}/artifacts").json()) == 5
+    assert get(analyst, f"/jobs/{run.uuid}/artifacts?after={stranger.uuid}").status_code == 404
+    assert get(analyst, f"/jobs/{run.uuid}/artifacts?limit=0").status_code == 422
+
+
 def test_artifacts_are_listed_newest_first_and_by_page(analyst: Client) -> None:
     rows = [an_artifact(ended(), name) for name in ("a.csv", "deck.pptx", "a.csv")]
     assert [each["id"] for each in get(analyst, "/artifacts").json()] == [str(row.uuid) for row in reversed(rows)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from io import StringIO
 from random import Random
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -78,11 +79,11 @@ def test_the_end_of_a_run_puts_its_files_on_their_shelves(django_capture_on_comm
     assert Shelf.objects.get().newest == Artifact.objects.get()
 
 
-def end(run: Run, status: Status = Status.SUCCEEDED) -> None:
+def end(run: Run, status: Status = Status.SUCCEEDED, **left: Any) -> None:
     step = run.steps.get()
     token = step.claim(at=AT, worker_name="w1", lease=timedelta(minutes=1))
     run.start(at=AT, by="w1")
-    finish(step, Outcome(status), token=token, at=AT, by="w1")
+    finish(step, Outcome(status, **left), token=token, at=AT, by="w1")
 
 
 def newest() -> dict[tuple[int, str], int]:
@@ -109,6 +110,22 @@ def test_a_storm_of_ends_in_any_order_leaves_what_looking_at_all_finds() -> None
             end(run, status)
     assert kept() == newest() != {}
     assert shelve_missed() == 0
+
+
+def test_of_a_run_with_very_many_files_the_first_are_shelved_and_the_others_are_not_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    monkeypatch.setattr("jobs.library.shelve.MOST_SHELVED", 30)
+    run = make_run()
+    facts: dict[str, Any] = {"node": "write", "media_type": "text/csv", "size_bytes": 1, "sha256": "0" * 64}
+    names = [f"part-{number:03}.csv" for number in range(50)]
+    with django_assert_max_num_queries(60):
+        end(run, artifacts=[{**facts, "dataset": name, "name": name} for name in names])
+    assert run.artifacts.count() == 50
+    assert sorted(Shelf.objects.values_list("series", flat=True)) == [f"part-{number:03}.csv" for number in range(30)]
+    assert shelve_missed() == 0
+    Shelf.objects.filter(series__gte="part-020").delete()
+    assert shelve_missed() == 10 and Shelf.objects.count() == 30
 
 
 def test_what_is_missing_is_found_by_recount_and_by_the_next_prune() -> None:
