@@ -19,6 +19,7 @@ from console.pages.bad_end import failure, stopped
 from console.pages.batch_pages import of_run
 from console.pages.node_drawer import drawer
 from console.pages.rules import COLOURS
+from console.pages.wait_ways import waits
 from console.pages.workspace import Scene, Where, scene, without_plan
 from console.templatetags.console import plural
 from jobs.insight.belongings import Belongings
@@ -142,7 +143,7 @@ def context(run: Run, tab: str, at: datetime, query: QueryDict, **asked: Any) ->
         "failed_requests": has.open_requests,
         "pace": pace(run, at, normal, _share_left(nodes, usual_nodes, at)),
         "phases": [] if where.node else phases(run, at),
-        "reasons": why_waiting(run, at, lately, has_grants=has.has_grants),
+        "reasons": waits(run, why_waiting(run, at, lately, has_grants=has.has_grants)),
         "priority": None if run.is_final else has.waiting_priority,
         "priorities": range(LAST + 1),
         "stopping": stopping(run, at),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -17,7 +17,7 @@ from jobs.insight.examine_waits import listen
 from jobs.models import Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import turn_of
 from jobs.quotas.turns import Amount
-from jobs.states import Status
+from jobs.states import Runner, Status
 from jobs.steps.overlap import blocker
 from jobs.structure.spoken import brief
 
@@ -69,6 +69,8 @@ class Reason:
 
 
 MOST_GRANTS: Final = 5
+TAKEN_SOON: Final = timedelta(seconds=2)
+"""A step of a run under way that is taken and begins within this is not spoken of."""
 MOST_WORKERS: Final = 3
 """Paused ones that are named, each with its act."""
 MOST_AT_WORK: Final = 8
@@ -104,6 +106,8 @@ def _reasons(run: Run, at: datetime, successes: tuple[int, ...] | None, grants: 
     if run.status != Status.QUEUED:
         if not run.begun_with:
             yield _starting(run, successes)
+        elif run.runner == Runner.DISTRIBUTED:
+            yield from _further_steps(run, at, successes)
         return
     step = _first_ready(run, at)
     if step is not None and step.eligible_at and step.eligible_at > at:
@@ -121,6 +125,27 @@ def _first_ready(run: Run, at: datetime) -> Step | None:
     count = before.order_by().values("queue").annotate(count=Count("pk")).values("count")
     ready = run.steps.filter(status=Status.QUEUED, ready_at__isnull=False).order_by("position", "-attempt")
     return ready.annotate(are_before=Coalesce(Subquery(count), 0)).first()
+
+
+def _further_steps(run: Run, at: datetime, successes: tuple[int, ...] | None) -> Iterator[Reason]:
+    """Of a run under way: the step whose process has not said yet that it begins, and the next that is to be taken."""
+    begun = run.steps.filter(status=Status.RUNNING, revision="").order_by("started_at").first()
+    if begun is not None and begun.started_at and at - begun.started_at > TAKEN_SOON:
+        told = _starting(run, successes)
+        sentence = told.sentence.replace("the project's process", f"another process, for {_nodes(begun)}")
+        yield replace(told, sentence=sentence, since=begun.started_at)
+    step = _first_ready(run, at)
+    if step is None or not step.ready_at or at - step.ready_at < TAKEN_SOON or (step.eligible_at or at) > at:
+        return
+    for reason in _queue(step, at):
+        yield replace(
+            reason, sentence=f"N{_nodes(step)[1:]} {'are' if len(step.nodes) > 1 else 'is'} ready. {reason.sentence}"
+        )
+
+
+def _nodes(step: Step) -> str:
+    first, *others = step.nodes or ["?"]
+    return f"node {first}{f' and {len(others)} more' if others else ''}"
 
 
 def _starting(run: Run, successes: tuple[int, ...] | None) -> Reason:

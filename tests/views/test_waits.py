@@ -10,10 +10,10 @@ import pytest
 from jobs import clock
 from jobs.insight.explain import Act, Reason, why_waiting
 from jobs.models import Act as RecordedAct
-from jobs.models import Event, Grant, Quota, Run, Worker
+from jobs.models import Event, Grant, Quota, Run, Step, Worker
 from jobs.quotas.quotas import in_line, pause
 from jobs.quotas.turns import Amount, Turn
-from jobs.states import Wanted
+from jobs.states import Runner, Wanted
 from tests.factories import make_pipeline, make_quota, make_run
 from tests.views.scenes import HTMX, a_worker, ended, logged_in, page_of, running
 
@@ -143,3 +143,48 @@ def test_the_api_tells_the_same_waits_and_acts() -> None:
     assert (answer[0]["workers"], answer[0]["first"], answer[0]["run"]) == (["worker@test"], first.pk, None)
     assert 15 < answer[0]["first_seconds"] <= 20
     assert logged_in("viewer").get(f"/api/v1/jobs/{first.uuid}/waits").json()[0]["since"]
+
+
+def distributed() -> Run:
+    """One of two steps, whose first node has begun a minute ago."""
+    run = make_run(at=clock.now() - timedelta(minutes=1))
+    at = clock.now() - timedelta(seconds=50)
+    first = run.steps.order_by("position")[0]
+    first.claim(at=at, worker_name="worker@test", lease=timedelta(hours=1))
+    run.start(at=at, by="worker@test")
+    run.steps.filter(pk=first.pk).update(revision="files-1")
+    Run.objects.filter(pk=run.pk).update(begun_with="files-1/x", runner=Runner.DISTRIBUTED)
+    Step.objects.create(run=run, position=1, nodes=["process"], queue="default")
+    return run
+
+
+def test_a_node_of_a_distributed_run_that_waits_for_a_slot_says_so_with_what_makes_room() -> None:
+    a_worker(slots=1, busy=1)
+    run = distributed()
+    second = run.steps.order_by("position")[1]
+    run.steps.filter(pk=second.pk).update(ready_at=clock.now() - timedelta(seconds=30))
+    (reason,) = reasons(run)
+    assert reason.sentence.startswith(f"Node {second.nodes[0]} is ready. All 1 slots of the queue default are busy")
+    assert reason.first and reason.first.run == run and Act.RAISE_SLOTS in reason.acts
+    assert "Raise the slots of worker@test from 1 to 2?" in text(run)
+
+
+def test_a_step_that_is_taken_soon_is_not_spoken_of() -> None:
+    a_worker(slots=1, busy=1)
+    run = distributed()
+    run.steps.filter(position=1).update(ready_at=clock.now())
+    assert reasons(run) == []
+
+
+def test_a_later_process_of_a_distributed_run_shows_that_it_starts_as_the_first_does() -> None:
+    a_worker(slots=4, busy=2)
+    run = distributed()
+    second = run.steps.order_by("position")[1]
+    run.steps.filter(pk=second.pk).update(ready_at=clock.now() - timedelta(seconds=9))
+    second.refresh_from_db()
+    at = clock.now() - timedelta(seconds=8)
+    second.claim(at=at, worker_name="worker@test", lease=timedelta(hours=1))
+    (reason,) = reasons(run)
+    assert (reason.sentence, reason.since) == (f"Starting another process, for node {second.nodes[0]}", at)
+    run.steps.filter(pk=second.pk).update(revision="files-1")
+    assert reasons(run) == []
