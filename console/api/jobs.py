@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from django.utils.http import urlencode
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,13 +15,12 @@ from console.api.asked import CancelAsked, JobAsked, JobsAsked, ResumeAsked, Wis
 from console.api.door import MISPUT, MISSING, REFUSED, Door, asked, find_job, jobs, refuse_fields
 from console.api.errors import Conflict
 from console.api.permissions import name_of
+from console.api.resume_shapes import ResumePreviewShape, told_of
 from console.api.shapes import WORDS, JobShape, RefusalShape
 from jobs import clock
-from jobs.insight.outlook import outlook
 from jobs.models import Pipeline, Run
 from jobs.runs.cancel import cancel, force
 from jobs.runs.find import find_pipeline, pipelines_called
-from jobs.runs.keep_copies import WAYS, copies_of
 from jobs.runs.launch import launch
 from jobs.runs.order import Order
 from jobs.runs.prioritize import prioritize
@@ -172,31 +170,6 @@ class Retry(Door):
         return Response(JobShape(run, context={"request": request}).data, status=201)
 
 
-class PartShape(serializers.Serializer[Any]):
-    node = serializers.CharField()
-    reason = serializers.CharField()
-
-
-class SpaceShape(serializers.Serializer[Any]):
-    """What resuming comes to in one namespace, "" for the nodes outside of any."""
-
-    name = serializers.CharField()
-    reused = serializers.IntegerField()
-    rerun = serializers.IntegerField()
-    seconds = serializers.FloatField(allow_null=True, help_text="About so long, by usual times; null: not known.")
-
-
-class ResumePreviewShape(serializers.Serializer[Any]):
-    reused = serializers.IntegerField()
-    rerun = serializers.IntegerField()
-    seconds = serializers.FloatField(allow_null=True)
-    namespaces = SpaceShape(many=True)
-    rerun_nodes = PartShape(many=True)
-    reused_nodes = PartShape(many=True)
-    again = PartShape(many=True, help_text="What is written a second time.")
-    copies = serializers.ChoiceField(WAYS, help_text="Whether runs of the pipeline keep what a resumed one needs.")
-
-
 class Resume(Door):
     needs = {"GET": "jobs.retry_run", "POST": "jobs.retry_run"}
 
@@ -206,11 +179,7 @@ class Resume(Door):
     def get(self, request: Request, job: str) -> Response:
         """What resuming it with the same parameters would reuse, run and do a second time; nothing is started."""
         run = find_job(job)
-        found = preview(run)
-        told = outlook(run, found)
-        facts = {"reused": told.reused, "rerun": told.rerun, "seconds": told.seconds, "namespaces": told.spaces}
-        parts = {"rerun_nodes": found.rerun, "reused_nodes": found.reuse, "again": found.again}
-        return Response(ResumePreviewShape({**facts, **parts, "copies": copies_of(run.pipeline)}).data)
+        return Response(told_of(run, preview(run)))
 
     @extend_schema(
         operation_id="jobs_resume",

@@ -17,16 +17,10 @@ from jobs import clock
 from jobs.errors import BadParameters, ConsoleError
 from jobs.insight.outlook import outlook
 from jobs.models import Run
-from jobs.runs.keep_copies import copies_of, keep_copies
+from jobs.runs.keep_copies import WORDS, copies_of, keep_copies
 from jobs.runs.launch import snapshot_of
 from jobs.runs.resume import preview, resume
 from jobs.structure.selection import selection_of
-
-WORDS = {
-    "automatic": "what passes between its nodes is copied while that costs little",
-    "always": "all that passes between its nodes is kept, whatever that costs",
-    "never": "nothing is copied",
-}
 
 
 @require_http_methods(["GET", "POST"])

@@ -10,6 +10,11 @@ from jobs.models.act import recorded
 
 AUTOMATIC, ALWAYS, NEVER = "automatic", "always", "never"
 WAYS: Final = (AUTOMATIC, ALWAYS, NEVER)
+WORDS: Final = {
+    AUTOMATIC: "what passes between its nodes is copied while that costs little",
+    ALWAYS: "all that passes between its nodes is kept, whatever that costs",
+    NEVER: "nothing is copied",
+}
 
 
 def copies_of(pipeline: Pipeline) -> str:

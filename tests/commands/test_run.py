@@ -412,3 +412,24 @@ def test_either_a_pipeline_or_a_run_to_resume_is_named(manage: Manage, words: li
     make_pipeline()
     assert manage("run", *words).code == 2
     assert not Run.objects.exists()
+
+
+def test_what_resuming_comes_to_is_told_before_and_starts_nothing(manage: Manage) -> None:
+    old = make_run()
+    refused = manage("run", "--resume", str(old.pk), "--dry-run")
+    assert refused.code == 2 and "ended" in refused.err
+    old.end(Status.CANCELLED, at=AT, by="t")
+    said = manage("run", "--resume", str(old.pk), "--dry-run")
+    assert said.code == 0
+    assert said.out.startswith(f"Resuming run #{old.pk} of shop / report: 0 reused, 3 nodes run")
+    assert "Copies between nodes: automatic" in said.out and "Nothing was started." in said.out
+    told = json.loads(manage("run", "--resume", str(old.pk), "--dry-run", "--json").out)
+    assert (told["reused"], told["rerun"], told["copies"]) == (0, 3, "automatic")
+    assert Run.objects.count() == 1
+
+
+def test_a_dry_run_is_of_a_run_to_resume_alone(manage: Manage) -> None:
+    make_pipeline()
+    for words in (["report", "--dry-run"], ["--dry-run"], ["--resume", "99", "--dry-run"]):
+        assert manage("run", *words).code == 2
+    assert not Run.objects.exists()

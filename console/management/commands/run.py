@@ -15,6 +15,7 @@ from console.api.shapes import ArtifactShape, JobShape, address
 from console.env import START
 from console.management import given
 from console.management.bars import Bars
+from console.management.resuming import preview_resume, to_resume
 from console.management.sentences import CANCELLED, FAILED, LEFT_ALONE, printable, refuse
 from jobs import clock
 from jobs.errors import ConsoleError, RequestError
@@ -54,6 +55,9 @@ class Command(ActingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("pipeline", nargs="?", default="", help="A name, also as project/pipeline.")
         parser.add_argument("--resume", type=int, metavar="NUMBER", help="Continue where this run ended, instead.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="With --resume: what it would reuse, run and write again; no start."
+        )
         parser.add_argument("--project", default="")
         parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=PARAM)
         parser.add_argument("--params-file", default="", metavar="FILE", help="YAML or JSON.")
@@ -70,6 +74,9 @@ class Command(ActingCommand):
         parser.add_argument("--json", action="store_true", help="Print the job as the API shows it, and nothing else.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["dry_run"]:
+            preview_resume(self, options)
+            return
         try:
             run = _start(options)
         except ConsoleError as error:
@@ -133,10 +140,7 @@ def _start(options: dict[str, Any]) -> Run:
 
 
 def _resume(options: dict[str, Any]) -> Run:
-    run = Run.objects.select_related("pipeline__project").filter(pk=options["resume"]).first()
-    if run is None:
-        raise RequestError(f"There is no run #{options['resume']}.")
-    changes = given.parameters(options["param"], options["params_file"], run.pipeline.known_parameters)
+    run, changes = to_resume(options)
     return resume(run, at=clock.now(), by_name=who(), parameters=changes)
 
 
