@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs import clock
-from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Worker
 from tests import live
+from tests.e2e.registered import add_toy
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +40,4 @@ def worker(transactional_db: None, shared_worker: subprocess.Popen[bytes]) -> su
 @pytest.fixture
 def toy(transactional_db: None, tmp_path: Path) -> Project:
     """A small Kedro project of its own folder, registered."""
-    from tests.toys import write_toy
-
-    return add_project(write_toy(tmp_path / "toy"), at=clock.now())
+    return add_toy(tmp_path / "toy")

@@ -24,14 +24,13 @@ from moto.server import ThreadedMotoServer
 
 from jobs import clock
 from jobs.errors import IllegalMove
-from jobs.interpreters.snapshots import add_project
 from jobs.models import Project, Run
 from jobs.runs.cancel import cancel
 from jobs.states import Status
 from tests import live
 from tests.chaos.fleet import free_port
+from tests.e2e.registered import add_toy
 from tests.e2e.test_runs import ended, start
-from tests.toys import write_toy
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
@@ -112,7 +111,7 @@ def other_database(transactional_db: None) -> Iterator[str]:
 
 @pytest.fixture
 def toy(transactional_db: None, tmp_path: Path) -> Project:
-    return add_project(write_toy(tmp_path / "toy"), at=clock.now(), environment=SECRET)
+    return add_toy(tmp_path / "toy", SECRET)
 
 
 class Busy(threading.Thread):

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs import clock
-from jobs.interpreters.snapshots import add_project
 from jobs.models import Project
 from tests import live
+from tests.e2e.registered import add_toy
 from tests.e2e.test_backup import SECRET, Console, elsewhere, other_database  # noqa: F401 - a fixture
-from tests.toys import write_toy
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
 
@@ -50,7 +48,7 @@ def follow(line: str, console: Console, folder: Path) -> str:
 
 @pytest.fixture
 def toy(transactional_db: None, tmp_path: Path) -> Project:
-    return add_project(write_toy(tmp_path / "toy"), at=clock.now(), environment=SECRET)
+    return add_toy(tmp_path / "toy", SECRET)
 
 
 def test_an_upgrade_and_the_way_back(toy: Project, folder: Path) -> None:
