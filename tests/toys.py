@@ -100,6 +100,13 @@ def writes(folder, word):
     return str(path)
 
 
+def leaves(count):
+    from kedro_console import artifacts
+    for number in range(count):
+        artifacts.keep(b"%d" % number, f"left-{number:07}.csv")
+    return {"left": count}
+
+
 def environment(word):
     return dict(os.environ)
 
@@ -300,6 +307,7 @@ def register_pipelines():
         "spins": one(f.spins, "params:seconds"),
         "grinds": one(f.grinds, "params:diary"),
         "writes": one(f.writes, ["params:folder", "params:word"]),
+        "leaves": one(f.leaves, "params:count"),
         "environment": one(f.environment, "params:word"),
         "asks": one(f.asks, "params:word"),
         "writes_down": one(f.writes_down, ["params:word", "params:diary"]),
@@ -310,6 +318,7 @@ def register_pipelines():
 PARAMETERS = """
 word: hello
 megabytes: 1
+count: 1
 seconds: 1.0
 diary: diary.txt
 folder: data/out

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_GET
 
+from console.pages.findings import lately
 from console.pages.run_list import SHOWN
 from console.views.access import ConsoleRequest, needs
 from console.views.shell import page
 from jobs import clock
-from jobs.insight.examine import Finding, examine
+from jobs.insight.examine import examine
 from jobs.insight.examine_waits import examine_waits
 from jobs.models import Artifact, Run, Tick
 from jobs.quotas.usage import usages
@@ -25,7 +25,6 @@ from jobs.states import LIVE
 ROWS = 8
 LOOKED_AT = 100
 LATELY = timedelta(days=7)
-EXAMINED_FOR_SECONDS = 10
 
 
 @require_GET
@@ -42,7 +41,7 @@ def _shown(request: ConsoleRequest) -> dict[str, Any]:
     at, may_see_quotas = clock.now(), request.user.has_perm("jobs.view_quota")
     rows = Run.objects.newest().only(*SHOWN)
     quotas = usages(at)
-    findings = [*_ground(), *examine_waits(at, quotas)]
+    findings = [*lately("ground", lambda: examine(clock.now())), *examine_waits(at, quotas)]
     newest = list(Artifact.objects.order_by("-id").values_list("pk", flat=True)[:ROWS])
     artifacts = Artifact.objects.select_related("run__pipeline").only(
         "uuid", "name", "size_bytes", "created_at", "run__pipeline__name"
@@ -67,11 +66,6 @@ def _alike(runs: list[Run]) -> list[tuple[Run, int]]:
     for run in runs:
         groups.setdefault((run.pipeline_id, run.status, run.error), []).append(run)
     return [(group[0], len(group)) for group in groups.values()]
-
-
-def _ground() -> list[Finding]:
-    """Looked at again after some seconds: many open pages must not ask the broker and the store all the time."""
-    return cache.get_or_set("findings", lambda: examine(clock.now()), EXAMINED_FOR_SECONDS) or []
 
 
 urlpatterns = [path("", home, name="home")]

@@ -6,18 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
 
+from console.pages.findings import lately
 from console.views.access import ConsoleRequest, back, needs
 from console.views.shell import page
 from console.whole_number import whole_number
 from jobs import clock
 from jobs.errors import RequestError
-from jobs.insight.examine import Finding, examine_workers
+from jobs.insight.examine import examine_workers
 from jobs.insight.queues import at_work, queues, records
 from jobs.models import Worker
 
@@ -44,7 +44,7 @@ def _shown(at: datetime) -> dict[str, Any]:
     known = list(Worker.objects.order_by("-heartbeat_at")[:MOST])
     names = [worker.name for worker in known]
     work, did = at_work(names), records(names, at)
-    findings = _findings(at)
+    findings = lately("workers", lambda: examine_workers(clock.now()))
     return {
         "workers": [
             {"worker": row, "state": row.state(at), "work": work.get(row.name, []), "record": did.get(row.name)}
@@ -56,15 +56,6 @@ def _shown(at: datetime) -> dict[str, Any]:
         "is_amber": all(finding.is_ok or finding.is_amber for finding in findings),
         "at": at,
     }
-
-
-def _findings(at: datetime) -> list[Finding]:
-    """Kept for some seconds: the page asks every five, and the broker may be slow to answer."""
-    found: list[Finding] | None = cache.get("examined_workers")
-    if found is None:
-        found = examine_workers(at)
-        cache.set("examined_workers", found, EXAMINED_FOR_SECONDS)
-    return found
 
 
 @require_POST
