@@ -104,6 +104,39 @@ def test_five_hundred_nodes_open_on_the_first_cards_and_can_be_read(open_as: Ope
     assert smallest_text(page) >= SMALLEST - 0.01
 
 
+def side_by_side(count: int) -> Pipeline:
+    """So many nodes with long names in a row, and twelve rows below the first."""
+    heads = [node(f"collect_everything_there_is_of_region_{i}", [f"in_{i}"], [f"a_{i}_0"]) for i in range(count)]
+    rest = [node(f"clean_{row}", [f"a_0_{row}"], [f"a_0_{row + 1}"]) for row in range(12)]
+    return a_pipeline([*heads, *rest])
+
+
+def test_a_graph_that_nearly_fits_opens_at_its_whole_width_and_can_be_read(open_as: Open) -> None:
+    page = open_as("viewer", f"/pipelines/{side_by_side(3).pk}/?unfold=*")
+    page.locator(".kc-node").first.wait_for()
+    whole, shown_of_it = page.evaluate("""(() => {
+        const box = document.querySelector("[data-graph-box]");
+        return [box.querySelector("svg").viewBox.baseVal.width, box.clientWidth];
+    })()""")
+    seen = page.viewport_size
+    page.set_viewport_size({**seen, "width": round(seen["width"] - shown_of_it + 0.72 * whole)})
+    page.reload()
+    page.locator(".kc-node").first.wait_for()
+    assert 0.6 <= scale(page) < 0.83
+    wide = page.evaluate("""(() => {
+        const box = document.querySelector("[data-graph-box]");
+        return box.scrollWidth - box.clientWidth;
+    })()""")
+    assert wide <= 1 and place(page) == [0, 0]
+    assert smallest_text(page) >= SMALLEST
+    left_over = page.evaluate("""() => [...document.querySelectorAll(".kc-node")].filter((card) => {
+        const face = card.querySelector("rect").getBoundingClientRect();
+        const texts = [...card.querySelectorAll(".kc-label")];
+        return texts.some((text) => text.getBoundingClientRect().right > face.right);
+    }).length""")
+    assert left_over == 0
+
+
 def test_the_first_node_is_what_one_sees_of_all_of_them(open_as: Open) -> None:
     page = open_as("viewer", f"/pipelines/{five_hundred().pk}/?unfold=*")
     assert element_id("start") in shown(page)

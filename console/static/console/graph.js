@@ -8,6 +8,8 @@
   const SMALLEST_TEXT = 10; // px on the screen: below that nobody reads
   const SMALLEST_FONT = 12; // px in graph.css
   const READABLE = SMALLEST_TEXT / SMALLEST_FONT;
+  const NARROWEST = 0.6; // until there, text is written larger than its card has it, so that it stays readable
+  const SCROLL_BAR = 16;
   const [FARTHEST, NEAREST, STEP] = [0.1, 3, 1.25];
   const BAD = ["failed", "crashed"];
   const view = { scale: 1, left: 0, top: 0, found: "", query: "", at: -1, last: {} };
@@ -35,7 +37,26 @@
     const { width, height } = size();
     svg().setAttribute("width", Math.round(width * view.scale));
     svg().setAttribute("height", Math.round(height * view.scale));
-    box().classList.toggle("is-far", view.scale < READABLE - 0.001);
+    box().classList.toggle("is-far", view.scale < NARROWEST - 0.001);
+    writeLarger();
+  }
+
+  /* Text that would be too small is written larger, and closer where it would leave its card. */
+  function writeLarger() {
+    const grow = view.scale < NARROWEST - 0.001 ? 1 : Math.max(1, READABLE / view.scale);
+    if (grow === view.grow && grow === 1) return;
+    view.grow = grow;
+    svg().style.setProperty("--kc-grow", grow.toFixed(3));
+    for (const card of svg().querySelectorAll(".kc-node")) {
+      const wide = Number(card.querySelector("rect")?.getAttribute("width"));
+      for (const text of card.querySelectorAll(".kc-label, .kc-about")) {
+        for (const name of ["textLength", "lengthAdjust"]) text.removeAttribute(name);
+        const most = wide - Number(text.getAttribute("x") || 0) - 8;
+        if (grow === 1 || !wide || most <= 0 || text.getComputedTextLength() <= most) continue;
+        text.setAttribute("textLength", most.toFixed(1));
+        text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+      }
+    }
   }
 
   function remember() {
@@ -163,11 +184,13 @@
     if (isEmpty()) showFirst();
   }
 
-  /* On what is chosen, else on what failed, else on what runs, else the whole if it can be read, else on the first nodes. */
+  /* On what is chosen, else on what failed, else on what runs, else the whole or its whole width if that can be read, else
+     on the first nodes. */
   function open() {
     const first = (statuses) => cards().find((card) => statuses.includes(card.dataset.status));
     const urgent = svg().querySelector(".kc-card-chosen") || first(BAD) || first(["running"]);
-    view.scale = fitting() >= READABLE ? fitting() : 1;
+    const wide = Math.min((room().width - SCROLL_BAR) / size().width, 1);
+    view.scale = fitting() >= READABLE ? fitting() : wide >= NARROWEST ? wide : 1;
     setSize();
     if (urgent) centre(urgent);
     else if (view.scale < 1 || fitting() >= 1) scrollTo(0, 0);
@@ -187,7 +210,7 @@
       query.append("unfold", entry.key);
       await turn(here(query));
     }
-    if (view.scale < READABLE) zoom(READABLE);
+    if (view.scale < NARROWEST) zoom(READABLE);
     mark();
     const card = document.getElementById(entry.id);
     if (card) centre(card);
@@ -246,7 +269,7 @@
   function turned(event) {
     const card = box() && event.detail?.card ? document.getElementById(event.detail.card) : null;
     if (!card?.closest("[data-graph-box]")) return;
-    if (view.scale < READABLE) zoom(READABLE);
+    if (view.scale < NARROWEST) zoom(READABLE);
     const { left, top, width, height } = place(card);
     const [right, bottom] = [box().scrollLeft + box().clientWidth, box().scrollTop + box().clientHeight];
     if (left < box().scrollLeft || top < box().scrollTop || left + width > right || top + height > bottom) centre(card);
