@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bench.large_project import make
+from bench import huge_project, large_project
 from bench.stage import ROOT, Console, console
 
 FOLDER: Final = ROOT / "docs" / "gallery"
@@ -26,6 +27,8 @@ SIZES: Final = {"wide": (1440, 900), "narrow": (390, 844)}
 THEMES: Final = ("light", "dark")
 QUALITY: Final = 55
 SETTLED_MILLISECONDS: Final = 400
+READER_MILLISECONDS: Final = 3_000
+"""Until the browser's own reader shows a document."""
 
 PAGES: Final[dict[str, str]] = {
     "home": "/", "runs": "/runs/", "runs-search": "/runs/?q=status:failed,crashed+error:timed",
@@ -34,13 +37,20 @@ PAGES: Final[dict[str, str]] = {
     "run-log": "/runs/{run}/logs/", "run-files": "/runs/{run}/?tab=artifacts", "run-failed": "/runs/{failed}/",
     "run-compare": "/runs/{failed}/compare/", "run-resume": "/runs/{failed}/resume/", "pipelines": "/pipelines/",
     "pipeline": "/pipelines/{pipeline}/", "run-form": "/pipelines/{pipeline}/run/", "library": "/library/?all=1",
-    "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "compare": "/artifacts/{artifact}/compare/",
+    "library-links": "/library/links/", "file": "/artifacts/{artifact}/", "compare": "/artifacts/{pptx}/compare/",
+    "compare-table": "/artifacts/{csv}/compare/",
+    "file-parquet": "/artifacts/{parquet}/", "file-csv": "/artifacts/{csv}/?sort=-delay_minutes",
+    "file-workbook": "/artifacts/{xlsx}/?sheet=2", "file-slides": "/artifacts/{pptx}/", "file-pdf": "/artifacts/{pdf}/",
+    "shared": "/share/{share}/", "shared-password": "/share/{share_closed}/",
     "large": "/runs/{large}/", "large-graph": "/pipelines/{markets}/?unfold=emea.dach",
     "large-unfolded": "/pipelines/{markets}/?unfold=*", "large-timeline": "/runs/{large}/?tab=timeline",
-    "large-failed": "/runs/{broken}/", "large-form": "/pipelines/{markets}/run/", "schedules": "/schedules/",
+    "large-failed": "/runs/{broken}/", "large-resume": "/runs/{broken}/resume/",
+    "large-form": "/pipelines/{markets}/run/", "large-form-found": "/pipelines/{markets}/run/",
+    "huge-folded": "/pipelines/{huge_in_namespaces}/", "huge-unfolded": "/pipelines/{huge_in_namespaces}/?unfold=*",
+    "huge-without-namespaces": "/pipelines/{huge_without_namespaces}/", "schedules": "/schedules/",
     "schedule": "/schedules/{schedule}/", "schedule-new": "/schedules/new/",
     "schedules-month": "/schedules/?view=month",
-    "backfill-new": "/backfills/new/",
+    "backfill-new": "/backfills/new/?pipeline={pipeline}", "backfill": "/backfills/{backfill}/",
     "week": "/week/", "backfills": "/backfills/", "rules": "/rules/", "rule": "/rules/{rule}/",
     "rule-new": "/rules/new/", "firings": "/rules/firings/", "quotas": "/quotas/", "quota": "/quotas/{quota}/",
     "queues": "/batch-queues/", "queue": "/batch-queues/{queue}/", "requests": "/requests/",
@@ -57,7 +67,6 @@ ROWS: Final = {
     "rule": "/rules",
     "queue": "/queues",
     "request": "/requests?limit=1",
-    "schedule": "/schedules",
 }
 KEYS: Final = {"run": "number", "failed": "number", "queue": "name"}
 
@@ -88,6 +97,7 @@ def main() -> None:
             for name, path in _addresses(made).items()
             if any(part in name for part in options.only.split(","))
         }
+        PLACES[folder] = "/srv"
         for name, taken in _pictures(made, pages):
             (options.folder / name).write_bytes(taken)
             print(f"{name}: {len(taken) / 1000:.0f} kB", flush=True)
@@ -97,33 +107,29 @@ def main() -> None:
 def _before(runs: int, folder: str) -> list[tuple[str, ...]]:
     """What `manage.py` does before the console starts; the large project comes when there is a history."""
     seed = ("seed", "--runs", str(runs), "--days", "21")
-    large = str(make(Path(folder) / "markets"))
-    return [("prepare",), ("project", "add", "pipelines/demo"), seed, ("project", "add", large)]
+    large, huge = large_project.make(Path(folder) / "markets"), huge_project.make(Path(folder) / "atlas")
+    added = [("project", "add", str(each)) for each in (large, huge)]
+    return [("prepare",), ("project", "add", "pipelines/demo"), seed, *added]
 
 
 def _addresses(made: Console) -> dict[str, str]:
     """The pages, with the newest row of each kind for its argument."""
     found = {name: made.call("GET", path) for name, path in ROWS.items()}
     named = {name: rows[0][KEYS.get(name, "id")] for name, rows in found.items() if rows}
-    named |= {"pipeline": 3, "quota": 1, "node": "read_cars", **_made_here(made)}
+    named |= {"pipeline": 3, "quota": 1, "node": "write_csv_and_zip", **_made_here(made)}
     return {
         name: path.format(**named) for name, path in PAGES.items() if set(re.findall(r"{(\w+)}", path)) <= set(named)
     }
 
 
 def _made_here(made: Console) -> dict[str, Any]:
-    """What no history has: runs of the large project, one that succeeds and one that fails."""
+    """What no history has: runs of the large project, one that succeeds and one that fails, and `gallery_rows`."""
     good = _run(made, {})
     broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
-    return {"large": good["number"], "broken": broken["number"], "markets": _key_of_markets(made)}
-
-
-def _key_of_markets(made: Console) -> int:
-    """The API knows pipelines by name, the pages by key."""
-    asked = "from jobs.models import Pipeline; print(Pipeline.objects.get(project__name='markets', name='markets').pk)"
-    words = [sys.executable, "manage.py", "shell", "-v", "0", "-c", asked]
+    words = [sys.executable, "-m", "bench.gallery_rows"]
     told = subprocess.run(words, cwd=ROOT, env=made.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return int(told.split()[-1])
+    rows: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return {"large": good["number"], "broken": broken["number"], **rows}
 
 
 def _run(made: Console, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -146,17 +152,54 @@ def _pictures(made: Console, pages: dict[str, str]) -> Iterator[tuple[str, bytes
                 )
                 page = context.new_page()
                 page.set_default_timeout(60_000)
-                _log_in(page, made)
-                for name, path in pages.items():
-                    answer = page.goto(path)
-                    if answer is None or not answer.ok:
-                        print(f"{name} is not there: {path}", flush=True)
-                        continue
-                    page.wait_for_timeout(SETTLED_MILLISECONDS)
-                    page.evaluate(PLACES_HIDDEN, PLACES)
-                    yield f"{name}-{theme}-{size}.webp", _small(page.screenshot())
+                before = [name for name in pages if name in STRANGERS]
+                for name in [*before, "", *(name for name in pages if name not in before)]:
+                    if not name:
+                        _log_in(page, made)
+                    elif taken := _picture(page, name, pages[name]):
+                        yield f"{name}-{theme}-{size}.webp", taken
                 context.close()
         browser.close()
+
+
+def _picture(page: Any, name: str, path: str) -> bytes:
+    """Of the page when it has settled, after what is done on it; empty when it is not there."""
+    answer = page.goto(path)
+    if answer is None or not answer.ok:
+        print(f"{name} is not there: {path}", flush=True)
+        return b""
+    ACTS.get(name, lambda _: None)(page)
+    page.wait_for_timeout(SETTLED_MILLISECONDS)
+    page.evaluate(PLACES_HIDDEN, PLACES)
+    return _small(page.screenshot())
+
+
+def _scroll_rows(page: Any) -> None:
+    page.wait_for_selector("[data-described='1']")
+    page.evaluate("document.querySelector('[data-rows-box]').scrollTop = 60000")
+
+
+def _find_parameter(page: Any) -> None:
+    page.fill("[data-find-parameter]", "weights.by.region")
+
+
+def _next_slide(page: Any) -> None:
+    page.wait_for_selector("[data-drawn='6']")
+    page.focus("[data-slides-stage]")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+
+
+ACTS: Final[dict[str, Callable[[Any], None]]] = {
+    "file-parquet": _scroll_rows,
+    "file-csv": lambda page: page.wait_for_selector("[data-described='1']"),
+    "file-workbook": lambda page: page.wait_for_selector("[data-described='1']"),
+    "file-slides": _next_slide,
+    "file-pdf": lambda page: page.wait_for_timeout(READER_MILLISECONDS),
+    "large-form-found": _find_parameter,
+}
+STRANGERS: Final = ("shared", "shared-password")
+"""Pages that nobody has to log in for: the first that a browser opens."""
 
 
 def _log_in(page: Any, made: Console) -> None:

@@ -399,8 +399,14 @@ def _box_card(box: Box, place: dict[str, Any], scene: Scene, statuses: Mapping[s
 
 
 def _fitting(label: str, place: Mapping[str, Any]) -> str:
-    """The head of a frame is no wider than the frame; the tooltip says all of it."""
-    return shorten(label, max(int((place["width"] - HEAD_ROOM) / LETTER), 6))
+    """The head of a frame is no wider than the frame: before letters of its name it leaves out the word for what it
+    counts. The tooltip says all of it."""
+    room = max(int((place["width"] - HEAD_ROOM) / LETTER), 6)
+    name, _, size = label.rpartition(" · ")
+    if len(label) <= room or not name:
+        return shorten(label, room)
+    count = f" · {size.partition(' ')[0]}"
+    return f"{shorten(name, max(room - len(count), 4))}{count}"
 
 
 def _brief(text: str) -> str:

@@ -61,7 +61,7 @@ LABELS: Final = {
     "nodes": "Nodes",
     "batches": "Items",
     "requests": "Requests",
-    "parameters": "Parameters and results",
+    "parameters": "Parameters",
     "events": "Events",
 }
 

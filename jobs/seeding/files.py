@@ -26,6 +26,8 @@ SPACES: Final = (
     f'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:r="{OFFICE}" '
     'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
 )
+SIZES: Final = {"title": 4000, "body": 2400}
+"""Of letters, in hundredths of a point."""
 LATIN: Final = "The figures of this week are within the usual range; nothing needs attention."
 
 
@@ -91,12 +93,13 @@ def _pptx(file: File, random: Random) -> bytes:
 
 
 def _slide(title: str, lines: list[str]) -> str:
-    shapes = _shape(2, "title", 500_000, 1_300_000, [title]) + _shape(3, "body", 2_000_000, 4_200_000, lines)
+    shapes = _shape(2, "title", 500_000, 1_300_000, [title]) + _shape(3, "body", 1_900_000, 4_400_000, lines)
     return f"<p:sld {SPACES}><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:sld>"
 
 
 def _shape(number: int, kind: str, top: int, height: int, lines: list[str]) -> str:
-    written = "".join(f"<a:p><a:r><a:t>{line}</a:t></a:r></a:p>" for line in lines)
+    size = f'<a:rPr lang="en" sz="{SIZES[kind]}"/>'
+    written = "".join(f"<a:p><a:r>{size}<a:t>{line}</a:t></a:r></a:p>" for line in lines)
     place = f'<a:xfrm><a:off x="800000" y="{top}"/><a:ext cx="10600000" cy="{height}"/></a:xfrm>'
     named = f'<p:cNvPr id="{number}" name="{kind}"/><p:cNvSpPr/><p:nvPr><p:ph type="{kind}"/></p:nvPr>'
     return f"<p:sp><p:nvSpPr>{named}</p:nvSpPr><p:spPr>{place}</p:spPr><p:txBody><a:bodyPr/>{written}</p:txBody></p:sp>"

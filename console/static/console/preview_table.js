@@ -102,6 +102,7 @@
     const isNarrow = Boolean(wish.find || wish.where);
     const all = `${total} row${known.total === 1 ? "" : "s"} × ${count.format(known.columns.length + known.left_out)} columns`;
     const parts = [isNarrow ? `${found} of ${total} rows` : all];
+    if (wish.sort) parts.push(`ordered by ${wish.sort.replace(/^-/, "")}, ${wish.sort.startsWith("-") ? "the largest" : "the least"} first`);
     if (known.found > MOST) parts.push(`the first ${count.format(MOST)} can be scrolled`);
     if (known.left_out) parts.push(`${count.format(known.left_out)} further columns are not shown`);
     return `${parts.join("; ")}. ${known.note}`.trim();
