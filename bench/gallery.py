@@ -124,11 +124,11 @@ def _addresses(made: Console) -> dict[str, str]:
 
 def _made_here(made: Console) -> dict[str, Any]:
     """What no history has: runs of the large project, one that succeeds and one that fails, and `gallery_rows`."""
-    good = _run(made, {})
-    broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
     words = [sys.executable, "-m", "bench.gallery_rows"]
     told = subprocess.run(words, cwd=ROOT, env=made.environment, check=True, stdout=subprocess.PIPE, text=True).stdout
     rows: dict[str, Any] = json.loads(told.splitlines()[-1])
+    good = _run(made, {})
+    broken = _run(made, {"emea": {"uk": {"model": {"score": {"is_strict": True}}}}})
     return {"large": good["number"], "broken": broken["number"], **rows}
 
 

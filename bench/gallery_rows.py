@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from mimetypes import guess_type
 from typing import Any, Final
 
@@ -27,15 +28,18 @@ from jobs import clock  # noqa: E402
 from jobs.backfills import plan  # noqa: E402
 from jobs.backfills.begin import begin  # noqa: E402
 from jobs.backfills.control import pause as pause_backfill  # noqa: E402
+from jobs.batches.batches import put  # noqa: E402
 from jobs.interpreters.artifacts import key_of, store  # noqa: E402
 from jobs.library.share import ShareOrder, share  # noqa: E402
 from jobs.library.shelve import shelve  # noqa: E402
-from jobs.models import Artifact, Backfill, Pipeline, Run, Schedule, Tick  # noqa: E402
+from jobs.models import Artifact, Backfill, Pipeline, Run, Schedule, Subscription, Tick  # noqa: E402
+from jobs.models.channel import Asker  # noqa: E402
 from jobs.schedules.due import next_dues  # noqa: E402
 from jobs.schedules.dues import Cron, Every  # noqa: E402
 from jobs.schedules.edit import Wanted, create  # noqa: E402
 from jobs.schedules.switch import pause  # noqa: E402
-from jobs.states import Status, TickDecision  # noqa: E402
+from jobs.states import NewsKind, Status, TickDecision  # noqa: E402
+from jobs.telling.edit import save_subscription  # noqa: E402
 
 ZONE: Final = "Europe/Berlin"
 PAST: Final = timedelta(days=20)
@@ -43,10 +47,17 @@ DAYS: Final = 12
 DONE: Final = 5
 """Dates of the backfill that have run when it is paused."""
 PATIENCE: Final = 120
+CITIES: Final = ("Bergen", "Ghent", "Lisbon", "Lyon", "Oslo", "Porto", "Riga", "Turku", "Vienna", "Zadar")
+WORDS: Final = ("flights", "hotel", "rental car", "parking", "lounge", "train", "taxi", "weather")
 
 
 def main() -> None:
     at, by = clock.now(), User.objects.filter(is_superuser=True).order_by("pk")[0]
+    put("keywords", [(f"{city} {word}", {"market": city}) for city in CITIES for word in WORDS], at=at)
+    line = Pipeline.objects.get(pk=_key("markets", "markets"))
+    wanted = Subscription(owner=by, pipeline=line, kinds=[NewsKind.FAILING, NewsKind.RECOVERED, NewsKind.LATE])
+    wanted.expected_by = time_of_day(7, 30)
+    save_subscription(wanted, [], by=Asker.of(by), at=at)
     rows = {**_schedules(at, by), **_files(), "backfill": _backfill(at, by).pk}
     deck_of_today = Artifact.objects.get(pk=rows.pop("deck_key"))
     rows |= _links(deck_of_today, at, by)

@@ -77,6 +77,7 @@
       loosen();
       draw();
       fix();
+      if (isFirst && wish.sort) bring(wish.sort.replace(/^-/, ""));
       say(sentence());
       root.removeAttribute("aria-busy");
       root.dataset.found = String(told.found);
@@ -158,6 +159,13 @@
 
   function short(text) {
     return text.length > 18 ? `${text.slice(0, 17)}…` : text;
+  }
+
+  /* What a link orders by is seen, however far to the right it stands. */
+  function bring(name) {
+    const place = known.columns.findIndex((each) => each.name === name);
+    const heading = table.tHead.rows[0].cells[place];
+    if (heading) box.scrollLeft = Math.max(0, heading.offsetLeft + heading.offsetWidth - box.clientWidth);
   }
 
   function mark() {
