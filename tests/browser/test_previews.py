@@ -50,9 +50,20 @@ def test_a_large_table_is_scrolled_sorted_and_narrowed_without_an_endless_page(o
     page.wait_for_selector("text=10,000 of 50,000 rows")
     assert page.locator(f"{ROWS} >> nth=0").inner_text().split() == ["49998", "w<3>"]
     page.reload()
-    page.wait_for_selector("text=10,000 of 50,000 rows")
+    page.wait_for_selector("text=10,000 of 50,000 rows; ordered by n, the largest first")
     page.click("text=All rows")
     page.wait_for_selector("text=50,000 rows × 2 columns")
+
+
+def test_what_a_link_orders_a_wide_table_by_is_seen_at_once(open_as: Open) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({f"a rather long name {n}": [n, n + 1] for n in range(30)}), buffer)
+    row = an_artifact(ended(), "wide.parquet", buffer.getvalue())
+    page = open_as("analyst", f"/artifacts/{row.uuid}/?sort=-a+rather+long+name+29")
+    page.wait_for_selector("[data-described='1']")
+    assert "ordered by a rather long name 29, the largest first" in page.inner_text("[data-rows-note]")
+    shown, box = (page.locator(each).last.bounding_box() for each in ("[data-table] th", "[data-rows-box]"))
+    assert shown["x"] + shown["width"] <= box["x"] + box["width"] + 1
 
 
 def test_a_file_that_only_claims_to_be_a_table_leaves_a_sentence(open_as: Open) -> None:

@@ -77,7 +77,7 @@
       loosen();
       draw();
       fix();
-      if (isFirst && wish.sort) bring(wish.sort.replace(/^-/, ""));
+      if (isFirst) bring();
       say(sentence());
       root.removeAttribute("aria-busy");
       root.dataset.found = String(told.found);
@@ -149,8 +149,10 @@
         heading.append(element("span", ends, "kc-small kc-muted"));
         heading.title = each.least === null ? each.name : `${each.name}: ${each.least} – ${each.most}`;
       });
+      const isUntouched = !box.scrollTop;
       loosen();
       fix();
+      if (isUntouched) bring();
       root.dataset.described = "1";
     } catch (error) {
       root.dataset.described = error.message;
@@ -162,7 +164,8 @@
   }
 
   /* What a link orders by is seen, however far to the right it stands. */
-  function bring(name) {
+  function bring() {
+    const name = wish.sort.replace(/^-/, "");
     const place = known.columns.findIndex((each) => each.name === name);
     const heading = table.tHead.rows[0].cells[place];
     if (heading) box.scrollLeft = Math.max(0, heading.offsetLeft + heading.offsetWidth - box.clientWidth);
