@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,6 +24,29 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """One attempt of a node: when it ran and how it ended; `ended_at` is None while it is under way."""
+
+    number: int
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One attempt of a node that was tried more than once, as it is drawn."""
+
+    number: int
+    of: int
+    status: str
+    left: float
+    width: float
+    seconds: float
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
 class Bar:
     """One node: where its bar begins and how wide it is, in percent; None for a node that has not started."""
 
@@ -34,6 +57,8 @@ class Bar:
     parts: list[Part] = field(default_factory=list)
     is_critical: bool = False
     """Whether it is one of the chain that takes longest: the run cannot be faster than these."""
+    lanes: list[Lane] = field(default_factory=list)
+    """Its attempts in their order, where there was more than one."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +100,12 @@ def gantt(
     at: datetime,
     told: Iterable[Told] = (),
     needs: Mapping[str, Iterable[str]] | None = None,
+    tried: Mapping[str, list[Tried]] | None = None,
 ) -> Gantt:
-    """Bars from the run's start to its end, or to `at` while it is under way; `needs`: what each node comes after."""
+    """Bars from the run's start to its end, or to `at` while it is under way; `needs`: what each node comes after.
+
+    `tried` are the attempts of each node that had more than one.
+    """
     first = min((node.started_at for node in nodes if node.started_at), default=None)
     start = run.started_at or first
     waited = (run.started_at - run.created_at).total_seconds() if run.started_at else None
@@ -89,6 +118,8 @@ def gantt(
         by_node[each.node].append(each)
     chain, seconds = _longest(nodes, needs or {}, end)
     bars = [_bar(node, start, end, whole, by_node[node.name], node.name in chain) for node in nodes]
+    if tried:
+        bars = [_with_lanes(bar, tried.get(bar.node.name, []), start, end, by_node[bar.node.name]) for bar in bars]
     begins = max(0.0, (first - start).total_seconds()) if first else whole
     return Gantt(bars, _ticks(whole), waited, Part("start", 0, _percent(begins, whole)), begins, seconds)
 
@@ -119,6 +150,19 @@ def _bar(node: NodeRun, start: datetime, end: datetime, whole: float, told: list
     parts = [_part(each, start, whole) for each in told if node.started_at <= each.at <= until]
     width = round(min(100 - left, max(0.5, 100 * seconds / whole)), 3)
     return Bar(node, round(left, 3), width, seconds, parts, is_critical)
+
+
+def _with_lanes(bar: Bar, tried: list[Tried], start: datetime, end: datetime, told: list[Told]) -> Bar:
+    whole, count = max((end - start).total_seconds(), 0.001), max((each.number for each in tried), default=0)
+    lanes = []
+    for each in tried:
+        until = each.ended_at or end
+        seconds = max(0.0, (until - each.started_at).total_seconds())
+        left = min(99.5, _percent((each.started_at - start).total_seconds(), whole))
+        width = round(min(100 - left, max(0.5, 100 * seconds / whole)), 3)
+        parts = [_part(part, start, whole) for part in told if each.started_at <= part.at <= until]
+        lanes.append(Lane(each.number, count, each.status, left, width, seconds, parts))
+    return replace(bar, lanes=lanes)
 
 
 def _part(told: Told, start: datetime, whole: float) -> Part:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from console.drawing.gantt import LOADED, SAVED, Told, gantt
 from console.drawing.tree import Pace as NodePace
 from console.pages import planned
+from console.pages.attempts import attempts
 from console.pages.bad_end import failure, stopped
 from console.pages.batch_pages import of_run
 from console.pages.node_drawer import drawer
@@ -354,7 +355,7 @@ def _timeline(run: Run, nodes: list[NodeRun], at: datetime) -> dict[str, Any]:
     facts = rows.values_list("kind", "node", "at", "data__seconds")[:MOST_TOLD]
     told = [Told(kind, node, moment, float(seconds or 0)) for kind, node, moment, seconds in facts]
     plan = planned.of_run(run)
-    return {"gantt": gantt(run, nodes, at, told, _needs(plan) if plan else None)}
+    return {"gantt": gantt(run, nodes, at, told, _needs(plan) if plan else None, attempts(run, nodes))}
 
 
 def _needs(plan: planned.Planned) -> dict[str, list[str]]:

@@ -15,12 +15,13 @@ from django.db import transaction
 from django.db.models import F
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from jobs.models import Schedule, Tick
+from jobs.models import Run, Schedule, Tick
 from jobs.models.tick import REASON_LENGTH
 from jobs.schedules.backlog import ON_TIME, divided_by
 from jobs.schedules.due import counted, look_at, rule_of, set_next, why_paused
 from jobs.schedules.dues import Every, Rule, last_due, walls
 from jobs.schedules.lead import Leader
+from jobs.schedules.start import started_before
 from jobs.schedules.tell import tell_workers
 from jobs.states import TickDecision
 
@@ -80,7 +81,11 @@ def _decided(schedule: Schedule, token: int, since: datetime | None, at: datetim
     division = divided_by(schedule, [due for due in found if due not in paused], at)
     down = f"The scheduler was down {_span(since, at)}."
     before = " Earlier due times left no row." if found and begin > schedule.decided_until else ""
+    begun_before = started_before(schedule, division.to_miss)
     for due in division.to_miss:
+        if run := begun_before.get(due):
+            yield _tick(schedule, due, token, at, TickDecision.DUPLICATE, f"{run} had been started for it.", run)
+            continue
         why = f"{down}{before if due == found[0] else ''}"
         yield _tick(schedule, due, token, at, TickDecision.MISSED, why)
     for due in division.to_start:
@@ -89,7 +94,13 @@ def _decided(schedule: Schedule, token: int, since: datetime | None, at: datetim
 
 
 def _tick(
-    schedule: Schedule, due: datetime, token: int, at: datetime, decision: TickDecision, reason: str = ""
+    schedule: Schedule,
+    due: datetime,
+    token: int,
+    at: datetime,
+    decision: TickDecision,
+    reason: str = "",
+    run: Run | None = None,
 ) -> Tick:
     sent_at = at if decision == TickDecision.DUE else None
     return Tick(
@@ -100,6 +111,7 @@ def _tick(
         decision=decision,
         reason=reason[:REASON_LENGTH],
         sent_at=sent_at,
+        run=run,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -125,6 +127,24 @@ def _started(schedule: Schedule, pipeline: Pipeline, due: datetime) -> Run | Non
     half = timedelta(seconds=rule.seconds) / 2
     near = pipeline.runs.filter(ticks=None, cause=Cause.SCHEDULE, created_at__gt=due - half, created_at__lt=due + half)
     return near.filter(idempotency_key__startswith=f"{_prefix(schedule, pipeline)}after-").if_there()
+
+
+def started_before(schedule: Schedule, dues: Sequence[datetime]) -> dict[datetime, Run]:
+    """Of these due times, in order, those that an earlier version has started without a tick, with the run."""
+    pipeline, rule = schedule.pipeline, rule_of(schedule)
+    if not dues or pipeline is None:
+        return {}
+    half = timedelta(seconds=rule.seconds) / 2 if isinstance(rule, Every) else timedelta(0)
+    mine = pipeline.runs.filter(ticks=None, cause=Cause.SCHEDULE, created_at__gt=dues[0] - half - EARLY)
+    runs = mine.filter(idempotency_key__startswith=_prefix(schedule, pipeline)).order_by("created_at")
+    found: dict[datetime, Run] = {}
+    keys = {key_of(schedule, pipeline, due): due for due in dues}
+    for run in runs[: len(dues) + 1]:
+        place = bisect(dues, run.created_at)
+        near = next((due for due in dues[max(0, place - 1) : place + 1] if abs(due - run.created_at) < half), None)
+        if due := keys.get(run.idempotency_key or "", near):
+            found.setdefault(due, run)
+    return found
 
 
 def _sort_out(schedule: Schedule, at: datetime) -> None:

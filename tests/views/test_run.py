@@ -4,14 +4,17 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from console.drawing.gantt import Told, gantt
+from console.pages.attempts import attempts
 from console.pages.run_page import LABELS, Pace, pace
 from jobs import clock
 from jobs.insight.durations import usual
 from jobs.insight.explain import why_waiting
-from jobs.models import Artifact, Event, NodeRun, Run, UnkeptFile, Upload, Worker
+from jobs.models import Artifact, Event, NodeRun, Run, Step, UnkeptFile, Upload, Worker
 from jobs.runs.cancel import cancel
 from jobs.states import NodeStatus, Status
 from jobs.steps.advance import Outcome, finish
@@ -407,3 +410,63 @@ def test_who_may_not_start_runs_moves_none_and_one_that_runs_shows_no_priority()
     run = make_run()
     assert logged_in("analyst").post(f"/runs/{run.pk}/priority/", {"priority": "0"}).status_code == 403
     assert run.steps.get().priority == 5
+
+
+def tried(run: Run, ends: list[tuple[str, float, float]]) -> None:
+    """The events of the run's first node: how each attempt ended, after and until how many seconds."""
+    node, start, seq = run.node_runs.get(position=0), run.started_at, 0
+    assert start
+    Step.objects.filter(run=run).delete()
+    for number, (end, first, last) in enumerate(ends, 1):
+        facts = {"status": Status.CRASHED, "finished_at": start + timedelta(seconds=last), "queue": "default"}
+        step = Step.objects.create(run=run, position=0, attempt=number, nodes=[node.name], **facts)
+        kinds = [("node_started", first), *([(end, last)] if end else [])]
+        for kind, seconds in kinds:
+            seq += 1
+            Event.objects.create(
+                run=run, step=step, seq=run.seq + seq, kind=kind, node=node.name, at=start + timedelta(seconds=seconds)
+            )
+    first, last = ends[-1][1:]
+    run.node_runs.filter(pk=node.pk).update(
+        attempts=len(ends), started_at=start + timedelta(seconds=first), finished_at=start + timedelta(seconds=last),
+        status=NodeStatus.SUCCEEDED, seconds=last - first,
+    )  # fmt: skip
+
+
+def test_each_attempt_of_a_node_has_a_bar_that_tells_how_it_ended_and_how_long_it_took() -> None:
+    run = ended(seconds=10)
+    tried(run, [("node_failed", 0, 2), ("", 3, 4), ("node_finished", 5, 10)])
+    found = attempts(run, list(run.node_runs.all()))
+    assert list(found) == [run.node_runs.get(position=0).name]
+    bar = gantt(run, list(run.node_runs.all()), clock.now(), tried=found).bars[0]
+    assert [(lane.number, lane.of, lane.status, lane.left, lane.width) for lane in bar.lanes] == [
+        (1, 3, "failed", 0, 20),
+        (2, 3, "crashed", 30, 10),
+        (3, 3, "succeeded", 50, 50),
+    ]
+    shown = body(run, "timeline")
+    assert shown.count('class="kc-gantt-try"') == 3 and "attempt 2 of 3" in shown
+    assert re.search(r"Attempt 1: failed after 2[.\d]*s", shown) and re.search(r"Attempt 3: succeeded after 5", shown)
+
+
+def test_a_node_that_waits_for_its_next_attempt_shows_the_one_that_failed() -> None:
+    run = running()
+    tried(run, [("node_failed", 0, 2)])
+    run.node_runs.filter(position=0).update(attempts=1, started_at=None, finished_at=None, status=NodeStatus.WAITING)
+    (only,) = attempts(run, list(run.node_runs.all())).values()
+    assert [(each.number, each.status) for each in only] == [(1, "failed")]
+
+
+def test_attempts_whose_events_are_gone_keep_the_numbers_of_those_that_are_there() -> None:
+    run = ended(seconds=10)
+    tried(run, [("node_failed", 0, 2), ("node_finished", 5, 10)])
+    run.node_runs.filter(position=0).update(attempts=6)
+    (only,) = attempts(run, list(run.node_runs.all())).values()
+    assert [each.number for each in only] == [5, 6]
+
+
+def test_a_node_of_one_attempt_asks_for_no_event() -> None:
+    run = ended()
+    with CaptureQueriesContext(connection) as asked:
+        assert attempts(run, list(NodeRun.of(run))) == {}
+    assert len(asked) <= 1

@@ -247,3 +247,24 @@ def test_the_one_that_an_old_worker_started_is_kept_as_had_started_already(pipel
     new_beat(leader, NOW + 30 * MINUTE)
     tick = Tick.objects.get(due_at=NOW + 30 * MINUTE)
     assert (tick.decision, tick.run) == (TickDecision.DUPLICATE, run)
+
+
+@pytest.mark.parametrize("kind", ["cron", "every"])
+def test_what_an_old_beat_started_while_no_new_one_led_is_not_told_as_missed(pipeline: Pipeline, kind: str) -> None:
+    rule = {"crontab": make_crontab("*", "*")} if kind == "cron" else {"interval": every_minute()}
+    kept(old("often", pipeline, **rule, last_run_at=NOW))
+    Pipeline.objects.update(locks_outputs=False)
+    adopt_all(NOW)
+    task = PeriodicTask.objects.get()
+    runs = [earlier(task, pipeline, NOW + minute * MINUTE) for minute in (1, 2, 4, 5)]
+    leader = Leader("new")
+    leader.turn(NOW + 5 * MINUTE)
+    new_beat(leader, NOW + 5 * MINUTE)
+    ticks = {tick.due_at: tick for tick in Tick.objects.all()}
+    assert [ticks[NOW + minute * MINUTE].run for minute in (1, 2, 4, 5)] == runs
+    assert ticks[NOW + 3 * MINUTE].decision == TickDecision.MISSED
+    assert Run.objects.count() == len(runs)
+
+
+def every_minute() -> IntervalSchedule:
+    return IntervalSchedule.objects.get_or_create(every=60, period="seconds")[0]
