@@ -106,7 +106,8 @@ def gantt(
 
     `tried` are the attempts of each node that had more than one.
     """
-    first = min((node.started_at for node in nodes if node.started_at), default=None)
+    tries = [each.started_at for found in (tried or {}).values() for each in found]
+    first = min((*tries, *(node.started_at for node in nodes if node.started_at)), default=None)
     start = run.started_at or first
     waited = (run.started_at - run.created_at).total_seconds() if run.started_at else None
     if start is None:

@@ -444,6 +444,7 @@ def test_each_attempt_of_a_node_has_a_bar_that_tells_how_it_ended_and_how_long_i
         (2, 3, "crashed", 30, 10),
         (3, 3, "succeeded", 50, 50),
     ]
+    assert gantt(run, list(run.node_runs.all()), clock.now(), tried=found).start_seconds == 0
     shown = body(run, "timeline")
     assert shown.count('class="kc-gantt-try"') == 3 and "attempt 2 of 3" in shown
     assert re.search(r"Attempt 1: failed after 2[.\d]*s", shown) and re.search(r"Attempt 3: succeeded after 5", shown)
