@@ -17,6 +17,8 @@ from tests.home_times import Times
 
 ZIP_SECONDS: Final = 180
 """So long the zip is read at the most: each file costs the same, and so does each minute."""
+TAKEN_OVER: Final = 100_000
+"""So many at the most."""
 REALLY_LEFT: Final = 20_000
 """So many at the most are made by a node: the others are rows."""
 MAKE_FILES: Final = """
@@ -25,18 +27,21 @@ from pathlib import Path
 from django.core.files.storage import storages
 from jobs import clock
 from jobs.models import Artifact, Run
+from jobs.seeding.bulk import in_a_hurry
 run = Run.objects.get(pk={run})
 at, content = clock.now(), b"x"
 sha256 = hashlib.sha256(content).hexdigest()
 place = Path(storages["artifacts"].path(f"{{sha256[:2]}}/{{sha256[2:4]}}/{{sha256}}"))
 place.parent.mkdir(parents=True, exist_ok=True)
 place.write_bytes(content)
-for start in range(0, {count}, 5_000):
-    Artifact.objects.bulk_create(
-        Artifact(run=run, name=f"part-{{number:07}}.csv", dataset=f"part {{number}}", node="first", size_bytes=1,
-                 media_type="text/csv", sha256=sha256, created_at=at)
-        for number in range(start, min(start + 5_000, {count}))
-    )
+alike = {{"run": run, "size_bytes": 1, "media_type": "text/csv", "sha256": sha256, "created_at": at}}
+with in_a_hurry():
+    for start in range(0, {count}, 50_000):
+        Artifact.objects.bulk_create(
+            Artifact(name=f"part-{{number:07}}.csv", dataset=f"part {{number}}",
+                     node="first" if number < {taken} else "second", **alike)
+            for number in range(start, min(start + 50_000, {count}))
+        )
 """
 CARRY_OVER: Final = """
 import resource, time
@@ -57,7 +62,7 @@ def many_files(made: Console, person: Person, count: int) -> list[str]:
     """Rows of so many files in one run, and as many of them as a node leaves in some minutes."""
     job = _ended(made, "chain")
     run = job["number"]
-    _shell(made, MAKE_FILES.format(run=run, count=count))
+    _shell(made, MAKE_FILES.format(run=run, count=count, taken=TAKEN_OVER))
     own = f"/runs/{run}/?tab=artifacts"
     paths = [own, f"{own}&after={count // 2}", f"/runs/{run}/", "/library/", "/"]
     with person.growth() as grew:
@@ -104,7 +109,9 @@ def _zipped(person: Person, run: int) -> bool:
 
 def _taken_over(made: Console, old: int) -> bool:
     said = _shell(made, CARRY_OVER.format(old=old, new=_ended(made, "chain")["number"])).split()
-    print(f"  taken over by a resumed run: {float(said[0]):.0f} s, {float(said[1]):.0f} MB", flush=True)
+    print(
+        f"  {int(said[2]):,} taken over by a resumed run: {float(said[0]):.0f} s, {float(said[1]):.0f} MB", flush=True
+    )
     return float(said[1]) < GROWTH
 
 

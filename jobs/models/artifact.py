@@ -31,7 +31,10 @@ class Artifact(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["run", "dataset", "name"], name="artifact_once_in_run")]
-        indexes = [models.Index(fields=["name", "-id"], name="artifact_by_name")]
+        indexes = [
+            models.Index(fields=["name", "-id"], name="artifact_by_name"),
+            models.Index(fields=["run", "sha256"], name="artifact_by_sum"),
+        ]
         permissions = [("download_artifact", "Can download artifacts")]
 
     def __str__(self) -> str:

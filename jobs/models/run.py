@@ -261,8 +261,9 @@ class Run(Moving):
     @property
     def unsent(self) -> UploadQuerySet:
         """Its files that are kept and not yet in the artifact store, also those that hold the rest of a log."""
-        files, logs = self.artifacts.values("sha256"), self.steps.exclude(log_sha256="").values("log_sha256")
-        return Upload.objects.filter(models.Q(sha256__in=files) | models.Q(sha256__in=logs))
+        files = self.artifacts.filter(sha256=models.OuterRef("sha256"))  # of the few uploads, not of a million files
+        logs = self.steps.filter(log_sha256=models.OuterRef("sha256"))
+        return Upload.objects.filter(models.Exists(files.order_by()) | models.Exists(logs.order_by()))
 
     @property
     def env(self) -> str:

@@ -285,6 +285,12 @@ def test_what_is_not_kept_is_said_in_the_head_of_every_tab_and_in_full_among_the
     assert "2 files were not kept" in body(run)
 
 
+def test_what_of_a_million_files_is_unsent_is_asked_of_the_few_that_wait() -> None:
+    if connection.vendor == "sqlite":  # the other decides by what is in its tables
+        plan = ended().unsent.explain()
+        assert "artifact_by_sum (run_id=? AND sha256=?)" in plan, plan
+
+
 def test_a_file_that_the_store_did_not_take_yet_is_amber_with_reason_and_place() -> None:
     run = ended()
     artifact = an_artifact(run, "a.csv", b"a")
