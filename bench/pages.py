@@ -1,7 +1,8 @@
 """`python -m bench.pages`: every page with 100 runs and with a million, on SQLite and PostgreSQL.
 
-The pages are those of the URLconf, each as an administrator gets it; nothing but the database differs. `--keep FOLDER`
-keeps what was seeded, and takes it again the next time.
+The pages are those of the URLconf, each as an administrator gets it; nothing but the database differs. The databases
+are asked in turns, page by page, so that what else the machine does slows all of them alike. `--keep FOLDER` keeps what
+was seeded, and takes it again the next time.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from statistics import median, quantiles
+from typing import IO, Any, Final, cast
 
 from bench.stage import ROOT, conditions, table
 
@@ -24,6 +27,7 @@ MIDDLE: Final = 5_000
 """Where a page with so few runs is not full, it is compared with this many."""
 FULL: Final = 0.85
 """A page with a hundred runs is as full as with many when it has this share of the bytes."""
+TURNS: Final = 3
 MOST_RATIO, MOST_P95, MOST_QUERIES = 1.5, 250.0, 15
 
 
@@ -31,10 +35,10 @@ def main() -> int:
     asked = _asked()
     worst = 0
     for database in asked.databases.split(","):
-        with _folder(asked.keep) as folder:
-            few = _measured(folder / f"{database}-{SMALL}", database, SMALL, asked)
-            some = _measured(folder / f"{database}-{MIDDLE}", database, MIDDLE, asked)
-            many = _measured(folder / f"{database}-{asked.runs}", database, asked.runs, asked)
+        with _folder(asked.keep) as folder, ExitStack() as stack:
+            sizes = (SMALL, MIDDLE, asked.runs)
+            places = [(folder / f"{database}-{size}", size) for size in sizes]
+            few, some, many = _in_turns([stack.enter_context(_console(*each, database, asked)) for each in places])
         worst += _tell(database, asked.runs, (few, some), many)
     return min(worst, 1) if asked.strict else 0
 
@@ -79,7 +83,9 @@ def _server(folder: Path, database: str) -> Iterator[dict[str, str]]:
         server.cleanup()
 
 
-def _measured(folder: Path, database: str, runs: int, asked: argparse.Namespace) -> dict[str, Any]:
+@contextmanager
+def _console(folder: Path, runs: int, database: str, asked: argparse.Namespace) -> Iterator[Measurer]:
+    """A process that measures the pages of a console with so many runs."""
     folder.mkdir(parents=True, exist_ok=True)
     with _server(folder, database) as environment:
         if not (folder / "seeded").exists():
@@ -88,10 +94,45 @@ def _measured(folder: Path, database: str, runs: int, asked: argparse.Namespace)
             _manage(environment, "seed", "--runs", str(runs), "--days", str(asked.days))
             (folder / "seeded").touch()
         _manage(environment, "migrate", "--verbosity", "0")
-        words = [sys.executable, "-m", "bench.pages_measure", str(asked.rounds), asked.only]
-        told = subprocess.run(words, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+        words = [sys.executable, "-m", "bench.pages_measure", str(ceil(asked.rounds / TURNS)), asked.only]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe) as process:
+            yield Measurer(process)
+
+
+class Measurer:
+    """Asks the process for one page after the other."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._to, self._from = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
+        self.names: list[str] = json.loads(self._from.readline())
+
+    def ask(self, name: str) -> dict[str, Any] | None:
+        self._to.write(f"{name}\n")
+        self._to.flush()
+        told: dict[str, Any] | None = json.loads(self._from.readline())
+        return told
+
+
+def _in_turns(consoles: list[Measurer]) -> list[dict[str, Any]]:
+    """For each console what its pages take, by their names."""
+    found: list[dict[str, Any]] = [{} for _ in consoles]
+    for name in dict.fromkeys(name for console in consoles for name in console.names):
+        parts: list[list[dict[str, Any] | None]] = [[] for _ in consoles]
+        for _ in range(TURNS):
+            for console, mine in zip(consoles, parts, strict=True):
+                mine.append(console.ask(name) if name in console.names else None)
+        for figures, mine in zip(found, parts, strict=True):
+            if known := [each for each in mine if each]:
+                figures[name] = _figures(known)
+        print(name, file=sys.stderr)
     return found
+
+
+def _figures(turns: list[dict[str, Any]]) -> dict[str, Any]:
+    times = [milliseconds for turn in turns for milliseconds in turn["times"]]
+    p95 = quantiles(times, n=20, method="inclusive")[-1] if len(times) > 1 else times[0]
+    return {**turns[-1], "median": median(times), "p95": p95}
 
 
 def _manage(environment: dict[str, str], *words: str) -> None:

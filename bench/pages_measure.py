@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +26,28 @@ from django.test import Client  # noqa: E402
 from django.urls import NoReverseMatch, get_resolver, reverse  # noqa: E402
 from django.urls.resolvers import URLPattern, URLResolver  # noqa: E402
 
-from jobs.models import Artifact, BatchQueue, Pipeline, Quota, RequestRecord, Rule, Run, Worker  # noqa: E402
+from jobs import clock  # noqa: E402
+from jobs.backfills import plan  # noqa: E402
+from jobs.backfills.begin import begin  # noqa: E402
+from jobs.library.share import ShareOrder, share  # noqa: E402
+from jobs.models import (  # noqa: E402
+    Artifact,
+    Backfill,
+    BatchQueue,
+    Pipeline,
+    Quota,
+    RequestRecord,
+    Rule,
+    Run,
+    Schedule,
+    Worker,
+)
+from jobs.schedules.dues import Cron  # noqa: E402
+from jobs.schedules.edit import Wanted, create  # noqa: E402
 from jobs.states import Status  # noqa: E402
 
+STRANGER: Final = "somebody without a login:"
+"""How the names of pages begin that are asked for like this."""
 SEARCHES: Final = (
     "status:failed", "status:succeeded", "status:crashed,failed", "status:live", "pipeline:reporting",
     "pipeline:daily_rows", "project:demo", "cause:rule", "cause:backfill", "by:mara", "by:nobody", "since:24h",
@@ -65,7 +84,28 @@ def addresses() -> dict[str, str]:
     found["api latest"] = f"{reverse('api:artifact_latest')}?name=report.pptx"
     for tab in ("graph", "timeline", "artifacts", "requests", "parameters", "events"):
         found[f"run, tab {tab}"] = f"{reverse('run', args=[newest])}?tab={tab}"
+    found |= _of_what_no_history_has()
     found |= _admin_filters()
+    return found
+
+
+def _of_what_no_history_has() -> dict[str, str]:
+    """Pages of a link, a schedule and a backfill, which are made for it and kept."""
+    at, by = clock.now(), User.objects.filter(is_superuser=True).order_by("pk")[0]
+    file = Artifact.objects.filter(run__status=Status.SUCCEEDED).select_related("run").order_by("-pk")[0]
+    _, token = share(ShareOrder(file, at + timedelta(days=1)), at=at, by=by)
+    line = file.run.pipeline
+    daily = Schedule.objects.filter(pipeline=line).first() or create(
+        Wanted(name="Pages are measured", pipeline=line, rule=Cron("0 6 * * *"), zone="UTC"), at=at
+    )
+    first, last = at.date() - timedelta(days=9), at.date() - timedelta(days=1)
+    wanted = plan.Wanted(pipeline=line, first_day=first, last_day=last, zone="UTC", date_parameter="")
+    row = Backfill.objects.first() or begin(wanted, at=at, by=by)
+    found = {f"{STRANGER} link": reverse("share", args=[token])}
+    found |= {name: reverse(name, args=[daily.pk]) for name in ("schedule", "schedule_edit")}
+    found |= {"backfill": reverse("backfill", args=[row.pk])}
+    found |= {"schedule_new of a pipeline": reverse("schedule_new_for", args=[line.pk])}
+    found |= {"backfill_new of a pipeline": f"{reverse('backfill_new')}?pipeline={line.pk}"}
     return found
 
 
@@ -170,8 +210,8 @@ def _clock() -> Callable[[], float]:
     return lambda: time.thread_time() + int(spent.read_text().split()[0]) / 1e9
 
 
-def measured(client: Client, address: str, rounds: int) -> dict[str, float] | None:
-    """Milliseconds, queries and bytes of a page; None for what is no page that one can get.
+def measured(client: Client, address: str, rounds: int) -> dict[str, Any] | None:
+    """Milliseconds of each round, queries and bytes of a page; None for what is no page that one can get.
 
     Processor time, of this thread and of the database's process that answers it: it hardly depends on what else the
     machine does. A server whose process cannot be seen leaves the time on the wall.
@@ -187,18 +227,24 @@ def measured(client: Client, address: str, rounds: int) -> dict[str, float] | No
             return None
         if number:  # the first is one that nothing was cached for
             times.append(1000 * (clock() - begun))
-    p95 = statistics.quantiles(times, n=20, method="inclusive")[-1] if len(times) > 1 else times[0]
-    return {"median": statistics.median(times), "p95": p95, "queries": counter.queries, "bytes": size}
+    return {"times": times, "queries": counter.queries, "bytes": size}
 
 
 def main() -> None:
+    """First the names of the pages as a line of JSON; then for each name that is asked for a line with what it took."""
     rounds, only = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""
-    client, found = _client(), {}
-    for name, address in addresses().items():
-        if only in name and "logout" not in name and (result := measured(client, address, max(rounds, 1))):
-            found[name] = result
-            sys.stderr.write(f"{name:60} {address[:70]:70} {result['median']:8.1f} ms\n")
-    sys.stdout.write(f"{json.dumps(found)}\n")
+    known = {name: address for name, address in addresses().items() if only in name and "logout" not in name}
+    clients = {True: Client(HTTP_HOST="127.0.0.1"), False: _client()}
+    _tell(list(known))
+    for line in sys.stdin:
+        name = line.rstrip("\n")
+        client = clients[name.startswith(STRANGER)]
+        _tell(measured(client, known[name], max(rounds, 1)) if name in known else None)
+
+
+def _tell(what: Any) -> None:
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
