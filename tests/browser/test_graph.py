@@ -196,6 +196,10 @@ def test_keys_buttons_and_the_wheel_zoom_and_the_mouse_drags(open_as: Open) -> N
     page.get_by_role("button", name="Zoom out").click()
     page.get_by_role("button", name="Zoom out").click()
     assert scale(page) == pytest.approx(0.8, abs=0.01)
+    assert page.locator(".kc-label").first.is_visible() and smallest_text(page) >= SMALLEST - 0.01
+    page.get_by_role("button", name="Zoom out").click()
+    page.get_by_role("button", name="Zoom out").click()
+    assert scale(page) == pytest.approx(0.512, abs=0.01)
     assert page.locator(".kc-label").first.is_hidden()
     page.keyboard.press("0")
     assert scale(page) == pytest.approx(10 / 12, abs=0.01)

@@ -47,15 +47,14 @@
     if (grow === view.grow && grow === 1) return;
     view.grow = grow;
     svg().style.setProperty("--kc-grow", grow.toFixed(3));
-    for (const card of svg().querySelectorAll(".kc-node")) {
-      const wide = Number(card.querySelector("rect")?.getAttribute("width"));
-      for (const text of card.querySelectorAll(".kc-label, .kc-about")) {
-        for (const name of ["textLength", "lengthAdjust"]) text.removeAttribute(name);
-        const most = wide - Number(text.getAttribute("x") || 0) - 8;
-        if (grow === 1 || !wide || most <= 0 || text.getComputedTextLength() <= most) continue;
-        text.setAttribute("textLength", most.toFixed(1));
-        text.setAttribute("lengthAdjust", "spacingAndGlyphs");
-      }
+    const texts = [...svg().querySelectorAll(".kc-node :is(.kc-label, .kc-about)")];
+    for (const text of texts) for (const name of ["textLength", "lengthAdjust"]) text.removeAttribute(name);
+    if (grow === 1) return;
+    const most = (text) => Number(text.closest(".kc-node").querySelector("rect").getAttribute("width")) - Number(text.getAttribute("x") || 0) - 8;
+    const long = texts.map((text) => [text, most(text)]).filter(([text, length]) => length > 0 && text.getComputedTextLength() > length);
+    for (const [text, length] of long) {
+      text.setAttribute("textLength", length.toFixed(1));
+      text.setAttribute("lengthAdjust", "spacingAndGlyphs");
     }
   }
 
