@@ -125,12 +125,14 @@ def test_runs_go_on_while_the_store_does_not_answer_and_all_is_there_when_it_is_
 ) -> None:
     proxy, bucket = s3
     runs: list[Run] = []
-    usual, _ = busy(home, toy, analyst, runs, tmp_path)
+    usual, _, _ = busy(home, toy, analyst, runs, tmp_path)
     proxy.hang() if fault == "hangs" else setattr(proxy, "is_away", True)
-    meanwhile, cancelled_in = busy(home, toy, analyst, runs, tmp_path)
+    meanwhile, health, cancelled_in = busy(home, toy, analyst, runs, tmp_path)
     note(f"the store {fault}", usual, meanwhile)
+    note(f"the store {fault}, health", usual, health)
     assert min(cancelled_in) < 2, cancelled_in
     assert meanwhile.worst < max(HOME_SECONDS, 2 * usual.worst), f"usual: {usual}; meanwhile: {meanwhile}"
+    assert health.worst < max(HOME_SECONDS, 2 * usual.worst), f"usual: {usual}; health: {health}"
     live.until(lambda: StoreCheck.objects.exclude(error="").exists(), what="the worker heard that the store is away")
     live.until(lambda: is_said_to_wait(analyst, runs[-1]), what="the run says that its file is not yet in the store")
     assert [found.is_amber for found in examine(clock.now()) if found.subject == "artifact store"] == [True]
@@ -144,18 +146,19 @@ def is_said_to_wait(client: Client, run: Run) -> bool:
     return "kept, not yet in the store" in client.get(f"/runs/{run.pk}/").content.decode()
 
 
-def busy(home: Home, toy: Project, analyst: Client, runs: list[Run], folder: Path) -> tuple[Times, list[float]]:
-    """Runs that succeed, and others that are cancelled, for so long: each answer of Home, and how long cancels took."""
+def busy(home: Home, toy: Project, analyst: Client, runs: list[Run], folder: Path) -> tuple[Times, Times, list[float]]:
+    """Runs that succeed, and others that are cancelled, for so long: answers of Home and health, times of cancels."""
     begun = time.monotonic()
     cancelled_in: list[float] = []
-    with home.asked_meanwhile() as seconds:
+    health = Home(f"{home.url}api/v1/health", "", says='"artifact_store"')
+    with home.asked_meanwhile() as seconds, health.asked_meanwhile() as of_health:
         while not cancelled_in or time.monotonic() - begun < AWAY_SECONDS:
             run = ended(written(toy, len(runs)))
             assert (run.status, run.error) == (Status.SUCCEEDED, "")
             assert fetched(analyst, run.artifacts.get()) == content(len(runs))
             runs.append(run)
             cancelled_in.append(seconds_of_cancel(toy, folder / f"diary-{len(runs)}"))
-    return Times(seconds), cancelled_in
+    return Times(seconds), Times(of_health), cancelled_in
 
 
 def note(what: str, usual: Times, meanwhile: Times) -> None:
