@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from django.db.models import Sum
 
-from jobs.insight.durations import Lately, lately
+from jobs.insight.durations import Lately, first_looked_at, lately, lately_since
 from jobs.models import Grant, Pipeline, Quota, Schedule, Window
 from jobs.models.quota import REQUESTS
 from jobs.quotas.turns import FAR, UNITS, used
@@ -112,9 +112,11 @@ def needs_of_week(quota: Quota, at: datetime) -> list[Need]:
 
 def _scheduled_uses(quota: Quota, at: datetime) -> list[tuple[Mapping[str, float], int]]:
     """For each schedule what a run of its pipeline usually uses, and how often it fires within a week."""
-    schedules = Schedule.objects.known().exclude(pipeline=None).filter(next_due_at__isnull=False)[:500]
+    going = Schedule.objects.known().exclude(pipeline=None).filter(next_due_at__isnull=False)
+    schedules = going.annotate(floor=first_looked_at("pipeline"))[:500]
     pipelines = {each.pipeline_id: each.pipeline for each in schedules if each.pipeline}
-    uses = usual_uses(pipelines.values(), [quota], at)
+    figures = lately_since({each.pipeline_id or 0: vars(each)["floor"] or 0 for each in schedules}, at=at)
+    uses = usual_uses(pipelines.values(), [quota], at, figures)
     found = []
     for schedule in schedules:
         if any((per_run := uses[schedule.pipeline_id or 0, quota.pk]).values()):
