@@ -134,8 +134,8 @@ def test_the_panes_stack_on_a_phone_and_compare_and_resume_open_inside(open_as: 
     paths = (f"/runs/{run.pk}/?node=fetch", f"/pipelines/{run.pipeline_id}/", f"/runs/{run.pk}/compare/")
     for path in (*paths, f"/runs/{run.pk}/resume/"):
         page.goto(path)
-        page.locator("#tree").wait_for()
-        panes = ["#tree", ".kc-centre", *(["#drawer"] if page.locator("#drawer").is_visible() else [])]
+        page.locator(".kc-centre").wait_for()
+        panes = [".kc-centre", *(name for name in ("#tree", "#drawer") if page.locator(name).is_visible())]
         boxes = [page.locator(name).bounding_box() for name in panes]
         assert len({round(box["x"]) for box in boxes}) == 1
         assert page.evaluate("document.documentElement.scrollWidth") == 390
