@@ -65,9 +65,17 @@ class BackfillForm(forms.Form):
         help_text="The same for every date, as YAML; over those of the schedule.",
     )
 
-    def __init__(self, pipeline: Pipeline, *, at: datetime, data: Any = None, asked: Any = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        at: datetime,
+        data: Any = None,
+        asked: Any = None,
+        schedules: list[Schedule] | None = None,
+    ) -> None:
         self.pipeline = pipeline
-        self.schedules = list(Schedule.objects.known().filter(pipeline=pipeline))
+        self.schedules = list(Schedule.objects.known().filter(pipeline=pipeline)) if schedules is None else schedules
         super().__init__(data, initial=self._initial(at, asked or {}))
         self.fields["due"].choices = [  # type: ignore[attr-defined]
             *((f"{OF_SCHEDULE}{row.pk}", f"Due times of {row}") for row in self.schedules),

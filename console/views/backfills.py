@@ -153,13 +153,17 @@ def backfill_new(request: ConsoleRequest) -> HttpResponse:
 
 def _pipeline(request: ConsoleRequest) -> Pipeline | None:
     number = whole_number(request.POST.get("pipeline", "") or request.GET.get("pipeline", ""))
-    rows = Pipeline.objects.select_related("project")
-    return get_object_or_404(rows, pk=number) if number is not None else None
+    if number is None:
+        return None
+    row = get_object_or_404(Pipeline.objects.select_related("project"), pk=number)
+    row.project.hold()
+    return row
 
 
 def _as_typed(form: BackfillForm, at: datetime) -> BackfillForm:
     """The form as if what it shows at first had been sent."""
-    return BackfillForm(form.pipeline, at=at, data={name: form[name].value() or "" for name in form.fields})
+    shown = {name: form[name].value() or "" for name in form.fields}
+    return BackfillForm(form.pipeline, at=at, data=shown, schedules=form.schedules)
 
 
 def _begin(request: ConsoleRequest, form: BackfillForm, at: datetime) -> Backfill | None:

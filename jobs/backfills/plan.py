@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings
 
 from jobs.errors import BadParameters
-from jobs.insight.durations import usual
-from jobs.insight.forecast import forecast, usual_uses
+from jobs.insight.durations import Lately, usual_times
+from jobs.insight.forecast import forecast, standing, usual_uses
 from jobs.models import Pipeline, Quota, Run, Schedule, Snapshot
 from jobs.models.backfill import MOST_AT_ONCE
 from jobs.runs.launch import check_choices, nodes_of
@@ -160,7 +160,7 @@ def plan(wanted: Wanted, at: datetime) -> Plan:
     before = runs_for(wanted.pipeline, found)
     dates = [_planned(due, before.get(due), wanted.again, value) for due, value in zip(found, values, strict=True)]
     runs = sum(not planned.is_skipped for planned in dates)
-    lately = usual(wanted.pipeline.pk)
+    times, successes = usual_times(wanted.pipeline.pk)
     return Plan(
         wanted,
         zone,
@@ -170,8 +170,8 @@ def plan(wanted: Wanted, at: datetime) -> Plan:
         selection,
         wanted.runner or (wanted.schedule.runner if wanted.schedule else ""),
         dates,
-        lately.median if lately else None,
-        list(_calls(wanted.pipeline, runs, at)),
+        times.median if times else None,
+        list(_calls(wanted.pipeline, successes, runs, at)),
         _serial(wanted.pipeline, snapshot, selection),
     )
 
@@ -323,11 +323,12 @@ def _serial(pipeline: Pipeline, snapshot: Snapshot, selection: dict[str, Json]) 
     return f"Each run writes {', '.join(files[:3])} over, so one waits for the other." if files else ""
 
 
-def _calls(pipeline: Pipeline, runs: int, at: datetime) -> Iterable[Calls]:
+def _calls(pipeline: Pipeline, successes: tuple[int, ...], runs: int, at: datetime) -> Iterable[Calls]:
     quotas = list(Quota.objects.prefetch_related("windows"))
-    found = usual_uses([pipeline], quotas, at)
+    found = usual_uses([pipeline], quotas, at, {pipeline.pk: Lately(successes=successes)})
+    now = standing(quotas, at)
     for quota in quotas:
         uses = found[pipeline.pk, quota.pk]
         if runs and any(uses.values()):
             each = {"requests_each": uses["requests"], "rows_each": uses["rows"]}
-            yield Calls(quota, round(uses["requests"] * runs), forecast(runs, quota, at, **each))
+            yield Calls(quota, round(uses["requests"] * runs), forecast(runs, quota, at, **each, now=now))

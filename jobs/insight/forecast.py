@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -14,7 +14,7 @@ from django.db.models import Sum
 from jobs.insight.durations import Lately, first_looked_at, lately, lately_since
 from jobs.models import Grant, Pipeline, Quota, Schedule, Window
 from jobs.models.quota import REQUESTS
-from jobs.quotas.turns import FAR, UNITS, used
+from jobs.quotas.turns import FAR, UNITS, used_in_all
 from jobs.schedules.due import next_dues
 
 WEEK = timedelta(days=7)
@@ -24,12 +24,38 @@ MOST_DAYS = 3660
 NOTHING: Mapping[str, float] = dict.fromkeys(UNITS, 0.0)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How quotas stand at a moment."""
+
+    used: Mapping[int, int]
+    """What counts in a window now, by the window's key."""
+    in_line: Mapping[tuple[int, str], int]
+    """What waits for a quota, by the quota's key and the unit."""
+
+
+def standing(quotas: Collection[Quota], at: datetime) -> Standing:
+    """Of all these quotas, whose windows are known, in two questions."""
+    spent = used_in_all((window for quota in quotas for window in quota.windows.all()), at)
+    waiting = Grant.objects.waiting().filter(quota__in=quotas).order_by()
+    lines = waiting.values_list("quota").annotate(*(Sum(unit) for unit in UNITS))
+    in_line = {(key, unit): units or 0 for key, *sums in lines for unit, units in zip(UNITS, sums, strict=True)}
+    return Standing(spent, in_line)
+
+
 def forecast(
-    waiting: int, quota: Quota, at: datetime, *, requests_each: float = 1.0, rows_each: float = 0.0
+    waiting: int,
+    quota: Quota,
+    at: datetime,
+    *,
+    requests_each: float = 1.0,
+    rows_each: float = 0.0,
+    now: Standing | None = None,
 ) -> datetime | None:
     """When so many waiting items have found room, if nobody else uses the quota; None: not within ten years, or paused.
 
-    `requests_each` may be a fraction: a batch of 100 items in one request is 0.01.
+    `requests_each` may be a fraction: a batch of 100 items in one request is 0.01. How it stands is looked up, unless
+    that is known for several quotas (`now`).
     """
     if quota.is_paused(at) and quota.paused_until is None:
         return None
@@ -39,19 +65,19 @@ def forecast(
         quota.closed_until if quota.is_closed(at) and quota.closed_until else at,
     )
     needs = {"requests": math.ceil(waiting * requests_each), "rows": math.ceil(waiting * rows_each)}
-    ends = [_walk(quota, unit, needs[unit], begin) for unit in UNITS if needs[unit] > 0]
+    now = now or standing([quota], begin)
+    ends = [_walk(quota, unit, needs[unit], begin, now) for unit in UNITS if needs[unit] > 0]
     known = [end for end in ends if end is not None]
     return max([begin, *known]) if len(known) == len(ends) else None
 
 
-def _walk(quota: Quota, unit: str, need: int, at: datetime) -> datetime | None:
+def _walk(quota: Quota, unit: str, need: int, at: datetime, standing: Standing) -> datetime | None:
     """Day by day where days are limited; within a day the rolling windows give the pace."""
     windows = [window for window in quota.windows.all() if window.unit == unit]
     days = [window for window in windows if window.seconds is None]
     rolling = [window for window in windows if window.seconds is not None]
-    free = {window.pk: max(0, window.allowed - used(quota, window, at)) for window in windows}
-    line = quota.grants.waiting().order_by().aggregate(units=Sum(unit))["units"] or 0
-    left = need + line
+    free = {window.pk: max(0, window.allowed - standing.used[window.pk]) for window in windows}
+    left = need + standing.in_line.get((quota.pk, unit), 0)
     if not days:
         return _paced(rolling, free, left, at)
     now = at

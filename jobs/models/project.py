@@ -105,8 +105,13 @@ class Project(models.Model):
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The newest picture of this project, None before the first check."""
-        return self.snapshot_in("")
+        """The newest picture of this project, None before the first check; of one that is held, the one it had then."""
+        held: list[Snapshot | None] = self.__dict__.get("_held", [])
+        return held[0] if held else self.snapshot_in("")
+
+    def hold(self) -> None:
+        """For as long as a page takes: all of it shows one picture, which is looked up once."""
+        self.__dict__["_held"] = [self.snapshot_in("")]
 
     @property
     def newest_revision(self) -> str | None:

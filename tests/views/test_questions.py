@@ -165,6 +165,18 @@ def test_a_week_of_many_schedules_quotas_and_projects_asks_no_more(monkeypatch: 
     assert counts[0] == counts[-1] <= MOST, counts
 
 
+def test_what_a_backfill_takes_of_many_quotas_is_asked_at_once() -> None:
+    pipeline = make_pipeline()
+    address = f"/backfills/new/?pipeline={pipeline.pk}"
+    counts = []
+    for number in range(3):
+        quota = make_quota(f"vendor{number}", "20 requests per day in UTC\n1,000 rows per day in UTC")
+        settled(quota, ended(pipeline=pipeline), 12)
+        counts.append(len(questions(address)))
+    assert "vendor2" in logged_in("admin").get(address).content.decode()
+    assert counts[0] == counts[-1] <= MOST, counts
+
+
 def settled(quota: Quota, run: Run, requests: int) -> None:
     """A run has used so much of it just now."""
     at = clock.now()
