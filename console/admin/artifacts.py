@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from unfold.decorators import display
 
-from console.admin.lists import Facts, link, run_link
+from console.admin.lists import AMONG, Facts, among_newest, link, run_link
 from console.whole_number import whole_number
 from jobs.models import Artifact
 
@@ -31,14 +31,16 @@ KINDS = {
 class KindFilter(admin.SimpleListFilter):
     """By the ending of the file's name: a fixed list, so that the table is not asked which types it holds."""
 
-    title = "type"
+    title = f"type, {AMONG}"
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(KINDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Artifact]) -> QuerySet[Artifact]:
-        return queryset.filter(name__endswith=f".{self.value()}") if self.value() in KINDS else queryset
+        if self.value() not in KINDS:
+            return queryset
+        return among_newest(queryset).filter(name__endswith=f".{self.value()}")
 
 
 @admin.register(Artifact)
@@ -57,7 +59,7 @@ class ArtifactAdmin(Facts):
         "run__pipeline__project__environment",
     )
     search_fields = ("name", "dataset")
-    search_help_text = "A name, a dataset, or #number of a run"
+    search_help_text = f"A name or a dataset, {AMONG}, or #number of a run"
     ordering = ("-id",)
     sortable_by = ("name",)
     fields = (

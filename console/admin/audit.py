@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from console.admin.lists import Facts
+from console.admin.lists import AMONG, Facts
 
 VERBS = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
 
@@ -23,6 +23,7 @@ class LogEntryAdmin(Facts):
     list_filter = ("action_flag", "action_time", "user")
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "user__username")
+    search_help_text = f"What was changed or by whom, {AMONG}"
     ordering = ("-action_time",)
     sortable_by = ("action_time",)
     fields = ("action_time", "user", "verb", "content_type", "object_repr", "what")
@@ -51,6 +52,7 @@ class AccessLogAdmin(Facts):
     list_display = ("attempt_time", "username", "ip_address", "user_agent", "path_info")
     list_display_links = ("attempt_time",)
     search_fields = ("username", "ip_address")
+    search_help_text = f"A name or an address, {AMONG}"
     list_filter = ("attempt_time",)
     ordering = ("-attempt_time",)
 
@@ -61,6 +63,7 @@ class AccessAttemptAdmin(Facts):
 
     list_display = ("attempt_time", "username", "ip_address", "failures_since_start", "path_info")
     search_fields = ("username", "ip_address")
+    search_help_text = f"A name or an address, {AMONG}"
     ordering = ("-attempt_time",)
     fields = ("attempt_time", "username", "ip_address", "user_agent", "path_info", "failures_since_start")
 

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from console.admin.lists import Facts, link, run_link
+from console.admin.lists import AMONG, Facts, link, run_link
 from jobs import clock
 from jobs.models import Channel, Delivery, News, Notice, Subscription
 from jobs.models.act import recorded
@@ -146,6 +146,7 @@ class NewsAdmin(Facts):
     list_display = ("title", "kind", "at", "times", "ended_at", "of_run")
     list_filter = ("kind",)
     search_fields = ("title",)
+    search_help_text = f"A part of a title, {AMONG}"
     ordering = ("-id",)
     sortable_by = ()
     fields = ("title", "kind", "key", "pipeline", "of_run", "at", "last_at", "times", "ended_at", "facts")
@@ -160,6 +161,7 @@ class NoticeAdmin(ForKeepers):
     list_display = ("news", "user", "at", "read_at")
     list_select_related = ("news", "user")
     search_fields = ("user__username", "news__title")
+    search_help_text = f"A person or a part of a title, {AMONG}"
 
 
 @admin.register(Delivery)
@@ -168,6 +170,7 @@ class DeliveryAdmin(ForKeepers):
     list_select_related = ("news", "channel")
     list_filter = ("status",)
     search_fields = ("news__title", "channel__name", "answer")
+    search_help_text = f"A title, a channel or a part of an answer, {AMONG}"
     fields = (
         *("news", "channel", "state", "attempts", "answer", "seconds", "created_at", "due_at", "sent_at"),
         *("subject", "body"),

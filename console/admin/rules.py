@@ -14,7 +14,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from console.admin.asker import asker
-from console.admin.lists import Admin, Facts, FactsOfRun, link, parameters_text, run_link
+from console.admin.lists import AMONG, Admin, Facts, FactsOfRun, among_newest, link, parameters_text, run_link
 from console.forms.rule_form import RuleForm
 from console.pages.rules import when
 from console.whole_number import whole_number
@@ -157,7 +157,7 @@ class FiringAdmin(Facts):
     exclude = ("parameters",)
     readonly_fields = ("with_parameters",)
     search_fields = ("rule_name", "ended__id")
-    search_help_text = "A rule's name, or the number of the run after which it fired"
+    search_help_text = f"A rule's name, {AMONG}, or the number of the run after which it fired"
     ordering = ("-id",)
     sortable_by = ()
 
@@ -167,7 +167,8 @@ class FiringAdmin(Facts):
         number = whole_number(search_term)
         if number is not None:
             return queryset.filter(ended_id=number), False
-        return (queryset.filter(rule_name__icontains=search_term.strip()) if search_term.strip() else queryset), False
+        name = search_term.strip()
+        return (among_newest(queryset).filter(rule_name__icontains=name) if name else queryset), False
 
     @display(description="After")
     def after(self, firing: Firing) -> str:

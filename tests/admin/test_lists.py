@@ -12,6 +12,7 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 from django_celery_results.models import TaskResult
 
+from console.admin import lists
 from console.admin.lists import UncountedPaginator
 from jobs.models import Artifact, Event, LogChunk, NodeRun, Pipeline, Run, Snapshot, Step, Transition, Worker
 from tests.admin.rows import make_artifact, make_crontab, make_worker
@@ -130,3 +131,23 @@ def test_facts_are_found_by_the_number_of_their_run(admin_page: Client) -> None:
         rows = admin_page.get(address, {"q": f"#{other.pk}"}).context["cl"].result_list
         assert {row.run_id for row in rows} == {other.pk} != {run.pk}
         assert not admin_page.get(address, {"q": "text"}).context["cl"].result_list
+
+
+def test_a_part_of_a_name_is_looked_for_among_the_newest_and_the_page_says_so(
+    admin_page: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "WINDOW", 2)
+    runs = [make_run() for _ in range(4)]
+    for run in runs:
+        Artifact.objects.filter(pk=make_artifact(run).pk).update(name=f"sales of {run.pk}.csv")
+    address = reverse("admin:jobs_artifact_changelist")
+
+    def found(query: str) -> list[int]:
+        page = admin_page.get(f"{address}?{query}").content.decode()
+        assert "among the newest 20,000" in page
+        return [run.pk for run in runs if f"sales of {run.pk}.csv" in page]
+
+    numbers = [run.pk for run in runs]
+    assert found("q=sales") == found("type=csv") == numbers[-2:]
+    assert found("") == numbers and found("q=nothing") == []
+    assert found(f"q=%23{numbers[0]}") == numbers[:1], "an index finds it however old it is"
