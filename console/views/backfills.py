@@ -156,7 +156,7 @@ def _pipeline(request: ConsoleRequest) -> Pipeline | None:
     if number is None:
         return None
     row = get_object_or_404(Pipeline.objects.select_related("project"), pk=number)
-    row.project.hold()
+    row.project.remember_snapshot()
     return row
 
 

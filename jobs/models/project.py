@@ -105,13 +105,13 @@ class Project(models.Model):
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The newest picture of this project, None before the first check; of one that is held, the one it had then."""
-        held: list[Snapshot | None] = self.__dict__.get("_held", [])
-        return held[0] if held else self.snapshot_in("")
+        """The newest picture of this project, None before the first check; when it is remembered, the one of then."""
+        remembered: list[Snapshot | None] = self.__dict__.get("_remembered", [])
+        return remembered[0] if remembered else self.snapshot_in("")
 
-    def hold(self) -> None:
+    def remember_snapshot(self) -> None:
         """For as long as a page takes: all of it shows one picture, which is looked up once."""
-        self.__dict__["_held"] = [self.snapshot_in("")]
+        self.__dict__["_remembered"] = [self.snapshot_in("")]
 
     @property
     def newest_revision(self) -> str | None:
