@@ -12,6 +12,7 @@ from django.contrib.admin.widgets import AutocompleteMixin
 from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger, Paginator
 from django.db.models import Model, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.forms import BaseForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -39,8 +40,9 @@ STATUS_COLOURS = {
 if TYPE_CHECKING:  # the stubs are generic, the classes are not
     AnyPage = Page[Any]
     AnyPaginator = Paginator[Any]
+    AnyForm = BaseForm
 else:
-    AnyPage, AnyPaginator = Page, Paginator
+    AnyPage, AnyPaginator, AnyForm = Page, Paginator, object
 
 
 class UncountedPage(AnyPage):
@@ -145,15 +147,15 @@ class KnownKeys:
         return super().optgroups(name, keys, attr)  # type: ignore[misc]
 
 
-class AsSeen(Versioned):
+class AsSeen(Versioned, AnyForm):
     """Put before a form of the admin, whose page is saved in one transaction."""
 
     def full_clean(self) -> None:
-        super().full_clean()  # type: ignore[misc]
-        if self.is_bound:  # type: ignore[attr-defined]
+        super().full_clean()
+        if self.is_bound:
             self.check_version()
         if self.stale:
-            self.add_error(None, str(self.stale))  # type: ignore[attr-defined]
+            self.add_error(None, str(self.stale))
 
 
 class Admin(ModelAdmin):

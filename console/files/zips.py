@@ -75,6 +75,8 @@ class _Archive(zipfile.ZipFile):
 
 
 LISTED: Final = struct.Struct("<4s4B4HL2L5H2L")
+UTF_8: Final = 0x800
+"""The flag of a name that is more than ASCII."""
 FEW: Final = 0xFFFF
 NARROW: Final = 0xFFFFFFFF
 """A number that is so large stands in the wide form."""
@@ -86,8 +88,7 @@ END: Final = struct.Struct("<4s4H2LH")
 def _listing(entry: zipfile.ZipInfo) -> bytes:
     """What the list of a zip says of a file."""
     year, month, day, hour, minute, second = entry.date_time
-    name: bytes
-    name, flags = entry._encodeFilenameFlags()  # type: ignore[attr-defined]
+    name, flags = entry.filename.encode(), entry.flag_bits | (0 if entry.filename.isascii() else UTF_8)
     numbers = (entry.file_size, entry.compress_size, entry.header_offset)
     wide = [number for number in numbers if number >= NARROW]
     extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""

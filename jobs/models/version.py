@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
-from typing import Any, Final
+from typing import Final
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
@@ -102,7 +102,7 @@ def _mark(row: models.Model, name: str) -> str:
     return base64.urlsafe_b64encode(digest)[:MARK].decode()
 
 
-def _sealed(row: models.Model, name: str) -> Any:
+def _sealed(row: models.Model, name: str) -> object:
     """What is encrypted, or that it cannot be read with today's keys."""
     try:
         return getattr(row, name)
@@ -110,7 +110,7 @@ def _sealed(row: models.Model, name: str) -> Any:
         return str(error)
 
 
-def _raw(row: models.Model, name: str) -> Any:
+def _raw(row: models.Model, name: str) -> object:
     if _is_sealed(row, name):
         return _sealed(row, name)
     value = getattr(row, name)
@@ -122,7 +122,7 @@ def _raw(row: models.Model, name: str) -> Any:
 
 
 class _Encoder(DjangoJSONEncoder):
-    def default(self, o: Any) -> Any:
+    def default(self, o: object) -> object:
         try:
             return super().default(o)
         except TypeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -131,7 +131,7 @@ def _results(run: Run, outcome: Outcome, at: datetime) -> dict[str, Any]:
     return known
 
 
-def _keep_artifacts(run: Run, outcome: Outcome, results: Mapping[str, Any], at: datetime) -> list[Artifact]:
+def _keep_artifacts(run: Run, outcome: Outcome, results: Collection[str], at: datetime) -> list[Artifact]:
     """Rows of what is not there yet, some at a time; those that are of these results."""
     shown: list[Artifact] = []
     for start in range(0, len(outcome.artifacts), FILES_AT_ONCE):

@@ -9,23 +9,26 @@ from jobs.errors import PlatformError
 from jobs.interpreters.artifacts import described, keep, unkept
 from kedro_console import wire
 
+Row = dict[str, Any]
+"""What is written of a file."""
+
 
 class LeftFiles:
     """Puts each file of a step's folder away as soon as it is heard of; nothing here waits for a store elsewhere."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: dict[tuple[str, str], dict[str, Any]] = {}
-        self.uploads: list[dict[str, Any]] = []
+        self._kept: dict[tuple[str, str], Row] = {}
+        self.uploads: list[Row] = []
         """Kept files that wait for the store."""
-        self._unkept: dict[str, dict[str, dict[str, Any]]] = {}
+        self._unkept: dict[str, dict[str, Row]] = {}
 
     @property
-    def artifacts(self) -> list[dict[str, Any]]:
+    def artifacts(self) -> list[Row]:
         return list(self._kept.values())
 
     @property
-    def unkept(self) -> list[dict[str, Any]]:
+    def unkept(self) -> list[Row]:
         return [row for rows in self._unkept.values() for row in rows.values()]
 
     def take(self, message: wire.Event) -> str:

@@ -103,7 +103,7 @@ def fault(name: str, facts: dict[str, Any], led_at: float) -> str:
 
 
 def uneven(seconds: float, facts: dict[str, Any], ticks: list[Any]) -> str:
-    """The due times follow the last start of the beat before, without a gap, and each has a run of its own.
+    """The due times follow a start of the beat before, or begin with its first, without a gap; each has its own run.
 
     That beat counted an interval from its last start: while the tables change, one may come late, and moves the next.
     """
@@ -115,7 +115,7 @@ def uneven(seconds: float, facts: dict[str, Any], ticks: list[Any]) -> str:
     apart = {round(after - before, 3) for before, after in pairwise(dues)} - {seconds}
     twice = [due for due, _, _ in ticks for created in alone if abs(created - due) < seconds / 2 - SLACK]
     early = [gap for before, after in pairwise(alone) if (gap := after - before) < seconds - SLACK]
-    follows = any(abs(dues[0] - seconds - created) < SLACK for created in starts)
+    follows = any(abs(dues[0] - seconds - created) < SLACK for created in starts) or abs(dues[0] - starts[0]) < SLACK
     if apart or twice or early or not follows or len(set(of_ticks)) < len(of_ticks):
         return f"apart {apart}, twice {twice}, early {early}, starts {starts}, ticks {ticks}"
     return ""
