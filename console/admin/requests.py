@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from console.admin.asker import asker
 from console.admin.events import OfRun
-from console.admin.lists import FactsOfRun, link
+from console.admin.lists import AMONG, FactsOfRun, among_newest, link
 from console.admin.results import result_url
 from console.admin.steps import RUN_TEXTS
 from console.templatetags.console import masked
@@ -28,14 +28,14 @@ STATUS_COLOURS = {"open": "danger", "recovered": "success", "replayed": "success
 
 
 class RequestStatusFilter(admin.SimpleListFilter):
-    title = "status"
+    title = f"status, {AMONG}"
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(status.value, status.value) for status in RequestStatus]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(status=self.value()) if self.value() else queryset
+        return among_newest(queryset).filter(status=self.value()) if self.value() else queryset
 
 
 @admin.register(RequestRecord)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from unfold.decorators import display
 
 from console.admin.lists import STATUS_COLOURS, FactsInline, FactsOfRun, link, run_link
 from console.admin.results import result_url
-from jobs.models import NodeRun, Step
+from jobs.models import NodeRun, Run, Step
+from jobs.states import LIVE, NODE_LIVE
 
 NODE_COLOURS = STATUS_COLOURS | {"waiting": "info", "blocked": "warning", "reused": "success"}
+MOST_LIVE = 10_000
 RUN_TEXTS = ("run__parameters", "run__resolved_parameters", "run__results", "run__versions", "run__error")
+
+
+class LiveFilter(admin.ChoicesFieldListFilter):
+    """By status. What waits or runs is of a run that does: few, among millions of rows that have ended."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        rows = super().queryset(request, queryset)
+        chosen = {str(status) for status in self.lookup_val or ()}
+        if rows is None or not chosen or not chosen <= {*LIVE, *NODE_LIVE}:
+            return rows
+        live = Run.objects.live().order_by("-pk").values_list("pk", flat=True)[:MOST_LIVE]
+        return rows.filter(run__in=list(live))
 
 
 class StepColumns:
@@ -63,7 +81,7 @@ class NodeRunInline(FactsInline):
 class StepAdmin(StepColumns, FactsOfRun):
     list_display = ("id", "of_run", "position", "attempt", "state", "queue", "worker_name", "started_at",
                     "finished_at", "memory", "result")  # fmt: skip
-    list_filter = ("status",)
+    list_filter = (("status", LiveFilter),)
     list_defer = ("nodes", "needs", "error", *RUN_TEXTS)
     sortable_by = ("id",)
     fieldsets = (
@@ -77,7 +95,7 @@ class StepAdmin(StepColumns, FactsOfRun):
 @admin.register(NodeRun)
 class NodeRunAdmin(FactsOfRun):
     list_display = ("name", "of_run", "state", "attempts", "started_at", "seconds")
-    list_filter = ("status",)
+    list_filter = (("status", LiveFilter),)
     list_defer = ("failure", "progress", "error", *RUN_TEXTS)
     sortable_by = ()
     fields = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django_celery_results.models import TaskResult
 from console.admin import lists
 from console.admin.lists import UncountedPaginator
 from jobs.models import Artifact, Event, LogChunk, NodeRun, Pipeline, Run, Snapshot, Step, Transition, Worker
+from jobs.runs.cancel import cancel
 from tests.admin.rows import make_artifact, make_crontab, make_worker
 from tests.factories import AT, content, make_pipeline, make_project, make_run
 
@@ -151,3 +153,30 @@ def test_a_part_of_a_name_is_looked_for_among_the_newest_and_the_page_says_so(
     assert found("q=sales") == found("type=csv") == numbers[-2:]
     assert found("") == numbers and found("q=nothing") == []
     assert found(f"q=%23{numbers[0]}") == numbers[:1], "an index finds it however old it is"
+
+
+def test_what_waits_or_runs_is_found_among_the_runs_under_way(admin_page: Client) -> None:
+    ended, live = make_run(), make_run()
+    cancel(ended, at=AT, by="ann")
+    for model, waits in ((Step, "queued"), (NodeRun, "waiting")):
+        address = reverse(f"admin:jobs_{model._meta.model_name}_changelist")
+
+        def found(status: str, at: str = address) -> set[int]:
+            return {row.run_id for row in admin_page.get(at, {"status__exact": status}).context["cl"].result_list}
+
+        assert found(waits) == {live.pk} and found("cancelled") == {ended.pk}
+        assert found("running") == found("nonsense") == set()
+
+
+def test_results_of_tasks_are_found_by_id_schedule_and_worker(admin_page: Client) -> None:
+    facts = {"task_name": "jobs.start", "status": "SUCCESS", "worker": "celery@a", "periodic_task_name": "Mornings"}
+    one = TaskResult.objects.create(task_id=str(uuid.uuid4()), **facts)
+    other = TaskResult.objects.create(task_id=str(uuid.uuid4()), task_name="jobs.start", status="FAILURE")
+    address = reverse("admin:django_celery_results_taskresult_changelist")
+
+    def found(**asked: str) -> list[int]:
+        return [row.pk for row in admin_page.get(address, asked).context["cl"].result_list]
+
+    assert found(q=one.task_id) == found(q="Mornings") == found(q="celery@a") == found(state="SUCCESS") == [one.pk]
+    assert found(q="Morn") == found(q=str(uuid.uuid4())) == []
+    assert set(found(task="jobs.start")) == {one.pk, other.pk}
