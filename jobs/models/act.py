@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -67,11 +69,17 @@ class ActQuerySet(models.QuerySet["Act"]):
         """The newest first; `actor` is a person or a token, `thing` a kind, or one thing of it as `run:12`."""
         kind, _, key = thing.partition(":")
         rows = self.order_by("-id")
-        rows = rows.filter(models.Q(actor=actor) | models.Q(token=actor)) if actor else rows
+        rows = rows.filter(self._by(actor)) if actor else rows
         rows = rows.filter(verb=verb) if verb else rows
         rows = rows.filter(kind=kind) if kind else rows
         rows = rows.filter(models.Q(key=key) | models.Q(key="", name=key)) if key else rows
         return rows if before is None else rows.filter(pk__lt=before)
+
+    def _by(self, name: str) -> models.Q:
+        """Of a person, a token or both: asked for at once, a name that is neither would be looked for in every row."""
+        sides = (models.Q(actor=name), models.Q(token=name))
+        known = [side for side in sides if self.filter(side).order_by().exists()]
+        return reduce(or_, known) if known else models.Q(pk__in=())
 
 
 class Act(models.Model):
@@ -98,6 +106,7 @@ class Act(models.Model):
         indexes = [
             models.Index(fields=["kind", "key", "-id"], name="act_by_thing"),
             models.Index(fields=["actor", "-id"], name="act_by_actor"),
+            models.Index(fields=["token", "-id"], name="act_by_token"),
             models.Index(fields=["verb", "-id"], name="act_by_verb"),
             models.Index(fields=["at"], name="act_by_time"),
         ]
