@@ -141,9 +141,10 @@ def _info(artifact: Artifact, taken: _Names) -> zipfile.ZipInfo:
 
 
 def _unique(name: str, taken: _Names) -> str:
-    path, found = PurePosixPath(name), name
+    found = name
     while (times := taken.take(found)) > 1:
         if found != name:  # a file is called like that
             times = taken.take(name)
+        path = PurePosixPath(name)
         found = f"{path.stem} ({times}){path.suffix}"
     return found
