@@ -137,15 +137,14 @@ def _further_steps(run: Run, at: datetime, successes: tuple[int, ...] | None) ->
     step = _first_ready(run, at)
     if step is None or not step.ready_at or at - step.ready_at < TAKEN_SOON or (step.eligible_at or at) > at:
         return
+    ready = f"{_nodes(step, 'Node')} {'are' if len(step.nodes) > 1 else 'is'} ready."
     for reason in _queue(step, at):
-        yield replace(
-            reason, sentence=f"N{_nodes(step)[1:]} {'are' if len(step.nodes) > 1 else 'is'} ready. {reason.sentence}"
-        )
+        yield replace(reason, sentence=f"{ready} {reason.sentence}")
 
 
-def _nodes(step: Step) -> str:
+def _nodes(step: Step, word: str = "node") -> str:
     first, *others = step.nodes or ["?"]
-    return f"node {first}{f' and {len(others)} more' if others else ''}"
+    return f"{word} {first}{f' and {len(others)} more' if others else ''}"
 
 
 def _starting(run: Run, successes: tuple[int, ...] | None) -> Reason:
